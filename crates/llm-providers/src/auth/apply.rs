@@ -1,0 +1,85 @@
+//! Puts a settled credential on a finished request.
+
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Request, header::AUTHORIZATION};
+
+use super::{Credential, Secret, sign};
+use crate::{Auth, Error, Kind, Target};
+
+/// Puts `credential` on `request` as `target`'s row says. Comes last: signatures cover the final bytes.
+pub fn apply(
+    target: &Target,
+    credential: &Credential,
+    request: &mut Request<Bytes>,
+    now: SystemTime,
+) -> Result<(), Error> {
+    match (target.provider.auth, credential) {
+        (Auth::None, _) | (_, Credential::None) => Ok(()),
+        (Auth::SigV4 { service }, Credential::Aws(keys)) => {
+            let region = target.setting("aws_region_name").unwrap_or("us-west-2");
+            sign(request, keys, region, service, now)
+        }
+        (_, Credential::Token(token)) => bearer(request, token),
+        (Auth::Header(name), Credential::Key(key)) => {
+            header(request, HeaderName::from_static(name), key.expose())
+        }
+        (Auth::Anthropic, Credential::Key(key)) => anthropic(request, key),
+        (Auth::Azure, Credential::Key(key)) => {
+            header(request, HeaderName::from_static("api-key"), key.expose())
+        }
+        (Auth::Google, Credential::Key(key)) => header(
+            request,
+            HeaderName::from_static("x-goog-api-key"),
+            key.expose(),
+        ),
+        (Auth::Bearer | Auth::SigV4 { .. }, Credential::Key(key)) => bearer(request, key),
+        (_, Credential::Aws(_)) => Err(Error::new(Kind::Auth, "AWS keys do not fit this provider")),
+        #[cfg(feature = "client")]
+        (_, Credential::Source(_)) => Err(Error::new(
+            Kind::Auth,
+            "the credential was not fetched before it was used",
+        )),
+    }
+}
+
+/// Tokens from the OAuth flow go as bearers, with the beta header that allows them.
+fn anthropic(request: &mut Request<Bytes>, key: &Secret) -> Result<(), Error> {
+    if !key.expose().starts_with("sk-ant-oat") {
+        return header(request, HeaderName::from_static("x-api-key"), key.expose());
+    }
+    let beta = HeaderName::from_static("anthropic-beta");
+    let merged = match request
+        .headers()
+        .get(&beta)
+        .and_then(|value| value.to_str().ok())
+    {
+        Some(others) if others.contains("oauth-2025-04-20") => others.to_owned(),
+        Some(others) => format!("{others},oauth-2025-04-20"),
+        None => "oauth-2025-04-20".to_owned(),
+    };
+    header(request, beta, &merged)?;
+    header(
+        request,
+        HeaderName::from_static("anthropic-dangerous-direct-browser-access"),
+        "true",
+    )?;
+    bearer(request, key)
+}
+
+fn bearer(request: &mut Request<Bytes>, key: &Secret) -> Result<(), Error> {
+    header(request, AUTHORIZATION, &format!("Bearer {}", key.expose()))
+}
+
+fn header(request: &mut Request<Bytes>, name: HeaderName, text: &str) -> Result<(), Error> {
+    let mut value = HeaderValue::from_str(text).map_err(|_| {
+        Error::new(
+            Kind::Auth,
+            "the key has characters that no HTTP header can hold",
+        )
+    })?;
+    value.set_sensitive(name != "anthropic-beta");
+    request.headers_mut().insert(name, value);
+    Ok(())
+}

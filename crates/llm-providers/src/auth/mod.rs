@@ -1,0 +1,38 @@
+//! What proves who we are, and how it goes on a request.
+
+mod apply;
+mod secret;
+mod sigv4;
+
+pub use apply::apply;
+pub use secret::Secret;
+pub use sigv4::{AwsKeys, sign};
+
+#[cfg(feature = "client")]
+mod source;
+#[cfg(feature = "client")]
+pub use source::CredentialSource;
+
+/// A deployment's credential, as configured.
+#[derive(Debug, Clone, Default)]
+pub enum Credential {
+    /// There is none.
+    #[default]
+    None,
+    /// A key that does not change.
+    Key(Secret),
+    /// A bearer token that does not change, where a plain key would go elsewhere.
+    Token(Secret),
+    /// AWS keys that do not change.
+    Aws(AwsKeys),
+    /// Fetched, cached and refreshed by the client: Google, Azure, AWS roles, IAM tokens.
+    #[cfg(feature = "client")]
+    Source(std::sync::Arc<dyn CredentialSource>),
+}
+
+impl Credential {
+    /// A key that does not change.
+    pub fn key(text: impl Into<String>) -> Self {
+        Self::Key(Secret::new(text))
+    }
+}

@@ -1,0 +1,51 @@
+//! Client dialects that a vendor does not speak: to chat, and back.
+
+use bytes::Bytes;
+use llm_types::{ChatChunk, ChatResponse, JsonObject, Op};
+
+use crate::{Error, Provider};
+
+/// Carries one client dialect over chat. N + M conversions, never a grid.
+pub trait Bridge: Sync {
+    /// The chat request that asks the same. `body` has passed no check yet: the error names the field.
+    fn request(&self, body: &JsonObject) -> Result<JsonObject, Error>;
+
+    /// The answer in the client's dialect. `body` is the client's request.
+    fn response(&self, body: &JsonObject, answer: ChatResponse) -> Result<Bytes, Error>;
+
+    /// What turns streamed chunks into the client's events.
+    fn stream(&self, body: &JsonObject) -> Box<dyn BridgeStream>;
+}
+
+/// Turns one stream of chat chunks into the client's dialect.
+pub trait BridgeStream: Send {
+    /// Takes one chunk.
+    fn push(&mut self, chunk: ChatChunk, out: &mut Vec<Event>) -> Result<(), Error>;
+
+    /// The answer is whole: closes what is open.
+    fn finish(&mut self, out: &mut Vec<Event>) -> Result<(), Error>;
+}
+
+/// One event in a client's dialect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// The SSE event's name, in dialects that have one.
+    pub name: Option<&'static str>,
+    /// Its data: one JSON document.
+    pub data: Bytes,
+}
+
+/// How `op` reaches `provider`: natively (`Ok(None)`), over chat, or not at all.
+pub fn between(op: Op, provider: &Provider) -> Result<Option<&'static dyn Bridge>, Error> {
+    if provider.speaks(op) {
+        return Ok(None);
+    }
+    let name = provider.name;
+    let unsupported = || {
+        Error::new(
+            crate::Kind::Unsupported,
+            format!("{name} does not support {}", op.name()),
+        )
+    };
+    Err(unsupported())
+}

@@ -1,0 +1,302 @@
+//! One attempt at one target: what goes in, what comes out.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use llm_types::{ChatResponse, JsonObject, Op, Usage};
+
+use crate::{CallOptions, Decoder, Error, Kind, Target, params};
+
+/// One attempt. Made by [`Call::prepare`], which settles the parameters; then encode, decode or stream.
+#[derive(Debug)]
+pub struct Call<'a> {
+    /// What is asked for.
+    pub op: Op,
+    /// Of whom.
+    pub target: &'a Target,
+    /// With what; parameters are already settled for this target.
+    pub body: Body,
+    /// Whether the answer is to be streamed.
+    pub stream: bool,
+    /// Whether the client wants the usage chunk of a stream. The vendor is asked for it in any case.
+    pub include_usage: bool,
+    /// How the caller wants parameters treated.
+    pub options: &'a CallOptions,
+    /// What was dropped or changed on the way, for the answer's metadata.
+    pub notices: Vec<Notice>,
+}
+
+/// A request's body.
+#[derive(Debug, Clone)]
+pub enum Body {
+    /// One JSON object.
+    Json(JsonObject),
+    /// A multipart form.
+    Form(Vec<Part>),
+}
+
+/// One part of a multipart form.
+#[derive(Debug, Clone)]
+pub struct Part {
+    /// The field's name.
+    pub name: String,
+    /// The file's name, if it is a file.
+    pub filename: Option<String>,
+    /// Its type, if it says one.
+    pub content_type: Option<String>,
+    /// Its bytes.
+    pub data: Bytes,
+}
+
+/// Something the caller should know though the request went on: a parameter that was dropped or replaced.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Notice {
+    /// The parameter.
+    pub param: String,
+    /// What became of it.
+    pub message: String,
+}
+
+/// A vendor's reply, whole.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body, decompressed.
+    pub body: Bytes,
+}
+
+/// Finished, or "send this next": polled services stay pure.
+#[derive(Debug)]
+pub enum Step {
+    /// The answer.
+    Done(Answer),
+    /// Send `request` after `after`, and decode its reply in the same way.
+    Again {
+        /// What to send.
+        request: http::Request<Bytes>,
+        /// How long to wait first.
+        after: Duration,
+    },
+}
+
+/// An answer in the dialect of the operation.
+#[derive(Debug)]
+pub struct Answer {
+    /// What it says.
+    pub payload: Payload,
+    /// What it consumed, where the vendor says so.
+    pub usage: Option<Usage>,
+}
+
+/// An answer's content: the vendor's own bytes where it speaks the operation's dialect, typed where it was translated.
+#[derive(Debug)]
+pub enum Payload {
+    /// JSON text (or other bytes) in the operation's dialect.
+    Raw {
+        /// The bytes.
+        body: Bytes,
+        /// Their type.
+        content_type: String,
+    },
+    /// A chat answer that was translated from another wire.
+    Chat(Box<ChatResponse>),
+}
+
+impl<'a> Call<'a> {
+    /// Settles the body's parameters for `target`: drops, renames and refuses as the provider's row and the caller's
+    /// options say. The only way to make a call.
+    pub fn prepare(
+        op: Op,
+        target: &'a Target,
+        body: Body,
+        options: &'a CallOptions,
+    ) -> Result<Self, Error> {
+        let mut call = Self {
+            op,
+            target,
+            body,
+            stream: false,
+            include_usage: false,
+            options,
+            notices: Vec::new(),
+        };
+        if !target.provider.speaks(op) {
+            return Err(call.unsupported());
+        }
+        params::settle(&mut call).map_err(|e| e.of(target.provider.name))?;
+        Ok(call)
+    }
+
+    /// The HTTP request, without its credential.
+    pub fn encode(&self) -> Result<http::Request<Bytes>, Error> {
+        let mut request = self
+            .target
+            .provider
+            .protocol
+            .encode(self)
+            .map_err(|e| self.blame(e))?;
+        let own = self
+            .target
+            .provider
+            .headers
+            .iter()
+            .map(|(name, value)| (*name, *value));
+        let deployment = self
+            .target
+            .headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()));
+        let caller = self
+            .options
+            .extra_headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()));
+        for (name, value) in own.chain(deployment).chain(caller) {
+            let (Ok(name), Ok(value)) = (
+                http::HeaderName::try_from(name),
+                http::HeaderValue::from_str(value),
+            ) else {
+                return Err(Error::bad_request(
+                    "extra_headers",
+                    format!("'{name}' is not a valid header"),
+                ));
+            };
+            request.headers_mut().insert(name, value);
+        }
+        Ok(request)
+    }
+
+    /// Reads a reply of any status; an error for the bad ones.
+    pub fn decode(&self, reply: Reply) -> Result<Step, Error> {
+        let protocol = self.target.provider.protocol;
+        if reply.status.is_success() {
+            protocol.decode(self, reply).map_err(|e| self.blame(e))
+        } else {
+            Err(self.refusal(&reply))
+        }
+    }
+
+    /// The error that a reply with a bad status is.
+    pub fn refusal(&self, reply: &Reply) -> Error {
+        self.blame(self.target.provider.protocol.error(self, reply))
+    }
+
+    /// What reads the streamed answer.
+    pub fn decoder(&self) -> Result<Box<dyn Decoder>, Error> {
+        self.target
+            .provider
+            .protocol
+            .decoder(self)
+            .map_err(|e| self.blame(e))
+    }
+
+    /// The JSON body; an error where the operation came with a form.
+    pub fn json(&self) -> Result<&JsonObject, Error> {
+        match &self.body {
+            Body::Json(object) => Ok(object),
+            Body::Form(_) => Err(Error::new(
+                Kind::BadRequest,
+                "the request must have a JSON body",
+            )),
+        }
+    }
+
+    /// The JSON body, to be changed.
+    pub fn json_mut(&mut self) -> Result<&mut JsonObject, Error> {
+        match &mut self.body {
+            Body::Json(object) => Ok(object),
+            Body::Form(_) => Err(Error::new(
+                Kind::BadRequest,
+                "the request must have a JSON body",
+            )),
+        }
+    }
+
+    /// Notes that `param` was dropped or changed.
+    pub fn notice(&mut self, param: &str, message: impl Into<String>) {
+        self.notices.push(Notice {
+            param: param.to_owned(),
+            message: message.into(),
+        });
+    }
+
+    /// The one answer to an operation that a provider does not do.
+    pub fn unsupported(&self) -> Error {
+        let name = self.target.provider.name;
+        Error::new(
+            Kind::Unsupported,
+            format!("{name} does not support {}", self.op.name()),
+        )
+        .of(name)
+    }
+
+    fn blame(&self, mut error: Error) -> Error {
+        if error.provider.is_empty() {
+            error.provider = self.target.provider.name;
+        }
+        error
+    }
+}
+
+impl Reply {
+    /// A reply of status 200 with a JSON body.
+    pub fn ok(body: impl Into<Bytes>) -> Self {
+        Self {
+            status: StatusCode::OK,
+            headers: HeaderMap::new(),
+            body: body.into(),
+        }
+    }
+
+    /// A header's text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+}
+
+impl Answer {
+    /// A JSON answer that is the vendor's own.
+    pub fn raw(body: Bytes, usage: Option<Usage>) -> Self {
+        Self {
+            payload: Payload::Raw {
+                body,
+                content_type: "application/json".into(),
+            },
+            usage,
+        }
+    }
+
+    /// A translated chat answer.
+    pub fn chat(response: ChatResponse) -> Self {
+        let usage = response.usage.clone();
+        Self {
+            payload: Payload::Chat(Box::new(response)),
+            usage,
+        }
+    }
+
+    /// The answer's bytes.
+    pub fn into_bytes(self) -> Result<Bytes, Error> {
+        match self.payload {
+            Payload::Raw { body, .. } => Ok(body),
+            Payload::Chat(response) => match serde_json::to_vec(&response) {
+                Ok(bytes) => Ok(bytes.into()),
+                Err(e) => Err(Error::new(Kind::Decode, "the answer cannot be written").because(e)),
+            },
+        }
+    }
+
+    /// The answer as a typed chat answer.
+    pub fn into_chat(self) -> Result<ChatResponse, Error> {
+        match self.payload {
+            Payload::Chat(response) => Ok(*response),
+            Payload::Raw { body, .. } => {
+                serde_json::from_slice(&body).map_err(|e| Error::decode("", e))
+            }
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! One attempt over the network: encode, apply the credential, send, check the status, decode or stream.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request};
+
+use crate::{
+    Answer, Call, Credential, Error, EventStream, Kind, Reply, Step, auth,
+    transport::{ByteStream, HyperTransport, Transport, TransportSettings, read_all},
+};
+
+/// Makes calls. One per process: the connection pool is its own. Cheap to clone.
+#[derive(Clone)]
+pub struct Client {
+    transport: Arc<dyn Transport>,
+}
+
+/// How long one attempt may take, and how much it may answer.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Until the reply's headers and, of a stream, the first event.
+    pub first_byte: Option<Duration>,
+    /// Between two reads of a stream.
+    pub stall: Option<Duration>,
+    /// For the attempt as a whole.
+    pub total: Option<Duration>,
+    /// The longest whole reply.
+    pub max_reply: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            first_byte: None,
+            stall: None,
+            total: Some(Duration::from_secs(600)),
+            max_reply: 512 << 20,
+        }
+    }
+}
+
+/// What one attempt brought.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The whole answer, and the reply's headers.
+    Answer(Answer, HeaderMap),
+    /// A stream whose first event has come, and the reply's headers.
+    Stream(EventStream, HeaderMap),
+}
+
+impl Client {
+    /// A client with a pool of its own.
+    pub fn new(settings: &TransportSettings) -> Result<Self, Error> {
+        Ok(Self::over(Arc::new(HyperTransport::new(settings)?)))
+    }
+
+    /// A client over another transport.
+    pub fn over(transport: Arc<dyn Transport>) -> Self {
+        Self { transport }
+    }
+
+    /// Exactly one attempt. Dropping the future, or the stream it returns, hangs up on the vendor.
+    pub async fn call(&self, call: &Call<'_>, limits: &Limits) -> Result<Outcome, Error> {
+        let name = call.target.provider.name;
+        let deadline = limits
+            .total
+            .map(|total| tokio::time::Instant::now() + total);
+        let work = async {
+            let response = within(
+                limits.first_byte,
+                "the first byte",
+                self.send(call, call.encode()?),
+            )
+            .await?;
+            let (parts, body) = response.into_parts();
+            if !parts.status.is_success() {
+                let body = read_all(body, 1 << 20).await.unwrap_or_default();
+                return Err(call.refusal(&Reply {
+                    status: parts.status,
+                    headers: parts.headers,
+                    body,
+                }));
+            }
+            if call.stream {
+                let mut stream =
+                    EventStream::new(call, body, &parts.headers, limits.stall, deadline)?;
+                within(limits.first_byte, "the first event", stream.prime()).await?;
+                return Ok(Outcome::Stream(stream, parts.headers));
+            }
+            let body = read_all(body, limits.max_reply).await?;
+            let headers = parts.headers.clone();
+            let mut step = call.decode(Reply {
+                status: parts.status,
+                headers: parts.headers,
+                body,
+            })?;
+            loop {
+                match step {
+                    Step::Done(answer) => return Ok(Outcome::Answer(answer, headers)),
+                    Step::Again { request, after } => {
+                        tokio::time::sleep(after).await;
+                        let (parts, body) = self.send(call, request).await?.into_parts();
+                        let body = read_all(body, limits.max_reply).await?;
+                        step = call.decode(Reply {
+                            status: parts.status,
+                            headers: parts.headers,
+                            body,
+                        })?;
+                    }
+                }
+            }
+        };
+        within(limits.total, "the answer", work)
+            .await
+            .map_err(|e| if e.provider.is_empty() { e.of(name) } else { e })
+    }
+
+    async fn send(
+        &self,
+        call: &Call<'_>,
+        mut request: Request<Bytes>,
+    ) -> Result<http::Response<ByteStream>, Error> {
+        let now = SystemTime::now();
+        match &call.target.credential {
+            Credential::Source(source) => {
+                let credential = source.get(&*self.transport, now).await?;
+                auth::apply(call.target, &credential, &mut request, now)?;
+            }
+            credential => auth::apply(call.target, credential, &mut request, now)?,
+        }
+        self.transport.send(request).await
+    }
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Client")
+    }
+}
+
+async fn within<T>(
+    limit: Option<Duration>,
+    what: &str,
+    work: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    let Some(limit) = limit else {
+        return work.await;
+    };
+    match tokio::time::timeout(limit, work).await {
+        Ok(result) => result,
+        Err(_) => Err(Error::new(
+            Kind::Timeout,
+            format!("{what} did not come within {:.1} s", limit.as_secs_f64()),
+        )),
+    }
+}

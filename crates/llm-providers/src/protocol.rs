@@ -1,0 +1,122 @@
+//! A wire format: bytes in, bytes out.
+
+use bytes::Bytes;
+use llm_types::{ChatChunk, Usage};
+
+use crate::{Answer, Call, Error, Reply, Step, error_table, frame::Frame};
+
+/// A wire format. No I/O, no clock, no async, so a test is a file.
+///
+/// One value serves every operation and every model of a vendor; it matches on `call.op`.
+pub trait Protocol: Sync {
+    /// The HTTP request, without its credential.
+    fn encode(&self, call: &Call<'_>) -> Result<http::Request<Bytes>, Error>;
+
+    /// Reads a successful reply.
+    fn decode(&self, call: &Call<'_>, reply: Reply) -> Result<Step, Error>;
+
+    /// What reads a streamed reply.
+    fn decoder(&self, call: &Call<'_>) -> Result<Box<dyn Decoder>, Error> {
+        Err(call.unsupported())
+    }
+
+    /// How a streamed reply is cut into frames.
+    fn framing(&self, call: &Call<'_>) -> Framing {
+        let _ = call;
+        Framing::Sse
+    }
+
+    /// Reads a reply with a bad status.
+    fn error(&self, call: &Call<'_>, reply: &Reply) -> Error {
+        error_table::classify(call.target.provider.name, reply)
+    }
+}
+
+/// How a streamed body is cut into frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// Server-sent events.
+    Sse,
+    /// One JSON document a line.
+    Lines,
+    /// AWS's binary event stream.
+    AwsEventStream,
+    /// Not a stream at all: the whole body is one frame (vendors that cannot stream a request are replayed from it).
+    Whole,
+}
+
+/// Reads one streamed reply. Small, owned, cheap to make.
+pub trait Decoder: Send {
+    /// Takes one frame. An `Err` ends the stream with that error; after it nothing more is pushed.
+    fn push(&mut self, frame: Frame, out: &mut Chunks) -> Result<(), Error>;
+
+    /// The input is over. Emits what was held back, and errs if the answer is not complete: never invents success.
+    fn finish(&mut self, out: &mut Chunks) -> Result<(), Error>;
+}
+
+/// What a decoder has to say so far.
+#[derive(Debug, Default)]
+pub struct Chunks {
+    /// In order, ready to be sent.
+    pub items: Vec<Chunk>,
+    /// The latest and fullest usage.
+    pub usage: Option<Usage>,
+    /// The vendor's own end mark was seen: the answer is whole.
+    pub done: bool,
+}
+
+/// One event of a streamed answer, in the dialect of the operation.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Chunk {
+    /// The vendor's own bytes: the vendor speaks the operation's dialect.
+    Raw {
+        /// The SSE event's name, in dialects that have one.
+        event: Option<Bytes>,
+        /// The data: one JSON document.
+        data: Bytes,
+    },
+    /// A chat chunk that was translated from another wire.
+    Chat(Box<ChatChunk>),
+}
+
+impl Chunks {
+    /// Adds a translated chunk.
+    pub fn chat(&mut self, chunk: ChatChunk) {
+        self.items.push(Chunk::Chat(Box::new(chunk)));
+    }
+
+    /// Adds the vendor's own chunk.
+    pub fn raw(&mut self, event: Option<Bytes>, data: Bytes) {
+        self.items.push(Chunk::Raw { event, data });
+    }
+}
+
+impl Chunk {
+    /// The chunk's JSON.
+    pub fn into_data(self) -> Result<Bytes, Error> {
+        match self {
+            Self::Raw { data, .. } => Ok(data),
+            Self::Chat(chunk) => match serde_json::to_vec(&chunk) {
+                Ok(bytes) => Ok(bytes.into()),
+                Err(e) => Err(Error::decode("", e)),
+            },
+        }
+    }
+
+    /// The chunk as a typed chat chunk.
+    pub fn into_chat(self) -> Result<ChatChunk, Error> {
+        match self {
+            Self::Raw { data, .. } => {
+                serde_json::from_slice(&data).map_err(|e| Error::decode("", e))
+            }
+            Self::Chat(chunk) => Ok(*chunk),
+        }
+    }
+}
+
+/// A finished [`Step`] from an answer.
+impl From<Answer> for Step {
+    fn from(answer: Answer) -> Self {
+        Self::Done(answer)
+    }
+}

@@ -1,0 +1,3 @@
+//! The wire formats.
+
+pub mod openai;

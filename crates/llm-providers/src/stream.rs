@@ -1,0 +1,200 @@
+//! The one driver of streams: body, frames, decoder, chunks.
+
+use std::{
+    collections::VecDeque,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures_core::Stream;
+use futures_util::StreamExt;
+use http::HeaderMap;
+use llm_types::Usage;
+use tokio::time::{Instant, Sleep};
+
+use crate::{
+    Call, Chunk, Chunks, Decoder, Error, Framing, Kind,
+    frame::{Frame, Splitter},
+    transport::ByteStream,
+};
+
+/// A streamed answer: batches of chunks, one batch for each read from the network that brought any.
+///
+/// Ends with `None` only if the answer is whole; a stream that breaks, stalls or stops short ends with one `Err`.
+/// Dropping it hangs up on the vendor.
+pub struct EventStream {
+    body: ByteStream,
+    splitter: Splitter,
+    decoder: Box<dyn Decoder>,
+    provider: &'static str,
+    stall: Option<(Duration, Pin<Box<Sleep>>)>,
+    deadline: Option<Pin<Box<Sleep>>>,
+    ready: VecDeque<Result<Vec<Chunk>, Error>>,
+    chunks: Chunks,
+    frames: Vec<Frame>,
+    over: bool,
+}
+
+impl EventStream {
+    pub(crate) fn new(
+        call: &Call<'_>,
+        body: ByteStream,
+        headers: &HeaderMap,
+        stall: Option<Duration>,
+        deadline: Option<Instant>,
+    ) -> Result<Self, Error> {
+        let mut framing = call.target.provider.protocol.framing(call);
+        // Some vendors answer a stream request with one document: the error, or the whole answer.
+        let content_type = headers
+            .get("content-type")
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default();
+        if framing == Framing::Sse && content_type.starts_with("application/json") {
+            framing = Framing::Whole;
+        }
+        Ok(Self {
+            body,
+            splitter: Splitter::new(framing),
+            decoder: call.decoder()?,
+            provider: call.target.provider.name,
+            stall: stall.map(|limit| (limit, Box::pin(tokio::time::sleep(limit)))),
+            deadline: deadline.map(|at| Box::pin(tokio::time::sleep_until(at))),
+            ready: VecDeque::new(),
+            chunks: Chunks::default(),
+            frames: Vec::new(),
+            over: false,
+        })
+    }
+
+    /// What the answer consumed, as far as the vendor has said.
+    pub fn usage(&self) -> Option<&Usage> {
+        self.chunks.usage.as_ref()
+    }
+
+    /// Waits for the first batch and keeps it: an error before it is an error of the attempt, not of the stream.
+    pub(crate) async fn prime(&mut self) -> Result<(), Error> {
+        match self.next().await {
+            Some(Err(e)) => Err(e),
+            Some(batch) => {
+                self.ready.push_front(batch);
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Takes what one read brought.
+    fn feed(&mut self, read: Option<Result<bytes::Bytes, Error>>) {
+        let result = match read {
+            Some(Ok(bytes)) => self
+                .splitter
+                .push(bytes, &mut self.frames)
+                .and_then(|()| self.decode()),
+            Some(Err(e)) => Err(e),
+            None => {
+                self.over = true;
+                self.splitter
+                    .finish(&mut self.frames)
+                    .and_then(|()| self.decode())
+                    .and_then(|()| self.decoder.finish(&mut self.chunks))
+            }
+        };
+        if !self.chunks.items.is_empty() {
+            self.ready
+                .push_back(Ok(std::mem::take(&mut self.chunks.items)));
+        }
+        if let Err(e) = result {
+            self.fail(e);
+        } else if self.chunks.done && !self.over {
+            // The vendor's own end mark: what may follow says nothing more.
+            self.over = true;
+            let end = self.decoder.finish(&mut self.chunks);
+            if !self.chunks.items.is_empty() {
+                self.ready
+                    .push_back(Ok(std::mem::take(&mut self.chunks.items)));
+            }
+            if let Err(e) = end {
+                self.fail(e);
+            }
+        }
+    }
+
+    fn decode(&mut self) -> Result<(), Error> {
+        for frame in self.frames.drain(..) {
+            self.decoder.push(frame, &mut self.chunks)?;
+        }
+        Ok(())
+    }
+
+    fn fail(&mut self, error: Error) {
+        self.over = true;
+        let error = if error.provider.is_empty() {
+            error.of(self.provider)
+        } else {
+            error
+        };
+        self.ready.push_back(Err(error));
+    }
+
+    fn timed_out(&mut self, cx: &mut Context<'_>) -> Option<Error> {
+        if let Some(deadline) = &mut self.deadline
+            && deadline.as_mut().poll(cx).is_ready()
+        {
+            return Some(Error::new(
+                Kind::Timeout,
+                "the answer was not complete in time",
+            ));
+        }
+        if let Some((limit, sleep)) = &mut self.stall
+            && sleep.as_mut().poll(cx).is_ready()
+        {
+            return Some(Error::new(
+                Kind::Timeout,
+                format!(
+                    "the stream stalled: nothing came for {:.1} s",
+                    limit.as_secs_f64()
+                ),
+            ));
+        }
+        None
+    }
+}
+
+impl Stream for EventStream {
+    type Item = Result<Vec<Chunk>, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        loop {
+            if let Some(batch) = this.ready.pop_front() {
+                return Poll::Ready(Some(batch));
+            }
+            if this.over {
+                return Poll::Ready(None);
+            }
+            match this.body.as_mut().poll_next(cx) {
+                Poll::Ready(read) => {
+                    if let Some((limit, sleep)) = &mut this.stall {
+                        sleep.as_mut().reset(Instant::now() + *limit);
+                    }
+                    this.feed(read);
+                }
+                Poll::Pending => match this.timed_out(cx) {
+                    Some(error) => this.fail(error),
+                    None => return Poll::Pending,
+                },
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for EventStream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EventStream")
+            .field("provider", &self.provider)
+            .field("over", &self.over)
+            .finish()
+    }
+}

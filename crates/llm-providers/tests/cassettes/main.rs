@@ -1,0 +1,223 @@
+//! Replays recorded vendor traffic: real answers must decode without loss, however their bytes were cut on the way,
+//! and real requests must come out of our encoders with the same meaning.
+//!
+//! The recordings are not part of the repository. They are looked for in `$INTERLINGUA_CASSETTES`, then in
+//! `shared/cassettes` beside the checkout; where neither is there, these tests say so and pass.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    io::{Read as _, Seek as _, SeekFrom},
+    path::PathBuf,
+};
+
+use base64::Engine as _;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use llm_providers::{Call, Chunk, Chunks, Error, Reply, frame::Splitter};
+use serde_json::Value;
+
+/// One recorded interaction.
+pub struct Cassette {
+    pub id: String,
+    pub provider: String,
+    pub endpoint: String,
+    pub wire: String,
+    pub model: Option<String>,
+    pub features: Vec<String>,
+    pub record: Value,
+}
+
+impl Cassette {
+    /// All recordings for which `wanted` (given the index line) is true; empty if there is no such folder.
+    pub fn all(wanted: impl Fn(&Value) -> bool) -> Vec<Self> {
+        let Some(folder) = folder() else {
+            return Vec::new();
+        };
+        let index = std::fs::read_to_string(folder.join("index.jsonl"))
+            .expect("the index of the recordings");
+        let lines = index
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).expect("an index line"));
+        lines
+            .filter(|line| wanted(line))
+            .map(|line| Self::load(&folder, &line))
+            .collect()
+    }
+
+    fn load(folder: &std::path::Path, line: &Value) -> Self {
+        let text = |key: &str| line[key].as_str().unwrap_or_default().to_owned();
+        let mut file = std::fs::File::open(folder.join(text("file"))).expect("a recording");
+        file.seek(SeekFrom::Start(line["offset"].as_u64().expect("an offset")))
+            .expect("seek");
+        let mut bytes = vec![0; line["length"].as_u64().expect("a length") as usize];
+        file.read_exact(&mut bytes).expect("a whole line");
+        Self {
+            id: text("id"),
+            provider: text("provider"),
+            endpoint: text("endpoint"),
+            wire: text("wire"),
+            model: line["model"].as_str().map(str::to_owned),
+            features: serde_json::from_value(line["features"].clone()).unwrap_or_default(),
+            record: serde_json::from_slice(&bytes).expect("a record"),
+        }
+    }
+
+    /// The recorded request's JSON body, unless only the answer was published.
+    pub fn request(&self) -> Option<&Value> {
+        (self.record["request_recorded"] != false)
+            .then(|| self.record["request"].get("body_json"))
+            .flatten()
+    }
+
+    pub fn is_stream(&self) -> bool {
+        self.record["stream"] == true
+    }
+
+    pub fn status(&self) -> StatusCode {
+        let status = self.record["response"]["status"].as_u64().unwrap_or(200);
+        StatusCode::from_u16(status as u16).expect("a status")
+    }
+
+    /// The recorded answer's bytes.
+    pub fn body(&self) -> Bytes {
+        let response = &self.record["response"];
+        if let Some(json) = response.get("body_json") {
+            return serde_json::to_vec(json).expect("json").into();
+        }
+        if let Some(text) = response["body_text"].as_str() {
+            return Bytes::copy_from_slice(text.as_bytes());
+        }
+        let encoded = response["body_base64"].as_str().unwrap_or_default();
+        base64::engine::general_purpose::STANDARD
+            .decode(encoded)
+            .expect("base64")
+            .into()
+    }
+
+    pub fn reply(&self) -> Reply {
+        let mut headers = HeaderMap::new();
+        for (name, value) in self.record["response"]["headers"]
+            .as_object()
+            .into_iter()
+            .flatten()
+        {
+            let value = value
+                .as_str()
+                .and_then(|text| HeaderValue::from_str(text).ok());
+            if let (Ok(name), Some(value)) = (HeaderName::try_from(name.as_str()), value) {
+                headers.insert(name, value);
+            }
+        }
+        Reply {
+            status: self.status(),
+            headers,
+            body: self.body(),
+        }
+    }
+}
+
+/// What a stream decoded to.
+#[derive(Debug, PartialEq)]
+pub struct Streamed {
+    pub chunks: Vec<Chunk>,
+    pub usage: Option<llm_types::Usage>,
+    pub error: Option<String>,
+}
+
+/// Decodes `body` as `call`'s streamed answer, cut into pieces of `size` bytes.
+pub fn decode_stream(call: &Call<'_>, body: &Bytes, size: usize) -> Streamed {
+    let mut splitter = Splitter::new(call.target.provider.protocol.framing(call));
+    let mut decoder = call.decoder().expect("a decoder");
+    let (mut frames, mut chunks, mut error) = (Vec::new(), Chunks::default(), None::<Error>);
+    let mut at = 0;
+    while at < body.len() && error.is_none() && !chunks.done {
+        let end = (at + size).min(body.len());
+        error = splitter.push(body.slice(at..end), &mut frames).err();
+        at = end;
+        for frame in frames.drain(..) {
+            error = error.or_else(|| decoder.push(frame, &mut chunks).err());
+        }
+    }
+    if error.is_none() && !chunks.done {
+        error = splitter.finish(&mut frames).err();
+        for frame in frames.drain(..) {
+            error = error.or_else(|| decoder.push(frame, &mut chunks).err());
+        }
+    }
+    error = error.or_else(|| decoder.finish(&mut chunks).err());
+    Streamed {
+        chunks: chunks.items,
+        usage: chunks.usage,
+        error: error.map(|e| e.to_string()),
+    }
+}
+
+/// The pieces in which each stream is tried: one byte, odd sizes, whole.
+pub const CUTS: [usize; 4] = [1, 7, 1021, usize::MAX];
+
+/// Collects failures and holds a family of recordings to a share of passes.
+#[derive(Default)]
+pub struct Tally {
+    tried: usize,
+    failed: BTreeMap<String, String>,
+}
+
+impl Tally {
+    pub fn check(&mut self, id: &str, result: Result<(), String>) {
+        self.tried += 1;
+        if let Err(why) = result {
+            self.failed.insert(id.to_owned(), why);
+        }
+    }
+
+    /// Fails the test unless every failure is in `known` (id, reason), every `known` one does fail, and at least 97 % pass.
+    pub fn settle(self, what: &str, known: &[(&str, &str)]) {
+        if self.tried == 0 {
+            return eprintln!("{what}: no recordings here, nothing was checked");
+        }
+        let mut report = String::new();
+        for (id, why) in &self.failed {
+            if !known.iter().any(|(listed, _)| listed == id) {
+                let _ = writeln!(report, "{id}: {why}");
+            }
+        }
+        for (id, reason) in known {
+            assert!(!reason.is_empty(), "{id} needs a reason");
+            if !self.failed.contains_key(*id) {
+                let _ = writeln!(report, "{id}: passes now, take it off the list");
+            }
+        }
+        let passed = self.tried - self.failed.len();
+        eprintln!("{what}: {passed} of {} pass", self.tried);
+        assert!(
+            report.is_empty(),
+            "{what}: {passed} of {} pass\n{report}",
+            self.tried
+        );
+        assert!(
+            passed * 100 >= self.tried * 97,
+            "{what}: only {passed} of {} pass",
+            self.tried
+        );
+    }
+}
+
+fn folder() -> Option<PathBuf> {
+    let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/cassettes");
+    let folder = std::env::var_os("INTERLINGUA_CASSETTES")
+        .map_or_else(|| PathBuf::from(beside), PathBuf::from);
+    folder.join("index.jsonl").is_file().then_some(folder)
+}
+
+#[test]
+fn the_tally_counts() {
+    let mut tally = Tally::default();
+    for i in 0..100 {
+        tally.check(
+            &i.to_string(),
+            if i == 7 { Err("no".into()) } else { Ok(()) },
+        );
+    }
+    tally.settle("itself", &[("7", "on purpose")]);
+}

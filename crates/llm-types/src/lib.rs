@@ -1,0 +1,46 @@
+//! The schemas that everything in Interlingua speaks: OpenAI's, and Anthropic's where a client speaks it.
+//!
+//! This crate knows JSON and nothing else: no HTTP, no async, no clock, no vendor.
+//! Start reading at [`JsonObject`] (how a body is held) and [`Op`] (what can be asked for).
+//!
+//! ```
+//! use bytes::Bytes;
+//! use llm_types::{ChatRequest, JsonObject};
+//!
+//! let body = Bytes::from_static(br#"{"model":"gpt-4o","messages":[{"role":"user","content":"Hi"}],"vendor_field":[1]}"#);
+//! let mut object = JsonObject::parse(&body)?;
+//! object.set_str("model", "gpt-4o-mini");
+//! // Only `model` was rewritten; everything else, known to us or not, is the client's own bytes.
+//! assert!(object.to_bytes().ends_with(br#""vendor_field":[1]}"#));
+//!
+//! let request = ChatRequest::from_object(&object)?;
+//! assert_eq!(request.messages[0].role, "user");
+//! # Ok::<(), llm_types::JsonError>(())
+//! ```
+
+mod chat;
+mod completion;
+mod content;
+mod embedding;
+mod error;
+mod json;
+pub mod messages;
+mod op;
+mod usage;
+
+pub use chat::{
+    ChatChunk, ChatRequest, ChatResponse, Choice, ChunkChoice, Delta, FunctionCall, FunctionDef,
+    Message, StreamOptions, ThinkingBlock, Tool, ToolCall, ToolChoice,
+};
+pub use completion::{CompletionChoice, CompletionRequest, CompletionResponse, Prompt};
+pub use content::{Content, ContentPart};
+pub use embedding::{
+    Embedding, EmbeddingInput, EmbeddingRequest, EmbeddingResponse, EmbeddingVector,
+};
+pub use error::{ErrorBody, ErrorDetail};
+pub use json::{JsonError, JsonObject};
+pub use op::{BodyKind, Op, ReplyKind};
+pub use usage::{CacheWrite, CompletionDetails, PromptDetails, ServerToolUse, Usage};
+
+/// A JSON object whose keys keep their order.
+pub type Map = serde_json::Map<String, serde_json::Value>;
