@@ -1,17 +1,20 @@
-//! The project's own commands: `cargo xtask COMMAND`.
+//! The project's own commands: `cargo xtask COMMAND`. One file per command.
 
 use anyhow::Result;
 use clap::Parser;
 
+mod prices;
 mod run;
 mod test;
 mod tidy;
 
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 #[command(name = "cargo xtask", about = "Interlingua's own commands")]
 enum Command {
     /// Runs every test; finds or installs what they need.
     Test(test::Args),
+    /// Generates, checks or compares the price table.
+    Prices(prices::Args),
     /// Checks house rules that a compiler cannot.
     Tidy,
 }
@@ -19,6 +22,7 @@ enum Command {
 fn main() -> Result<()> {
     match Command::parse() {
         Command::Test(args) => test::main(&args),
+        Command::Prices(args) => prices::run(&args),
         Command::Tidy => tidy::main(),
     }
 }
