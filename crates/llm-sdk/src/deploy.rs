@@ -1,24 +1,28 @@
 //! Deployments from LiteLLM's parameters.
 
+use llm_cost::PriceTable;
 use llm_providers::{CallOptions, Error, resolve, resolve::Surroundings};
 use llm_router::{Deployment, Router};
 use llm_types::{JsonObject, Map};
 use sha2::{Digest, Sha256};
 
-use crate::request::RouteOptions;
+use crate::{price, request::RouteOptions};
 
 /// Makes a deployment of a `model_list` entry: its group, its `litellm_params`, its `model_info`.
 pub fn deployment(
     group: &str,
     mut params: JsonObject,
-    model_info: Map,
+    mut model_info: Map,
+    table: &PriceTable,
     around: &dyn Surroundings,
 ) -> Result<Deployment, Error> {
     let id = match model_info.get("id").and_then(|id| id.as_str()) {
         Some(id) => id.to_owned(),
         None => digest(group, &params),
     };
-    let target = resolve::target(&mut params, around)?;
+    let mut target = resolve::target(&mut params, around)?;
+    take_prices(&mut params, &mut model_info)?;
+    target.facts = price::facts(table, &target, &model_info);
     let options = CallOptions::take(&mut params)?;
     let number = |params: &mut JsonObject, key: &str| params.take::<f64>(key);
     let mut deployment = Deployment::new(id, group, target);
@@ -46,13 +50,35 @@ pub(crate) fn direct(
         .get("model")?
         .ok_or_else(|| Error::bad_request("model", "'model' is missing"))?;
     let mut params = body.clone();
-    let target = resolve::target(&mut params, around)?;
-    let router = crate::engine::single(Deployment::new(
-        digest(&model, &JsonObject::new()),
-        model,
-        target,
-    ))?;
+    let mut target = resolve::target(&mut params, around)?;
+    let mut info = Map::new();
+    take_prices(&mut params, &mut info)?;
+    target.facts = price::facts(PriceTable::embedded(), &target, &info);
+    let mut deployment = Deployment::new(digest(&model, &JsonObject::new()), model, target);
+    deployment.model_info = info;
+    let router = crate::engine::single(deployment)?;
     Ok((router, params))
+}
+
+/// Moves the price table's fields, which both LiteLLM's parameters and a request may carry, to what is known of the model.
+fn take_prices(params: &mut JsonObject, info: &mut Map) -> Result<(), Error> {
+    let is_price = |key: &str| {
+        key.contains("cost_per")
+            || key.contains("_token_cost")
+            || key == "tiered_pricing"
+            || key == "base_model"
+    };
+    let keys: Vec<String> = params
+        .iter()
+        .map(|(key, _)| key.to_owned())
+        .filter(|key| is_price(key))
+        .collect();
+    for key in keys {
+        if let Some(value) = params.take(&key)? {
+            info.insert(key, value);
+        }
+    }
+    Ok(())
 }
 
 /// Stable over restarts: the same configuration has the same id.

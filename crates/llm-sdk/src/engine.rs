@@ -16,8 +16,11 @@ use llm_router::{Ask, Attempt, Deployment, Failed, Router, Settings};
 use llm_types::{JsonObject, Op, Usage};
 
 use crate::{
-    AnswerStream, Body, Failure, Meta, Outcome, Request, Response, demo, deploy, mock, price,
-    record::Reporter, restamp::restamp, surroundings::Process,
+    AnswerStream, Body, Failure, Meta, Outcome, Request, Response, demo, deploy, mock,
+    price::{Prices, Rates},
+    record::Reporter,
+    restamp::restamp,
+    surroundings::Process,
 };
 
 /// Makes requests. Holds a router's configuration and a connection pool; cheap to clone, and a new configuration is a
@@ -26,6 +29,7 @@ use crate::{
 pub struct Engine {
     router: Option<Arc<Router>>,
     client: Client,
+    prices: Arc<Prices>,
 }
 
 /// What one attempt brought, before it is put into the client's dialect.
@@ -44,14 +48,16 @@ impl Engine {
         Ok(Self {
             router: None,
             client: Self::client(&TransportSettings::default())?,
+            prices: Arc::new(Prices::embedded()),
         })
     }
 
     /// An engine that routes.
-    pub fn routed(router: Arc<Router>, client: Client) -> Self {
+    pub fn routed(router: Arc<Router>, client: Client, prices: Arc<Prices>) -> Self {
         Self {
             router: Some(router),
             client,
+            prices,
         }
     }
 
@@ -65,6 +71,11 @@ impl Engine {
     /// The router, where there is one.
     pub fn router(&self) -> Option<&Arc<Router>> {
         self.router.as_ref()
+    }
+
+    /// The prices.
+    pub fn prices(&self) -> &Arc<Prices> {
+        &self.prices
     }
 
     /// The client.
@@ -84,6 +95,7 @@ impl Engine {
             restamp,
             observer,
         } = request;
+        let started = Instant::now();
         let stream = body.is_true("stream");
         let mut reporter = Reporter::new(call_id.clone(), op, model.clone(), stream, observer);
         let single;
@@ -120,9 +132,18 @@ impl Engine {
                 })
                 .await;
             return match routed {
-                Ok(routed) => Ok(mock::response(
-                    routed, op, &body, model, call_id, restamp, reporter,
-                )),
+                Ok(routed) => {
+                    let prices = &self.prices;
+                    let asked = mock::Asked {
+                        op,
+                        body: &body,
+                        model,
+                        call_id,
+                        restamp,
+                        prices,
+                    };
+                    Ok(mock::response(routed, asked, reporter))
+                }
                 Err(failed) => Err(fail(&mut reporter, call_id, model, *failed)),
             };
         }
@@ -148,6 +169,13 @@ impl Engine {
             record.trace = routed.trace.clone();
             record.first_event = stream.then_some(took);
         });
+        let rates = Rates {
+            prices: Arc::clone(&self.prices),
+            deployment: Arc::clone(&routed.deployment),
+            model: attempted.model.clone(),
+            service_tier: body.str("service_tier").map(|tier| tier.into_owned()),
+            started,
+        };
         let mut meta = Meta {
             call_id,
             op,
@@ -167,20 +195,14 @@ impl Engine {
                 let bridge = attempted
                     .bridge
                     .map(|bridge| bridge.stream(&attempted.body));
-                Body::Stream(AnswerStream::vendor(
-                    events,
-                    bridge,
-                    name,
-                    Arc::clone(&meta.deployment),
-                    reporter,
-                ))
+                Body::Stream(AnswerStream::vendor(events, bridge, name, rates, reporter))
             }
             Sent::Answer(answer, headers) => {
                 meta.headers = headers;
                 let usage = answer.usage.clone();
                 match whole(answer, attempted.bridge, &attempted.body, name.as_deref()) {
                     Ok((bytes, content_type)) => {
-                        finish(bytes, content_type, usage, &meta.deployment, reporter)
+                        finish(bytes, content_type, usage, &rates, reporter)
                     }
                     Err(error) => {
                         let failed = Failed {
@@ -308,10 +330,10 @@ pub(crate) fn finish(
     bytes: Bytes,
     content_type: String,
     usage: Option<Usage>,
-    deployment: &Arc<Deployment>,
+    rates: &Rates,
     mut reporter: Reporter,
 ) -> Body {
-    let charge = price::charge(deployment, usage.as_ref());
+    let charge = rates.charge(usage.as_ref());
     reporter.note(|record| {
         record.usage.clone_from(&usage);
         record.charge = charge.clone();
