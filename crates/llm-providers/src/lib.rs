@@ -33,6 +33,7 @@ mod call;
 mod edit;
 mod error;
 mod error_table;
+mod extra;
 pub mod frame;
 mod options;
 mod params;
@@ -57,7 +58,7 @@ pub use call::{Answer, Body, Call, Notice, Part, Payload, Reply, Step};
 pub use client::{Client, Limits, Outcome};
 pub use error::{Error, Kind};
 pub use options::CallOptions;
-pub use params::Params;
+pub use params::{Params, supported_params};
 pub use protocol::{Chunk, Chunks, Decoder, Framing, Protocol};
 pub use provider::{Auth, Edit, Login, Provider, Quirk, Setting};
 #[cfg(feature = "client")]
