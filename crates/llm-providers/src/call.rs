@@ -165,7 +165,7 @@ impl<'a> Call<'a> {
                     format!("'{name}' is not a valid header"),
                 ));
             };
-            request.headers_mut().insert(name, value);
+            put_header(request.headers_mut(), name, value);
         }
         Ok(request)
     }
@@ -240,6 +240,25 @@ impl<'a> Call<'a> {
         }
         error
     }
+}
+
+/// The last one wins; but betas add up: those a translation needs must stay beside the caller's.
+fn put_header(headers: &mut HeaderMap, name: http::HeaderName, value: http::HeaderValue) {
+    let merged = headers
+        .get(&name)
+        .filter(|_| name == "anthropic-beta")
+        .and_then(|there| Some((there.to_str().ok()?, value.to_str().ok()?)))
+        .map(|(there, more)| {
+            let mut names: Vec<_> = there.split(',').map(str::trim).collect();
+            for one in more.split(',').map(str::trim) {
+                if !names.contains(&one) {
+                    names.push(one);
+                }
+            }
+            names.join(",")
+        });
+    let merged = merged.and_then(|text| http::HeaderValue::from_str(&text).ok());
+    headers.insert(name, merged.unwrap_or(value));
 }
 
 impl Reply {

@@ -456,7 +456,10 @@ impl MessagesUsage {
         }
         usage.server_tool_use.clone_from(&self.server_tool_use);
         let own = [
-            ("cache_creation_input_tokens", self.cache_creation_input_tokens),
+            (
+                "cache_creation_input_tokens",
+                self.cache_creation_input_tokens,
+            ),
             ("cache_read_input_tokens", self.cache_read_input_tokens),
         ];
         for (key, count) in own {
@@ -627,7 +630,10 @@ mod tests {
         let own: MessagesUsage = serde_json::from_str(text).expect("usage");
         let usage = own.normalise();
         assert_eq!((usage.prompt_tokens, usage.total_tokens), (115, 122));
-        assert_eq!((usage.cached_tokens(), usage.cache_write_tokens()), (100, 5));
+        assert_eq!(
+            (usage.cached_tokens(), usage.cache_write_tokens()),
+            (100, 5)
+        );
         assert_eq!(usage.reasoning_tokens(), 4);
         assert_eq!(usage.extra["cache_read_input_tokens"], 100);
         assert_eq!(MessagesUsage::from(&usage), own);
@@ -635,17 +641,21 @@ mod tests {
 
     #[test]
     fn later_counts_win_and_silence_does_not() {
-        let mut usage: MessagesUsage =
-            serde_json::from_str(r#"{"input_tokens":9,"cache_read_input_tokens":3,"output_tokens":1}"#)
-                .expect("usage");
-        usage.merge(serde_json::from_str(r#"{"output_tokens":20,"service_tier":null}"#).expect("usage"));
+        let mut usage: MessagesUsage = serde_json::from_str(
+            r#"{"input_tokens":9,"cache_read_input_tokens":3,"output_tokens":1}"#,
+        )
+        .expect("usage");
+        usage.merge(
+            serde_json::from_str(r#"{"output_tokens":20,"service_tier":null}"#).expect("usage"),
+        );
         assert_eq!(usage.input_tokens, Some(9));
         assert_eq!(usage.normalise().total_tokens, 32);
     }
 
     #[test]
     fn wrong_types_are_named() {
-        let body = bytes::Bytes::from_static(br#"{"messages":[{"role":"user","content":[{"type":1}]}]}"#);
+        let body =
+            bytes::Bytes::from_static(br#"{"messages":[{"role":"user","content":[{"type":1}]}]}"#);
         let object = JsonObject::parse(&body).expect("an object");
         let error = MessagesRequest::from_object(&object).expect_err("refused");
         assert_eq!(error.field, "messages[0].content[0].type");
