@@ -10,6 +10,7 @@ mod aihubmix;
 mod aiml;
 mod aiohttp_openai;
 mod amazon_nova;
+mod anthropic;
 mod anyscale;
 mod apertis;
 mod assemblyai;
@@ -133,6 +134,7 @@ pub const ALL: &[&Provider] = &[
     &aiml::ROW,
     &aiohttp_openai::ROW,
     &amazon_nova::ROW,
+    &anthropic::ROW,
     &anyscale::ROW,
     &apertis::ROW,
     &assemblyai::ROW,

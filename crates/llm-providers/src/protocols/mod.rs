@@ -1,3 +1,4 @@
 //! The wire formats.
 
+pub mod anthropic;
 pub mod openai;
