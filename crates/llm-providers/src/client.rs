@@ -58,6 +58,11 @@ impl Client {
         Ok(Self::over(Arc::new(HyperTransport::new(settings)?)))
     }
 
+    /// The network as `settings` say.
+    pub fn transport(settings: &TransportSettings) -> Result<Arc<dyn Transport>, Error> {
+        Ok(Arc::new(HyperTransport::new(settings)?))
+    }
+
     /// A client over another transport.
     pub fn over(transport: Arc<dyn Transport>) -> Self {
         Self { transport }

@@ -31,6 +31,7 @@ pub mod backends;
 pub mod bridges;
 mod call;
 mod edit;
+pub mod embedding;
 mod error;
 mod error_table;
 pub mod frame;
