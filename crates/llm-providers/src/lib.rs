@@ -60,7 +60,7 @@ pub use error::{Error, Kind};
 pub use options::CallOptions;
 pub use params::Params;
 pub use protocol::{Chunk, Chunks, Decoder, Framing, Protocol};
-pub use provider::{Auth, Edit, Provider, Quirk};
+pub use provider::{Auth, Edit, Login, Provider, Quirk, Setting};
 #[cfg(feature = "client")]
 pub use stream::EventStream;
 pub use target::{ModelFacts, Target};
