@@ -1,6 +1,6 @@
 //! One attempt at one target: what goes in, what comes out.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
@@ -9,7 +9,7 @@ use llm_types::{ChatResponse, JsonObject, Op, Usage};
 use crate::{CallOptions, Decoder, Error, Kind, Target, params};
 
 /// One attempt. Made by [`Call::prepare`], which settles the parameters; then encode, decode or stream.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Call<'a> {
     /// What is asked for.
     pub op: Op,
@@ -25,6 +25,17 @@ pub struct Call<'a> {
     pub options: &'a CallOptions,
     /// What was dropped or changed on the way, for the answer's metadata.
     pub notices: Vec<Notice>,
+    /// What [`Call::fetches`] asked for, by address. The client fills it in before it encodes.
+    pub fetched: BTreeMap<String, Fetched>,
+}
+
+/// A file that was fetched for a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetched {
+    /// Its media type as the server named it, without parameters.
+    pub content_type: Option<String>,
+    /// Its bytes.
+    pub bytes: Bytes,
 }
 
 /// A request's body.
@@ -123,12 +134,18 @@ impl<'a> Call<'a> {
             include_usage: false,
             options,
             notices: Vec::new(),
+            fetched: BTreeMap::new(),
         };
         if !target.provider.speaks(op) {
             return Err(call.unsupported());
         }
         params::settle(&mut call).map_err(|e| e.of(target.provider.name))?;
         Ok(call)
+    }
+
+    /// The addresses whose contents the request must hold: to be put into [`Call::fetched`] before it is encoded.
+    pub fn fetches(&self) -> Vec<String> {
+        self.target.provider.protocol.fetches(self)
     }
 
     /// The HTTP request, without its credential.
