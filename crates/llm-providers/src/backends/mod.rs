@@ -2,11 +2,13 @@
 
 use crate::Provider;
 
-mod demo;
+mod cohere;
+mod ollama;
+mod ollama_chat;
 mod openai;
 
 /// Every backend.
-pub const ALL: &[&Provider] = &[&demo::ROW, &openai::ROW];
+pub const ALL: &[&Provider] = &[&cohere::ROW, &ollama::ROW, &ollama_chat::ROW, &openai::ROW];
 
 /// The backend with this name or alias.
 pub fn lookup(name: &str) -> Option<&'static Provider> {

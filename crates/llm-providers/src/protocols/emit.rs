@@ -65,14 +65,6 @@ pub(crate) fn opening() -> Delta {
     }
 }
 
-/// A delta of text.
-pub(crate) fn text(text: impl Into<String>) -> Delta {
-    Delta {
-        content: Some(text.into()),
-        ..Delta::default()
-    }
-}
-
 /// A delta of thinking.
 pub(crate) fn thinking(text: impl Into<String>) -> Delta {
     Delta {

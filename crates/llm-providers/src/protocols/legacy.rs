@@ -92,7 +92,10 @@ mod tests {
         ]))
         .expect("messages");
         messages(&mut list);
-        let ids: Vec<_> = list.iter().filter_map(|m| m.tool_call_id.as_deref()).collect();
+        let ids: Vec<_> = list
+            .iter()
+            .filter_map(|m| m.tool_call_id.as_deref())
+            .collect();
         assert_eq!(ids, ["call_f_0", "call_f_1"]);
         assert_eq!(list[2].tool_calls[0].id.as_deref(), Some("call_f_1"));
     }

@@ -1,3 +1,10 @@
 //! The wire formats.
 
+mod effort;
+mod emit;
+mod legacy;
+mod vectors;
+
+pub mod cohere;
+pub mod ollama;
 pub mod openai;

@@ -30,8 +30,8 @@ pub(crate) fn answer(
         usage: usage.clone(),
         extra,
     };
-    let body = serde_json::to_vec(&response)
-        .map_err(|e| Error::decode(call.target.provider.name, e))?;
+    let body =
+        serde_json::to_vec(&response).map_err(|e| Error::decode(call.target.provider.name, e))?;
     Ok(Answer::raw(body.into(), usage))
 }
 

@@ -14,7 +14,9 @@ pub(super) fn chat(call: &Call<'_>) -> Result<Request<Bytes>, Error> {
     if let Some(model) = call.target.model.strip_prefix("v1/") {
         return Err(Error::new(
             Kind::Unsupported,
-            format!("Cohere's version 1 chat is not supported: use '{model}', which asks version 2"),
+            format!(
+                "Cohere's version 1 chat is not supported: use '{model}', which asks version 2"
+            ),
         ));
     }
     let mut body = call.json()?.clone();
@@ -42,7 +44,9 @@ pub(super) fn chat(call: &Call<'_>) -> Result<Request<Bytes>, Error> {
 pub(crate) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
     let choice: Option<ToolChoice> = call.json()?.get("tool_choice")?;
     if let Some(name) = choice.as_ref().and_then(ToolChoice::function_name) {
-        let message = format!("Cohere cannot name a tool: only '{name}' is offered, and one call is required");
+        let message = format!(
+            "Cohere cannot name a tool: only '{name}' is offered, and one call is required"
+        );
         call.notice("tool_choice", message);
     }
     let tools: Vec<Tool> = call.json()?.get("tools")?.unwrap_or_default();
@@ -169,10 +173,12 @@ fn content(
         let at = || format!("messages[{i}].content[{j}]");
         match part.kind.as_str() {
             "text" => native.push(json!({"type": "text", "text": part.text})),
-            "image_url" => native.push(image(&part).ok_or_else(|| {
-                Error::bad_request(at(), "the image has no url")
-            })?),
-            "thinking" => native.push(json!({"type": "thinking", "thinking": part.extra.get("thinking")})),
+            "image_url" => native.push(
+                image(&part).ok_or_else(|| Error::bad_request(at(), "the image has no url"))?,
+            ),
+            "thinking" => {
+                native.push(json!({"type": "thinking", "thinking": part.extra.get("thinking")}))
+            }
             "document" => {
                 let document = document(&part).ok_or_else(|| {
                     Error::bad_request(at(), "Cohere reads documents of text or of fields only")
@@ -195,7 +201,11 @@ fn content(
 
 fn image(part: &ContentPart) -> Option<Value> {
     let mut image = json!({ "url": part.url()? });
-    if let Some(detail) = part.image_url.as_ref().and_then(|image| image.get("detail")) {
+    if let Some(detail) = part
+        .image_url
+        .as_ref()
+        .and_then(|image| image.get("detail"))
+    {
         image["detail"] = detail.clone();
     }
     Some(json!({"type": "image_url", "image_url": image}))
@@ -232,6 +242,11 @@ fn add_documents(body: &mut JsonObject, documents: Vec<Value>) -> Result<(), Err
 /// Cohere knows REQUIRED and NONE, and no names: a named tool is the only one offered.
 fn tools(body: &mut JsonObject) -> Result<(), Error> {
     let choice: Option<ToolChoice> = body.take("tool_choice")?;
+    match choice.as_ref().and_then(ToolChoice::mode) {
+        Some("required") => body.set_str("tool_choice", "REQUIRED"),
+        Some("none") => body.set_str("tool_choice", "NONE"),
+        _ => {}
+    }
     let Some(mut tools) = body.take::<Vec<Tool>>("tools")? else {
         return Ok(());
     };
@@ -244,11 +259,6 @@ fn tools(body: &mut JsonObject) -> Result<(), Error> {
             ));
         }
         body.set_str("tool_choice", "REQUIRED");
-    }
-    match choice.as_ref().and_then(ToolChoice::mode) {
-        Some("required") => body.set_str("tool_choice", "REQUIRED"),
-        Some("none") => body.set_str("tool_choice", "NONE"),
-        _ => {}
     }
     if tools.is_empty() {
         return Ok(());

@@ -49,14 +49,30 @@ impl ChatStream {
                 self.tool_call(event.index, message.tool_calls, out)?;
             }
             "citation-start" => self.citation(message.citations, out),
-            "message-end" => return self.end(event.delta.finish_reason, event.delta.usage, event.delta.error, out),
+            "message-end" => {
+                return self.end(
+                    event.delta.finish_reason,
+                    event.delta.usage,
+                    event.delta.error,
+                    out,
+                );
+            }
             _ => {}
         }
         Ok(())
     }
 
-    fn content(&self, message: &wire::EventMessage, logprob: Option<wire::Logprob>, out: &mut Chunks) {
-        let part = |key: &str| message.content[key].as_str().filter(|part| !part.is_empty());
+    fn content(
+        &self,
+        message: &wire::EventMessage,
+        logprob: Option<wire::Logprob>,
+        out: &mut Chunks,
+    ) {
+        let part = |key: &str| {
+            message.content[key]
+                .as_str()
+                .filter(|part| !part.is_empty())
+        };
         let delta = Delta {
             content: part("text").map(str::to_owned),
             reasoning_content: part("thinking").map(str::to_owned),
