@@ -9,6 +9,12 @@ use crate::{Answer, Call, Error, Reply, Step, error_table, frame::Frame};
 ///
 /// One value serves every operation and every model of a vendor; it matches on `call.op`.
 pub trait Protocol: Sync {
+    /// The addresses whose contents the request must hold as bytes, because the vendor fetches none itself.
+    fn fetches(&self, call: &Call<'_>) -> Vec<String> {
+        let _ = call;
+        Vec::new()
+    }
+
     /// The HTTP request, without its credential.
     fn encode(&self, call: &Call<'_>) -> Result<http::Request<Bytes>, Error>;
 

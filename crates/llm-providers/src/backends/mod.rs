@@ -24,6 +24,7 @@ mod clarifai;
 mod cloudflare;
 mod codestral;
 mod cognition;
+mod cohere;
 mod cometapi;
 mod compactifai;
 mod cortecs;
@@ -82,6 +83,8 @@ mod neosantara;
 mod novita;
 mod nscale;
 mod nvidia_nim;
+mod ollama;
+mod ollama_chat;
 mod oobabooga;
 mod openai;
 mod openai_like;
@@ -148,6 +151,7 @@ pub const ALL: &[&Provider] = &[
     &cloudflare::ROW,
     &codestral::ROW,
     &cognition::ROW,
+    &cohere::ROW,
     &cometapi::ROW,
     &compactifai::ROW,
     &cortecs::ROW,
@@ -206,6 +210,8 @@ pub const ALL: &[&Provider] = &[
     &novita::ROW,
     &nscale::ROW,
     &nvidia_nim::ROW,
+    &ollama::ROW,
+    &ollama_chat::ROW,
     &oobabooga::ROW,
     &openai::ROW,
     &openai_like::ROW,

@@ -5,6 +5,9 @@
 //! `shared/cassettes` beside the checkout; where neither is there, these tests say so and pass.
 
 mod anthropic;
+mod cohere;
+mod folded;
+mod ollama;
 
 use std::{
     collections::BTreeMap,
