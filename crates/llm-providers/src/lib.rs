@@ -63,7 +63,7 @@ pub use fetch::FetchSettings;
 pub use options::CallOptions;
 pub use params::Params;
 pub use protocol::{Chunk, Chunks, Decoder, Framing, Protocol};
-pub use provider::{Auth, Edit, Provider, Quirk};
+pub use provider::{Auth, Edit, Login, Provider, Quirk, Setting};
 #[cfg(feature = "client")]
 pub use stream::EventStream;
 pub use target::{ModelFacts, Target};

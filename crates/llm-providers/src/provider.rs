@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use llm_types::Op;
+use llm_types::{JsonObject, Op};
 
-use crate::{Params, Protocol, protocols};
+use crate::{Credential, Error, ModelFacts, Params, Protocol, protocols, resolve::Surroundings};
 
 /// A backend. Plain data, `'static`, no methods that do work.
 pub struct Provider {
@@ -23,12 +23,23 @@ pub struct Provider {
     pub key_default: &'static str,
     /// How the credential goes on a request.
     pub auth: Auth,
-    /// Headers on every request.
+    /// Makes the credential where a plain key is not all there is: AWS, Google, Entra, IAM tokens. Takes its own keys
+    /// out of the parameters; `Ok(None)` falls back to the plain key.
+    pub login: Option<Login>,
+    /// The vendor's own settings, and where they come from if the caller does not give them.
+    pub settings: &'static [Setting],
+    /// Headers on every request. `{name}` in a value is filled in from the target's settings; a header whose setting
+    /// is absent is left out.
     pub headers: &'static [(&'static str, &'static str)],
     /// What it natively speaks. What is not here is bridged where a bridge exists, else `Unsupported`.
     pub ops: &'static [Op],
     /// Which OpenAI parameters it takes.
     pub params: Params,
+    /// Which of them one model takes, where models differ; instead of [`params`](Self::params).
+    pub model_params: Option<fn(&str, &ModelFacts) -> Params>,
+    /// What of a chat history's foreign keys it understands (`reasoning_content`, `cache_control`, ...); the others
+    /// are taken out before a history is forwarded. `*` keeps all.
+    pub keeps: &'static [&'static str],
     /// Plain changes to the body before it is encoded.
     pub edits: &'static [Edit],
     /// Hosts (with a path where one host serves several) by which a base URL is recognised as this provider's.
@@ -42,7 +53,38 @@ pub struct Provider {
 }
 
 /// A vendor's quirk: changes the body for one model, may refuse, may say what it dropped. Pure.
-pub type Quirk = fn(&mut crate::Call<'_>) -> Result<(), crate::Error>;
+pub type Quirk = fn(&mut crate::Call<'_>) -> Result<(), Error>;
+
+/// Makes a credential of LiteLLM's parameters (`aws_access_key_id`, `vertex_credentials`, ...) and the surroundings.
+pub type Login = fn(&mut JsonObject, &dyn Surroundings) -> Result<Option<Credential>, Error>;
+
+/// One setting of a vendor, by LiteLLM's name for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Setting {
+    /// The key in the parameters and in [`Target::settings`](crate::Target::settings).
+    pub name: &'static str,
+    /// Environment variables that may hold it; the first one that is set wins.
+    pub env: &'static [&'static str],
+    /// Its value where nobody says one; empty: it is absent.
+    pub default: &'static str,
+}
+
+impl Setting {
+    /// A setting without a default.
+    pub const fn new(name: &'static str, env: &'static [&'static str]) -> Self {
+        Self {
+            name,
+            env,
+            default: "",
+        }
+    }
+
+    /// The same with a default.
+    pub const fn or(mut self, default: &'static str) -> Self {
+        self.default = default;
+        self
+    }
+}
 
 /// How a credential goes on a finished request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,9 +129,13 @@ impl Provider {
         key_env: &[],
         key_default: "",
         auth: Auth::Bearer,
+        login: None,
+        settings: &[],
         headers: &[],
         ops: &[Op::Chat],
         params: Params::STANDARD,
+        model_params: None,
+        keeps: &[],
         edits: &[],
         hosts: &[],
         quirk: None,
