@@ -1,6 +1,7 @@
 //! What proves who we are, and how it goes on a request.
 
 mod apply;
+pub(crate) mod aws;
 mod secret;
 mod sigv4;
 

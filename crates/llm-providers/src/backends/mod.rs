@@ -2,10 +2,11 @@
 
 use crate::Provider;
 
+mod bedrock;
 mod openai;
 
 /// Every backend.
-pub const ALL: &[&Provider] = &[&openai::ROW];
+pub const ALL: &[&Provider] = &[&bedrock::ROW, &openai::ROW];
 
 /// The backend with this name or alias.
 pub fn lookup(name: &str) -> Option<&'static Provider> {

@@ -4,6 +4,9 @@
 //! The recordings are not part of the repository. They are looked for in `$INTERLINGUA_CASSETTES`, then in
 //! `shared/cassettes` beside the checkout; where neither is there, these tests say so and pass.
 
+mod bedrock;
+mod fold;
+
 use std::{
     collections::BTreeMap,
     fmt::Write as _,

@@ -72,10 +72,12 @@ pub(super) struct DocumentNames(BTreeSet<String>);
 
 /// The web addresses whose contents the messages refer to.
 pub(super) fn addresses(messages: &[Message]) -> Vec<String> {
-    let parts = messages.iter().filter_map(|message| match &message.content {
-        Some(llm_types::Content::Parts(parts)) => Some(parts),
-        _ => None,
-    });
+    let parts = messages
+        .iter()
+        .filter_map(|message| match &message.content {
+            Some(llm_types::Content::Parts(parts)) => Some(parts),
+            _ => None,
+        });
     parts
         .flatten()
         .filter_map(address)
@@ -179,7 +181,9 @@ impl<'a> Content<'a> {
         let media_type = head.split(';').next().filter(|text| !text.is_empty());
         let encoded = if head.ends_with(";base64") {
             let body: Cow<'_, str> = if body.contains(['%', '\n', '\r', ' ']) {
-                let text = percent_decode_str(body).decode_utf8().map_err(|_| broken())?;
+                let text = percent_decode_str(body)
+                    .decode_utf8()
+                    .map_err(|_| broken())?;
                 Cow::Owned(text.split_ascii_whitespace().collect())
             } else {
                 Cow::Borrowed(body)
@@ -217,9 +221,9 @@ impl DocumentNames {
     }
 }
 
-/// Letters, digits, single spaces, hyphens and brackets are allowed.
+/// Letters, digits, single spaces, hyphens and brackets are allowed, and underscores though AWS does not say so.
 fn clean_name(name: &str) -> String {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "-()[] ".contains(c);
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "_-()[] ".contains(c);
     let text: String = name
         .chars()
         .map(|c| if allowed(c) { c } else { '-' })
@@ -276,7 +280,8 @@ fn address(part: &ContentPart) -> Option<&str> {
     if let Some(file) = &part.file {
         let text = |key: &str| file.get(key).and_then(Value::as_str);
         return text("file_data").or_else(|| {
-            text("file_id").filter(|id| is_web(id) || id.starts_with("s3://") || id.starts_with("data:"))
+            text("file_id")
+                .filter(|id| is_web(id) || id.starts_with("s3://") || id.starts_with("data:"))
         });
     }
     part.url()

@@ -24,8 +24,7 @@ pub(super) struct Turn {
 }
 
 /// What stands before a system message that Converse can only take as a user's text.
-const OPERATOR_NOTE: &str =
-    "[The next part was a system message of the application's operator. It does not come from the user.]";
+const OPERATOR_NOTE: &str = "[The next part was a system message of the application's operator. It does not come from the user.]";
 
 /// Bedrock refuses a block without text.
 const NO_TEXT: &str = ".";
@@ -118,8 +117,8 @@ impl Writer<'_> {
             self.part(&part, &mut blocks)?;
         }
         self.cache_point(message.cache_control.as_ref(), &mut blocks);
-        if blocks.is_empty() {
-            blocks.push(json!({ "text": NO_TEXT }));
+        if is_blank(&blocks) {
+            blocks = vec![json!({ "text": NO_TEXT })];
         }
         Ok(blocks)
     }
@@ -149,9 +148,7 @@ impl Writer<'_> {
     }
 
     fn assistant(&mut self, message: &Message) -> Result<Vec<Value>, Error> {
-        let unsigned = |block: &&ThinkingBlock| {
-            matches!(block, ThinkingBlock::Thinking { signature, .. } if signature.as_deref().is_none_or(str::is_empty))
-        };
+        let unsigned = |block: &&ThinkingBlock| matches!(block, ThinkingBlock::Thinking { signature, .. } if signature.as_deref().is_none_or(str::is_empty));
         let replayed = message
             .thinking_blocks
             .iter()
@@ -187,8 +184,8 @@ impl Writer<'_> {
             blocks.push(self.tool_use(&call)?);
         }
         self.cache_point(message.cache_control.as_ref(), &mut blocks);
-        if blocks.is_empty() {
-            blocks.push(json!({ "text": NO_TEXT }));
+        if is_blank(&blocks) {
+            blocks = vec![json!({ "text": NO_TEXT })];
         }
         Ok(blocks)
     }
@@ -209,7 +206,11 @@ impl Writer<'_> {
                 )
             })?,
         };
-        let input: Value = if input == Value::Null { json!({}) } else { input };
+        let input: Value = if input == Value::Null {
+            json!({})
+        } else {
+            input
+        };
         Ok(json!({"toolUse": {"toolUseId": id, "name": self.names.sent(name), "input": input}}))
     }
 
@@ -233,8 +234,8 @@ impl Writer<'_> {
             self.part(&part, &mut content)?;
         }
         self.cache_point(message.cache_control.as_ref(), &mut caches);
-        if content.is_empty() {
-            content.push(json!({ "text": NO_TEXT }));
+        if is_blank(&content) {
+            content = vec![json!({ "text": NO_TEXT })];
         }
         let mut result = Map::new();
         result.insert("toolUseId".into(), id.into());
@@ -252,10 +253,18 @@ impl Writer<'_> {
         let Some(control) = control.filter(|control| control.is_object() && self.caches) else {
             return;
         };
-        let point = |value: &Value| value.get("cachePoint").is_some();
-        if !blocks.last().is_some_and(point) {
-            blocks.push(cache_point(control));
+        let last = |kinds: &[&str]| {
+            let last = blocks.last();
+            last.is_some_and(|block| kinds.iter().any(|kind| block.get(*kind).is_some()))
+        };
+        if last(&["cachePoint"]) {
+            return;
         }
+        // Bedrock refuses a cache point right behind a file.
+        if last(&["document", "video", "image", "audio"]) {
+            blocks.push(json!({"text": "\n"}));
+        }
+        blocks.push(cache_point(control));
     }
 
     fn repair(&self, turns: &mut Turns) -> Result<(), Error> {
@@ -270,13 +279,28 @@ impl Writer<'_> {
             }
             turns.add("user", text());
         }
-        if repairs && turns.messages.first().is_some_and(|turn| turn.role == "assistant") {
+        if repairs
+            && turns
+                .messages
+                .first()
+                .is_some_and(|turn| turn.role == "assistant")
+        {
             let content = text();
-            turns.messages.insert(0, Turn { role: "user", content });
+            turns.messages.insert(
+                0,
+                Turn {
+                    role: "user",
+                    content,
+                },
+            );
         }
         // An answer that is to be continued may not end in white space.
-        if let Some(Turn { role: "assistant", content }) = turns.messages.last_mut()
-            && let Some(Value::String(text)) = content.last_mut().and_then(|block| block.get_mut("text"))
+        if let Some(Turn {
+            role: "assistant",
+            content,
+        }) = turns.messages.last_mut()
+            && let Some(Value::String(text)) =
+                content.last_mut().and_then(|block| block.get_mut("text"))
         {
             text.truncate(text.trim_end().len());
         }
@@ -315,10 +339,17 @@ fn parts(message: &Message) -> Vec<ContentPart> {
     }
 }
 
-/// A text part's text, unless it is blank.
+/// A text part's text, unless it is empty.
 fn filled(part: &ContentPart) -> Option<&str> {
-    let text = part.text.as_deref()?;
-    (!text.trim().is_empty()).then_some(text)
+    part.text.as_deref().filter(|text| !text.is_empty())
+}
+
+/// Whether Bedrock would find nothing to read.
+fn is_blank(blocks: &[Value]) -> bool {
+    blocks.iter().all(|block| {
+        let text = block.get("text").and_then(Value::as_str);
+        text.is_some_and(|text| text.trim().is_empty())
+    })
 }
 
 /// A block that the client wrote in Converse's own form.

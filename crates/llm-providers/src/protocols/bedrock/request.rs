@@ -62,7 +62,11 @@ pub(super) fn body(call: &Call<'_>, model: &Model<'_>) -> Result<Value, Error> {
         body.insert("outputConfig".into(), config);
     }
     // "auto" is what Bedrock does unasked.
-    if let Some(tier) = request.service_tier.as_deref().filter(|tier| *tier != "auto") {
+    if let Some(tier) = request
+        .service_tier
+        .as_deref()
+        .filter(|tier| *tier != "auto")
+    {
         body.insert("serviceTier".into(), json!({ "type": tier }));
     }
     for key in OWN {
@@ -121,7 +125,8 @@ fn additional(
         match key.as_str() {
             "additionalModelRequestFields" => {
                 if let Value::Object(own) = value {
-                    own.iter().for_each(|(key, value)| merge(&mut fields, key, value));
+                    own.iter()
+                        .for_each(|(key, value)| merge(&mut fields, key, value));
                 }
             }
             "top_k" if matches!(model.family, Family::Nova | Family::Nova2) => {
@@ -156,10 +161,17 @@ fn merge(fields: &mut Map, key: &str, value: &Value) {
 /// Anthropic's betas: from the body, the tools and the header, which Bedrock itself does not read.
 fn betas(call: &Call<'_>, fields: &Map, tools: &[String]) -> Vec<String> {
     let mut betas: Vec<String> = match fields.get("anthropic_beta") {
-        Some(Value::Array(list)) => list.iter().filter_map(|v| v.as_str().map(str::to_owned)).collect(),
+        Some(Value::Array(list)) => list
+            .iter()
+            .filter_map(|v| v.as_str().map(str::to_owned))
+            .collect(),
         _ => Vec::new(),
     };
-    let headers = call.target.headers.iter().chain(&call.options.extra_headers);
+    let headers = call
+        .target
+        .headers
+        .iter()
+        .chain(&call.options.extra_headers);
     let header = headers.filter(|(name, _)| name.eq_ignore_ascii_case("anthropic-beta"));
     let listed = header.flat_map(|(_, text)| text.split(',').map(|beta| beta.trim().to_owned()));
     for beta in tools.iter().cloned().chain(listed) {

@@ -16,10 +16,20 @@ pub(crate) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
     let target = call.target;
     let model = Model::of(target);
     let request = ChatRequest::from_object(call.json()?)?;
-    let sent_anyway = |param: &str| call.options.allowed_openai_params.iter().any(|p| p == param);
+    let sent_anyway = |param: &str| {
+        call.options
+            .allowed_openai_params
+            .iter()
+            .any(|p| p == param)
+    };
     let mut refused: Vec<(&str, String)> = Vec::new();
 
-    if request.tool_choice.as_ref().and_then(|choice| choice.mode()) == Some("none") {
+    if request
+        .tool_choice
+        .as_ref()
+        .and_then(|choice| choice.mode())
+        == Some("none")
+    {
         refused.push(("tool_choice", "Converse has no tool_choice 'none'".into()));
     }
     let thinks = matches!(
@@ -41,7 +51,10 @@ pub(crate) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
     if target.facts.supports("sampling_params") == Some(false) {
         let is_one = |n: &serde_json::Number| n.as_f64() == Some(1.0);
         for (param, given) in [
-            ("temperature", request.temperature.as_ref().is_some_and(|n| !is_one(n))),
+            (
+                "temperature",
+                request.temperature.as_ref().is_some_and(|n| !is_one(n)),
+            ),
             ("top_p", request.top_p.as_ref().is_some_and(|n| !is_one(n))),
             ("top_k", request.extra.contains_key("top_k")),
         ] {
@@ -80,22 +93,33 @@ fn report(call: &mut Call<'_>, model: &Model<'_>, request: &ChatRequest) -> Resu
             "dropped: this model cannot be held to one call at a time",
         );
     }
-    let strict = request
-        .tools
-        .iter()
-        .flatten()
-        .any(|tool| tool.function.as_ref().is_some_and(|f| f.strict == Some(true)));
+    let strict = request.tools.iter().flatten().any(|tool| {
+        tool.function
+            .as_ref()
+            .is_some_and(|f| f.strict == Some(true))
+    });
     if strict && !sends_strict(call, model) {
-        call.notice("tools[*].function.strict", "dropped: this model has no strict tools");
+        call.notice(
+            "tools[*].function.strict",
+            "dropped: this model has no strict tools",
+        );
     }
-    let kind = request.response_format.as_ref().and_then(|format| format.get("type")?.as_str());
+    let kind = request
+        .response_format
+        .as_ref()
+        .and_then(|format| format.get("type")?.as_str());
     if kind == Some("json_object") {
         call.notice(
             "response_format",
             "Bedrock has no JSON mode without a schema: only the prompt asks for JSON",
         );
     }
-    for param in ["prompt_cache_key", "safety_identifier", "prompt_cache_retention", "verbosity"] {
+    for param in [
+        "prompt_cache_key",
+        "safety_identifier",
+        "prompt_cache_retention",
+        "verbosity",
+    ] {
         if call.json_mut()?.remove(param).is_some() {
             call.notice(param, "dropped: Bedrock has no such parameter");
         }

@@ -48,7 +48,10 @@ impl Structured {
         }
         let mut described = Map::new();
         for key in ["name", "description"] {
-            if let Some(text) = wrapped.and_then(|wrapped| wrapped.get(key)).filter(|v| v.is_string()) {
+            if let Some(text) = wrapped
+                .and_then(|wrapped| wrapped.get(key))
+                .filter(|v| v.is_string())
+            {
                 described.insert(key.into(), text.clone());
             }
         }

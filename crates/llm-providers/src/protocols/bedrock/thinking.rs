@@ -60,7 +60,9 @@ impl Thinking {
             }
             (Some(_), Some("enabled"), _) => self.budget(budget.unwrap_or(2048), request),
             (Some(_), Some("adaptive"), false) => {
-                let most = request.output_limit().map_or(u64::MAX, |n| n.saturating_sub(1));
+                let most = request
+                    .output_limit()
+                    .map_or(u64::MAX, |n| n.saturating_sub(1));
                 self.budget(2048.min(most), request);
             }
             (Some(asked), _, _) => {

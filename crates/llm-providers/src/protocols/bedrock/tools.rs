@@ -63,7 +63,10 @@ pub(super) fn call_id(id: &str) -> String {
     let id = id.split("__thought__").next().unwrap_or(id);
     let allowed = |c: char| c.is_ascii_alphanumeric() || "_.:-".contains(c);
     if id.len() <= LONGEST_NAME {
-        let id: String = id.chars().map(|c| if allowed(c) { c } else { '_' }).collect();
+        let id: String = id
+            .chars()
+            .map(|c| if allowed(c) { c } else { '_' })
+            .collect();
         return if id.is_empty() { "call".into() } else { id };
     }
     format!("call_{}", hex::encode(&Sha256::digest(id)[..16]))
@@ -97,7 +100,9 @@ impl ToolConfig {
             config.tools.push(spec(function, names, false));
         }
         if request.web_search_options.is_some() {
-            config.tools.push(json!({"systemTool": {"name": "nova_grounding"}}));
+            config
+                .tools
+                .push(json!({"systemTool": {"name": "nova_grounding"}}));
         }
         let own = !config.tools.is_empty();
         config.choice = chosen(request, names);
@@ -143,7 +148,8 @@ impl ToolConfig {
         names: &Names,
     ) -> Result<(), Error> {
         if let Some(function) = &tool.function {
-            self.tools.push(spec(function, names, sends_strict(call, model)));
+            self.tools
+                .push(spec(function, names, sends_strict(call, model)));
             let control = tool
                 .cache_control
                 .as_ref()
@@ -166,7 +172,10 @@ impl ToolConfig {
         }
         let mut error = Error::new(
             Kind::UnsupportedParams,
-            format!("Bedrock takes no tool of type '{}' for this model", tool.kind),
+            format!(
+                "Bedrock takes no tool of type '{}' for this model",
+                tool.kind
+            ),
         );
         error.param = Some("tools".into());
         Err(error)
@@ -174,16 +183,21 @@ impl ToolConfig {
 
     /// Converse knows functions alone; Anthropic's own tools go to the model beside it.
     fn anthropic_tool(&mut self, tool: &Tool) -> Result<(), Error> {
-        let value = serde_json::to_value(tool)
-            .map_err(|e| Error::bad_request("tools", e.to_string()))?;
+        let value =
+            serde_json::to_value(tool).map_err(|e| Error::bad_request("tools", e.to_string()))?;
         let tools = self.additional.entry("tools").or_insert_with(|| json!([]));
         if let Value::Array(tools) = tools {
             tools.push(value);
         }
-        if let Some(date) = tool.kind.strip_prefix("computer_").filter(|date| date.len() == 8) {
+        if let Some(date) = tool
+            .kind
+            .strip_prefix("computer_")
+            .filter(|date| date.len() == 8)
+        {
             let (year, day) = date.split_at(4);
             let (month, day) = day.split_at(2);
-            self.betas.push(format!("computer-use-{year}-{month}-{day}"));
+            self.betas
+                .push(format!("computer-use-{year}-{month}-{day}"));
         }
         Ok(())
     }
@@ -235,7 +249,10 @@ fn functions(request: &ChatRequest) -> impl Iterator<Item = &FunctionDef> {
 
 fn spec(function: &FunctionDef, names: &Names, strict: bool) -> Value {
     let name = names.sent(&function.name);
-    let description = function.description.as_deref().filter(|text| !text.is_empty());
+    let description = function
+        .description
+        .as_deref()
+        .filter(|text| !text.is_empty());
     let mut spec = Map::new();
     spec.insert(
         "description".into(),
@@ -280,7 +297,13 @@ fn chosen(request: &ChatRequest, names: &Names) -> Option<Value> {
 }
 
 fn is_anthropic(kind: &str) -> bool {
-    const OWN: [&str; 5] = ["computer_", "bash_", "text_editor_", "memory_", "tool_search_tool"];
+    const OWN: [&str; 5] = [
+        "computer_",
+        "bash_",
+        "text_editor_",
+        "memory_",
+        "tool_search_tool",
+    ];
     OWN.iter().any(|prefix| kind.starts_with(prefix))
 }
 

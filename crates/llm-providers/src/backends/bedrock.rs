@@ -1,0 +1,45 @@
+use llm_types::Op;
+
+use crate::{Auth, Params, Provider, Setting, protocols::bedrock};
+
+/// <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html>
+pub(super) const ROW: Provider = Provider {
+    name: "bedrock",
+    aliases: &["bedrock_converse"],
+    base_url: "https://bedrock-runtime.{region}.amazonaws.com",
+    base_env: &["AWS_BEDROCK_RUNTIME_ENDPOINT"],
+    key_env: &["AWS_BEARER_TOKEN_BEDROCK"],
+    auth: Auth::SigV4 { service: "bedrock" },
+    settings: &[
+        Setting::new(
+            "aws_region_name",
+            &["AWS_REGION_NAME", "AWS_REGION", "AWS_DEFAULT_REGION"],
+        ),
+        Setting::new("aws_bedrock_runtime_endpoint", &[]),
+        Setting::new("base_model", &[]),
+    ],
+    ops: &[Op::Chat],
+    params: Params {
+        stream_options: false,
+        ..Params::STANDARD
+            .without(&[
+                "n",
+                "presence_penalty",
+                "frequency_penalty",
+                "logit_bias",
+                "seed",
+                "logprobs",
+                "top_logprobs",
+                "modalities",
+                "prediction",
+                "audio",
+                "store",
+            ])
+            .with(&["reasoning_effort", "thinking"])
+    },
+    keeps: &["*"],
+    quirk: Some(bedrock::settle),
+    protocol: &bedrock::Bedrock,
+    docs: "https://docs.aws.amazon.com/bedrock/latest/userguide/conversation-inference.html",
+    ..Provider::OPENAI_LIKE
+};
