@@ -1,6 +1,6 @@
 use llm_types::Op;
 
-use crate::{Auth, Params, Provider, Setting, protocols::bedrock};
+use crate::{Auth, Params, Provider, Setting, auth::aws, protocols::bedrock};
 
 /// <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html>
 pub(super) const ROW: Provider = Provider {
@@ -10,11 +10,9 @@ pub(super) const ROW: Provider = Provider {
     base_env: &["AWS_BEDROCK_RUNTIME_ENDPOINT"],
     key_env: &["AWS_BEARER_TOKEN_BEDROCK"],
     auth: Auth::SigV4 { service: "bedrock" },
+    login: Some(aws::login),
     settings: &[
-        Setting::new(
-            "aws_region_name",
-            &["AWS_REGION_NAME", "AWS_REGION", "AWS_DEFAULT_REGION"],
-        ),
+        Setting::new("aws_region_name", aws::REGION_ENV),
         Setting::new("aws_bedrock_runtime_endpoint", &[]),
         Setting::new("base_model", &[]),
     ],

@@ -23,7 +23,8 @@ use self::{
     wire::ConverseResponse,
 };
 use crate::{
-    Answer, Call, Decoder, Error, Framing, Protocol, Reply, Step, path, protocols::openai,
+    Answer, Call, Decoder, Error, Framing, Protocol, Reply, Step, auth::aws, path,
+    protocols::openai,
 };
 
 pub(crate) use model::{arn_region, is_region};
@@ -110,13 +111,15 @@ fn asked(call: &Call<'_>) -> Result<Asked, Error> {
 
 /// `{endpoint}/model/{id}/{action}`: ids have colons, and ARNs slashes, which must stay inside their segment.
 fn uri(call: &Call<'_>, model: &Model<'_>, action: &str) -> Result<String, Error> {
-    let base = endpoint(call);
+    let base = endpoint(call)?;
     let id = path::segment(model.id)?;
     Ok(path::join(&base, &format!("model/{id}/{action}")))
 }
 
 /// The runtime's address: the deployment's own, or AWS's in the model's region.
-fn endpoint(call: &Call<'_>) -> String {
-    let own = call.target.setting("aws_bedrock_runtime_endpoint");
-    own.map_or_else(|| crate::auth::aws::in_region(call.target), str::to_owned)
+fn endpoint(call: &Call<'_>) -> Result<String, Error> {
+    match call.target.setting("aws_bedrock_runtime_endpoint") {
+        Some(own) => Ok(own.to_owned()),
+        None => aws::in_region(call.target),
+    }
 }
