@@ -15,6 +15,8 @@ pub struct Provider {
     /// Where it answers, without a slash at the end. Empty: the caller must say. `{region}`, `{account}` and the like
     /// are filled in from the target's settings.
     pub base_url: &'static str,
+    /// What a base URL must end with, such as `/v1`; put there where the caller left it out. Empty: nothing.
+    pub base_path: &'static str,
     /// Environment variables that may hold another base URL; the first one that is set wins.
     pub base_env: &'static [&'static str],
     /// Environment variables that may hold the key; the first one that is set wins.
@@ -33,6 +35,8 @@ pub struct Provider {
     pub headers: &'static [(&'static str, &'static str)],
     /// What it natively speaks. What is not here is bridged where a bridge exists, else `Unsupported`.
     pub ops: &'static [Op],
+    /// Paths that are not OpenAI's.
+    pub paths: &'static [(Op, &'static str)],
     /// Which OpenAI parameters it takes.
     pub params: Params,
     /// Which of them one model takes, where models differ; instead of [`params`](Self::params).
@@ -125,6 +129,7 @@ impl Provider {
         name: "",
         aliases: &[],
         base_url: "",
+        base_path: "",
         base_env: &[],
         key_env: &[],
         key_default: "",
@@ -133,6 +138,7 @@ impl Provider {
         settings: &[],
         headers: &[],
         ops: &[Op::Chat],
+        paths: &[],
         params: Params::STANDARD,
         model_params: None,
         keeps: &[],
@@ -142,6 +148,20 @@ impl Provider {
         protocol: &protocols::openai::OpenAi,
         docs: "",
     };
+
+    /// Which parameters `model` takes.
+    pub fn params_of(&self, model: &str, facts: &ModelFacts) -> Params {
+        self.model_params
+            .map_or(self.params, |of_model| of_model(model, facts))
+    }
+
+    /// The path of `op` under the base URL.
+    pub fn path(&self, op: Op) -> &'static str {
+        self.paths
+            .iter()
+            .find(|(at, _)| *at == op)
+            .map_or_else(|| op.path(), |(_, path)| path)
+    }
 
     /// Whether `op` is spoken natively.
     pub fn speaks(&self, op: Op) -> bool {

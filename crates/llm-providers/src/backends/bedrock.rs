@@ -6,15 +6,14 @@ use crate::{Auth, Params, Provider, Setting, auth::aws, protocols::bedrock};
 pub(super) const ROW: Provider = Provider {
     name: "bedrock",
     aliases: &["bedrock_converse"],
-    base_url: "https://bedrock-runtime.{region}.amazonaws.com",
+    base_url: "https://bedrock-runtime.{aws_region_name}.amazonaws.com",
     base_env: &["AWS_BEDROCK_RUNTIME_ENDPOINT"],
     key_env: &["AWS_BEARER_TOKEN_BEDROCK"],
     auth: Auth::SigV4 { service: "bedrock" },
     login: Some(aws::login),
     settings: &[
-        Setting::new("aws_region_name", aws::REGION_ENV),
+        aws::REGION,
         Setting::new("aws_bedrock_runtime_endpoint", &[]),
-        Setting::new("base_model", &[]),
     ],
     ops: &[Op::Chat],
     params: Params {

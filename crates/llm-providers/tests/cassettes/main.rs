@@ -4,8 +4,12 @@
 //! The recordings are not part of the repository. They are looked for in `$INTERLINGUA_CASSETTES`, then in
 //! `shared/cassettes` beside the checkout; where neither is there, these tests say so and pass.
 
+mod anthropic;
 mod bedrock;
+mod cohere;
 mod fold;
+mod folded;
+mod ollama;
 
 use std::{
     collections::BTreeMap,

@@ -40,13 +40,11 @@ pub(super) struct Model<'a> {
 }
 
 impl<'a> Model<'a> {
-    /// The model of `target`. `base_model` says what stands behind an opaque inference profile.
+    /// The model of `target`. `model_id` is what goes into the path where the name only says what the model is.
     pub(super) fn of(target: &'a Target) -> Self {
         let mut model = Self::parse(&target.model);
-        if model.family == Family::Other
-            && let Some(base) = target.setting("base_model")
-        {
-            model.family = Self::parse(base).family;
+        if let Some(id) = target.setting("model_id") {
+            model.id = id;
         }
         model
     }
