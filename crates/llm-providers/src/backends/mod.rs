@@ -2,10 +2,11 @@
 
 use crate::Provider;
 
+mod gemini;
 mod openai;
 
 /// Every backend.
-pub const ALL: &[&Provider] = &[&openai::ROW];
+pub const ALL: &[&Provider] = &[&gemini::ROW, &openai::ROW];
 
 /// The backend with this name or alias.
 pub fn lookup(name: &str) -> Option<&'static Provider> {

@@ -1,3 +1,4 @@
 //! The wire formats.
 
+pub mod gemini;
 pub mod openai;
