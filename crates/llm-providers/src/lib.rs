@@ -33,6 +33,7 @@ mod call;
 mod edit;
 mod error;
 mod error_table;
+mod extra;
 pub mod frame;
 mod options;
 mod params;
@@ -61,9 +62,9 @@ pub use error::{Error, Kind};
 #[cfg(feature = "client")]
 pub use fetch::FetchSettings;
 pub use options::CallOptions;
-pub use params::Params;
+pub use params::{Params, supported_params};
 pub use protocol::{Chunk, Chunks, Decoder, Framing, Protocol};
-pub use provider::{Auth, Edit, Provider, Quirk};
+pub use provider::{Auth, Edit, Login, Provider, Quirk, Setting};
 #[cfg(feature = "client")]
 pub use stream::EventStream;
 pub use target::{ModelFacts, Target};

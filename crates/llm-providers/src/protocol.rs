@@ -21,6 +21,12 @@ pub trait Protocol: Sync {
     /// Reads a successful reply.
     fn decode(&self, call: &Call<'_>, reply: Reply) -> Result<Step, Error>;
 
+    /// Whether chat bodies go out as the client wrote them, in OpenAI's shape: then keys that only other vendors know
+    /// are taken out of the history beforehand.
+    fn forwards_chat(&self) -> bool {
+        false
+    }
+
     /// What reads a streamed reply.
     fn decoder(&self, call: &Call<'_>) -> Result<Box<dyn Decoder>, Error> {
         Err(call.unsupported())

@@ -146,7 +146,7 @@ impl Medium {
         };
         part.video_metadata = self.video;
         if let Some(level) = self.detail.as_deref().and_then(resolution)
-            && Model::new(&call.target.model).is_3()
+            && Model::new(call.model()).is_3()
         {
             part.media_resolution = Some(json!({ "level": level }));
         }

@@ -26,7 +26,7 @@ pub(crate) fn turns(
 ) -> Result<(Option<wire::Content>, Vec<wire::Content>), Error> {
     let mut turns = Turns {
         call,
-        model: Model::new(&call.target.model),
+        model: Model::new(call.model()),
         calls: BTreeMap::new(),
         system: Vec::new(),
         all: Vec::new(),

@@ -93,8 +93,8 @@ pub(crate) fn post(uri: &str, body: &Map) -> Result<Request<Bytes>, Error> {
 
 /// Google's own host wants a version; an address of one's own is complete as it is.
 fn address(call: &Call<'_>, body: &Map, verb: &str) -> Result<String, Error> {
-    let base = call.target.base_url.as_str();
-    let model = call.target.model.trim_start_matches("models/");
+    let base = call.base_url();
+    let model = call.model().trim_start_matches("models/");
     let version = if base != call.target.provider.base_url {
         ""
     } else if resolution_by_part(body) {

@@ -4,11 +4,10 @@ use llm_types::Tool;
 use memchr::memmem;
 
 use super::{model::Model, tools::Tools};
-use crate::{Call, Error, Kind};
+use crate::{Call, Error, params};
 
 /// OpenAI's parameters that mean nothing to Gemini and change no answer.
 const WITHOUT_EFFECT: &[&str] = &[
-    "user",
     "store",
     "metadata",
     "prediction",
@@ -25,9 +24,7 @@ pub(crate) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
     for param in WITHOUT_EFFECT {
         if call.json()?.raw(param).is_some() {
             call.json_mut()?.remove(param);
-            if *param != "user" {
-                call.notice(param, "Gemini has no such parameter; it was dropped");
-            }
+            call.notice(param, "Gemini has no such parameter; it was dropped");
         }
     }
     thoughtless(call)?;
@@ -46,14 +43,11 @@ pub(crate) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
 /// Models that do not think take no measure of thinking.
 fn thoughtless(call: &mut Call<'_>) -> Result<(), Error> {
     let known = call.target.facts.supports("reasoning");
-    let thinks = known.or_else(|| Model::new(&call.target.model).thinks());
+    let thinks = known.or_else(|| Model::new(call.model()).thinks());
     if thinks != Some(false) {
         return Ok(());
     }
-    for param in ["reasoning_effort", "thinking"] {
-        refuse(call, param, "this model does not think")?;
-    }
-    Ok(())
+    params::refuse(call, &["reasoning_effort", "thinking"])
 }
 
 /// Gemini cannot be kept from calling several functions at once.
@@ -67,18 +61,14 @@ fn parallel(call: &mut Call<'_>) -> Result<(), Error> {
     }
     let tools: Vec<Tool> = body.get("tools")?.unwrap_or_default();
     if tools.len() > 1 {
-        refuse(
-            call,
-            "parallel_tool_calls",
-            "Gemini cannot be kept from calling several tools at once",
-        )?;
+        params::refuse(call, &["parallel_tool_calls"])?;
     }
     Ok(())
 }
 
 /// Before Gemini 3 a request has functions or a search, never both: the functions stay.
 fn search_or_functions(call: &mut Call<'_>) -> Result<(), Error> {
-    let version = Model::new(&call.target.model).version();
+    let version = Model::new(call.model()).version();
     if version.is_none_or(|version| version >= (3, 0)) {
         return Ok(());
     }
@@ -92,8 +82,10 @@ fn search_or_functions(call: &mut Call<'_>) -> Result<(), Error> {
         return Ok(());
     }
     let kept = request.tools.into_iter().flatten().filter(|tool| {
-        let mut alone = llm_types::ChatRequest::default();
-        alone.tools = Some(vec![tool.clone()]);
+        let alone = llm_types::ChatRequest {
+            tools: Some(vec![(*tool).clone()]),
+            ..llm_types::ChatRequest::default()
+        };
         !Tools::read(&alone).is_ok_and(|tools| tools.searches())
     });
     let kept: Vec<Tool> = kept.collect();
@@ -105,22 +97,4 @@ fn search_or_functions(call: &mut Call<'_>) -> Result<(), Error> {
         "this model cannot search the web while it has functions; the search was dropped",
     );
     Ok(())
-}
-
-/// Refuses a parameter, or drops it where the caller wants that.
-fn refuse(call: &mut Call<'_>, param: &str, why: &str) -> Result<(), Error> {
-    if call.json()?.raw(param).is_none() {
-        return Ok(());
-    }
-    if call.options.drop_params {
-        call.json_mut()?.remove(param);
-        call.notice(param, format!("{why}; the parameter was dropped"));
-        return Ok(());
-    }
-    let mut error = Error::new(
-        Kind::UnsupportedParams,
-        format!("'{param}' cannot be sent: {why}. To drop it, set drop_params"),
-    );
-    error.param = Some(param.to_owned());
-    Err(error)
 }

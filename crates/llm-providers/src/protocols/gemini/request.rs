@@ -1,6 +1,6 @@
 //! A chat request to generateContent's body.
 
-use llm_types::{ChatRequest, JsonObject, Map};
+use llm_types::{ChatRequest, Map};
 use serde_json::{Value, json};
 
 use super::{
@@ -40,7 +40,7 @@ const GENERATION: &[&str] = &[
 /// The body that asks the same.
 pub(crate) fn body(call: &Call<'_>) -> Result<Map, Error> {
     let mut request = ChatRequest::from_object(call.json()?)?;
-    let model = Model::new(&call.target.model);
+    let model = Model::new(call.model());
     let mut tools = Tools::read(&request)?;
     let mut generation = generation(&request, model)?;
     if let Some(level) = common_resolution(&request)
@@ -75,7 +75,6 @@ pub(crate) fn body(call: &Call<'_>) -> Result<Map, Error> {
     if !generation.is_empty() {
         body.insert("generationConfig".into(), generation.into());
     }
-    overlay(&mut body, &call.options.extra_body.0)?;
     Ok(body)
 }
 
@@ -96,22 +95,6 @@ pub(crate) fn fetches(call: &Call<'_>) -> Vec<String> {
             _ => None,
         })
         .collect()
-}
-
-/// Lays `over` on `body`: objects are merged one level deep, so that one field of `generationConfig` can be given.
-pub(crate) fn overlay(body: &mut Map, over: &JsonObject) -> Result<(), Error> {
-    for (key, value) in over.to_map()? {
-        let key = camel(&key);
-        match (body.get_mut(&key), value) {
-            (Some(Value::Object(ours)), Value::Object(theirs)) => {
-                ours.extend(theirs.into_iter().map(|(key, value)| (camel(&key), value)));
-            }
-            (_, value) => {
-                body.insert(key, value);
-            }
-        }
-    }
-    Ok(())
 }
 
 fn generation(request: &ChatRequest, model: Model<'_>) -> Result<Map, Error> {

@@ -17,7 +17,7 @@ use crate::{Call, Error, Kind};
 
 /// The chat answer that says the same.
 pub(crate) fn chat(call: &Call<'_>, reply: wire::Response) -> Result<ChatResponse, Error> {
-    let head = Head::of(&reply, &call.target.model);
+    let head = Head::of(&reply, call.model());
     let names = Arc::new(names::replaced(call));
     let (mut choices, mut ends) = (Vec::new(), Vec::new());
     for (at, candidate) in reply.candidates.into_iter().enumerate() {
@@ -50,7 +50,7 @@ pub(crate) fn chat(call: &Call<'_>, reply: wire::Response) -> Result<ChatRespons
         created: head.created,
         model: head.model,
         choices,
-        usage: counts.map(|counts| usage::usage(counts, found, Model::new(&call.target.model))),
+        usage: counts.map(|counts| usage::usage(counts, found, Model::new(call.model()))),
         service_tier: counts.and_then(|counts| counts.service_tier.clone()),
         extra: extras(ends.iter()),
         ..ChatResponse::default()

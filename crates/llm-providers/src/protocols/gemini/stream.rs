@@ -42,7 +42,7 @@ impl ChatStream {
     pub(crate) fn new(call: &Call<'_>) -> Self {
         Self {
             provider: call.target.provider.name,
-            asked: call.target.model.clone(),
+            asked: call.model().to_owned(),
             include_usage: call.include_usage,
             names: Arc::new(names::replaced(call)),
             head: None,
