@@ -47,6 +47,7 @@ impl Default for Limits {
 
 /// What one attempt brought.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "made once an attempt")]
 pub enum Outcome {
     /// The whole answer, and the reply's headers.
     Answer(Answer, HeaderMap),
@@ -58,6 +59,11 @@ impl Client {
     /// A client with a pool of its own.
     pub fn new(settings: &TransportSettings) -> Result<Self, Error> {
         Ok(Self::over(Arc::new(HyperTransport::new(settings)?)))
+    }
+
+    /// The network as `settings` say.
+    pub fn transport(settings: &TransportSettings) -> Result<Arc<dyn Transport>, Error> {
+        Ok(Arc::new(HyperTransport::new(settings)?))
     }
 
     /// A client over another transport.

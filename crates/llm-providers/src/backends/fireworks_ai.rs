@@ -1,7 +1,6 @@
 use llm_types::Op;
-use memchr::memmem;
 
-use crate::{Call, Edit, Error, Params, Provider};
+use crate::{Call, Edit, Error, Params, Provider, params};
 
 /// Fireworks: <https://docs.fireworks.ai/api-reference/post-chatcompletions>
 pub(super) const ROW: Provider = Provider {
@@ -51,17 +50,15 @@ fn quirk(call: &mut Call<'_>) -> Result<(), Error> {
 
 /// Files never go; images only to models that see.
 fn parts(call: &Call<'_>) -> Result<(), Error> {
-    let Some(messages) = call.json()?.raw("messages") else {
-        return Ok(());
-    };
-    let has = |key: &[u8]| memmem::find(messages, key).is_some();
-    if has(b"\"file\":") || has(b"\"file_data\"") {
+    let body = call.json()?;
+    let has = |word| params::mentions(body, "messages", word);
+    if has("\"file\":") || has("\"file_data\"") {
         return Err(Error::bad_request(
             "messages",
             "Fireworks takes no files in messages",
         ));
     }
-    if has(b"\"image_url\"") && call.target.facts.supports("vision") == Some(false) {
+    if has("\"image_url\"") && call.target.facts.supports("vision") == Some(false) {
         return Err(Error::bad_request(
             "messages",
             format!("{} does not see images", call.target.model),

@@ -1,5 +1,4 @@
 use llm_types::{Map, Op};
-use memchr::memmem;
 use serde_json::{Value, json};
 
 use crate::{Call, Edit, Error, Params, Provider, call::JSON_TOOL, params};
@@ -51,9 +50,7 @@ fn web_search(call: &mut Call<'_>) -> Result<(), Error> {
 /// Models that cannot be held to a schema are made to call a tool that has it for arguments.
 fn schema(call: &mut Call<'_>) -> Result<(), Error> {
     let body = call.json()?;
-    let has_schema = body
-        .raw("response_format")
-        .is_some_and(|raw| memmem::find(raw, b"\"json_schema\"").is_some());
+    let has_schema = params::mentions(body, "response_format", "\"json_schema\"");
     if !has_schema || takes_schema(call) {
         return Ok(());
     }

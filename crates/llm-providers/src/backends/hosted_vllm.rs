@@ -1,5 +1,4 @@
 use llm_types::{Map, Op};
-use memchr::memmem;
 use serde_json::{Value, json};
 
 use crate::{Call, Error, Params, Provider, params};
@@ -56,16 +55,11 @@ fn thinking(call: &mut Call<'_>) -> Result<(), Error> {
 /// Its grammar knows neither `additionalProperties` nor `strict`, and its tools are functions.
 fn tools(call: &mut Call<'_>) -> Result<(), Error> {
     let body = call.json_mut()?;
-    let suspicious = [
-        &b"\"additionalProperties\""[..],
-        b"\"strict\"",
-        b"\"custom\"",
-    ];
-    if !body.raw("tools").is_some_and(|raw| {
-        suspicious
-            .iter()
-            .any(|key| memmem::find(raw, key).is_some())
-    }) {
+    let suspicious = ["\"additionalProperties\"", "\"strict\"", "\"custom\""];
+    if !suspicious
+        .iter()
+        .any(|word| params::mentions(body, "tools", word))
+    {
         return Ok(());
     }
     let mut tools: Vec<Value> = body.get("tools")?.unwrap_or_default();
@@ -112,9 +106,7 @@ fn open(schema: &mut Value) {
 /// A video among the files goes as `video_url`.
 fn videos(call: &mut Call<'_>) -> Result<(), Error> {
     let body = call.json_mut()?;
-    if !body.raw("messages").is_some_and(|raw| {
-        memmem::find(raw, b"\"file\"").is_some() && memmem::find(raw, b"video/").is_some()
-    }) {
+    if !params::mentions(body, "messages", "data:video/") {
         return Ok(());
     }
     params::edit_messages(body, |message| {

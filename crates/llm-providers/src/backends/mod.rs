@@ -1,7 +1,6 @@
 //! The vendors: one row each.
 
 use llm_types::Map;
-use memchr::memmem;
 
 use crate::{Call, Error, Provider, params};
 
@@ -34,6 +33,7 @@ mod dashscope;
 mod datarobot;
 mod deepinfra;
 mod deepseek;
+mod demo;
 mod docker_model_runner;
 mod doubleword;
 mod edenai;
@@ -157,6 +157,7 @@ pub const ALL: &[&Provider] = &[
     &datarobot::ROW,
     &deepinfra::ROW,
     &deepseek::ROW,
+    &demo::ROW,
     &docker_model_runner::ROW,
     &doubleword::ROW,
     &edenai::ROW,
@@ -260,10 +261,7 @@ pub fn lookup(name: &str) -> Option<&'static Provider> {
 /// For vendors that refuse a `name` on messages of some roles.
 fn drop_message_names(call: &mut Call<'_>, of: impl Fn(&str) -> bool) -> Result<(), Error> {
     let body = call.json_mut()?;
-    if !body
-        .raw("messages")
-        .is_some_and(|raw| memmem::find(raw, b"\"name\"").is_some())
-    {
+    if !params::mentions(body, "messages", "\"name\"") {
         return Ok(());
     }
     let mut dropped = false;

@@ -1,5 +1,4 @@
 use llm_types::{Map, Op};
-use memchr::memmem;
 use serde_json::{Value, json};
 
 use crate::{Call, Edit, Error, Params, Provider, Setting, params};
@@ -40,10 +39,7 @@ fn quirk(call: &mut Call<'_>) -> Result<(), Error> {
     if body.str("reasoning_effort").as_deref() == Some("max") {
         body.set_str("reasoning_effort", "xhigh");
     }
-    if body
-        .raw("messages")
-        .is_some_and(|raw| memmem::find(raw, b"\"cache_control\"").is_some())
-    {
+    if params::mentions(body, "messages", "\"cache_control\"") {
         params::edit_messages(body, marker_to_last_part)?;
     }
     Ok(())

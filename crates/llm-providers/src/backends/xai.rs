@@ -1,5 +1,4 @@
 use llm_types::Op;
-use memchr::memmem;
 use serde_json::Value;
 
 use crate::{Call, Edit, Error, Params, Provider, params};
@@ -50,10 +49,7 @@ fn quirk(call: &mut Call<'_>) -> Result<(), Error> {
 /// It does not know `strict` on a function.
 fn without_strict(call: &mut Call<'_>) -> Result<(), Error> {
     let body = call.json_mut()?;
-    if !body
-        .raw("tools")
-        .is_some_and(|raw| memmem::find(raw, b"\"strict\"").is_some())
-    {
+    if !params::mentions(body, "tools", "\"strict\"") {
         return Ok(());
     }
     let mut tools: Vec<Value> = body.get("tools")?.unwrap_or_default();

@@ -82,9 +82,13 @@ fn delete(value: &mut Value, steps: &[Step<'_>]) -> bool {
             list.clear();
             there
         }
-        (Step::All, Value::Array(list)) => list
-            .iter_mut()
-            .fold(false, |found, inner| delete(inner, rest) || found),
+        (Step::All, Value::Array(list)) => {
+            let mut found = false;
+            for inner in list {
+                found |= delete(inner, rest);
+            }
+            found
+        }
         _ => false,
     }
 }

@@ -6,7 +6,7 @@ mod scan;
 mod settle;
 mod tidy;
 
-use llm_types::Op;
+use llm_types::{JsonObject, Op};
 
 use crate::{ModelFacts, Provider};
 
@@ -185,6 +185,12 @@ impl Params {
         };
         !(self.tools_if_known && TOOLS.contains(&param) && known_not_to)
     }
+}
+
+/// Whether `word` occurs in the text of `key`'s value: cheap, and wrong only where it says yes.
+pub(crate) fn mentions(body: &JsonObject, key: &str, word: &str) -> bool {
+    body.raw(key)
+        .is_some_and(|raw| memchr::memmem::find(raw, word.as_bytes()).is_some())
 }
 
 /// The OpenAI parameters that `model` at `provider` takes for `op`, in a stable order.
