@@ -56,12 +56,13 @@ impl ChatStream {
         let head = Head::of(&event, &self.asked);
         let head = self.head.get_or_insert(head);
         if let Some(counts) = event.usage_metadata {
-            // Some events carry only a part of the counts that an earlier one had.
+            // The counts of a later event replace those of an earlier one, even by smaller ones; but the last event
+            // may have none at all, only the kind of traffic.
             let known = self
                 .counts
                 .as_ref()
                 .map_or(0, |counts| counts.total_token_count);
-            if counts.total_token_count >= known {
+            if counts.candidates_token_count > 0 || counts.total_token_count >= known {
                 self.counts = Some(counts);
             }
         }

@@ -171,17 +171,23 @@ pub(crate) struct Logprob {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct UsageMetadata {
+    #[serde(deserialize_with = "null_is_default")]
     pub(crate) prompt_token_count: u64,
-    #[serde(alias = "responseTokenCount")]
+    #[serde(alias = "responseTokenCount", deserialize_with = "null_is_default")]
     pub(crate) candidates_token_count: u64,
+    #[serde(deserialize_with = "null_is_default")]
     pub(crate) thoughts_token_count: u64,
+    #[serde(deserialize_with = "null_is_default")]
     pub(crate) tool_use_prompt_token_count: u64,
+    #[serde(deserialize_with = "null_is_default")]
     pub(crate) cached_content_token_count: u64,
+    #[serde(deserialize_with = "null_is_default")]
     pub(crate) total_token_count: u64,
-    #[serde(alias = "promptTokenDetails")]
+    #[serde(alias = "promptTokenDetails", deserialize_with = "null_is_default")]
     pub(crate) prompt_tokens_details: Vec<ModalityCount>,
+    #[serde(deserialize_with = "null_is_default")]
     pub(crate) cache_tokens_details: Vec<ModalityCount>,
-    #[serde(alias = "responseTokensDetails")]
+    #[serde(alias = "responseTokensDetails", deserialize_with = "null_is_default")]
     pub(crate) candidates_tokens_details: Vec<ModalityCount>,
     pub(crate) service_tier: Option<String>,
     pub(crate) traffic_type: Option<Enum>,
@@ -192,6 +198,7 @@ pub(crate) struct UsageMetadata {
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct ModalityCount {
     pub(crate) modality: Option<Enum>,
+    #[serde(deserialize_with = "null_is_default")]
     pub(crate) token_count: u64,
 }
 
