@@ -10,6 +10,7 @@ mod aihubmix;
 mod aiml;
 mod aiohttp_openai;
 mod amazon_nova;
+mod anthropic;
 mod anyscale;
 mod apertis;
 mod assemblyai;
@@ -23,6 +24,7 @@ mod clarifai;
 mod cloudflare;
 mod codestral;
 mod cognition;
+mod cohere;
 mod cometapi;
 mod compactifai;
 mod cortecs;
@@ -82,6 +84,8 @@ mod neosantara;
 mod novita;
 mod nscale;
 mod nvidia_nim;
+mod ollama;
+mod ollama_chat;
 mod oobabooga;
 mod openai;
 mod openai_like;
@@ -134,6 +138,7 @@ pub const ALL: &[&Provider] = &[
     &aiml::ROW,
     &aiohttp_openai::ROW,
     &amazon_nova::ROW,
+    &anthropic::ROW,
     &anyscale::ROW,
     &apertis::ROW,
     &assemblyai::ROW,
@@ -147,6 +152,7 @@ pub const ALL: &[&Provider] = &[
     &cloudflare::ROW,
     &codestral::ROW,
     &cognition::ROW,
+    &cohere::ROW,
     &cometapi::ROW,
     &compactifai::ROW,
     &cortecs::ROW,
@@ -206,6 +212,8 @@ pub const ALL: &[&Provider] = &[
     &novita::ROW,
     &nscale::ROW,
     &nvidia_nim::ROW,
+    &ollama::ROW,
+    &ollama_chat::ROW,
     &oobabooga::ROW,
     &openai::ROW,
     &openai_like::ROW,

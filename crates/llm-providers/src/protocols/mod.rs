@@ -1,4 +1,12 @@
 //! The wire formats.
 
+pub mod anthropic;
+mod effort;
+mod emit;
+mod legacy;
+mod vectors;
+
+pub mod cohere;
 pub mod gemini;
+pub mod ollama;
 pub mod openai;
