@@ -16,6 +16,7 @@ mod apertis;
 mod assemblyai;
 mod avian;
 mod baseten;
+mod bedrock;
 mod bytez;
 mod cerebras;
 mod charity_engine;
@@ -144,6 +145,7 @@ pub const ALL: &[&Provider] = &[
     &assemblyai::ROW,
     &avian::ROW,
     &baseten::ROW,
+    &bedrock::ROW,
     &bytez::ROW,
     &cerebras::ROW,
     &charity_engine::ROW,
