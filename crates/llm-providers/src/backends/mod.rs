@@ -47,6 +47,7 @@ mod fireworks_ai;
 mod friendliai;
 mod galadriel;
 mod gdc;
+mod gemini;
 mod gigachat;
 mod github;
 mod github_copilot;
@@ -175,6 +176,7 @@ pub const ALL: &[&Provider] = &[
     &friendliai::ROW,
     &galadriel::ROW,
     &gdc::ROW,
+    &gemini::ROW,
     &gigachat::ROW,
     &github::ROW,
     &github_copilot::ROW,

@@ -8,5 +8,6 @@ mod legacy;
 mod vectors;
 
 pub mod cohere;
+pub mod gemini;
 pub mod ollama;
 pub mod openai;

@@ -9,6 +9,7 @@ mod bedrock;
 mod cohere;
 mod fold;
 mod folded;
+mod gemini;
 mod ollama;
 
 use std::{
