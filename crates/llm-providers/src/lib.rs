@@ -11,7 +11,8 @@
 //!
 //! let target = Target::new(lookup("anthropic").expect("a known provider"), "claude-sonnet-4-5", Credential::key("sk-ant-x"));
 //! let body = JsonObject::parse(&Bytes::from_static(br#"{"model":"x","messages":[{"role":"user","content":"Hi"}]}"#))?;
-//! let call = Call::prepare(Op::Chat, &target, Body::Json(body), &CallOptions::default())?;
+//! let options = CallOptions::default();
+//! let call = Call::prepare(Op::Chat, &target, Body::Json(body), &options)?;
 //!
 //! // Any HTTP client may send this ...
 //! let request = call.encode()?;
