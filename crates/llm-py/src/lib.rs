@@ -23,7 +23,9 @@ mod _native {
     #[pymodule_export]
     use crate::meta::Meta;
     #[pymodule_export]
-    use crate::models::{new_id, resolve, supported_params};
+    use crate::models::{
+        cost, key_variables, model_info, price_entry, price_names, provider, providers, register_model, supports,
+    };
     #[pymodule_export]
     use crate::notifier::Notifier;
     #[pymodule_export]

@@ -1,7 +1,7 @@
 //! Deployments from LiteLLM's parameters.
 
-use llm_providers::{CallOptions, Error, resolve, resolve::Surroundings};
-use llm_router::{Deployment, Router};
+use llm_providers::{CallOptions, Error, Kind, Target, resolve, resolve::Surroundings};
+use llm_router::{Deployment, Fallback, Router, Settings};
 use llm_types::{JsonObject, Map};
 use sha2::{Digest, Sha256};
 
@@ -36,10 +36,11 @@ pub fn deployment(
     Ok(deployment)
 }
 
-/// A router of one deployment, for a request that names its model and perhaps its key and address itself; and the
+/// A router for one request that names its model, and perhaps its key, its address and its fallbacks, itself; and the
 /// request's body without those.
 pub(crate) fn direct(
     body: &JsonObject,
+    route: &mut RouteOptions,
     around: &dyn Surroundings,
 ) -> Result<(Router, JsonObject), Error> {
     let model: String = body
@@ -47,12 +48,85 @@ pub(crate) fn direct(
         .ok_or_else(|| Error::bad_request("model", "'model' is missing"))?;
     let mut params = body.clone();
     let target = resolve::target(&mut params, around)?;
-    let router = crate::engine::single(Deployment::new(
-        digest(&model, &JsonObject::new()),
-        model,
-        target,
-    ))?;
+    let provider = target.provider.name;
+    let mut deployments = vec![one(&model, target, route)];
+    let mut settings = Settings {
+        num_retries: 0,
+        ..Settings::default()
+    };
+    let connection = taken(body, &params);
+    for fallback in route.fallbacks.iter_mut().flatten() {
+        let taken = |group: &str| deployments.iter().any(|known| known.group == group);
+        let group = unused(&fallback.group, taken);
+        if let Ok((target, rest)) = fallen_back(fallback, provider, &connection, around) {
+            fallback.overrides = rest;
+            fallback.group.clone_from(&group);
+            deployments.push(one(&group, target, &RouteOptions::default()));
+        }
+    }
+    if let Some(longer) = route.context_window_fallbacks.get(&model) {
+        let mut fallback = Fallback::to(longer);
+        let (target, _) = fallen_back(&mut fallback, provider, &connection, around)?;
+        deployments.push(one(longer, target, &RouteOptions::default()));
+        settings
+            .fallbacks
+            .context_window
+            .insert(model, vec![fallback]);
+    }
+    let router = Router::new(deployments, settings)
+        .map_err(|e| Error::new(Kind::BadRequest, e.to_string()))?;
     Ok((router, params))
+}
+
+fn one(group: &str, target: Target, route: &RouteOptions) -> Deployment {
+    let mut deployment = Deployment::new(digest(group, &JsonObject::new()), group, target);
+    deployment.model_info = route.model_info.clone();
+    deployment
+}
+
+/// A fallback's target, and the parameters that it changes. Keys and addresses of the first model are its own only at
+/// the same provider: a key must not travel to another vendor.
+fn fallen_back(
+    fallback: &mut Fallback,
+    provider: &str,
+    connection: &JsonObject,
+    around: &dyn Surroundings,
+) -> Result<(Target, Map), Error> {
+    let own = JsonObject::from_serialize(&fallback.overrides)?;
+    let (row, _) = resolve::provider(&fallback.group, None, None, around)?;
+    let mut params = if row.name == provider {
+        connection.clone()
+    } else {
+        JsonObject::new()
+    };
+    for (key, value) in own.iter() {
+        params.set_raw(key.to_owned(), value.clone());
+    }
+    params.set_str("model", &fallback.group);
+    params.remove("custom_llm_provider");
+    let target = resolve::target(&mut params, around)?;
+    fallback.overrides.retain(|key, _| params.contains(key));
+    Ok((target, fallback.overrides.clone()))
+}
+
+/// What is in `before` and no longer in `after`.
+fn taken(before: &JsonObject, after: &JsonObject) -> JsonObject {
+    let mut gone = JsonObject::new();
+    for (key, value) in before.iter().filter(|(key, _)| !after.contains(key)) {
+        gone.set_raw(key.to_owned(), value.clone());
+    }
+    gone
+}
+
+/// `group`, or a name like it: the same model may be tried again with another key.
+fn unused(group: &str, taken: impl Fn(&str) -> bool) -> String {
+    let mut name = group.to_owned();
+    let mut n = 2;
+    while taken(&name) {
+        name = format!("{group}#{n}");
+        n += 1;
+    }
+    name
 }
 
 /// Stable over restarts: the same configuration has the same id.

@@ -12,7 +12,7 @@ use llm_providers::{
     Body as CallBody, Call, CallOptions, Client, Error, Limits, Notice, Outcome as Sent, Payload,
     bridges, transport::TransportSettings,
 };
-use llm_router::{Ask, Attempt, Deployment, Failed, Router, Settings};
+use llm_router::{Ask, Attempt, Deployment, Failed, Router};
 use llm_types::{JsonObject, Op, Usage};
 
 use crate::{
@@ -79,7 +79,7 @@ impl Engine {
             model,
             mut body,
             options,
-            route,
+            mut route,
             call_id,
             restamp,
             observer,
@@ -89,7 +89,7 @@ impl Engine {
         let single;
         let router = match &self.router {
             Some(router) => router,
-            None => match deploy::direct(&body, &Process) {
+            None => match deploy::direct(&body, &mut route, &Process) {
                 Ok((router, stripped)) => {
                     body = stripped;
                     single = Arc::new(router);
@@ -340,14 +340,4 @@ fn fail(
         requested,
         trace: failed.trace,
     })
-}
-
-/// A router for one deployment.
-pub(crate) fn single(deployment: Deployment) -> Result<Router, Error> {
-    let settings = Settings {
-        num_retries: 0,
-        ..Settings::default()
-    };
-    Router::new(vec![deployment], settings)
-        .map_err(|e| Error::new(llm_providers::Kind::BadRequest, e.to_string()))
 }
