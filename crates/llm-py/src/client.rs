@@ -31,7 +31,7 @@ pub(crate) struct Client;
 /// A call under way. Dropping it hangs up.
 #[pyclass(frozen, module = "interlingua._native")]
 pub(crate) struct Call {
-    pipe: Arc<Pipe<Result<Came, Failure>>>,
+    pipe: Arc<Pipe<Result<Came, Box<Failure>>>>,
     task: Arc<Task>,
     requested: String,
 }
@@ -119,7 +119,7 @@ impl Call {
     fn answer<'py>(
         &self,
         py: Python<'py>,
-        came: Option<Result<Came, Failure>>,
+        came: Option<Result<Came, Box<Failure>>>,
     ) -> PyResult<Answer<'py>> {
         match came {
             Some(Ok(Came::Whole(bytes, meta))) => Ok((errors::text(py, &bytes)?, meta)),
@@ -180,17 +180,17 @@ impl<T> Drop for Closing<T> {
 
 /// Makes a call and hands on what comes of it. Reading the request is part of it: a forked child must not share the
 /// caller's random numbers, and the caller's thread need not wait for it.
-async fn run(engine: Engine, op: Op, body: Bytes, pipe: Arc<Pipe<Result<Came, Failure>>>) {
+async fn run(engine: Engine, op: Op, body: Bytes, pipe: Arc<Pipe<Result<Came, Box<Failure>>>>) {
     let closing = Closing(pipe);
     let answered = match Request::parse(op, body) {
         Ok(request) => engine.call(request).await,
-        Err(e) => Err(Failure {
+        Err(e) => Err(Box::new(Failure {
             error: e.into(),
             fallback_error: None,
             call_id: String::new(),
             requested: String::new(),
             trace: Default::default(),
-        }),
+        })),
     };
     match answered {
         Err(failure) => closing.0.send(Err(failure)).await,

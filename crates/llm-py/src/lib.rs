@@ -24,7 +24,7 @@ mod _native {
     use crate::meta::Meta;
     #[pymodule_export]
     use crate::models::{
-        cost, key_variables, model_info, price_entry, price_names, provider, providers, register_model, supports,
+        cost, key_variables, model_info, new_id, price_entry, price_names, provider, providers, register_model, supports,
     };
     #[pymodule_export]
     use crate::notifier::Notifier;

@@ -24,6 +24,12 @@ pub(crate) fn provider(
         .map_err(|e| errors::plain(py, &e))
 }
 
+/// A fresh random id.
+#[pyfunction]
+pub(crate) fn new_id() -> String {
+    uuid::Uuid::new_v4().to_string()
+}
+
 /// The names of all providers.
 #[pyfunction]
 pub(crate) fn providers() -> Vec<&'static str> {
