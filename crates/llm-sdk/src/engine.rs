@@ -228,7 +228,7 @@ impl Engine {
     ) -> Result<Attempted, Error> {
         let body = with_defaults(body, &attempt);
         let options = merged(&attempt.deployment.options, options);
-        let bridge = bridges::between(op, attempt.target.provider)?;
+        let bridge = bridges::between(op, &attempt.target)?;
         let (spoken, outgoing) = match bridge {
             None => (op, body.clone()),
             Some(bridge) => (Op::Chat, bridge.request(&body)?),
