@@ -152,7 +152,7 @@ impl<'a> Call<'a> {
             json_tool: false,
             fetched: BTreeMap::new(),
         };
-        if !target.provider.speaks(op) {
+        if !target.speaks(op) {
             return Err(call.unsupported());
         }
         params::settle(&mut call).map_err(|e| e.of(target.provider.name))?;
@@ -172,6 +172,26 @@ impl<'a> Call<'a> {
     /// The addresses whose contents the request must hold: to be put into [`Call::fetched`] before it is encoded.
     pub fn fetches(&self) -> Vec<String> {
         self.target.provider.protocol.fetches(self)
+    }
+
+    /// The calls that this one is made of, where the vendor takes fewer inputs at a time; empty: it is one. Send them
+    /// all, and [`join`](Self::join) their answers.
+    pub fn split(&self) -> Result<Vec<Call<'a>>, Error> {
+        let bodies = self.target.provider.protocol.split(self);
+        let parts = bodies
+            .map_err(|e| self.blame(e))?
+            .into_iter()
+            .map(|body| Call {
+                body: Body::Json(body),
+                ..self.clone()
+            });
+        Ok(parts.collect())
+    }
+
+    /// One answer of the answers to the parts of this call, in their order.
+    pub fn join(&self, answers: Vec<Answer>) -> Result<Answer, Error> {
+        let joined = self.target.provider.protocol.join(self, answers);
+        joined.map_err(|e| self.blame(e))
     }
 
     /// The HTTP request, without its credential. `extra_body`, `extra_query` and all headers are in it.

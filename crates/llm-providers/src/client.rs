@@ -6,6 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use http::{HeaderMap, Request};
 
 use crate::{
@@ -33,6 +34,9 @@ pub struct Limits {
     /// The longest whole reply.
     pub max_reply: usize,
 }
+
+/// How many parts of one call are under way at the same time.
+const AT_ONCE: usize = 8;
 
 impl Default for Limits {
     fn default() -> Self {
@@ -89,6 +93,10 @@ impl Client {
         let work = async {
             let filled = self.filled(call).await?;
             let call = filled.as_ref().unwrap_or(call);
+            let parts = call.split()?;
+            if !parts.is_empty() {
+                return self.in_parts(call, &parts, limits).await;
+            }
             let response = within(
                 limits.first_byte,
                 "the first byte",
@@ -136,6 +144,25 @@ impl Client {
         within(limits.total, "the answer", work)
             .await
             .map_err(|e| if e.provider.is_empty() { e.of(name) } else { e })
+    }
+
+    /// Several requests of one attempt, a few at a time; the first failure is the attempt's.
+    async fn in_parts(
+        &self,
+        call: &Call<'_>,
+        parts: &[Call<'_>],
+        limits: &Limits,
+    ) -> Result<Outcome, Error> {
+        let sent = parts.iter().map(|part| Box::pin(self.call(part, limits)));
+        let outcomes: Vec<Outcome> = stream::iter(sent).buffered(AT_ONCE).try_collect().await?;
+        let (mut answers, mut last) = (Vec::new(), HeaderMap::new());
+        for outcome in outcomes {
+            if let Outcome::Answer(answer, headers) = outcome {
+                answers.push(answer);
+                last = headers;
+            }
+        }
+        Ok(Outcome::Answer(call.join(answers)?, last))
     }
 
     /// The call with the files that its request must hold; `None` where it needs none, as nearly always.

@@ -235,7 +235,7 @@ impl Attempts for Network<'_> {
     async fn make(&self, attempt: Attempt<'_>) -> Result<Attempted, Error> {
         let body = with_defaults(self.body, &attempt);
         let options = merged(&attempt.deployment.options, self.options);
-        let bridge = bridges::between(self.op, attempt.target.provider)?;
+        let bridge = bridges::between(self.op, &attempt.target)?;
         let (spoken, outgoing) = match bridge {
             None => (self.op, body.clone()),
             Some(bridge) => (Op::Chat, bridge.request(&body)?),

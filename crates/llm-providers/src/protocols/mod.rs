@@ -5,7 +5,7 @@ pub mod bedrock;
 mod effort;
 mod emit;
 mod legacy;
-mod vectors;
+pub(crate) mod vectors;
 
 pub mod cohere;
 pub mod gemini;

@@ -6,6 +6,7 @@
 
 mod anthropic;
 mod bedrock;
+mod bedrock_invoke;
 mod cohere;
 mod fold;
 mod folded;
