@@ -1,14 +1,23 @@
 //! Client dialects that a vendor does not speak: to chat, and back.
 
+pub mod completion;
+pub mod messages;
+
 use bytes::Bytes;
 use llm_types::{ChatChunk, ChatResponse, JsonObject, Op};
 
-use crate::{Error, Provider};
+use crate::{Error, Notice, Provider};
 
 /// Carries one client dialect over chat. N + M conversions, never a grid.
 pub trait Bridge: Sync {
     /// The chat request that asks the same. `body` has passed no check yet: the error names the field.
     fn request(&self, body: &JsonObject) -> Result<JsonObject, Error>;
+
+    /// What the chat request leaves out, for the answer's metadata.
+    fn losses(&self, body: &JsonObject) -> Vec<Notice> {
+        let _ = body;
+        Vec::new()
+    }
 
     /// The answer in the client's dialect. `body` is the client's request.
     fn response(&self, body: &JsonObject, answer: ChatResponse) -> Result<Bytes, Error>;
@@ -40,12 +49,14 @@ pub fn between(op: Op, provider: &Provider) -> Result<Option<&'static dyn Bridge
     if provider.speaks(op) {
         return Ok(None);
     }
+    if provider.speaks(Op::Chat) {
+        match op {
+            Op::Messages => return Ok(Some(&messages::Messages)),
+            Op::Completion => return Ok(Some(&completion::Completion)),
+            _ => {}
+        }
+    }
     let name = provider.name;
-    let unsupported = || {
-        Error::new(
-            crate::Kind::Unsupported,
-            format!("{name} does not support {}", op.name()),
-        )
-    };
-    Err(unsupported())
+    let message = format!("{name} does not support {}", op.name());
+    Err(Error::new(crate::Kind::Unsupported, message).of(name))
 }
