@@ -24,9 +24,15 @@ const REFUSED: [&str; 2] = ["mcp_servers", "container"];
 
 /// What is left out of the chat request.
 pub(super) fn losses(body: &JsonObject) -> Vec<Notice> {
+    let cites = |raw: &bytes::Bytes| memchr::memmem::find(raw, b"\"citations\"").is_some();
     LEFT_OUT
         .into_iter()
         .filter(|key| body.raw(key).is_some())
+        .chain(
+            body.raw("messages")
+                .filter(|raw| cites(raw))
+                .map(|_| "citations"),
+        )
         .map(|key| Notice {
             param: key.to_owned(),
             message: "not sent: only Anthropic has it".to_owned(),
