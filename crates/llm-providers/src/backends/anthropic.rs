@@ -19,6 +19,7 @@ pub(super) const ROW: Provider = Provider {
         accepts: &["reasoning_effort", "thinking"],
         user: true,
         stream_options: false,
+        ..Params::STANDARD
     },
     hosts: &["api.anthropic.com"],
     quirk: Some(settle),

@@ -60,3 +60,9 @@ pub fn between(op: Op, provider: &Provider) -> Result<Option<&'static dyn Bridge
     let message = format!("{name} does not support {}", op.name());
     Err(Error::new(crate::Kind::Unsupported, message).of(name))
 }
+
+/// The bridge that carries `op` over chat, where there is one.
+pub fn over_chat(op: Op) -> Option<&'static dyn Bridge> {
+    let _ = op;
+    None
+}

@@ -5,6 +5,12 @@
 //! `shared/cassettes` beside the checkout; where neither is there, these tests say so and pass.
 
 mod anthropic;
+mod bedrock;
+mod cohere;
+mod fold;
+mod folded;
+mod gemini;
+mod ollama;
 
 use std::{
     collections::BTreeMap,
