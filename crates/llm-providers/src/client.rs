@@ -12,7 +12,7 @@ use http::{HeaderMap, Request};
 use crate::{
     Answer, Call, Credential, Error, EventStream, FetchSettings, Kind, Reply, Step, auth,
     fetch::Fetcher,
-    transport::{ByteStream, HyperTransport, Transport, TransportSettings, read_all},
+    transport::{BoxFuture, ByteStream, HyperTransport, Transport, TransportSettings, read_all},
 };
 
 /// Makes calls. One per process: the connection pool is its own. Cheap to clone.
@@ -87,63 +87,55 @@ impl Client {
     /// Exactly one attempt. Dropping the future, or the stream it returns, hangs up on the vendor.
     pub async fn call(&self, call: &Call<'_>, limits: &Limits) -> Result<Outcome, Error> {
         let name = call.target.provider.name;
-        let deadline = limits
-            .total
-            .map(|total| tokio::time::Instant::now() + total);
         let work = async {
             let filled = self.filled(call).await?;
             let call = filled.as_ref().unwrap_or(call);
             let parts = call.split()?;
-            if !parts.is_empty() {
-                return self.in_parts(call, &parts, limits).await;
-            }
-            let response = within(
-                limits.first_byte,
-                "the first byte",
-                self.send(call, call.encode()?),
-            )
-            .await?;
-            let (parts, body) = response.into_parts();
-            if !parts.status.is_success() {
-                let body = read_all(body, 1 << 20).await.unwrap_or_default();
-                return Err(call.refusal(&Reply {
-                    status: parts.status,
-                    headers: parts.headers,
-                    body,
-                }));
-            }
-            if call.stream {
-                let mut stream =
-                    EventStream::new(call, body, &parts.headers, limits.stall, deadline)?;
-                within(limits.first_byte, "the first event", stream.prime()).await?;
-                return Ok(Outcome::Stream(stream, parts.headers));
-            }
-            let body = read_all(body, limits.max_reply).await?;
-            let headers = parts.headers.clone();
-            let mut step = call.decode(Reply {
-                status: parts.status,
-                headers: parts.headers,
-                body,
-            })?;
-            loop {
-                match step {
-                    Step::Done(answer) => return Ok(Outcome::Answer(answer, headers)),
-                    Step::Again { request, after } => {
-                        tokio::time::sleep(after).await;
-                        let (parts, body) = self.send(call, request).await?.into_parts();
-                        let body = read_all(body, limits.max_reply).await?;
-                        step = call.decode(Reply {
-                            status: parts.status,
-                            headers: parts.headers,
-                            body,
-                        })?;
-                    }
-                }
+            if parts.is_empty() {
+                self.single(call, limits).await
+            } else {
+                self.in_parts(call, &parts, limits).await
             }
         };
         within(limits.total, "the answer", work)
             .await
             .map_err(|e| if e.provider.is_empty() { e.of(name) } else { e })
+    }
+
+    /// One request, and those that follow from its reply.
+    async fn single(&self, call: &Call<'_>, limits: &Limits) -> Result<Outcome, Error> {
+        let deadline = limits
+            .total
+            .map(|total| tokio::time::Instant::now() + total);
+        let sent = self.send(call, call.encode()?);
+        let response = within(limits.first_byte, "the first byte", sent).await?;
+        let (parts, body) = response.into_parts();
+        if !parts.status.is_success() {
+            let body = read_all(body, 1 << 20).await.unwrap_or_default();
+            let reply = Reply {
+                status: parts.status,
+                headers: parts.headers,
+                body,
+            };
+            return Err(call.refusal(&reply));
+        }
+        if call.stream {
+            let mut stream = EventStream::new(call, body, &parts.headers, limits.stall, deadline)?;
+            within(limits.first_byte, "the first event", stream.prime()).await?;
+            return Ok(Outcome::Stream(stream, parts.headers));
+        }
+        let headers = parts.headers.clone();
+        let mut step = decoded(call, parts, body, limits).await?;
+        loop {
+            match step {
+                Step::Done(answer) => return Ok(Outcome::Answer(answer, headers)),
+                Step::Again { request, after } => {
+                    tokio::time::sleep(after).await;
+                    let (parts, body) = self.send(call, request).await?.into_parts();
+                    step = decoded(call, parts, body, limits).await?;
+                }
+            }
+        }
     }
 
     /// Several requests of one attempt, a few at a time; the first failure is the attempt's.
@@ -153,7 +145,11 @@ impl Client {
         parts: &[Call<'_>],
         limits: &Limits,
     ) -> Result<Outcome, Error> {
-        let sent = parts.iter().map(|part| Box::pin(self.call(part, limits)));
+        // A list of boxed futures: a closure that borrows would keep this future from being sent between threads.
+        let mut sent: Vec<BoxFuture<'_, Result<Outcome, Error>>> = Vec::with_capacity(parts.len());
+        for part in parts {
+            sent.push(Box::pin(self.single(part, limits)));
+        }
         let outcomes: Vec<Outcome> = stream::iter(sent).buffered(AT_ONCE).try_collect().await?;
         let (mut answers, mut last) = (Vec::new(), HeaderMap::new());
         for outcome in outcomes {
@@ -200,6 +196,20 @@ impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Client")
     }
+}
+
+async fn decoded(
+    call: &Call<'_>,
+    head: http::response::Parts,
+    body: ByteStream,
+    limits: &Limits,
+) -> Result<Step, Error> {
+    let body = read_all(body, limits.max_reply).await?;
+    call.decode(Reply {
+        status: head.status,
+        headers: head.headers,
+        body,
+    })
 }
 
 async fn within<T>(
