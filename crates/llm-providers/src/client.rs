@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Request};
 
 use crate::{
-    Answer, Call, Credential, Error, EventStream, FetchSettings, Kind, Reply, Step, auth,
+    Answer, Call, Credential, Error, EventStream, FetchSettings, Framing, Kind, Reply, Step, auth,
     fetch::Fetcher,
     transport::{ByteStream, HyperTransport, Transport, TransportSettings, read_all},
 };
@@ -103,38 +103,53 @@ impl Client {
                     body,
                 }));
             }
-            if call.stream {
+            let replayed =
+                call.stream && call.target.provider.protocol.framing(call) == Framing::Whole;
+            if call.stream && !replayed {
                 let mut stream =
                     EventStream::new(call, body, &parts.headers, limits.stall, deadline)?;
                 within(limits.first_byte, "the first event", stream.prime()).await?;
                 return Ok(Outcome::Stream(stream, parts.headers));
             }
-            let body = read_all(body, limits.max_reply).await?;
             let headers = parts.headers.clone();
-            let mut step = call.decode(Reply {
-                status: parts.status,
-                headers: parts.headers,
-                body,
-            })?;
-            loop {
-                match step {
-                    Step::Done(answer) => return Ok(Outcome::Answer(answer, headers)),
-                    Step::Again { request, after } => {
-                        tokio::time::sleep(after).await;
-                        let (parts, body) = self.send(call, request).await?.into_parts();
-                        let body = read_all(body, limits.max_reply).await?;
-                        step = call.decode(Reply {
-                            status: parts.status,
-                            headers: parts.headers,
-                            body,
-                        })?;
-                    }
-                }
+            let (answer, body) = self.settled(call, parts, body, limits).await?;
+            if !replayed {
+                return Ok(Outcome::Answer(answer, headers));
             }
+            // The vendor does not stream this: the decoder makes a stream of the reply that brought the answer.
+            let body = Box::pin(futures_util::stream::iter([Ok(body)]));
+            let mut stream = EventStream::new(call, body, &headers, limits.stall, deadline)?;
+            stream.prime().await?;
+            Ok(Outcome::Stream(stream, headers))
         };
         within(limits.total, "the answer", work)
             .await
             .map_err(|e| if e.provider.is_empty() { e.of(name) } else { e })
+    }
+
+    /// Reads a whole reply, and asks again as long as the protocol says so. The answer, and the reply that brought it.
+    async fn settled(
+        &self,
+        call: &Call<'_>,
+        mut parts: http::response::Parts,
+        mut body: ByteStream,
+        limits: &Limits,
+    ) -> Result<(Answer, Bytes), Error> {
+        loop {
+            let bytes = read_all(body, limits.max_reply).await?;
+            let step = call.decode(Reply {
+                status: parts.status,
+                headers: parts.headers,
+                body: bytes.clone(),
+            })?;
+            match step {
+                Step::Done(answer) => return Ok((answer, bytes)),
+                Step::Again { request, after } => {
+                    tokio::time::sleep(after).await;
+                    (parts, body) = self.send(call, request).await?.into_parts();
+                }
+            }
+        }
     }
 
     /// The call with the files that its request must hold; `None` where it needs none, as nearly always.

@@ -7,6 +7,7 @@
 mod cohere;
 mod folded;
 mod ollama;
+mod vendors;
 
 use std::{
     collections::BTreeMap,
