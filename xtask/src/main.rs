@@ -1,1 +1,28 @@
-fn main() {}
+//! The project's own commands: `cargo xtask COMMAND`. One file per command.
+
+use anyhow::Result;
+use clap::Parser;
+
+mod prices;
+mod run;
+mod test;
+mod tidy;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Interlingua's own commands")]
+enum Command {
+    /// Runs every test; finds or installs what they need.
+    Test(test::Args),
+    /// Generates, checks or compares the price table.
+    Prices(prices::Args),
+    /// Checks house rules that a compiler cannot.
+    Tidy,
+}
+
+fn main() -> Result<()> {
+    match Command::parse() {
+        Command::Test(args) => test::main(&args),
+        Command::Prices(args) => prices::run(&args),
+        Command::Tidy => tidy::main(),
+    }
+}

@@ -47,6 +47,7 @@ impl Default for Limits {
 
 /// What one attempt brought.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "made once an attempt")]
 pub enum Outcome {
     /// The whole answer, and the reply's headers.
     Answer(Answer, HeaderMap),

@@ -67,7 +67,8 @@ impl Said {
         };
         let message = text(error.get("message"))
             .or_else(|| text(Some(error)))
-            .or_else(|| text(json.get("message")));
+            .or_else(|| text(json.get("message")))
+            .or_else(|| text(json.get("detail")));
         Self {
             message: message.unwrap_or_else(|| cut(body)),
             param: text(error.get("param")),

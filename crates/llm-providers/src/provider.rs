@@ -15,6 +15,8 @@ pub struct Provider {
     /// Where it answers, without a slash at the end. Empty: the caller must say. `{region}`, `{account}` and the like
     /// are filled in from the target's settings.
     pub base_url: &'static str,
+    /// What a base URL must end with, such as `/v1`; put there where the caller left it out. Empty: nothing.
+    pub base_path: &'static str,
     /// Environment variables that may hold another base URL; the first one that is set wins.
     pub base_env: &'static [&'static str],
     /// Environment variables that may hold the key; the first one that is set wins.
@@ -26,6 +28,8 @@ pub struct Provider {
     /// Makes the credential where a plain key is not all there is: AWS, Google, Entra, IAM tokens. Takes its own keys
     /// out of the parameters; `Ok(None)` falls back to the plain key.
     pub login: Option<Login>,
+    /// What a plain key becomes where it is not itself what goes on a request: IBM's buys tokens.
+    pub exchange: Option<Exchange>,
     /// The vendor's own settings, and where they come from if the caller does not give them.
     pub settings: &'static [Setting],
     /// Headers on every request. `{name}` in a value is filled in from the target's settings; a header whose setting
@@ -33,6 +37,8 @@ pub struct Provider {
     pub headers: &'static [(&'static str, &'static str)],
     /// What it natively speaks. What is not here is bridged where a bridge exists, else `Unsupported`.
     pub ops: &'static [Op],
+    /// Paths that are not OpenAI's.
+    pub paths: &'static [(Op, &'static str)],
     /// Which OpenAI parameters it takes.
     pub params: Params,
     /// Which of them one model takes, where models differ; instead of [`params`](Self::params).
@@ -57,6 +63,9 @@ pub type Quirk = fn(&mut crate::Call<'_>) -> Result<(), Error>;
 
 /// Makes a credential of LiteLLM's parameters (`aws_access_key_id`, `vertex_credentials`, ...) and the surroundings.
 pub type Login = fn(&mut JsonObject, &dyn Surroundings) -> Result<Option<Credential>, Error>;
+
+/// Makes a credential of a plain key, the target's own parameters and the surroundings.
+pub type Exchange = fn(String, &JsonObject, &dyn Surroundings) -> Credential;
 
 /// One setting of a vendor, by LiteLLM's name for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,14 +134,17 @@ impl Provider {
         name: "",
         aliases: &[],
         base_url: "",
+        base_path: "",
         base_env: &[],
         key_env: &[],
         key_default: "",
         auth: Auth::Bearer,
         login: None,
+        exchange: None,
         settings: &[],
         headers: &[],
         ops: &[Op::Chat],
+        paths: &[],
         params: Params::STANDARD,
         model_params: None,
         keeps: &[],
@@ -142,6 +154,20 @@ impl Provider {
         protocol: &protocols::openai::OpenAi,
         docs: "",
     };
+
+    /// Which parameters `model` takes.
+    pub fn params_of(&self, model: &str, facts: &ModelFacts) -> Params {
+        self.model_params
+            .map_or(self.params, |of_model| of_model(model, facts))
+    }
+
+    /// The path of `op` under the base URL.
+    pub fn path(&self, op: Op) -> &'static str {
+        self.paths
+            .iter()
+            .find(|(at, _)| *at == op)
+            .map_or_else(|| op.path(), |(_, path)| path)
+    }
 
     /// Whether `op` is spoken natively.
     pub fn speaks(&self, op: Op) -> bool {

@@ -1,1 +1,1 @@
-
+//! The wheel's native half.

@@ -138,7 +138,7 @@ impl Router {
         &self,
         ask: &Ask<'_>,
         mut attempt: impl AsyncFnMut(Attempt<'_>) -> Result<T, Error>,
-    ) -> Result<Routed<T>, Failed> {
+    ) -> Result<Routed<T>, Box<Failed>> {
         let request = self.requests.fetch_add(1, Ordering::Relaxed);
         let mut dice =
             Dice::seeded(self.settings.seed ^ request.wrapping_mul(0x9E37_79B9_7F4A_7C15));
@@ -189,11 +189,11 @@ impl Router {
                 }
             }
         }
-        Err(Failed {
+        Err(Box::new(Failed {
             error,
             fallback_error,
             trace,
-        })
+        }))
     }
 
     /// The names of all groups, in the order of their names.
@@ -269,7 +269,7 @@ impl Router {
                 .any(|d| !barred.contains(&d.id.as_str()));
             let allowed = self.allowed(ask, plan, deployment, error.kind, others);
             trace.max_retries = allowed.unwrap_or(0);
-            if !allowed.is_some_and(|allowed| retries < allowed) || !others {
+            if !others || allowed.is_none_or(|allowed| retries >= allowed) {
                 return Err(error);
             }
             let fresh = group

@@ -73,7 +73,7 @@ impl Engine {
     }
 
     /// Answers a request: route, translate, attempt, retry, count, price, report.
-    pub async fn call(&self, request: Request) -> Result<Response, Failure> {
+    pub async fn call(&self, request: Request) -> Result<Response, Box<Failure>> {
         let Request {
             op,
             model,
@@ -123,7 +123,7 @@ impl Engine {
                 Ok(routed) => Ok(mock::response(
                     routed, op, &body, model, call_id, restamp, reporter,
                 )),
-                Err(failed) => Err(fail(&mut reporter, call_id, model, failed)),
+                Err(failed) => Err(fail(&mut reporter, call_id, model, *failed)),
             };
         }
         let routed = match router
@@ -133,7 +133,7 @@ impl Engine {
             .await
         {
             Ok(routed) => routed,
-            Err(failed) => return Err(fail(&mut reporter, call_id, model, failed)),
+            Err(failed) => return Err(fail(&mut reporter, call_id, model, *failed)),
         };
         let took = reporter.elapsed();
         let attempted = routed.value;
@@ -325,16 +325,21 @@ pub(crate) fn finish(
     }
 }
 
-fn fail(reporter: &mut Reporter, call_id: String, requested: String, failed: Failed) -> Failure {
+fn fail(
+    reporter: &mut Reporter,
+    call_id: String,
+    requested: String,
+    failed: Failed,
+) -> Box<Failure> {
     reporter.note(|record| record.trace = failed.trace.clone());
     reporter.fail(&failed.error);
-    Failure {
+    Box::new(Failure {
         error: failed.error,
         fallback_error: failed.fallback_error,
         call_id,
         requested,
         trace: failed.trace,
-    }
+    })
 }
 
 /// A router for one deployment.

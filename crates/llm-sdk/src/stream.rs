@@ -36,6 +36,10 @@ pub struct AnswerStream {
     over: bool,
 }
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "made once a request, and nearly always the large one"
+)]
 enum Source {
     Vendor(EventStream),
     Canned(std::vec::IntoIter<Result<Chunk, Error>>, Option<Usage>),

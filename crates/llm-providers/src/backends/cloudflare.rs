@@ -1,6 +1,6 @@
 use llm_types::Op;
 
-use crate::{Provider, Setting, protocols::loose::Loose};
+use crate::{Call, Error, Provider, Setting, protocols::loose::Loose};
 
 /// Cloudflare Workers AI: <https://developers.cloudflare.com/workers-ai/configuration/open-ai-compatibility/>
 pub(super) const ROW: Provider = Provider {
@@ -10,10 +10,16 @@ pub(super) const ROW: Provider = Provider {
     key_env: &["CLOUDFLARE_API_KEY"],
     settings: &[Setting::new("account_id", &["CLOUDFLARE_ACCOUNT_ID"])],
     ops: &[Op::Chat, Op::Embedding],
-    protocol: &Loose { address: current },
+    quirk: Some(readdress),
+    protocol: &Loose,
     docs: "https://developers.cloudflare.com/workers-ai/configuration/open-ai-compatibility/",
     ..Provider::OPENAI_LIKE
 };
+
+fn readdress(call: &mut Call<'_>) -> Result<(), Error> {
+    call.base_url = current(call.base_url());
+    Ok(())
+}
 
 /// The addresses of the older API, which are still in people's settings, lead to the newer one.
 fn current(base: &str) -> Option<String> {

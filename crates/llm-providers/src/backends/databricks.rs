@@ -1,7 +1,9 @@
 use llm_types::{JsonObject, Op};
 
 use crate::{
-    Credential, Edit, Error, Params, Provider, protocols::databricks, resolve::Surroundings,
+    Credential, Edit, Error, Params, Provider,
+    protocols::{databricks, loose::Loose},
+    resolve::Surroundings,
 };
 
 /// Databricks model serving: <https://docs.databricks.com/aws/en/machine-learning/foundation-model-apis/api-reference>
@@ -37,18 +39,18 @@ pub(super) const ROW: Provider = Provider {
     keeps: &["cache_control"],
     edits: &[Edit::Rename("max_completion_tokens", "max_tokens")],
     quirk: Some(databricks::settle),
-    protocol: &databricks::DATABRICKS,
+    protocol: &Loose,
     docs: "https://docs.databricks.com/aws/en/machine-learning/foundation-model-apis/api-reference",
     ..Provider::OPENAI_LIKE
 };
 
 /// A service principal's tokens, where there is one and no key.
 #[cfg(feature = "client")]
-fn login(params: &mut JsonObject, around: &dyn Surroundings) -> Result<Option<Credential>, Error> {
+fn login(own: &mut JsonObject, around: &dyn Surroundings) -> Result<Option<Credential>, Error> {
     use crate::{Secret, auth::TokenForm};
 
     let env = |names: &[&str]| names.iter().find_map(|name| around.var(name));
-    if params.raw("api_key").is_some() || env(ROW.key_env).is_some() {
+    if env(ROW.key_env).is_some() {
         return Ok(None);
     }
     let (Some(id), Some(secret)) = (
@@ -57,9 +59,9 @@ fn login(params: &mut JsonObject, around: &dyn Surroundings) -> Result<Option<Cr
     ) else {
         return Ok(None);
     };
-    let base = ["api_base", "base_url"]
-        .iter()
-        .find_map(|key| params.str(key).map(Into::into))
+    let base = own
+        .str("api_base")
+        .map(Into::into)
         .or_else(|| env(&["DATABRICKS_API_BASE", "DATABRICKS_HOST"]));
     let Some(base) = base else {
         return Err(Error::bad_request(

@@ -12,6 +12,7 @@ pub(super) const ROW: Provider = Provider {
     params: Params::STANDARD,
     keeps: &["cache_control"],
     hosts: &["router.huggingface.co"],
+    quirk: Some(huggingface::settle),
     protocol: &huggingface::HuggingFace,
     docs: "https://huggingface.co/docs/inference-providers/index",
     ..Provider::OPENAI_LIKE

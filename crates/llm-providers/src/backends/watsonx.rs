@@ -1,4 +1,4 @@
-use llm_types::{JsonObject, Op};
+use llm_types::{JsonObject, Map, Op};
 
 use crate::{
     Auth, Credential, Edit, Error, Params, Provider, Secret, Setting, protocols::watsonx,
@@ -13,6 +13,7 @@ pub(super) const ROW: Provider = Provider {
     key_env: &["WATSONX_APIKEY", "WATSONX_API_KEY", "WX_API_KEY"],
     auth: Auth::Header("authorization"),
     login: Some(login),
+    exchange: Some(bought),
     settings: &[
         Setting::new(
             "project_id",
@@ -56,40 +57,56 @@ pub(super) const ROW: Provider = Provider {
     ..Provider::OPENAI_LIKE
 };
 
-/// A token as it is, a Zen key in a scheme of its own, or an API key that buys tokens.
-fn login(params: &mut JsonObject, around: &dyn Surroundings) -> Result<Option<Credential>, Error> {
+/// A token as it is, or a Zen key in a scheme of its own; for plain keys there is [`bought`].
+fn login(own: &mut JsonObject, around: &dyn Surroundings) -> Result<Option<Credential>, Error> {
+    let all: Option<Map> = own.get("wx_credentials")?;
+    let among = |keys: [&str; 2]| {
+        let all = all.as_ref()?;
+        let found = keys.iter().find_map(|key| all.get(*key)?.as_str())?;
+        Some(found.to_owned())
+    };
     let env = |names: &[&str]| names.iter().find_map(|name| around.var(name));
-    if let Some(token) = params.take::<String>("token")? {
-        return Ok(Some(Credential::Token(Secret::new(token))));
+    if let Some(token) = own
+        .get("token")?
+        .or_else(|| among(["token", "bearer_token"]))
+    {
+        return Ok(Some(token_of(token)));
     }
-    if let Some(zen) = params.take::<String>("zen_api_key")? {
+    if let Some(zen) = own.get::<String>("zen_api_key")? {
         return Ok(Some(zen_key(&zen)));
     }
-    if let Some(key) = params.get::<String>("api_key")? {
-        return Ok(bought(key, env(&["WATSONX_IAM_URL"])));
+    if let Some(key) = among(["apikey", "api_key"]) {
+        return Ok(Some(bought(key, own, around)));
     }
-    if let Some(token) = env(&["WATSONX_TOKEN", "WX_TOKEN"]) {
-        return Ok(Some(Credential::Token(Secret::new(token))));
+    if env(ROW.key_env).is_some() {
+        return Ok(None);
     }
-    if let Some(zen) = env(&["WATSONX_ZENAPIKEY"]) {
-        return Ok(Some(zen_key(&zen)));
-    }
-    Ok(env(ROW.key_env).and_then(|key| bought(key, env(&["WATSONX_IAM_URL"]))))
+    let token = env(&["WATSONX_TOKEN", "WX_TOKEN"]).map(token_of);
+    Ok(token.or_else(|| env(&["WATSONX_ZENAPIKEY"]).map(|zen| zen_key(&zen))))
+}
+
+fn token_of(token: String) -> Credential {
+    Credential::Token(Secret::new(token))
 }
 
 fn zen_key(key: &str) -> Credential {
     Credential::key(format!("ZenApiKey {key}"))
 }
 
+/// An API key never goes on a request: IBM's IAM sells tokens for it.
 #[cfg(feature = "client")]
-fn bought(key: String, iam: Option<String>) -> Option<Credential> {
-    let uri = iam.unwrap_or_else(|| "https://iam.cloud.ibm.com/identity/token".to_owned());
+fn bought(key: String, own: &JsonObject, around: &dyn Surroundings) -> Credential {
+    let uri = own
+        .str("iam_url")
+        .map(Into::into)
+        .or_else(|| around.var("WATSONX_IAM_URL"))
+        .unwrap_or_else(|| "https://iam.cloud.ibm.com/identity/token".to_owned());
     let source = crate::auth::TokenForm::ibm(uri, Secret::new(key));
-    Some(Credential::Source(std::sync::Arc::new(source)))
+    Credential::Source(std::sync::Arc::new(source))
 }
 
-/// Without a client there is nobody to buy a token: the caller must bring one.
+/// Without a client there is nobody to buy a token: what was given must be one.
 #[cfg(not(feature = "client"))]
-fn bought(_: String, _: Option<String>) -> Option<Credential> {
-    None
+fn bought(key: String, _: &JsonObject, _: &dyn Surroundings) -> Credential {
+    token_of(key)
 }

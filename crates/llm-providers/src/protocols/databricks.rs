@@ -1,13 +1,10 @@
-//! Databricks model serving: OpenAI's wire under `/serving-endpoints`, with Claude's thinking in content blocks.
+//! Databricks model serving: OpenAI's wire under `/serving-endpoints`; Claude takes Anthropic's `thinking`.
 
-use llm_types::Tool;
+use llm_types::{Op, Tool};
 use serde_json::{Value, json};
 
-use super::{effort, loose::Loose};
+use super::effort;
 use crate::{Call, Error};
-
-/// Databricks' wire.
-pub(crate) const DATABRICKS: Loose = Loose { address: with_path };
 
 /// A workspace's bare address means its serving endpoints.
 fn with_path(base: &str) -> Option<String> {
@@ -18,7 +15,8 @@ fn with_path(base: &str) -> Option<String> {
 
 /// Claude behind Databricks takes Anthropic's `thinking`, and no `strict` tools. Part of settling a call's parameters.
 pub(crate) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
-    if !call.target.model.contains("claude") {
+    call.base_url = with_path(call.base_url());
+    if call.op != Op::Chat || !call.model().contains("claude") {
         return Ok(());
     }
     if let Some(mut tools) = call.json()?.get::<Vec<Tool>>("tools")? {

@@ -28,7 +28,7 @@ impl Protocol for Voyage {
             "input_type",
             &[("search_query", "query"), ("search_document", "document")],
         );
-        let endpoint = match kind(&call.target.model) {
+        let endpoint = match kind(call.model()) {
             Kind::Plain => "embeddings",
             Kind::Multimodal => {
                 inputs(&mut body, voyage_part)?;
@@ -39,17 +39,14 @@ impl Protocol for Voyage {
                 "contextualizedembeddings"
             }
         };
-        openai::request(
-            &path::join(&call.target.base_url, endpoint),
-            body.to_bytes(),
-        )
+        openai::request(&path::join(call.base_url(), endpoint), body.to_bytes())
     }
 
     fn decode(&self, call: &Call<'_>, reply: Reply) -> Result<Step, Error> {
         let name = call.target.provider.name;
         let mut body: Value =
             serde_json::from_slice(&reply.body).map_err(|e| Error::decode(name, e))?;
-        if kind(&call.target.model) == Kind::Contextual {
+        if kind(call.model()) == Kind::Contextual {
             flatten(&mut body);
         }
         counted(call, body)
@@ -76,7 +73,7 @@ impl Protocol for Jina {
                 .collect::<Result<Vec<_>, _>>()?;
             body.set("input", &parts);
         }
-        let uri = path::join(&call.target.base_url, Op::Embedding.path());
+        let uri = path::join(call.base_url(), Op::Embedding.path());
         openai::request(&uri, body.to_bytes())
     }
 
@@ -94,7 +91,7 @@ fn start(call: &Call<'_>) -> Result<JsonObject, Error> {
         return Err(call.unsupported());
     }
     let mut body = call.json()?.clone();
-    body.set_str("model", &call.target.model);
+    body.set_str("model", call.model());
     body.remove("user");
     match body.get::<EmbeddingInput>("input")? {
         None => Err(Error::bad_request("input", "'input' is missing")),

@@ -6,7 +6,7 @@ use llm_types::{EmbeddingInput, EmbeddingVector, Op};
 use serde_json::{Value, json};
 
 use super::{openai, openai::OpenAi, vectors};
-use crate::{Call, Decoder, Error, Kind, Protocol, Reply, Step, Target, error_table, path};
+use crate::{Call, Decoder, Error, Kind, Protocol, Reply, Step, error_table, path};
 
 const ROUTER: &str = "https://router.huggingface.co";
 
@@ -19,18 +19,7 @@ impl Protocol for HuggingFace {
         if call.op == Op::Embedding {
             return embed(call);
         }
-        let target = if is_router(call) {
-            Target {
-                model: routed(&call.target.model),
-                ..call.target.clone()
-            }
-        } else {
-            dedicated(call.target)
-        };
-        OpenAi.encode(&Call {
-            target: &target,
-            ..call.clone()
-        })
+        OpenAi.encode(call)
     }
 
     fn decode(&self, call: &Call<'_>, reply: Reply) -> Result<Step, Error> {
@@ -67,29 +56,34 @@ impl Protocol for HuggingFace {
 }
 
 fn is_router(call: &Call<'_>) -> bool {
-    call.target.base_url.starts_with(ROUTER)
+    call.base_url().starts_with(ROUTER)
+}
+
+/// Names the model as the router wants it, or finds a dedicated endpoint's chat. Part of settling a call's parameters.
+pub(crate) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
+    if call.op != Op::Chat {
+        return Ok(());
+    }
+    if is_router(call) {
+        call.model = routed(call.model());
+    } else {
+        call.base_url = Some(dedicated(call.base_url()));
+    }
+    Ok(())
 }
 
 /// `provider/org/model` is `org/model:provider` to the router.
-fn routed(model: &str) -> String {
-    match model.split_once('/') {
-        Some((provider, rest)) if rest.contains('/') => format!("{rest}:{provider}"),
-        _ => model.to_owned(),
-    }
+fn routed(model: &str) -> Option<String> {
+    let (provider, rest) = model.split_once('/')?;
+    rest.contains('/').then(|| format!("{rest}:{provider}"))
 }
 
 /// A dedicated endpoint is known by its host alone; its chat is under `/v1`.
-fn dedicated(target: &Target) -> Target {
-    let base = target.base_url.trim_end_matches('/');
+fn dedicated(base: &str) -> String {
     let base = base.strip_suffix("/chat/completions").unwrap_or(base);
-    let base_url = if base.ends_with("/v1") {
-        base.to_owned()
-    } else {
-        format!("{base}/v1")
-    };
-    Target {
-        base_url,
-        ..target.clone()
+    match base.ends_with("/v1") {
+        true => base.to_owned(),
+        false => format!("{base}/v1"),
     }
 }
 
@@ -107,11 +101,11 @@ fn embed(call: &Call<'_>) -> Result<Request<Bytes>, Error> {
     }
     body.rename("input", "inputs");
     let uri = if is_router(call) {
-        let model = call.target.model.as_str();
+        let model = call.model();
         let model = path::segments(model.strip_prefix("hf-inference/").unwrap_or(model))?;
         format!("{ROUTER}/hf-inference/models/{model}/pipeline/feature-extraction")
     } else {
-        call.target.base_url.clone()
+        call.base_url().to_owned()
     };
     openai::request(&uri, body.to_bytes())
 }
@@ -157,9 +151,10 @@ mod tests {
 
     #[test]
     fn three_parts_name_a_provider() {
-        assert_eq!(routed("groq/moonshotai/Kimi-K2"), "moonshotai/Kimi-K2:groq");
-        assert_eq!(routed("moonshotai/Kimi-K2"), "moonshotai/Kimi-K2");
-        assert_eq!(routed("gpt2"), "gpt2");
+        let named = routed("groq/moonshotai/Kimi-K2");
+        assert_eq!(named.as_deref(), Some("moonshotai/Kimi-K2:groq"));
+        assert_eq!(routed("moonshotai/Kimi-K2"), None);
+        assert_eq!(routed("gpt2"), None);
     }
 
     #[test]

@@ -8,33 +8,15 @@ use llm_types::{Map, Op};
 use serde_json::{Value, json};
 
 use super::openai::OpenAi;
-use crate::{Answer, Call, Chunks, Decoder, Error, Protocol, Reply, Step, Target, frame::Frame};
+use crate::{Answer, Call, Chunks, Decoder, Error, Protocol, Reply, Step, frame::Frame};
 
 /// OpenAI's wire; answers are repaired before they are passed on.
 #[derive(Debug)]
-pub struct Loose {
-    /// The base URL that a user's really means; `None` where it means itself.
-    pub(crate) address: fn(&str) -> Option<String>,
-}
-
-impl Loose {
-    /// Base URLs are taken as they are.
-    pub const PLAIN: Loose = Loose { address: |_| None };
-}
+pub struct Loose;
 
 impl Protocol for Loose {
     fn encode(&self, call: &Call<'_>) -> Result<Request<Bytes>, Error> {
-        let Some(base_url) = (self.address)(&call.target.base_url) else {
-            return OpenAi.encode(call);
-        };
-        let target = Target {
-            base_url,
-            ..call.target.clone()
-        };
-        OpenAi.encode(&Call {
-            target: &target,
-            ..call.clone()
-        })
+        OpenAi.encode(call)
     }
 
     fn decode(&self, call: &Call<'_>, reply: Reply) -> Result<Step, Error> {

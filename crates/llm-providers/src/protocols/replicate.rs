@@ -55,7 +55,7 @@ impl Protocol for Replicate {
         if prediction.over(call.target.provider.name)? {
             return Ok(prediction.answer(call).into());
         }
-        let base = call.target.base_url.trim_end_matches('/');
+        let base = call.base_url().trim_end_matches('/');
         let base = base.split("/models/").next().unwrap_or(base);
         let base = base.split("/deployments/").next().unwrap_or(base);
         let base = base.strip_suffix("/predictions").unwrap_or(base);
@@ -105,10 +105,7 @@ impl Protocol for Replicate {
 /// `owner/name` is an official model, `owner/name:version` or a bare version any other, `deployments/owner/name` one of
 /// one's own.
 fn endpoint(call: &Call<'_>) -> Result<(String, Option<String>), Error> {
-    let (base, model) = (
-        call.target.base_url.trim_end_matches('/'),
-        call.target.model.as_str(),
-    );
+    let (base, model) = (call.base_url().trim_end_matches('/'), call.model());
     if let Some((_, version)) = model.split_once(':') {
         return Ok((predictions(base), Some(version.to_owned())));
     }
@@ -141,7 +138,7 @@ fn input(call: &Call<'_>) -> Result<Map, Error> {
         .get("messages")?
         .ok_or_else(|| Error::bad_request("messages", "'messages' is missing"))?;
     body.shift_remove("messages");
-    let mut input = conversation(&call.target.model, &messages);
+    let mut input = conversation(call.model(), &messages);
     if let Some(image) = image(&messages)? {
         input.insert("image".into(), image.into());
     }
@@ -151,7 +148,7 @@ fn input(call: &Call<'_>) -> Result<Map, Error> {
             own.insert(key, value);
             continue;
         }
-        let (key, value) = parameter(&call.target.model, key, value);
+        let (key, value) = parameter(call.model(), key, value);
         input.insert(key, value);
     }
     if let Some(Value::Object(more)) = own.remove("input") {
@@ -311,7 +308,7 @@ impl Prediction {
             usage: self.usage(),
             id: self.id,
             object: "chat.completion".into(),
-            model: call.target.model.clone(),
+            model: call.model().to_owned(),
             choices: vec![choice],
             ..ChatResponse::default()
         })

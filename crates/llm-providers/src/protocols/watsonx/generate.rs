@@ -158,7 +158,7 @@ impl TextStream {
             provider: call.target.provider.name,
             include_usage: call.include_usage,
             usage: Usage::default(),
-            model: call.target.model.clone(),
+            model: call.model().to_owned(),
             complete: false,
         }
     }

@@ -102,7 +102,7 @@ fn endpoint(call: &Call<'_>, name: &str) -> Result<String, Error> {
 }
 
 fn deployment<'a>(call: &'a Call<'_>) -> Option<&'a str> {
-    call.target.model.strip_prefix("deployment/")
+    call.model().strip_prefix("deployment/")
 }
 
 /// Names the model and who pays: a deployment knows both by itself.
@@ -111,7 +111,7 @@ fn place(call: &Call<'_>, body: &mut JsonObject) {
     if deployment(call).is_some() {
         return;
     }
-    body.set_str("model_id", &call.target.model);
+    body.set_str("model_id", call.model());
     if body.contains("project_id") || body.contains("space_id") {
         return;
     }
