@@ -12,6 +12,7 @@ mod fold;
 mod folded;
 mod gemini;
 mod ollama;
+mod vendors;
 
 use std::{
     collections::BTreeMap,
