@@ -10,11 +10,13 @@ mod aihubmix;
 mod aiml;
 mod aiohttp_openai;
 mod amazon_nova;
+mod anthropic;
 mod anyscale;
 mod apertis;
 mod assemblyai;
 mod avian;
 mod baseten;
+mod bedrock;
 mod bytez;
 mod cerebras;
 mod charity_engine;
@@ -23,6 +25,7 @@ mod clarifai;
 mod cloudflare;
 mod codestral;
 mod cognition;
+mod cohere;
 mod cometapi;
 mod compactifai;
 mod cortecs;
@@ -44,6 +47,7 @@ mod fireworks_ai;
 mod friendliai;
 mod galadriel;
 mod gdc;
+mod gemini;
 mod gigachat;
 mod github;
 mod github_copilot;
@@ -81,6 +85,8 @@ mod neosantara;
 mod novita;
 mod nscale;
 mod nvidia_nim;
+mod ollama;
+mod ollama_chat;
 mod oobabooga;
 mod openai;
 mod openai_like;
@@ -133,11 +139,13 @@ pub const ALL: &[&Provider] = &[
     &aiml::ROW,
     &aiohttp_openai::ROW,
     &amazon_nova::ROW,
+    &anthropic::ROW,
     &anyscale::ROW,
     &apertis::ROW,
     &assemblyai::ROW,
     &avian::ROW,
     &baseten::ROW,
+    &bedrock::ROW,
     &bytez::ROW,
     &cerebras::ROW,
     &charity_engine::ROW,
@@ -146,6 +154,7 @@ pub const ALL: &[&Provider] = &[
     &cloudflare::ROW,
     &codestral::ROW,
     &cognition::ROW,
+    &cohere::ROW,
     &cometapi::ROW,
     &compactifai::ROW,
     &cortecs::ROW,
@@ -167,6 +176,7 @@ pub const ALL: &[&Provider] = &[
     &friendliai::ROW,
     &galadriel::ROW,
     &gdc::ROW,
+    &gemini::ROW,
     &gigachat::ROW,
     &github::ROW,
     &github_copilot::ROW,
@@ -204,6 +214,8 @@ pub const ALL: &[&Provider] = &[
     &novita::ROW,
     &nscale::ROW,
     &nvidia_nim::ROW,
+    &ollama::ROW,
+    &ollama_chat::ROW,
     &oobabooga::ROW,
     &openai::ROW,
     &openai_like::ROW,

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use llm_types::{ChatChunk, ChatResponse, JsonObject, Op};
 
-use crate::{Error, Provider};
+use crate::{Error, Target};
 
 /// Carries one client dialect over chat. N + M conversions, never a grid.
 pub trait Bridge: Sync {
@@ -35,12 +35,12 @@ pub struct Event {
     pub data: Bytes,
 }
 
-/// How `op` reaches `provider`: natively (`Ok(None)`), over chat, or not at all.
-pub fn between(op: Op, provider: &Provider) -> Result<Option<&'static dyn Bridge>, Error> {
-    if provider.speaks(op) {
+/// How `op` reaches `target`: natively (`Ok(None)`), over chat, or not at all.
+pub fn between(op: Op, target: &Target) -> Result<Option<&'static dyn Bridge>, Error> {
+    if target.speaks(op) {
         return Ok(None);
     }
-    let name = provider.name;
+    let name = target.provider.name;
     let unsupported = || {
         Error::new(
             crate::Kind::Unsupported,
