@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 use http::Request;
-use llm_types::{Content, ContentPart, JsonObject, Message, Tool, ToolChoice};
+use llm_types::{Content, ContentPart, JsonObject, Message, Op, Tool, ToolChoice};
 use serde_json::{Value, json};
 
 use crate::{
-    Call, Error,
+    Call, Error, params,
     protocols::{effort, legacy, openai},
 };
 
@@ -30,6 +30,15 @@ pub(super) fn chat(call: &Call<'_>) -> Result<Request<Bytes>, Error> {
 
 /// Says what Cohere cannot be asked for exactly. Part of settling a call's parameters.
 pub(crate) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
+    if call.op != Op::Chat {
+        return Ok(());
+    }
+    if super::v1::is_meant(call) {
+        params::refuse(call, &["reasoning_effort", "thinking", "logprobs"])?;
+    }
+    if call.json_mut()?.remove("metadata").is_some() {
+        call.notice("metadata", "dropped: Cohere does not take it");
+    }
     let choice: Option<ToolChoice> = call.json()?.get("tool_choice")?;
     if let Some(name) = choice.as_ref().and_then(ToolChoice::function_name) {
         let message = format!(

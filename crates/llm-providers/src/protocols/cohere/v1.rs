@@ -24,7 +24,8 @@ use crate::{
 
 /// Whether `call` goes here: the model says so (`v1/command`), or the address.
 pub(super) fn is_meant(call: &Call<'_>) -> bool {
-    call.model().starts_with("v1/") || call.base_url().contains("/v1")
+    let base = call.base_url();
+    call.model().starts_with("v1/") || base.ends_with("/v1") || base.ends_with("/v1/chat")
 }
 
 pub(super) fn encode(call: &Call<'_>) -> Result<Request<Bytes>, Error> {
@@ -167,9 +168,13 @@ fn results(messages: &[Message], from: usize) -> Vec<Value> {
 /// Tools have flat parameters here.
 fn tools(body: &mut JsonObject) -> Result<(), Error> {
     let choice: Option<ToolChoice> = body.take("tool_choice")?;
-    let Some(tools) = body.take::<Vec<Tool>>("tools")? else {
+    let Some(mut tools) = body.take::<Vec<Tool>>("tools")? else {
         return Ok(());
     };
+    if let Some(name) = choice.as_ref().and_then(ToolChoice::function_name) {
+        tools.retain(|tool| tool.function.as_ref().is_some_and(|f| f.name == name));
+        body.set("force_single_step", &true);
+    }
     match choice.as_ref().and_then(ToolChoice::mode) {
         Some("none") => return Ok(()),
         Some("required") => body.set("force_single_step", &true),
