@@ -34,6 +34,7 @@ pub(super) const ROW: Provider = Provider {
         ],
         accepts: &["reasoning_effort", "thinking"],
         stream_options: false,
+        embedding: &["encoding_format"],
         ..Params::STANDARD
     },
     keeps: &["cache_control"],

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use http::Request;
-use llm_types::{Map, Op};
+use llm_types::{EmbeddingResponse, Map, Op};
 use serde_json::{Value, json};
 
-use super::openai::OpenAi;
+use super::{openai::OpenAi, vectors};
 use crate::{Answer, Call, Chunks, Decoder, Error, Protocol, Reply, Step, frame::Frame};
 
 /// OpenAI's wire; answers are repaired before they are passed on.
@@ -16,13 +16,20 @@ pub struct Loose;
 
 impl Protocol for Loose {
     fn encode(&self, call: &Call<'_>) -> Result<Request<Bytes>, Error> {
-        OpenAi.encode(call)
+        if call.op != Op::Embedding || !call.json()?.contains("encoding_format") {
+            return OpenAi.encode(call);
+        }
+        // Not all of them know it, so vectors come as numbers and are packed here.
+        let mut plain = call.clone();
+        plain.json_mut()?.remove("encoding_format");
+        OpenAi.encode(&plain)
     }
 
     fn decode(&self, call: &Call<'_>, reply: Reply) -> Result<Step, Error> {
         let step = OpenAi.decode(call, reply)?;
         match step {
             Step::Done(answer) if call.op == Op::Chat => Ok(repaired(call, answer)?.into()),
+            Step::Done(answer) if call.op == Op::Embedding => Ok(packed(call, answer)?.into()),
             step => Ok(step),
         }
     }
@@ -55,6 +62,22 @@ pub(crate) fn repaired(call: &Call<'_>, answer: Answer) -> Result<Answer, Error>
     }
     let bytes = serde_json::to_vec(&body).map_err(failed)?;
     Ok(Answer::raw(bytes.into(), usage))
+}
+
+/// An answer's vectors in base64, where the client asked for that.
+fn packed(call: &Call<'_>, answer: Answer) -> Result<Answer, Error> {
+    if call.json()?.str("encoding_format").as_deref() != Some("base64") {
+        return Ok(answer);
+    }
+    let usage = answer.usage.clone();
+    let response: EmbeddingResponse = serde_json::from_slice(&answer.into_bytes()?)
+        .map_err(|e| Error::decode(call.target.provider.name, e))?;
+    let vectors = response
+        .data
+        .into_iter()
+        .map(|item| item.embedding)
+        .collect();
+    vectors::answer(call, vectors, usage, response.extra)
 }
 
 /// Repairs the chunks of a stream, and hands them to OpenAI's own decoder.

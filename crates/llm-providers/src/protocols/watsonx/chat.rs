@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::Request;
-use llm_types::{JsonObject, Tool};
+use llm_types::{JsonObject, Op, Tool};
 use serde_json::Value;
 
 use super::{endpoint, place};
@@ -29,6 +29,9 @@ pub(super) fn encode(call: &Call<'_>) -> Result<Request<Bytes>, Error> {
 
 /// Says what is left out. Part of settling a call's parameters.
 pub(crate) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
+    if call.op != Op::Chat {
+        return Ok(());
+    }
     let tools: Vec<Tool> = call.json()?.get("tools")?.unwrap_or_default();
     let functions = || tools.iter().filter_map(|tool| tool.function.as_ref());
     if functions().any(|function| function.strict.is_some()) {
