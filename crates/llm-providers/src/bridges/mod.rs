@@ -49,12 +49,10 @@ pub fn between(op: Op, provider: &Provider) -> Result<Option<&'static dyn Bridge
     if provider.speaks(op) {
         return Ok(None);
     }
-    if provider.speaks(Op::Chat) {
-        match op {
-            Op::Messages => return Ok(Some(&messages::Messages)),
-            Op::Completion => return Ok(Some(&completion::Completion)),
-            _ => {}
-        }
+    if provider.speaks(Op::Chat)
+        && let Some(bridge) = over_chat(op)
+    {
+        return Ok(Some(bridge));
     }
     let name = provider.name;
     let message = format!("{name} does not support {}", op.name());
@@ -63,6 +61,9 @@ pub fn between(op: Op, provider: &Provider) -> Result<Option<&'static dyn Bridge
 
 /// The bridge that carries `op` over chat, where there is one.
 pub fn over_chat(op: Op) -> Option<&'static dyn Bridge> {
-    let _ = op;
-    None
+    match op {
+        Op::Messages => Some(&messages::Messages),
+        Op::Completion => Some(&completion::Completion),
+        _ => None,
+    }
 }

@@ -25,7 +25,7 @@ use llm_types::{Op, messages::MessagesError};
 pub(crate) use betas::Betas;
 pub(crate) use native::{MessagesStream, messages_response};
 
-pub(crate) use request::{chat_request, messages_request};
+pub(crate) use request::{chat_request, fetches, messages_request};
 pub(crate) use response::{Reading, chat_response};
 pub(crate) use settle::settle;
 pub(crate) use stream::ChatStream;
@@ -99,7 +99,7 @@ impl Protocol for Anthropic {
             ),
             _ => return Err(call.unsupported()),
         };
-        let mut request = post(&address(&call.target.base_url, tail), encoded.body)?;
+        let mut request = post(&address(call.base_url(), tail), encoded.body)?;
         add_betas(request.headers_mut(), &encoded.betas)?;
         Ok(request)
     }

@@ -13,9 +13,8 @@ use super::{
     error_of,
     names::Names,
     schema::{self, Way},
-    tools::JSON_TOOL,
 };
-use crate::{Call, Error, Reply};
+use crate::{Call, Error, Reply, call::JSON_TOOL};
 
 /// What must be known of the request to read its answer.
 #[derive(Debug, Clone)]

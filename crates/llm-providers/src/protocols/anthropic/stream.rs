@@ -1,7 +1,7 @@
 //! Streamed Messages answers to chat chunks.
 
 use llm_types::{
-    ChatChunk, ChunkChoice, Delta, FunctionCall, Map, ThinkingBlock, ToolCall,
+    Delta, FunctionCall, Map, ThinkingBlock, ToolCall,
     messages::{Block, EventDelta, MessagesResponse, MessagesUsage, StreamEvent},
 };
 use serde_json::{Value, json};
@@ -10,15 +10,18 @@ use super::{
     error_of,
     names::Names,
     response::{self, Reading, annotation, caller, finish, is_hosted, result_field, unwrapped},
-    tools::JSON_TOOL,
 };
-use crate::{Chunks, Decoder, Error, Kind, frame::Frame};
+use crate::{
+    Chunks, Decoder, Error, Kind,
+    call::JSON_TOOL,
+    frame::Frame,
+    protocols::emit::{Emitter, opening},
+};
 
 /// Reads Anthropic's events, whatever framed them.
 pub(crate) struct ChatStream {
     reading: Reading,
-    id: String,
-    model: String,
+    emit: Emitter,
     usage: MessagesUsage,
     started: bool,
     finished: bool,
@@ -56,8 +59,7 @@ impl ChatStream {
     pub(crate) fn new(reading: Reading) -> Self {
         Self {
             reading,
-            id: String::new(),
-            model: String::new(),
+            emit: Emitter::default(),
             usage: MessagesUsage::default(),
             started: false,
             finished: false,
@@ -69,21 +71,8 @@ impl ChatStream {
         }
     }
 
-    fn chunk(&self, delta: Delta) -> ChatChunk {
-        ChatChunk {
-            id: self.id.clone(),
-            object: "chat.completion.chunk".into(),
-            model: self.model.clone(),
-            choices: vec![ChunkChoice {
-                delta,
-                ..ChunkChoice::default()
-            }],
-            ..ChatChunk::default()
-        }
-    }
-
     fn say(&self, delta: Delta, out: &mut Chunks) {
-        out.chat(self.chunk(delta));
+        out.chat(self.emit.delta(delta));
     }
 
     fn start(&mut self, message: MessagesResponse, out: &mut Chunks) {
@@ -91,17 +80,10 @@ impl ChatStream {
             return;
         }
         self.started = true;
-        (self.id, self.model) = (message.id, message.model);
+        (self.emit.id, self.emit.model) = (message.id, message.model);
         self.usage = message.usage;
         out.usage = Some(self.usage.normalise());
-        self.say(
-            Delta {
-                role: Some("assistant".into()),
-                content: Some(String::new()),
-                ..Delta::default()
-            },
-            out,
-        );
+        self.say(opening(), out);
     }
 
     fn open(&mut self, block: Block, out: &mut Chunks) {
@@ -370,7 +352,7 @@ impl ChatStream {
             );
         }
         let (finish, native) = finish(Some(&reason), delta.stop_sequence, json);
-        let mut chunk = self.chunk(Delta {
+        let mut chunk = self.emit.delta(Delta {
             provider_specific_fields: fields,
             ..Delta::default()
         });
@@ -387,11 +369,10 @@ impl ChatStream {
             return;
         }
         out.done = true;
-        if self.reading.include_usage {
-            let mut chunk = self.chunk(Delta::default());
-            chunk.choices = Vec::new();
-            chunk.usage.clone_from(&out.usage);
-            out.chat(chunk);
+        if self.reading.include_usage
+            && let Some(usage) = out.usage.clone()
+        {
+            out.chat(self.emit.usage(usage));
         }
     }
 
@@ -402,7 +383,7 @@ impl ChatStream {
         let chat = response::translate(&self.reading, response);
         self.started = true;
         self.finished = true;
-        (self.id, self.model) = (chat.id, chat.model);
+        (self.emit.id, self.emit.model) = (chat.id, chat.model);
         out.usage = chat.usage;
         for choice in chat.choices {
             let message = choice.message;
@@ -410,7 +391,7 @@ impl ChatStream {
             for (call, index) in calls.iter_mut().zip(0..) {
                 call.index = Some(index);
             }
-            let mut chunk = self.chunk(Delta {
+            let mut chunk = self.emit.delta(Delta {
                 role: Some(message.role),
                 content: Some(message.content.map(|c| c.text()).unwrap_or_default()),
                 tool_calls: calls,

@@ -27,8 +27,6 @@ pub(super) struct Conversation {
     pub(super) turns: Vec<Turn>,
     /// Whether tools are called or answered in it.
     pub(super) has_tools: bool,
-    /// The id of the legacy `function_call` that the next `function` message answers.
-    legacy: Option<String>,
 }
 
 /// What turning messages into turns depends on.
@@ -46,7 +44,7 @@ impl Teller<'_> {
             let path = format!("messages[{i}]");
             match message.role.as_str() {
                 "system" | "developer" => self.system(&mut told, message, &path)?,
-                "tool" | "function" => self.result(&mut told, message, &path)?,
+                "tool" => self.result(&mut told, message, &path)?,
                 "assistant" => self.assistant(&mut told, message, &path)?,
                 "user" => {
                     let blocks = self.content(message, &path)?;
@@ -96,12 +94,11 @@ impl Teller<'_> {
         message: Message,
         path: &str,
     ) -> Result<(), Error> {
-        let id = match message.tool_call_id.as_deref() {
-            Some(id) => names::id(id),
-            None => told
-                .legacy
-                .take()
-                .ok_or_else(|| Error::bad_request(format!("{path}.tool_call_id"), "is missing"))?,
+        let Some(id) = message.tool_call_id.as_deref().map(names::id) else {
+            return Err(Error::bad_request(
+                format!("{path}.tool_call_id"),
+                "is missing",
+            ));
         };
         let content = match message.content {
             Some(content) => Some(self.parts.result(content, &format!("{path}.content"))?),
@@ -128,8 +125,7 @@ impl Teller<'_> {
         path: &str,
     ) -> Result<(), Error> {
         let calls = std::mem::take(&mut message.tool_calls);
-        let legacy = message.function_call.take();
-        told.has_tools |= !calls.is_empty() || legacy.is_some();
+        told.has_tools |= !calls.is_empty();
         let mut blocks = match recorded(&mut message) {
             Some(blocks) => blocks,
             None => {
@@ -152,16 +148,7 @@ impl Teller<'_> {
                 blocks.push(block);
             }
         }
-        if let Some(function) = legacy {
-            let id = format!("call_{}", told.turns.len());
-            blocks.push(self.tool_use(id.clone(), function, &format!("{path}.function_call"))?);
-            told.legacy = Some(id);
-        }
-        if !blocks.is_empty() {
-            told.push("assistant", blocks);
-        } else {
-            told.push("assistant", vec![Block::text(EMPTY)]);
-        }
+        told.push("assistant", or_placeholder(blocks));
         Ok(())
     }
 
