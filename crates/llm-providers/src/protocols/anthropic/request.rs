@@ -165,7 +165,7 @@ fn lacks_thinking(told: &Conversation) -> bool {
     calls && !answers.any(|turn| blocks(turn, &thought))
 }
 
-fn metadata(chat: &ChatRequest) -> Option<Map> {
+pub(super) fn metadata(chat: &ChatRequest) -> Option<Map> {
     let user = chat.user.as_deref().or(chat.safety_identifier.as_deref());
     let given = chat
         .metadata

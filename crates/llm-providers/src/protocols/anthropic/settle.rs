@@ -26,7 +26,7 @@ pub(crate) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
 }
 
 /// Anthropic wants an opaque id, and no personal data.
-fn user(call: &mut Call<'_>) -> Result<(), Error> {
+pub(super) fn user(call: &mut Call<'_>) -> Result<(), Error> {
     for key in ["user", "safety_identifier"] {
         let Some(user) = call.json()?.str(key) else {
             continue;

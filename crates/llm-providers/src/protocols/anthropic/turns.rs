@@ -126,7 +126,7 @@ impl Teller<'_> {
     ) -> Result<(), Error> {
         let calls = std::mem::take(&mut message.tool_calls);
         told.has_tools |= !calls.is_empty();
-        let mut blocks = match recorded(&mut message) {
+        let mut blocks = match recorded(&mut message, &calls) {
             Some(blocks) => blocks,
             None => {
                 let mut blocks: Vec<Block> = std::mem::take(&mut message.thinking_blocks)
@@ -246,8 +246,8 @@ fn or_placeholder(blocks: Vec<Block>) -> Vec<Block> {
     }
 }
 
-/// The blocks of an earlier answer in their order, if its text is still what it was.
-fn recorded(message: &mut Message) -> Option<Vec<Block>> {
+/// The blocks of an earlier answer in their order, if its text and its calls are still what they were.
+fn recorded(message: &mut Message, calls: &[ToolCall]) -> Option<Vec<Block>> {
     let raw = message.provider_specific_fields.remove("content_blocks")?;
     let blocks: Vec<Block> = serde_json::from_value(raw).ok()?;
     let said = |compacted: bool| -> String {
@@ -262,6 +262,11 @@ fn recorded(message: &mut Message) -> Option<Vec<Block>> {
     };
     let now = message.content.as_ref().map(Content::text);
     let now = now.unwrap_or_default();
+    let called = |id: &String| calls.iter().any(|call| call.id.as_ref() == Some(id));
+    let mut own = blocks.iter().filter(|block| block.kind == "tool_use");
+    if !own.all(|block| block.id.as_ref().is_some_and(called)) {
+        return None;
+    }
     (now == said(false) || now == said(true)).then(|| {
         blocks
             .into_iter()
