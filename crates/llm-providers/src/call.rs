@@ -152,7 +152,7 @@ impl<'a> Call<'a> {
             json_tool: false,
             fetched: BTreeMap::new(),
         };
-        if !target.provider.speaks(op) {
+        if !target.provider.speaks_for(op, &target.model) {
             return Err(call.unsupported());
         }
         params::settle(&mut call).map_err(|e| e.of(target.provider.name))?;

@@ -35,6 +35,8 @@ pub struct Provider {
     pub headers: &'static [(&'static str, &'static str)],
     /// What it natively speaks. What is not here is bridged where a bridge exists, else `Unsupported`.
     pub ops: &'static [Op],
+    /// What one model natively speaks beyond [`ops`](Self::ops), where a vendor hosts models of others.
+    pub model_ops: Option<fn(&str) -> &'static [Op]>,
     /// Paths that are not OpenAI's.
     pub paths: &'static [(Op, &'static str)],
     /// Which OpenAI parameters it takes.
@@ -138,6 +140,7 @@ impl Provider {
         settings: &[],
         headers: &[],
         ops: &[Op::Chat],
+        model_ops: None,
         paths: &[],
         params: Params::STANDARD,
         model_params: None,
@@ -163,7 +166,13 @@ impl Provider {
             .map_or_else(|| op.path(), |(_, path)| path)
     }
 
-    /// Whether `op` is spoken natively.
+    /// Whether `op` is spoken natively for `model`.
+    pub fn speaks_for(&self, op: Op, model: &str) -> bool {
+        let beyond = || self.model_ops.is_some_and(|ops| ops(model).contains(&op));
+        self.speaks(op) || beyond()
+    }
+
+    /// Whether `op` is spoken natively for every model.
     pub fn speaks(&self, op: Op) -> bool {
         self.ops.contains(&op)
     }

@@ -228,7 +228,11 @@ impl Engine {
     ) -> Result<Attempted, Error> {
         let body = with_defaults(body, &attempt);
         let options = merged(&attempt.deployment.options, options);
-        let bridge = bridges::between(op, attempt.target.provider)?;
+        let provider = attempt.target.provider;
+        let bridge = match provider.speaks_for(op, &attempt.target.model) {
+            true => None,
+            false => bridges::between(op, provider)?,
+        };
         let (spoken, outgoing) = match bridge {
             None => (op, body.clone()),
             Some(bridge) => (Op::Chat, bridge.request(&body)?),
