@@ -124,6 +124,7 @@ mod upstage;
 mod v0;
 mod veniceai;
 mod vercel_ai_gateway;
+mod vertex_ai;
 mod vllm;
 mod volcengine;
 mod voyage;
@@ -258,6 +259,7 @@ pub const ALL: &[&Provider] = &[
     &v0::ROW,
     &veniceai::ROW,
     &vercel_ai_gateway::ROW,
+    &vertex_ai::ROW,
     &vllm::ROW,
     &volcengine::ROW,
     &voyage::ROW,

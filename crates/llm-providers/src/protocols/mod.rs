@@ -16,4 +16,5 @@ pub mod openai;
 mod prompt;
 pub mod replicate;
 pub(crate) mod vectors;
+pub mod vertex;
 pub mod watsonx;
