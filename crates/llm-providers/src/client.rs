@@ -9,7 +9,8 @@ use bytes::Bytes;
 use http::{HeaderMap, Request};
 
 use crate::{
-    Answer, Call, Credential, Error, EventStream, Kind, Reply, Step, auth,
+    Answer, Call, Credential, Error, EventStream, FetchSettings, Kind, Reply, Step, auth,
+    fetch::Fetcher,
     transport::{ByteStream, HyperTransport, Transport, TransportSettings, read_all},
 };
 
@@ -17,6 +18,7 @@ use crate::{
 #[derive(Clone)]
 pub struct Client {
     transport: Arc<dyn Transport>,
+    fetcher: Arc<Fetcher>,
 }
 
 /// How long one attempt may take, and how much it may answer.
@@ -66,7 +68,16 @@ impl Client {
 
     /// A client over another transport.
     pub fn over(transport: Arc<dyn Transport>) -> Self {
-        Self { transport }
+        Self {
+            transport,
+            fetcher: Arc::default(),
+        }
+    }
+
+    /// The same client with other rules for fetching what requests refer to.
+    pub fn fetching(mut self, settings: FetchSettings) -> Self {
+        self.fetcher = Arc::new(Fetcher::new(settings));
+        self
     }
 
     /// Exactly one attempt. Dropping the future, or the stream it returns, hangs up on the vendor.
@@ -76,6 +87,8 @@ impl Client {
             .total
             .map(|total| tokio::time::Instant::now() + total);
         let work = async {
+            let filled = self.filled(call).await?;
+            let call = filled.as_ref().unwrap_or(call);
             let response = within(
                 limits.first_byte,
                 "the first byte",
@@ -123,6 +136,20 @@ impl Client {
         within(limits.total, "the answer", work)
             .await
             .map_err(|e| if e.provider.is_empty() { e.of(name) } else { e })
+    }
+
+    /// The call with the files that its request must hold; `None` where it needs none, as nearly always.
+    async fn filled<'a>(&self, call: &Call<'a>) -> Result<Option<Call<'a>>, Error> {
+        let mut urls = call.fetches();
+        urls.retain(|url| !call.fetched.contains_key(url));
+        urls.sort_unstable();
+        urls.dedup();
+        if urls.is_empty() {
+            return Ok(None);
+        }
+        let mut filled = call.clone();
+        filled.fetched.extend(self.fetcher.fetch(urls).await?);
+        Ok(Some(filled))
     }
 
     async fn send(

@@ -35,6 +35,7 @@ mod edit;
 pub mod embedding;
 mod error;
 mod error_table;
+mod extra;
 pub mod frame;
 mod options;
 mod params;
@@ -48,20 +49,24 @@ mod target;
 #[cfg(feature = "client")]
 mod client;
 #[cfg(feature = "client")]
+mod fetch;
+#[cfg(feature = "client")]
 mod stream;
 #[cfg(feature = "client")]
 pub mod transport;
 
 pub use auth::{Credential, Secret};
 pub use backends::lookup;
-pub use call::{Answer, Body, Call, Notice, Part, Payload, Reply, Step};
+pub use call::{Answer, Body, Call, Fetched, Notice, Part, Payload, Reply, Step};
 #[cfg(feature = "client")]
 pub use client::{Client, Limits, Outcome};
 pub use error::{Error, Kind};
+#[cfg(feature = "client")]
+pub use fetch::FetchSettings;
 pub use options::CallOptions;
-pub use params::Params;
+pub use params::{Params, supported_params};
 pub use protocol::{Chunk, Chunks, Decoder, Framing, Protocol};
-pub use provider::{Auth, Edit, Provider, Quirk};
+pub use provider::{Auth, Edit, Login, Provider, Quirk, Setting};
 #[cfg(feature = "client")]
 pub use stream::EventStream;
 pub use target::{ModelFacts, Target};

@@ -9,11 +9,23 @@ use crate::{Answer, Call, Error, Reply, Step, error_table, frame::Frame};
 ///
 /// One value serves every operation and every model of a vendor; it matches on `call.op`.
 pub trait Protocol: Sync {
+    /// The addresses whose contents the request must hold as bytes, because the vendor fetches none itself.
+    fn fetches(&self, call: &Call<'_>) -> Vec<String> {
+        let _ = call;
+        Vec::new()
+    }
+
     /// The HTTP request, without its credential.
     fn encode(&self, call: &Call<'_>) -> Result<http::Request<Bytes>, Error>;
 
     /// Reads a successful reply.
     fn decode(&self, call: &Call<'_>, reply: Reply) -> Result<Step, Error>;
+
+    /// Whether chat bodies go out as the client wrote them, in OpenAI's shape: then keys that only other vendors know
+    /// are taken out of the history beforehand.
+    fn forwards_chat(&self) -> bool {
+        false
+    }
 
     /// What reads a streamed reply.
     fn decoder(&self, call: &Call<'_>) -> Result<Box<dyn Decoder>, Error> {

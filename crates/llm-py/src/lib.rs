@@ -14,6 +14,7 @@ mod notifier;
 mod pipe;
 mod runtime;
 mod stream;
+mod tokens;
 
 /// The native half of the wheel.
 #[pymodule(gil_used = false)]
@@ -24,10 +25,13 @@ mod _native {
     use crate::meta::Meta;
     #[pymodule_export]
     use crate::models::{
-        cost, key_variables, model_info, new_id, price_entry, price_names, provider, providers, register_model, supports,
+        cost, model_info, new_id, price_entry, price_names, provider, providers, register_models,
+        supported_params, supports, validate_environment,
     };
     #[pymodule_export]
     use crate::notifier::Notifier;
     #[pymodule_export]
     use crate::stream::Stream;
+    #[pymodule_export]
+    use crate::tokens::{count_messages, count_text, decode, encode};
 }

@@ -61,7 +61,7 @@ impl Meta {
         hidden.set_item("api_base", &target.base_url)?;
         hidden.set_item("litellm_call_id", &meta.call_id)?;
         hidden.set_item("litellm_model_name", &meta.model)?;
-        hidden.set_item("response_cost", self.charge.total.map(dollars))?;
+        hidden.set_item("response_cost", self.charge.total().map(|total| total.to_f64()))?;
         let (headers, additional) = headers(py, &meta.headers)?;
         if meta.trace.fallbacks > 0 {
             additional.set_item("x-litellm-attempted-fallbacks", meta.trace.fallbacks)?;
@@ -100,12 +100,4 @@ pub(crate) fn headers<'py>(
         additional.set_item(format!("llm_provider-{name}"), &value)?;
     }
     Ok((plain, additional))
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "LiteLLM's costs are floats; 2^53 nano-dollars are nine million dollars"
-)]
-fn dollars(nano: i64) -> f64 {
-    nano as f64 / 1e9
 }

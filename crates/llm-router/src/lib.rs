@@ -15,10 +15,10 @@
 //! let router = Router::new(vec![deployment("a"), deployment("b")], Settings::default()).expect("a sound configuration");
 //!
 //! // The first attempt fails, the second goes to the other deployment.
-//! let mut first = true;
+//! let first = std::cell::Cell::new(true);
 //! let routed = router
 //!     .run(&Ask::new("gpt-4o"), async |attempt| {
-//!         if std::mem::take(&mut first) {
+//!         if first.take() {
 //!             return Err(Error::new(Kind::Overloaded, "busy"));
 //!         }
 //!         Ok(attempt.deployment.id.clone())

@@ -1,7 +1,6 @@
 //! The loop: plan, pick, attempt, learn.
 
 use std::{
-    borrow::Cow,
     collections::{BTreeMap, HashSet},
     sync::{
         Arc,
@@ -56,19 +55,26 @@ impl<'a> Ask<'a> {
     }
 }
 
-/// One attempt to be made.
+/// One attempt to be made. Owned, so that the future that makes it can move between threads.
 #[derive(Debug)]
-pub struct Attempt<'a> {
+pub struct Attempt {
     /// By whom.
-    pub deployment: &'a Arc<Deployment>,
-    /// Where to: the deployment's own target, with the stars of its model filled in.
-    pub target: Cow<'a, Target>,
+    pub deployment: Arc<Deployment>,
     /// The group being tried.
-    pub group: &'a str,
+    pub group: String,
     /// Parameters that this fallback changes.
-    pub overrides: &'a Map,
+    pub overrides: Map,
     /// How long it may take.
     pub timeouts: Timeouts,
+    /// The deployment's target where the stars of its model had to be filled in.
+    filled: Option<Target>,
+}
+
+impl Attempt {
+    /// Where to: the deployment's own target, with the stars of its model filled in.
+    pub fn target(&self) -> &Target {
+        self.filled.as_ref().unwrap_or(&self.deployment.target)
+    }
 }
 
 /// A request that was answered.
@@ -134,10 +140,10 @@ impl Router {
     }
 
     /// Answers a request: plans the groups, picks deployments, has `attempt` made, learns, and tries on while that helps.
-    pub async fn run<T>(
+    pub async fn run<T, F: Future<Output = Result<T, Error>>>(
         &self,
         ask: &Ask<'_>,
-        mut attempt: impl AsyncFnMut(Attempt<'_>) -> Result<T, Error>,
+        mut attempt: impl FnMut(Attempt) -> F,
     ) -> Result<Routed<T>, Box<Failed>> {
         let request = self.requests.fetch_add(1, Ordering::Relaxed);
         let mut dice =
@@ -224,13 +230,13 @@ impl Router {
     }
 
     /// Tries one group: as many attempts as the failures and the settings allow.
-    async fn group<T>(
+    async fn group<T, F: Future<Output = Result<T, Error>>>(
         &self,
         ask: &Ask<'_>,
         plan: &Fallback,
         dice: &mut Dice,
         trace: &mut Trace,
-        attempt: &mut impl AsyncFnMut(Attempt<'_>) -> Result<T, Error>,
+        attempt: &mut impl FnMut(Attempt) -> F,
     ) -> Result<(T, Arc<Deployment>), Error> {
         let group = self
             .find(&plan.group)
@@ -311,22 +317,18 @@ impl Router {
         retry::can_help(kind, others).then_some(general)
     }
 
-    fn attempt<'a>(
+    fn attempt(
         &self,
         ask: &Ask<'_>,
-        plan: &'a Fallback,
+        plan: &Fallback,
         group: &Group<'_>,
-        deployment: &'a Arc<Deployment>,
-    ) -> Attempt<'a> {
-        let target = if group.stars.is_empty() || !deployment.target.model.contains('*') {
-            Cow::Borrowed(&deployment.target)
-        } else {
-            let model = wildcard::fill(&deployment.target.model, &group.stars, &plan.group);
-            Cow::Owned(Target {
-                model,
-                ..deployment.target.clone()
-            })
-        };
+        deployment: &Arc<Deployment>,
+    ) -> Attempt {
+        let starred = !group.stars.is_empty() && deployment.target.model.contains('*');
+        let filled = starred.then(|| Target {
+            model: wildcard::fill(&deployment.target.model, &group.stars, &plan.group),
+            ..deployment.target.clone()
+        });
         let mut timeouts = ask
             .timeouts
             .or(deployment.timeouts)
@@ -335,11 +337,11 @@ impl Router {
             timeouts.total = timeouts.stream.or(timeouts.total);
         }
         Attempt {
-            deployment,
-            target,
-            group: &plan.group,
-            overrides: &plan.overrides,
+            deployment: Arc::clone(deployment),
+            group: plan.group.clone(),
+            overrides: plan.overrides.clone(),
             timeouts,
+            filled,
         }
     }
 
@@ -496,7 +498,7 @@ mod tests {
                 asked.borrow_mut().push(id.clone());
                 match left.borrow_mut().get_mut(&id).and_then(Vec::pop) {
                     Some(kind) => Err(Error::new(kind, "scripted")),
-                    None => Ok(attempt.target.model.clone()),
+                    None => Ok(attempt.target().model.clone()),
                 }
             })
             .await;

@@ -12,12 +12,14 @@ use llm_providers::{
     Body as CallBody, Call, CallOptions, Client, Error, Limits, Notice, Outcome as Sent, Payload,
     bridges, transport::TransportSettings,
 };
-use llm_router::{Ask, Attempt, Deployment, Failed, Router};
+use llm_router::{Ask, Attempt, Failed, Router};
 use llm_types::{JsonObject, Op, Usage};
 
 use crate::{
-    AnswerStream, Body, Failure, Meta, Outcome, Request, Response, demo, deploy, mock, price,
-    record::Reporter, restamp::restamp, surroundings::Process,
+    AnswerStream, Body, Failure, Meta, Outcome, Request, Response, demo, deploy, mock,
+    price::{Prices, Rates},
+    record::Reporter,
+    restamp::restamp,
 };
 
 /// Makes requests. Holds a router's configuration and a connection pool; cheap to clone, and a new configuration is a
@@ -26,6 +28,7 @@ use crate::{
 pub struct Engine {
     router: Option<Arc<Router>>,
     client: Client,
+    prices: Arc<Prices>,
 }
 
 /// What one attempt brought, before it is put into the client's dialect.
@@ -44,14 +47,16 @@ impl Engine {
         Ok(Self {
             router: None,
             client: Self::client(&TransportSettings::default())?,
+            prices: Arc::new(Prices::embedded()),
         })
     }
 
     /// An engine that routes.
-    pub fn routed(router: Arc<Router>, client: Client) -> Self {
+    pub fn routed(router: Arc<Router>, client: Client, prices: Arc<Prices>) -> Self {
         Self {
             router: Some(router),
             client,
+            prices,
         }
     }
 
@@ -62,9 +67,20 @@ impl Engine {
         ))))
     }
 
+    /// The same engine with other prices.
+    pub fn with_prices(mut self, prices: Arc<Prices>) -> Self {
+        self.prices = prices;
+        self
+    }
+
     /// The router, where there is one.
     pub fn router(&self) -> Option<&Arc<Router>> {
         self.router.as_ref()
+    }
+
+    /// The prices.
+    pub fn prices(&self) -> &Arc<Prices> {
+        &self.prices
     }
 
     /// The client.
@@ -84,12 +100,13 @@ impl Engine {
             restamp,
             observer,
         } = request;
+        let started = Instant::now();
         let stream = body.is_true("stream");
         let mut reporter = Reporter::new(call_id.clone(), op, model.clone(), stream, observer);
         let single;
         let router = match &self.router {
             Some(router) => router,
-            None => match deploy::direct(&body, &mut route, &Process) {
+            None => match deploy::direct(&body, &mut route, self.prices.table()) {
                 Ok((router, stripped)) => {
                     body = stripped;
                     single = Arc::new(router);
@@ -115,21 +132,26 @@ impl Engine {
         };
         if let Some(mock) = &route.mock {
             let routed = router
-                .run(&ask, async |attempt| {
-                    mock::attempt(mock, op, &body, &attempt).await
-                })
+                .run(&ask, |attempt| mock::attempt(mock, op, &body, attempt))
                 .await;
             return match routed {
-                Ok(routed) => Ok(mock::response(
-                    routed, op, &body, model, call_id, restamp, reporter,
-                )),
+                Ok(routed) => {
+                    let prices = &self.prices;
+                    let asked = mock::Asked {
+                        op,
+                        body: &body,
+                        model,
+                        call_id,
+                        restamp,
+                        prices,
+                    };
+                    Ok(mock::response(routed, asked, reporter))
+                }
                 Err(failed) => Err(fail(&mut reporter, call_id, model, *failed)),
             };
         }
         let routed = match router
-            .run(&ask, async |attempt| {
-                self.attempt(op, &body, &options, attempt).await
-            })
+            .run(&ask, |attempt| self.attempt(op, &body, &options, attempt))
             .await
         {
             Ok(routed) => routed,
@@ -148,6 +170,13 @@ impl Engine {
             record.trace = routed.trace.clone();
             record.first_event = stream.then_some(took);
         });
+        let rates = Rates {
+            prices: Arc::clone(&self.prices),
+            deployment: Arc::clone(&routed.deployment),
+            model: attempted.model.clone(),
+            service_tier: body.str("service_tier").map(|tier| tier.into_owned()),
+            started,
+        };
         let mut meta = Meta {
             call_id,
             op,
@@ -167,20 +196,14 @@ impl Engine {
                 let bridge = attempted
                     .bridge
                     .map(|bridge| bridge.stream(&attempted.body));
-                Body::Stream(AnswerStream::vendor(
-                    events,
-                    bridge,
-                    name,
-                    Arc::clone(&meta.deployment),
-                    reporter,
-                ))
+                Body::Stream(AnswerStream::vendor(events, bridge, name, rates, reporter))
             }
             Sent::Answer(answer, headers) => {
                 meta.headers = headers;
                 let usage = answer.usage.clone();
                 match whole(answer, attempted.bridge, &attempted.body, name.as_deref()) {
                     Ok((bytes, content_type)) => {
-                        finish(bytes, content_type, usage, &meta.deployment, reporter)
+                        finish(bytes, content_type, usage, &rates, reporter)
                     }
                     Err(error) => {
                         let failed = Failed {
@@ -202,16 +225,16 @@ impl Engine {
         op: Op,
         body: &JsonObject,
         options: &CallOptions,
-        attempt: Attempt<'_>,
+        attempt: Attempt,
     ) -> Result<Attempted, Error> {
         let body = with_defaults(body, &attempt);
         let options = merged(&attempt.deployment.options, options);
-        let bridge = bridges::between(op, attempt.target.provider)?;
+        let bridge = bridges::between(op, attempt.target().provider)?;
         let (spoken, outgoing) = match bridge {
             None => (op, body.clone()),
             Some(bridge) => (Op::Chat, bridge.request(&body)?),
         };
-        let call = Call::prepare(spoken, &attempt.target, CallBody::Json(outgoing), &options)?;
+        let call = Call::prepare(spoken, attempt.target(), CallBody::Json(outgoing), &options)?;
         let limits = Limits {
             first_byte: attempt.timeouts.first_byte,
             stall: attempt.timeouts.stall,
@@ -220,7 +243,7 @@ impl Engine {
         };
         let started = Instant::now();
         let sent = self.client.call(&call, &limits).await?;
-        let (notices, model) = (call.notices, attempt.target.model.clone());
+        let (notices, model) = (call.notices, attempt.target().model.clone());
         Ok(Attempted {
             sent,
             bridge,
@@ -233,14 +256,14 @@ impl Engine {
 }
 
 /// The client's body, with what the deployment and the fallback say where it is silent.
-fn with_defaults(body: &JsonObject, attempt: &Attempt<'_>) -> JsonObject {
+fn with_defaults(body: &JsonObject, attempt: &Attempt) -> JsonObject {
     let mut body = body.clone();
     for (key, value) in attempt.deployment.defaults.iter() {
         if !body.contains(key) {
             body.set_raw(key.to_owned(), value.clone());
         }
     }
-    for (key, value) in attempt.overrides {
+    for (key, value) in &attempt.overrides {
         body.set(key.clone(), value);
     }
     body
@@ -308,10 +331,10 @@ pub(crate) fn finish(
     bytes: Bytes,
     content_type: String,
     usage: Option<Usage>,
-    deployment: &Arc<Deployment>,
+    rates: &Rates,
     mut reporter: Reporter,
 ) -> Body {
-    let charge = price::charge(deployment, usage.as_ref());
+    let charge = rates.charge(usage.as_ref());
     reporter.note(|record| {
         record.usage.clone_from(&usage);
         record.charge = charge.clone();

@@ -10,7 +10,12 @@ use llm_types::{
 };
 use serde_json::{Value, json};
 
-use crate::{AnswerStream, Body, Meta, Response, engine, record::Reporter, request::Mock};
+use crate::{
+    AnswerStream, Body, Meta, Response, engine,
+    price::{Prices, Rates},
+    record::Reporter,
+    request::Mock,
+};
 
 /// LiteLLM's fixed usage of a canned answer.
 const PROMPT_TOKENS: u64 = 10;
@@ -28,7 +33,7 @@ pub(crate) async fn attempt(
     mock: &Mock,
     op: Op,
     body: &JsonObject,
-    attempt: &Attempt<'_>,
+    attempt: Attempt,
 ) -> Result<Mocked, Error> {
     if let Some(delay) = mock.delay {
         tokio::time::sleep(delay).await;
@@ -37,16 +42,16 @@ pub(crate) async fn attempt(
         tokio::time::sleep(attempt.timeouts.total.unwrap_or(Duration::from_secs(600))).await;
         return Err(Error::new(Kind::Timeout, "this is a mock timeout error"));
     }
-    let name = attempt.target.provider.name;
+    let name = attempt.target().provider.name;
     if let Some(Value::String(text)) = &mock.response
         && let Some(kind) = named_error(text)
     {
         return Err(Error::new(kind, "this is a mock error").of(name));
     }
     match op {
-        Op::Embedding => Ok(Mocked::Embedding(embedding(mock, &attempt.target.model))),
+        Op::Embedding => Ok(Mocked::Embedding(embedding(mock, &attempt.target().model))),
         Op::Chat | Op::Completion | Op::Messages => {
-            chat(mock, body, &attempt.target.model).map(|chat| Mocked::Chat(Box::new(chat)))
+            chat(mock, body, &attempt.target().model).map(|chat| Mocked::Chat(Box::new(chat)))
         }
         _ => Err(Error::new(
             Kind::Unsupported,
@@ -123,17 +128,38 @@ fn embedding(mock: &Mock, model: &str) -> Value {
     })
 }
 
+/// What was asked of a mock.
+pub(crate) struct Asked<'a> {
+    pub(crate) op: Op,
+    pub(crate) body: &'a JsonObject,
+    pub(crate) model: String,
+    pub(crate) call_id: String,
+    pub(crate) restamp: bool,
+    pub(crate) prices: &'a Arc<Prices>,
+}
+
 /// The response of a mocked request, in the client's dialect.
 pub(crate) fn response(
     routed: Routed<Mocked>,
-    op: Op,
-    body: &JsonObject,
-    model: String,
-    call_id: String,
-    restamp: bool,
+    asked: Asked<'_>,
     mut reporter: Reporter,
 ) -> Response {
+    let Asked {
+        op,
+        body,
+        model,
+        call_id,
+        restamp,
+        prices,
+    } = asked;
     let deployment = Arc::clone(&routed.deployment);
+    let rates = Rates {
+        prices: Arc::clone(prices),
+        deployment: Arc::clone(&deployment),
+        model: deployment.target.model.clone(),
+        service_tier: None,
+        started: std::time::Instant::now(),
+    };
     let took = reporter.elapsed();
     reporter.note(|record| {
         record.deployment = Some(Arc::clone(&deployment));
@@ -147,7 +173,7 @@ pub(crate) fn response(
                 json.to_string().into(),
                 "application/json".into(),
                 usage,
-                &deployment,
+                &rates,
                 reporter,
             )
         }
@@ -155,7 +181,7 @@ pub(crate) fn response(
             if restamp {
                 chat.model.clone_from(&model);
             }
-            speak(*chat, op, body, &deployment, reporter)
+            speak(*chat, op, body, rates, reporter)
         }
     };
     let meta = Meta {
@@ -178,7 +204,7 @@ fn speak(
     chat: ChatResponse,
     op: Op,
     body: &JsonObject,
-    deployment: &Arc<llm_router::Deployment>,
+    rates: Rates,
     mut reporter: Reporter,
 ) -> Body {
     let bridge = bridges::over_chat(op);
@@ -192,12 +218,7 @@ fn speak(
         let chunks = chunks(chat, include_usage || bridge.is_some());
         let bridge = bridge.map(|bridge| bridge.stream(body));
         return Body::Stream(AnswerStream::canned(
-            chunks,
-            usage,
-            bridge,
-            None,
-            Arc::clone(deployment),
-            reporter,
+            chunks, usage, bridge, None, rates, reporter,
         ));
     }
     let bytes = match bridge {
@@ -205,13 +226,7 @@ fn speak(
         None => Answer::chat(chat).into_bytes(),
     };
     match bytes {
-        Ok(bytes) => engine::finish(
-            bytes,
-            "application/json".into(),
-            usage,
-            deployment,
-            reporter,
-        ),
+        Ok(bytes) => engine::finish(bytes, "application/json".into(), usage, &rates, reporter),
         Err(error) => {
             reporter.fail(&error);
             Body::Stream(AnswerStream::canned(
@@ -219,7 +234,7 @@ fn speak(
                 None,
                 None,
                 None,
-                Arc::clone(deployment),
+                rates,
                 reporter,
             ))
         }

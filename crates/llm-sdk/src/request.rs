@@ -42,7 +42,7 @@ pub struct RouteOptions {
     pub context_window_fallbacks: BTreeMap<String, String>,
     /// No fallbacks at all.
     pub disable_fallbacks: bool,
-    /// `model_info`, with the prices and the `base_model` that the request itself names.
+    /// `model_info`: what the request says of its model.
     pub model_info: Map,
     /// Time limits.
     pub timeouts: Timeouts,
@@ -175,7 +175,7 @@ impl RouteOptions {
             context_window_fallbacks: body
                 .take("context_window_fallback_dict")?
                 .unwrap_or_default(),
-            model_info: model_info(body)?,
+            model_info: body.take("model_info")?.unwrap_or_default(),
             disable_fallbacks: body.take("disable_fallbacks")?.unwrap_or_default(),
             timeouts: Timeouts {
                 total: seconds("timeout", timeout.or(request_timeout))?,
@@ -215,23 +215,6 @@ fn fallbacks(body: &mut JsonObject) -> Result<Option<Vec<Fallback>>, JsonError> 
         .map(one)
         .collect::<Result<_, _>>()
         .map(Some)
-}
-
-/// What the request says of its model: prices are named alike in LiteLLM's table, whatever they are for.
-fn model_info(body: &mut JsonObject) -> Result<Map, JsonError> {
-    let mut info: Map = body.take("model_info")?.unwrap_or_default();
-    let prices: Vec<String> = body
-        .iter()
-        .map(|(key, _)| key)
-        .filter(|key| *key == "base_model" || key.contains("cost_per_"))
-        .map(str::to_owned)
-        .collect();
-    for key in prices {
-        if let Some(value) = body.take::<Value>(&key)? {
-            info.insert(key, value);
-        }
-    }
-    Ok(info)
 }
 
 fn mock(body: &mut JsonObject) -> Result<Option<Mock>, JsonError> {

@@ -16,9 +16,9 @@ pub struct OpenAi;
 
 impl Protocol for OpenAi {
     fn encode(&self, call: &Call<'_>) -> Result<Request<Bytes>, Error> {
-        let uri = path::join(&call.target.base_url, call.op.path());
+        let uri = path::join(call.base_url(), call.target.provider.path(call.op));
         let mut body = call.json()?.clone();
-        body.set_str("model", &call.target.model);
+        body.set_str("model", call.model());
         if call.stream
             && call.target.provider.params.stream_options
             && matches!(call.op, Op::Chat | Op::Completion)
@@ -26,6 +26,10 @@ impl Protocol for OpenAi {
             ask_for_usage(&mut body)?;
         }
         request(&uri, body.to_bytes())
+    }
+
+    fn forwards_chat(&self) -> bool {
+        true
     }
 
     fn decode(&self, call: &Call<'_>, reply: Reply) -> Result<Step, Error> {
