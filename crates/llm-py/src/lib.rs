@@ -19,6 +19,8 @@ mod tokens;
 /// The native half of the wheel.
 #[pymodule(gil_used = false)]
 mod _native {
+    use pyo3::prelude::*;
+
     #[pymodule_export]
     use crate::client::{Call, Client};
     #[pymodule_export]
@@ -34,4 +36,9 @@ mod _native {
     use crate::stream::Stream;
     #[pymodule_export]
     use crate::tokens::{count_messages, count_text, decode, encode};
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))
+    }
 }

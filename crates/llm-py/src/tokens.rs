@@ -1,6 +1,6 @@
 //! Counting tokens, offline.
 
-use llm_cost::tokens::{self, MessageOptions};
+use llm_cost::{self as tokens, MessageOptions};
 use llm_types::{Message, Tool, ToolChoice};
 use pyo3::{exceptions::PyValueError, prelude::*};
 use serde::Deserialize;
