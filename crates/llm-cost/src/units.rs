@@ -1,0 +1,217 @@
+//! Everything that is billed by another unit than the token.
+
+use llm_types::Usage;
+use serde_json::Value;
+
+use crate::{
+    CostContext, Dollars, Kind, Quantity,
+    cost::{Bill, GapReason},
+};
+
+/// Bills what is not tokens, and says whether that covers the tokens too.
+pub(crate) fn bill(bill: &mut Bill<'_>, usage: &Usage, ask: &CostContext<'_>) -> bool {
+    let tokens_priced = [Kind::Input, Kind::Output, Kind::OutputImageToken]
+        .iter()
+        .any(|kind| {
+            bill.pricing
+                .price(*kind, &bill.under)
+                .is_some_and(|p| !p.is_zero())
+        });
+    let has_tokens = usage.prompt_tokens > 0 || usage.completion_tokens > 0;
+    let mut covered = by_request(bill, usage, ask);
+    covered |= by_input(bill, usage, ask);
+    // Where the vendor both counts tokens and prices them, its other prices are only another way to say the same.
+    if !(tokens_priced && has_tokens) {
+        covered |= by_character(bill, usage, ask);
+        covered |= by_second(bill, ask);
+        covered |= by_image(bill, ask);
+    }
+    covered
+}
+
+/// Searches, requests, pages, messages: always on top of tokens.
+fn by_request(bill: &mut Bill<'_>, usage: &Usage, ask: &CostContext<'_>) -> bool {
+    let said = detail(usage, "query_count");
+    let lines = [
+        (Kind::Query, ask.queries.or(said).or(Some(1))),
+        (Kind::Request, Some(1)),
+        (Kind::TextMessage, ask.text_messages),
+        (Kind::Page, ask.pages),
+        (Kind::AnnotatedPage, ask.annotated_pages),
+        (Kind::OcrCredit, ask.credits),
+    ];
+    let mut billed = false;
+    for (kind, count) in lines {
+        let Some(count) = count.filter(|count| *count > 0) else {
+            continue;
+        };
+        billed |= line(bill, kind, None, Quantity::count(count));
+    }
+    let asks_pages = bill.pricing.base(Kind::Page).is_some() && ask.pages.is_none();
+    if asks_pages && ask.credits.is_none() {
+        bill.gap(Kind::Page, Quantity::ZERO, GapReason::UnknownQuantity);
+    }
+    billed
+}
+
+/// What came in besides text, for embeddings and early multimodal models.
+fn by_input(bill: &mut Bill<'_>, usage: &Usage, ask: &CostContext<'_>) -> bool {
+    let details = usage.prompt_tokens_details.as_ref();
+    let seconds = |name: &str| details.and_then(|d| d.extra.get(name)?.as_f64());
+    let image_tokens = details.is_some_and(|d| d.image_tokens > 0);
+    let images = ask
+        .input_images
+        .or(detail(usage, "image_count"))
+        .filter(|_| !image_tokens);
+    let audio = seconds("audio_length_seconds");
+    let video = seconds("video_length_seconds");
+    let mut billed = false;
+    if let Some(images) = images.filter(|images| *images > 0 && ask.images.is_none()) {
+        billed |= line(bill, Kind::InputImage, None, Quantity::count(images));
+    }
+    if let Some(audio) = audio {
+        billed |= line(
+            bill,
+            Kind::InputAudioSecond,
+            None,
+            Quantity::measured(audio),
+        );
+    }
+    if let Some(video) = video {
+        let interval = match video {
+            v if v > 15.0 => Some("above_15s_interval"),
+            v if v > 8.0 => Some("above_8s_interval"),
+            _ => None,
+        };
+        billed |= line(
+            bill,
+            Kind::InputVideoSecond,
+            interval,
+            Quantity::measured(video),
+        );
+    }
+    billed
+}
+
+fn by_character(bill: &mut Bill<'_>, usage: &Usage, ask: &CostContext<'_>) -> bool {
+    let prompt = ask.prompt_characters.or(detail(usage, "character_count"));
+    let sides = [
+        (Kind::InputCharacter, prompt),
+        (Kind::OutputCharacter, ask.completion_characters),
+    ];
+    let mut billed = false;
+    for (kind, characters) in sides {
+        match characters {
+            Some(characters) => billed |= line(bill, kind, None, Quantity::count(characters)),
+            None if kind == Kind::InputCharacter => asked_for(bill, &[kind]),
+            None => {}
+        }
+    }
+    billed
+}
+
+/// One of the prices by the second: vendors that list one for input and one for output mean the same second.
+fn by_second(bill: &mut Bill<'_>, ask: &CostContext<'_>) -> bool {
+    const MEDIA: [Kind; 4] = [
+        Kind::OutputVideoSecond,
+        Kind::OutputSecond,
+        Kind::OutputAudioSecond,
+        Kind::InputSecond,
+    ];
+    let Some(seconds) = ask.seconds.or(ask.elapsed).map(Quantity::measured) else {
+        asked_for(
+            bill,
+            &[
+                Kind::OutputVideoSecond,
+                Kind::OutputSecond,
+                Kind::InputSecond,
+                Kind::Second,
+            ],
+        );
+        return false;
+    };
+    let priced = |kind: &Kind| {
+        let price = bill.pricing.sized(*kind, ask.resolution, &bill.under)?;
+        Some((*kind, price))
+    };
+    let nonzero = |found: &(Kind, Dollars)| !found.1.is_zero();
+    let kinds = || MEDIA.iter().chain(&[Kind::Second]);
+    let found = kinds()
+        .filter_map(priced)
+        .find(nonzero)
+        .or_else(|| kinds().find_map(priced));
+    let Some((kind, price)) = found else {
+        if let Some(kind) = kinds().find(|kind| bill.pricing.asks(**kind)) {
+            bill.gap(*kind, seconds, GapReason::NoPrice);
+        }
+        return false;
+    };
+    bill.line(kind, seconds, price, kind);
+    true
+}
+
+/// By the image, else by its pixels.
+fn by_image(bill: &mut Bill<'_>, ask: &CostContext<'_>) -> bool {
+    const PRICES: [Kind; 4] = [
+        Kind::OutputImage,
+        Kind::InputImage,
+        Kind::OutputPixel,
+        Kind::InputPixel,
+    ];
+    let Some(images) = ask.images else {
+        if ask.input_images.is_none() {
+            asked_for(
+                bill,
+                &[Kind::OutputImage, Kind::OutputPixel, Kind::InputPixel],
+            );
+        }
+        return false;
+    };
+    let longest = ask.image_size.map(|(w, h)| w.max(h).to_string());
+    let class = ask.image_class.or(longest.as_deref());
+    let pixels = ask.image_size.map(|(w, h)| {
+        u64::from(w)
+            .saturating_mul(u64::from(h))
+            .saturating_mul(images)
+    });
+    let mut zero = false;
+    for kind in PRICES {
+        let Some(price) = bill.pricing.sized(kind, class, &bill.under) else {
+            continue;
+        };
+        let by_pixel = matches!(kind, Kind::OutputPixel | Kind::InputPixel);
+        let quantity = if by_pixel { pixels } else { Some(images) };
+        match quantity {
+            Some(_) if price.is_zero() => zero = true,
+            Some(quantity) => {
+                bill.line(kind, Quantity::count(quantity), price, kind);
+                return true;
+            }
+            None => bill.gap(kind, Quantity::ZERO, GapReason::UnknownQuantity),
+        }
+    }
+    zero
+}
+
+/// A line if there is a price, and whether there was.
+fn line(bill: &mut Bill<'_>, kind: Kind, size: Option<&str>, quantity: Quantity) -> bool {
+    let Some(price) = bill.pricing.sized(kind, size, &bill.under) else {
+        return false;
+    };
+    bill.line(kind, quantity, price, kind);
+    true
+}
+
+/// A gap if there is a non-zero price for one of `kinds` and nobody said how much there was of it.
+fn asked_for(bill: &mut Bill<'_>, kinds: &[Kind]) {
+    let asked = kinds.iter().find(|kind| bill.pricing.asks(**kind));
+    if let Some(kind) = asked {
+        bill.gap(*kind, Quantity::ZERO, GapReason::UnknownQuantity);
+    }
+}
+
+/// A count that our normalised usage keeps beside the token counts.
+fn detail(usage: &Usage, name: &str) -> Option<u64> {
+    let details = usage.prompt_tokens_details.as_ref()?;
+    details.extra.get(name).and_then(Value::as_u64)
+}
