@@ -15,7 +15,7 @@ use crate::settings::Quick;
 pub(crate) struct Found {
     /// The demo model and one `vendor/*` group for each vendor.
     pub(crate) deployments: Vec<Deployment>,
-    /// Well-known names without a vendor's prefix.
+    /// Other names of the demo model.
     pub(crate) aliases: BTreeMap<String, String>,
 }
 
@@ -38,11 +38,6 @@ pub(crate) fn vendors(around: &dyn Surroundings) -> Found {
         if let Ok(mut deployment) = deploy::deployment(&group, params, Map::new(), around) {
             deployment.id = row.name.to_owned();
             deployments.push(deployment);
-            for name in crate::catalog::names_of(row.name) {
-                aliases
-                    .entry(name.to_owned())
-                    .or_insert_with(|| format!("{}/{name}", row.name));
-            }
         }
     }
     Found {

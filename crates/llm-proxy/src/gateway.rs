@@ -120,6 +120,12 @@ async fn serve(
         Ok(ask) => ask,
         Err(refusal) => return refuse(caller, refusal),
     };
+    if op == Op::CountTokens && !counted_by_vendor(live, &ask.model) {
+        return match count_here(&ask, &call_id) {
+            Ok(reply) => reply,
+            Err(refusal) => refuse(caller, refusal),
+        };
+    }
     ask.call_id.clone_from(&call_id);
     ask.observer = Some(Arc::new(Recorder {
         hub: Arc::clone(&gateway.hub),
@@ -209,8 +215,30 @@ async fn prepare(
     check::complete(op, route, &object)?;
     let mut ask = Ask::from_object(op, object).map_err(Refusal::json)?;
     ask.restamp = true;
+    if settings.bare_names {
+        ask.route_as = crate::catalog::with_vendor(&ask.model, &live.router);
+    }
     controls::apply(&mut ask, &head.headers)?;
     Ok(ask)
+}
+
+/// Whether tokens are counted by who will bill them. An unknown model goes there too: the engine refuses it.
+fn counted_by_vendor(live: &Live, model: &str) -> bool {
+    let deployments = live.router.deployments(model);
+    deployments
+        .first()
+        .is_none_or(|deployment| deployment.target.provider.speaks(Op::CountTokens))
+}
+
+/// How many tokens an Anthropic request has, by our own count.
+fn count_here(ask: &Ask, call_id: &str) -> Result<Reply, Refusal> {
+    let body = ask.body.to_map().map_err(Refusal::json)?;
+    let tokens = crate::catalog::count_tokens(&ask.model, &body)
+        .map_err(|message| Refusal::bad("messages", message))?;
+    Ok(respond::json(
+        &serde_json::json!({"input_tokens": tokens, "litellm_count_source": "local_estimate"}),
+        call_id,
+    ))
 }
 
 /// An unknown model is explained with the names that are near it.
@@ -225,7 +253,11 @@ fn explained(live: &Live, mut failure: Failure, op: Op) -> Failure {
             op.path(),
             show(&failure.requested)
         );
-        if !near.is_empty() {
+        if live.settings.bare_names
+            && let Some(hint) = crate::catalog::missing_key(&failure.requested)
+        {
+            message.push_str(&hint);
+        } else if !near.is_empty() {
             message.push_str(&format!(" Did you mean {}?", near.join(", ")));
         }
         failure.error.message = message;

@@ -4,6 +4,7 @@
 //! Start reading at [`settings`] (what a gateway goes by) and `gateway.rs` (the whole life of a request).
 
 mod auth;
+mod banner;
 mod body;
 mod caller;
 mod catalog;
@@ -19,6 +20,7 @@ mod json_scan;
 mod logs;
 mod metrics;
 mod openapi;
+mod probe;
 mod record;
 mod reload;
 mod respond;

@@ -107,6 +107,16 @@ pub(crate) fn refusal(refusal: &Refusal, dialect: Dialect, call_id: &str) -> Rep
     reply
 }
 
+/// A whole answer of our own.
+pub(crate) fn json(body: &serde_json::Value, call_id: &str) -> Reply {
+    let mut reply = Response::new(ReplyBody::whole(body.to_string()));
+    let headers = reply.headers_mut();
+    headers.insert(CONTENT_TYPE, JSON);
+    text(headers, CALL_ID, call_id);
+    headers.insert(VERSION, version());
+    reply
+}
+
 /// FastAPI's shape for what is no request at all: `{"detail": "Not Found"}`.
 pub(crate) fn detail(status: StatusCode, detail: &str) -> Reply {
     let body = serde_json::json!({ "detail": detail }).to_string();

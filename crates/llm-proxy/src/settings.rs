@@ -24,6 +24,8 @@ pub struct Settings {
     pub deployments: Vec<Deployment>,
     /// How requests are routed among them.
     pub router: llm_router::Settings,
+    /// Whether well-known names without a vendor lead to that vendor's `vendor/*` group.
+    pub bare_names: bool,
     /// The model of requests that name none.
     pub default_model: Option<String>,
     /// How vendors are reached.
@@ -208,6 +210,7 @@ impl Settings {
             metrics_need_key: true,
             deployments: Vec::new(),
             router: llm_router::Settings::default(),
+            bare_names: false,
             default_model: None,
             transport: TransportSettings::default(),
             limits: Limits::default(),
@@ -244,6 +247,7 @@ impl Settings {
         let found = discover::vendors(around);
         settings.deployments = found.deployments;
         settings.router.aliases = found.aliases;
+        settings.bare_names = true;
         settings
     }
 

@@ -77,6 +77,7 @@ impl Engine {
         let Request {
             op,
             model,
+            route_as,
             mut body,
             options,
             route,
@@ -106,7 +107,7 @@ impl Engine {
             },
         };
         let ask = Ask {
-            model: &model,
+            model: route_as.as_deref().unwrap_or(&model),
             stream,
             num_retries: route.num_retries,
             fallbacks: route.fallbacks.clone(),

@@ -1,5 +1,6 @@
 //! What the process knows: its environment, its files, the price table.
 
+use llm_cost::PriceTable;
 use llm_providers::resolve::Surroundings;
 
 /// This process.
@@ -15,7 +16,7 @@ impl Surroundings for Process {
         std::fs::read_to_string(path).ok()
     }
 
-    fn provider_of(&self, _model: &str) -> Option<String> {
-        None
+    fn provider_of(&self, model: &str) -> Option<String> {
+        PriceTable::embedded().provider_of(model).map(str::to_owned)
     }
 }

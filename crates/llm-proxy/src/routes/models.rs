@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use axum::{
     Json,
+    body::Bytes,
     extract::{Path, Query, State},
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
@@ -14,7 +15,10 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::pages::{Refused, Shared, detail, keyed};
-use crate::{catalog, error::show};
+use crate::{
+    catalog,
+    error::{Refusal, show},
+};
 
 /// LiteLLM's date of every model.
 const CREATED: u64 = 1_677_610_602;
@@ -129,9 +133,11 @@ pub(crate) async fn supported_params(
 pub(crate) async fn count_tokens(
     State(gateway): Shared,
     headers: HeaderMap,
-    Json(body): Json<Map<String, Value>>,
+    body: Bytes,
 ) -> Result<Json<Value>, Refused> {
     keyed(&gateway, &headers)?;
+    let body: Map<String, Value> = serde_json::from_slice(&body)
+        .map_err(|e| Refused(Refusal::bad("request_body", format!("Invalid JSON payload: {e}"))))?;
     let live = gateway.live();
     let model = body.get("model").and_then(Value::as_str).unwrap_or_default();
     let used = live
@@ -139,7 +145,8 @@ pub(crate) async fn count_tokens(
         .deployments(model)
         .first()
         .map_or(model, |deployment| deployment.target.model.as_str());
-    let total = catalog::count_tokens(used, &body);
+    let total = catalog::count_tokens(used, &body)
+        .map_err(|message| Refused(Refusal::bad("messages", message)))?;
     Ok(Json(json!({
         "total_tokens": total, "request_model": model, "model_used": used,
         "tokenizer_type": "openai_tokenizer", "count_source": "local_estimate",

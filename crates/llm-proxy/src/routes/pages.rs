@@ -92,6 +92,13 @@ pub(crate) fn json_reply(status: StatusCode, body: impl Into<axum::body::Body>) 
     reply
 }
 
+/// Metrics for whoever reaches them.
+pub(crate) fn metrics_alone(gateway: Arc<Gateway>) -> Router {
+    Router::new()
+        .route("/metrics", get(async |State(gateway): Shared| exposed(&gateway)))
+        .with_state(gateway)
+}
+
 async fn metrics(State(gateway): Shared, headers: HeaderMap) -> Response {
     let live = gateway.live();
     if live.settings.metrics_need_key
@@ -100,6 +107,10 @@ async fn metrics(State(gateway): Shared, headers: HeaderMap) -> Response {
         // A JSON string, as LiteLLM answers scrapers.
         return (refusal.status, Json(refusal.message)).into_response();
     }
+    exposed(&gateway)
+}
+
+fn exposed(gateway: &Gateway) -> Response {
     let hub = &gateway.hub;
     // This request itself is under way, and no model's.
     let text = hub
