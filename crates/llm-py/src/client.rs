@@ -69,7 +69,7 @@ impl Client {
         let core = runtime::core().map_err(|e| errors::plain(py, &e))?;
         let pipe = Arc::new(Pipe::new(1));
         let body = Bytes::copy_from_slice(body);
-        let work = run(core.engine(), op, body, Arc::clone(&pipe));
+        let work = run(core.engine.clone(), op, body, Arc::clone(&pipe));
         let abort = core.runtime.spawn(work).abort_handle();
         let pid = std::process::id();
         Ok(Call {

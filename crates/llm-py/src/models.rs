@@ -2,16 +2,13 @@
 
 use llm_cost::{Adjusted, CostContext, Pricing, Terms, adjust};
 use llm_providers::{Credential, Target, lookup, resolve};
-use llm_sdk::surroundings::Around;
+use llm_sdk::surroundings::{self, Process, prices};
 use llm_types::{Map, Op, Usage};
 use pyo3::{exceptions::PyValueError, prelude::*};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{
-    errors,
-    runtime::{self, prices},
-};
+use crate::errors;
 
 /// `(model, provider)` of what a user writes.
 #[pyfunction]
@@ -22,7 +19,7 @@ pub(crate) fn provider(
     custom_llm_provider: Option<&str>,
     api_base: Option<&str>,
 ) -> PyResult<(String, &'static str)> {
-    resolve::provider(model, custom_llm_provider, api_base, &Around(&prices()))
+    resolve::provider(model, custom_llm_provider, api_base, &Process)
         .map(|(row, model)| (model, row.name))
         .map_err(|e| errors::plain(py, &e))
 }
@@ -52,7 +49,7 @@ pub(crate) fn validate_environment(
     api_base: Option<&str>,
     api_version: Option<&str>,
 ) -> PyResult<(bool, Vec<String>)> {
-    resolve::validate_environment(model, api_key, api_base, api_version, &Around(&prices()))
+    resolve::validate_environment(model, api_key, api_base, api_version, &Process)
         .map(|found| (found.keys_in_environment, found.missing_keys))
         .map_err(|e| errors::plain(py, &e))
 }
@@ -96,7 +93,9 @@ pub(crate) fn register_models(entries: &str) -> PyResult<()> {
         _ => Err(PyValueError::new_err(format!("{name}: expected an object"))),
     };
     let entries: Vec<(String, Map)> = entries.into_iter().map(fields).collect::<PyResult<_>>()?;
-    runtime::register(&entries);
+    for (name, fields) in &entries {
+        surroundings::register_model(name, fields);
+    }
     Ok(())
 }
 

@@ -2,18 +2,13 @@
 
 use std::sync::Arc;
 
-use arc_swap::{ArcSwap, ArcSwapOption};
-use llm_cost::PriceTable;
+use arc_swap::ArcSwapOption;
 use llm_providers::{Error, Kind};
-use llm_sdk::{Engine, Prices};
-use llm_types::Map;
+use llm_sdk::Engine;
 use tokio::runtime::{Builder, Runtime};
 
 /// Without a lock: a lock that another thread holds during a fork stays locked in the child for ever.
 static CORE: ArcSwapOption<Core> = ArcSwapOption::const_empty();
-
-/// The price table with what was registered; the build's own while nothing was.
-static TABLE: ArcSwapOption<PriceTable> = ArcSwapOption::const_empty();
 
 /// A few threads carry thousands of calls: they only move bytes.
 const MOST_THREADS: usize = 4;
@@ -22,7 +17,7 @@ const MOST_THREADS: usize = 4;
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) runtime: Runtime,
-    engine: ArcSwap<Engine>,
+    pub(crate) engine: Engine,
     pid: u32,
 }
 
@@ -49,36 +44,7 @@ pub(crate) fn core() -> Result<Arc<Core>, Error> {
     }
 }
 
-/// The price table.
-pub(crate) fn prices() -> Arc<PriceTable> {
-    TABLE
-        .load_full()
-        .unwrap_or_else(|| Arc::new(PriceTable::embedded().clone()))
-}
-
-/// Lays entries over the price table, for everything in this process.
-pub(crate) fn register(entries: &[(String, Map)]) {
-    let mut table = PriceTable::clone(&prices());
-    for (name, fields) in entries {
-        table.register(name, fields);
-    }
-    TABLE.store(Some(Arc::new(table.clone())));
-    if let Some(core) = CORE.load().as_ref() {
-        let engine = core.engine().with_prices(of(table));
-        core.engine.store(Arc::new(engine));
-    }
-}
-
-fn of(table: PriceTable) -> Arc<Prices> {
-    Arc::new(Prices::new(table, None, None))
-}
-
 impl Core {
-    /// The engine, to be used for one call.
-    pub(crate) fn engine(&self) -> Engine {
-        Engine::clone(&self.engine.load())
-    }
-
     fn new(pid: u32) -> Result<Self, Error> {
         let threads = std::thread::available_parallelism().map_or(1, |n| n.get().min(MOST_THREADS));
         let runtime = Builder::new_multi_thread()
@@ -89,11 +55,11 @@ impl Core {
             .map_err(|e| Error::new(Kind::Connection, "no threads can be started").because(e))?;
         let engine = {
             let _inside = runtime.enter();
-            Engine::direct()?.with_prices(of(PriceTable::clone(&prices())))
+            Engine::direct()?
         };
         Ok(Self {
             runtime,
-            engine: ArcSwap::from_pointee(engine),
+            engine,
             pid,
         })
     }

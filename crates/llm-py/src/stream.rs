@@ -38,11 +38,7 @@ impl Stream {
         }
     }
 
-    fn list<'py>(
-        &self,
-        py: Python<'py>,
-        batches: VecDeque<Batch>,
-    ) -> PyResult<Bound<'py, PyList>> {
+    fn list<'py>(&self, py: Python<'py>, batches: VecDeque<Batch>) -> PyResult<Bound<'py, PyList>> {
         let list = PyList::empty(py);
         for batch in batches {
             match batch {

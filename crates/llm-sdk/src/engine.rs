@@ -12,7 +12,7 @@ use llm_providers::{
     Body as CallBody, Call, CallOptions, Client, Error, Limits, Notice, Outcome as Sent, Payload,
     bridges, transport::TransportSettings,
 };
-use llm_router::{Ask, Attempt, Failed, Router};
+use llm_router::{Ask, Attempt, Attempts, Failed, Router};
 use llm_types::{JsonObject, Op, Usage};
 
 use crate::{
@@ -20,6 +20,7 @@ use crate::{
     price::{Prices, Rates},
     record::Reporter,
     restamp::restamp,
+    surroundings::Process,
 };
 
 /// Makes requests. Holds a router's configuration and a connection pool; cheap to clone, and a new configuration is a
@@ -47,7 +48,7 @@ impl Engine {
         Ok(Self {
             router: None,
             client: Self::client(&TransportSettings::default())?,
-            prices: Arc::new(Prices::embedded()),
+            prices: Arc::new(Prices::of_process()),
         })
     }
 
@@ -65,12 +66,6 @@ impl Engine {
         Ok(Client::over(Arc::new(demo::Demo::beside(
             Client::transport(settings)?,
         ))))
-    }
-
-    /// The same engine with other prices.
-    pub fn with_prices(mut self, prices: Arc<Prices>) -> Self {
-        self.prices = prices;
-        self
     }
 
     /// The router, where there is one.
@@ -93,6 +88,7 @@ impl Engine {
         let Request {
             op,
             model,
+            route_as,
             mut body,
             options,
             mut route,
@@ -106,7 +102,7 @@ impl Engine {
         let single;
         let router = match &self.router {
             Some(router) => router,
-            None => match deploy::direct(&body, &mut route, self.prices.table()) {
+            None => match deploy::direct(&body, &mut route, &Process) {
                 Ok((router, stripped)) => {
                     body = stripped;
                     single = Arc::new(router);
@@ -123,7 +119,7 @@ impl Engine {
             },
         };
         let ask = Ask {
-            model: &model,
+            model: route_as.as_deref().unwrap_or(&model),
             stream,
             num_retries: route.num_retries,
             fallbacks: route.fallbacks.clone(),
@@ -131,10 +127,12 @@ impl Engine {
             timeouts: route.timeouts,
         };
         if let Some(mock) = &route.mock {
-            let routed = router
-                .run(&ask, |attempt| mock::attempt(mock, op, &body, attempt))
-                .await;
-            return match routed {
+            let canned = mock::Canned {
+                mock,
+                op,
+                body: &body,
+            };
+            return match router.run(&ask, &canned).await {
                 Ok(routed) => {
                     let prices = &self.prices;
                     let asked = mock::Asked {
@@ -150,10 +148,13 @@ impl Engine {
                 Err(failed) => Err(fail(&mut reporter, call_id, model, *failed)),
             };
         }
-        let routed = match router
-            .run(&ask, |attempt| self.attempt(op, &body, &options, attempt))
-            .await
-        {
+        let network = Network {
+            client: &self.client,
+            op,
+            body: &body,
+            options: &options,
+        };
+        let routed = match router.run(&ask, &network).await {
             Ok(routed) => routed,
             Err(failed) => return Err(fail(&mut reporter, call_id, model, *failed)),
         };
@@ -218,23 +219,29 @@ impl Engine {
         };
         Ok(Response { meta, body })
     }
+}
+
+/// Makes attempts over the network.
+struct Network<'a> {
+    client: &'a Client,
+    op: Op,
+    body: &'a JsonObject,
+    options: &'a CallOptions,
+}
+
+impl Attempts for Network<'_> {
+    type Answer = Attempted;
 
     /// One attempt at one deployment: into its dialect, over the network.
-    async fn attempt(
-        &self,
-        op: Op,
-        body: &JsonObject,
-        options: &CallOptions,
-        attempt: Attempt,
-    ) -> Result<Attempted, Error> {
-        let body = with_defaults(body, &attempt);
-        let options = merged(&attempt.deployment.options, options);
-        let bridge = bridges::between(op, attempt.target().provider)?;
+    async fn make(&self, attempt: Attempt<'_>) -> Result<Attempted, Error> {
+        let body = with_defaults(self.body, &attempt);
+        let options = merged(&attempt.deployment.options, self.options);
+        let bridge = bridges::between(self.op, &attempt.target)?;
         let (spoken, outgoing) = match bridge {
-            None => (op, body.clone()),
+            None => (self.op, body.clone()),
             Some(bridge) => (Op::Chat, bridge.request(&body)?),
         };
-        let call = Call::prepare(spoken, attempt.target(), CallBody::Json(outgoing), &options)?;
+        let call = Call::prepare(spoken, &attempt.target, CallBody::Json(outgoing), &options)?;
         let limits = Limits {
             first_byte: attempt.timeouts.first_byte,
             stall: attempt.timeouts.stall,
@@ -243,7 +250,7 @@ impl Engine {
         };
         let started = Instant::now();
         let sent = self.client.call(&call, &limits).await?;
-        let (notices, model) = (call.notices, attempt.target().model.clone());
+        let (notices, model) = (call.notices, attempt.target.model.clone());
         Ok(Attempted {
             sent,
             bridge,
@@ -256,14 +263,14 @@ impl Engine {
 }
 
 /// The client's body, with what the deployment and the fallback say where it is silent.
-fn with_defaults(body: &JsonObject, attempt: &Attempt) -> JsonObject {
+fn with_defaults(body: &JsonObject, attempt: &Attempt<'_>) -> JsonObject {
     let mut body = body.clone();
     for (key, value) in attempt.deployment.defaults.iter() {
         if !body.contains(key) {
             body.set_raw(key.to_owned(), value.clone());
         }
     }
-    for (key, value) in &attempt.overrides {
+    for (key, value) in attempt.overrides {
         body.set(key.clone(), value);
     }
     body

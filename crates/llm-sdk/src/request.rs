@@ -17,6 +17,8 @@ pub struct Request {
     pub op: Op,
     /// The model as the client names it.
     pub model: String,
+    /// The name to route by, where it is not the client's.
+    pub route_as: Option<String>,
     /// The body, without our own keys.
     pub body: JsonObject,
     /// How parameters are treated.
@@ -42,7 +44,7 @@ pub struct RouteOptions {
     pub context_window_fallbacks: BTreeMap<String, String>,
     /// No fallbacks at all.
     pub disable_fallbacks: bool,
-    /// `model_info`: what the request says of its model.
+    /// `model_info`, with the prices and the `base_model` that the request itself names.
     pub model_info: Map,
     /// Time limits.
     pub timeouts: Timeouts,
@@ -135,6 +137,7 @@ impl Request {
         Ok(Self {
             op,
             model,
+            route_as: None,
             body,
             options,
             route,
@@ -175,7 +178,7 @@ impl RouteOptions {
             context_window_fallbacks: body
                 .take("context_window_fallback_dict")?
                 .unwrap_or_default(),
-            model_info: body.take("model_info")?.unwrap_or_default(),
+            model_info: model_info(body)?,
             disable_fallbacks: body.take("disable_fallbacks")?.unwrap_or_default(),
             timeouts: Timeouts {
                 total: seconds("timeout", timeout.or(request_timeout))?,
@@ -215,6 +218,27 @@ fn fallbacks(body: &mut JsonObject) -> Result<Option<Vec<Fallback>>, JsonError> 
         .map(one)
         .collect::<Result<_, _>>()
         .map(Some)
+}
+
+/// What the request says of its model: prices are named alike in LiteLLM's table, whatever they are for.
+fn model_info(body: &mut JsonObject) -> Result<Map, JsonError> {
+    let mut info: Map = body.take("model_info")?.unwrap_or_default();
+    let prices: Vec<String> = body
+        .iter()
+        .map(|(key, _)| key)
+        .filter(|key| {
+            matches!(*key, "base_model" | "tiered_pricing")
+                || key.contains("cost_per_")
+                || key.contains("_token_cost")
+        })
+        .map(str::to_owned)
+        .collect();
+    for key in prices {
+        if let Some(value) = body.take::<Value>(&key)? {
+            info.insert(key, value);
+        }
+    }
+    Ok(info)
 }
 
 fn mock(body: &mut JsonObject) -> Result<Option<Mock>, JsonError> {

@@ -1,6 +1,13 @@
 //! What proves who we are, and how it goes on a request.
 
 mod apply;
+#[cfg_attr(
+    not(feature = "client"),
+    expect(dead_code, reason = "only the client follows a recipe")
+)]
+pub(crate) mod aws;
+#[cfg(feature = "client")]
+pub(crate) mod kept;
 mod secret;
 mod sigv4;
 
@@ -9,7 +16,11 @@ pub use secret::Secret;
 pub use sigv4::{AwsKeys, sign};
 
 #[cfg(feature = "client")]
+mod iam;
+#[cfg(feature = "client")]
 mod source;
+#[cfg(feature = "client")]
+pub use iam::TokenForm;
 #[cfg(feature = "client")]
 pub use source::CredentialSource;
 

@@ -16,6 +16,7 @@ mod apertis;
 mod assemblyai;
 mod avian;
 mod baseten;
+mod bedrock;
 mod bytez;
 mod cerebras;
 mod charity_engine;
@@ -32,6 +33,7 @@ mod crusoe;
 mod custom_openai;
 mod darkbloom;
 mod dashscope;
+mod databricks;
 mod datarobot;
 mod deepinfra;
 mod deepseek;
@@ -46,6 +48,7 @@ mod fireworks_ai;
 mod friendliai;
 mod galadriel;
 mod gdc;
+mod gemini;
 mod gigachat;
 mod github;
 mod github_copilot;
@@ -55,6 +58,7 @@ mod groq;
 mod helicone;
 mod heroku;
 mod hosted_vllm;
+mod huggingface;
 mod hyperbolic;
 mod inception;
 mod infinity;
@@ -100,6 +104,7 @@ mod qwen_ai_platform;
 mod qwencloud;
 mod ragflow;
 mod reka;
+mod replicate;
 mod sail;
 mod sambanova;
 mod sarvam;
@@ -122,6 +127,7 @@ mod vllm;
 mod volcengine;
 mod voyage;
 mod wandb;
+mod watsonx;
 mod writer;
 mod xai;
 mod xiaomi_mimo;
@@ -143,6 +149,7 @@ pub const ALL: &[&Provider] = &[
     &assemblyai::ROW,
     &avian::ROW,
     &baseten::ROW,
+    &bedrock::ROW,
     &bytez::ROW,
     &cerebras::ROW,
     &charity_engine::ROW,
@@ -159,6 +166,7 @@ pub const ALL: &[&Provider] = &[
     &custom_openai::ROW,
     &darkbloom::ROW,
     &dashscope::ROW,
+    &databricks::ROW,
     &datarobot::ROW,
     &deepinfra::ROW,
     &deepseek::ROW,
@@ -173,6 +181,7 @@ pub const ALL: &[&Provider] = &[
     &friendliai::ROW,
     &galadriel::ROW,
     &gdc::ROW,
+    &gemini::ROW,
     &gigachat::ROW,
     &github::ROW,
     &github_copilot::ROW,
@@ -182,6 +191,7 @@ pub const ALL: &[&Provider] = &[
     &helicone::ROW,
     &heroku::ROW,
     &hosted_vllm::ROW,
+    &huggingface::ROW,
     &hyperbolic::ROW,
     &inception::ROW,
     &infinity::ROW,
@@ -227,6 +237,7 @@ pub const ALL: &[&Provider] = &[
     &qwencloud::ROW,
     &ragflow::ROW,
     &reka::ROW,
+    &replicate::ROW,
     &sail::ROW,
     &sambanova::ROW,
     &sarvam::ROW,
@@ -249,6 +260,7 @@ pub const ALL: &[&Provider] = &[
     &volcengine::ROW,
     &voyage::ROW,
     &wandb::ROW,
+    &watsonx::ROW,
     &writer::ROW,
     &xai::ROW,
     &xiaomi_mimo::ROW,

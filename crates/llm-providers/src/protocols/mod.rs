@@ -1,11 +1,19 @@
 //! The wire formats.
 
 pub mod anthropic;
-mod effort;
-mod emit;
-mod legacy;
-mod vectors;
-
+pub mod bedrock;
 pub mod cohere;
+pub mod databricks;
+mod effort;
+pub mod embedders;
+mod emit;
+pub mod gemini;
+pub mod huggingface;
+mod legacy;
+pub mod loose;
 pub mod ollama;
 pub mod openai;
+mod prompt;
+pub mod replicate;
+pub(crate) mod vectors;
+pub mod watsonx;

@@ -98,14 +98,16 @@ fn by_address(address: &str) -> Option<&'static Provider> {
         .find(|row| (fixed(row) && is_at(row.base_url)) || row.hosts.iter().any(|host| is_at(host)))
 }
 
-/// The host in small letters, and the path.
+/// The host in small letters, with its port where that says something, and the path.
 fn host_and_path(address: &str) -> Option<(String, &str)> {
     let rest = address
         .strip_prefix("https://")
         .or_else(|| address.strip_prefix("http://"))
         .unwrap_or(address);
     let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let host = host.rsplit('@').next()?.split(':').next()?;
+    let host = host.rsplit('@').next()?;
+    let usual = host.strip_suffix(":443").or(host.strip_suffix(":80"));
+    let host = usual.unwrap_or(host);
     let path = path.split(['?', '#']).next()?;
     (!host.is_empty()).then(|| (host.to_ascii_lowercase(), path))
 }

@@ -5,9 +5,14 @@
 //! `shared/cassettes` beside the checkout; where neither is there, these tests say so and pass.
 
 mod anthropic;
+mod bedrock;
+mod bedrock_invoke;
 mod cohere;
+mod fold;
 mod folded;
+mod gemini;
 mod ollama;
+mod vendors;
 
 use std::{
     collections::BTreeMap,
