@@ -33,6 +33,7 @@ mod crusoe;
 mod custom_openai;
 mod darkbloom;
 mod dashscope;
+mod databricks;
 mod datarobot;
 mod deepinfra;
 mod deepseek;
@@ -57,6 +58,7 @@ mod groq;
 mod helicone;
 mod heroku;
 mod hosted_vllm;
+mod huggingface;
 mod hyperbolic;
 mod inception;
 mod infinity;
@@ -102,6 +104,7 @@ mod qwen_ai_platform;
 mod qwencloud;
 mod ragflow;
 mod reka;
+mod replicate;
 mod sail;
 mod sambanova;
 mod sarvam;
@@ -124,6 +127,7 @@ mod vllm;
 mod volcengine;
 mod voyage;
 mod wandb;
+mod watsonx;
 mod writer;
 mod xai;
 mod xiaomi_mimo;
@@ -162,6 +166,7 @@ pub const ALL: &[&Provider] = &[
     &custom_openai::ROW,
     &darkbloom::ROW,
     &dashscope::ROW,
+    &databricks::ROW,
     &datarobot::ROW,
     &deepinfra::ROW,
     &deepseek::ROW,
@@ -186,6 +191,7 @@ pub const ALL: &[&Provider] = &[
     &helicone::ROW,
     &heroku::ROW,
     &hosted_vllm::ROW,
+    &huggingface::ROW,
     &hyperbolic::ROW,
     &inception::ROW,
     &infinity::ROW,
@@ -231,6 +237,7 @@ pub const ALL: &[&Provider] = &[
     &qwencloud::ROW,
     &ragflow::ROW,
     &reka::ROW,
+    &replicate::ROW,
     &sail::ROW,
     &sambanova::ROW,
     &sarvam::ROW,
@@ -253,6 +260,7 @@ pub const ALL: &[&Provider] = &[
     &volcengine::ROW,
     &voyage::ROW,
     &wandb::ROW,
+    &watsonx::ROW,
     &writer::ROW,
     &xai::ROW,
     &xiaomi_mimo::ROW,

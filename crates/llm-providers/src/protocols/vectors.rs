@@ -26,7 +26,7 @@ pub(crate) fn answer(
     let response = EmbeddingResponse {
         object: "list".into(),
         data,
-        model: call.target.model.clone(),
+        model: call.model().to_owned(),
         usage: usage.clone(),
         extra,
     };

@@ -16,6 +16,7 @@ mod openai_chat;
 mod openai_completions;
 mod openai_embeddings;
 mod openai_facts;
+mod vendors;
 
 use std::{
     collections::BTreeMap,

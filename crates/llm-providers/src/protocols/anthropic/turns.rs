@@ -263,13 +263,19 @@ fn or_placeholder(blocks: Vec<Block>) -> Vec<Block> {
 fn recorded(message: &mut Message) -> Option<Vec<Block>> {
     let raw = message.provider_specific_fields.remove("content_blocks")?;
     let blocks: Vec<Block> = serde_json::from_value(raw).ok()?;
-    let said: String = blocks
-        .iter()
-        .filter(|block| block.kind == "text")
-        .filter_map(|block| block.text.as_deref())
-        .collect();
+    let said = |compacted: bool| -> String {
+        let texts = blocks.iter().filter_map(|block| match &block.content {
+            Some(Blocks::Text(summary)) if compacted && block.kind == "compaction" => {
+                Some(summary.as_str())
+            }
+            _ if block.kind == "text" => block.text.as_deref(),
+            _ => None,
+        });
+        texts.collect()
+    };
     let now = message.content.as_ref().map(Content::text);
-    (said == now.unwrap_or_default()).then(|| {
+    let now = now.unwrap_or_default();
+    (now == said(false) || now == said(true)).then(|| {
         blocks
             .into_iter()
             .filter(|block| {

@@ -11,7 +11,7 @@ use crate::{
 };
 
 pub(super) fn chat(call: &Call<'_>) -> Result<Request<Bytes>, Error> {
-    if let Some(model) = call.target.model.strip_prefix("v1/") {
+    if let Some(model) = call.model().strip_prefix("v1/") {
         return Err(Error::new(
             Kind::Unsupported,
             format!(
@@ -20,7 +20,7 @@ pub(super) fn chat(call: &Call<'_>) -> Result<Request<Bytes>, Error> {
         ));
     }
     let mut body = call.json()?.clone();
-    body.set_str("model", &call.target.model);
+    body.set_str("model", call.model());
     body.set("stream", &call.stream);
     for key in ["stream_options", "user"] {
         body.remove(key);
@@ -36,7 +36,7 @@ pub(super) fn chat(call: &Call<'_>) -> Result<Request<Bytes>, Error> {
     tools(&mut body)?;
     response_format(&mut body)?;
     thinking(&mut body)?;
-    let uri = super::endpoint(&call.target.base_url, "chat");
+    let uri = super::endpoint(call.base_url(), "chat");
     openai::request(&uri, body.to_bytes())
 }
 

@@ -37,12 +37,12 @@ const RENAMED: [(&str, &str); 2] = [
 pub(super) fn chat(call: &Call<'_>) -> Result<Request<Bytes>, Error> {
     let mut body = call.json()?.clone();
     legacy::modernise(&mut body)?;
-    body.set_str("model", &call.target.model);
+    body.set_str("model", call.model());
     messages(call, &mut body)?;
     tools(&mut body)?;
     shared(call, &mut body)?;
     gather_options(&mut body, OWN)?;
-    openai::request(&endpoint(&call.target.base_url, "chat"), body.to_bytes())
+    openai::request(&endpoint(call.base_url(), "chat"), body.to_bytes())
 }
 
 /// What `/api/chat` and `/api/generate` have in common.
@@ -276,7 +276,7 @@ fn think(call: &Call<'_>, body: &mut JsonObject) -> Result<(), Error> {
         return Ok(());
     }
     if let Some(level) = effort.as_ref().and_then(effort::level) {
-        let on_levels = call.target.model.contains("gpt-oss");
+        let on_levels = call.model().contains("gpt-oss");
         match level {
             "none" | "disable" => body.set("think", &false),
             "minimal" if on_levels => body.set_str("think", "low"),

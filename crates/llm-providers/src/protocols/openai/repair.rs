@@ -92,11 +92,11 @@ impl Repair {
             && !hides_reasoning(message)
             && calls.iter().all(|call| self.is_plain_call(index, call))
             && message.function_call.as_ref().is_none_or(|function| {
-                self.stream
-                    || function
-                        .name
-                        .as_deref()
-                        .is_some_and(|name| !name.is_empty())
+                let named = function
+                    .name
+                    .as_deref()
+                    .is_some_and(|name| !name.is_empty());
+                (self.stream || named) && function.arguments.is_none_or(is_text)
             })
     }
 
@@ -470,7 +470,7 @@ fn reasoning(message: &mut Map) {
     }
 }
 
-/// Snowflake writes every field there is, empty.
+/// Snowflake writes every field there is, empty; GigaChat's arguments are an object.
 fn empties(message: &mut Map) {
     for (key, tell) in [("function_call", "name"), ("audio", "id")] {
         let empty = message
@@ -481,6 +481,11 @@ fn empties(message: &mut Map) {
         if empty {
             message.shift_remove(key);
         }
+    }
+    if let Some(Value::Object(function)) = message.get_mut("function_call")
+        && let Some(arguments @ Value::Object(_)) = function.get_mut("arguments")
+    {
+        *arguments = arguments.to_string().into();
     }
 }
 
