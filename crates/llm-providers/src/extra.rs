@@ -1,7 +1,7 @@
 //! What the caller and the deployment lay over a finished request: body, query, headers.
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Request, header::CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, header::CONTENT_TYPE};
 use llm_types::{JsonObject, Map};
 use serde_json::Value;
 
@@ -98,8 +98,27 @@ fn header(request: &mut Request<Bytes>, name: &str, value: &str) -> Result<(), E
     };
     let value = HeaderValue::from_str(value).map_err(|_| wrong())?;
     let name = HeaderName::try_from(name).map_err(|_| wrong())?;
-    request.headers_mut().insert(name, value);
+    put_header(request.headers_mut(), name, value);
     Ok(())
+}
+
+/// The last one wins; but betas add up: those a translation needs must stay beside the caller's.
+fn put_header(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) {
+    let merged = headers
+        .get(&name)
+        .filter(|_| name == "anthropic-beta")
+        .and_then(|there| Some((there.to_str().ok()?, value.to_str().ok()?)))
+        .map(|(there, more)| {
+            let mut names: Vec<_> = there.split(',').map(str::trim).collect();
+            for one in more.split(',').map(str::trim) {
+                if !names.contains(&one) {
+                    names.push(one);
+                }
+            }
+            names.join(",")
+        });
+    let merged = merged.and_then(|text| HeaderValue::from_str(&text).ok());
+    headers.insert(name, merged.unwrap_or(value));
 }
 
 /// Fills `{name}` in from the target's settings; `None` if one of them is absent. `escape` fits a value to the place.

@@ -4,7 +4,9 @@ use std::fmt;
 
 use llm_types::{JsonObject, Op};
 
-use crate::{Credential, Error, ModelFacts, Params, Protocol, protocols, resolve::Surroundings};
+use crate::{
+    Credential, Error, ModelFacts, Params, Protocol, Target, protocols, resolve::Surroundings,
+};
 
 /// A backend. Plain data, `'static`, no methods that do work.
 pub struct Provider {
@@ -37,6 +39,8 @@ pub struct Provider {
     pub headers: &'static [(&'static str, &'static str)],
     /// What it natively speaks. What is not here is bridged where a bridge exists, else `Unsupported`.
     pub ops: &'static [Op],
+    /// Whether one model speaks an operation of [`ops`](Self::ops), where models differ.
+    pub model_speaks: Option<fn(&Target, Op) -> bool>,
     /// Paths that are not OpenAI's.
     pub paths: &'static [(Op, &'static str)],
     /// Which OpenAI parameters it takes.
@@ -144,6 +148,7 @@ impl Provider {
         settings: &[],
         headers: &[],
         ops: &[Op::Chat],
+        model_speaks: None,
         paths: &[],
         params: Params::STANDARD,
         model_params: None,

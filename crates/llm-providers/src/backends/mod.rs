@@ -10,11 +10,13 @@ mod aihubmix;
 mod aiml;
 mod aiohttp_openai;
 mod amazon_nova;
+mod anthropic;
 mod anyscale;
 mod apertis;
 mod assemblyai;
 mod avian;
 mod baseten;
+mod bedrock;
 mod bytez;
 mod cerebras;
 mod charity_engine;
@@ -46,6 +48,7 @@ mod fireworks_ai;
 mod friendliai;
 mod galadriel;
 mod gdc;
+mod gemini;
 mod gigachat;
 mod github;
 mod github_copilot;
@@ -140,11 +143,13 @@ pub const ALL: &[&Provider] = &[
     &aiml::ROW,
     &aiohttp_openai::ROW,
     &amazon_nova::ROW,
+    &anthropic::ROW,
     &anyscale::ROW,
     &apertis::ROW,
     &assemblyai::ROW,
     &avian::ROW,
     &baseten::ROW,
+    &bedrock::ROW,
     &bytez::ROW,
     &cerebras::ROW,
     &charity_engine::ROW,
@@ -176,6 +181,7 @@ pub const ALL: &[&Provider] = &[
     &friendliai::ROW,
     &galadriel::ROW,
     &gdc::ROW,
+    &gemini::ROW,
     &gigachat::ROW,
     &github::ROW,
     &github_copilot::ROW,

@@ -1,14 +1,17 @@
 //! The wire formats.
 
+pub mod anthropic;
+pub mod bedrock;
 mod effort;
 mod emit;
 mod legacy;
 mod prompt;
-mod vectors;
+pub(crate) mod vectors;
 
 pub mod cohere;
 pub mod databricks;
 pub mod embedders;
+pub mod gemini;
 pub mod huggingface;
 pub mod loose;
 pub mod ollama;

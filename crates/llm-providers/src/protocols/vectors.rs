@@ -33,6 +33,35 @@ pub(crate) fn answer(
     Ok(Answer::raw(body.into(), usage))
 }
 
+/// One answer of several, their vectors counted through.
+pub(crate) fn join(call: &Call<'_>, answers: Vec<Answer>) -> Result<Answer, Error> {
+    let provider = call.target.provider.name;
+    let mut whole = EmbeddingResponse::default();
+    let mut used: Option<Usage> = None;
+    for answer in answers {
+        if let Some(usage) = &answer.usage {
+            match &mut used {
+                Some(sum) => sum.add(usage),
+                None => used = Some(usage.clone()),
+            }
+        }
+        let part: EmbeddingResponse = serde_json::from_slice(&answer.into_bytes()?)
+            .map_err(|e| Error::decode(provider, e))?;
+        let data = std::mem::take(&mut whole.data);
+        whole = EmbeddingResponse {
+            data,
+            ..part.clone()
+        };
+        whole.data.extend(part.data);
+    }
+    for (index, vector) in whole.data.iter_mut().enumerate() {
+        vector.index = index as u64;
+    }
+    whole.usage = used.clone();
+    let body = serde_json::to_vec(&whole).map_err(|e| Error::decode(provider, e))?;
+    Ok(Answer::raw(body.into(), used))
+}
+
 /// Little-endian 32-bit floats in base64, as OpenAI's own clients ask for by default.
 fn packed(vector: EmbeddingVector) -> EmbeddingVector {
     let EmbeddingVector::Floats(numbers) = vector else {

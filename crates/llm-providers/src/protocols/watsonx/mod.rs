@@ -9,10 +9,9 @@ pub(crate) use chat::settle;
 use bytes::Bytes;
 use http::Request;
 use llm_types::{JsonObject, Op};
-use serde_json::Value;
 
 use super::{loose, openai::OpenAi};
-use crate::{Call, Decoder, Error, Kind, Protocol, Reply, Step, error_table, path};
+use crate::{Call, Decoder, Error, Protocol, Reply, Step, path};
 
 /// The version of the API that is asked for where no other is set.
 const VERSION: &str = "2024-03-13";
@@ -54,39 +53,6 @@ impl Protocol for Watsonx {
             _ => Err(call.unsupported()),
         }
     }
-
-    fn error(&self, call: &Call<'_>, reply: &Reply) -> Error {
-        error(call.target.provider.name, reply)
-    }
-}
-
-/// `{"errors": [{"code", "message"}], "trace"}`.
-fn error(provider: &'static str, reply: &Reply) -> Error {
-    let mut error = error_table::classify(provider, reply);
-    let body: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
-    let first = &body["errors"][0];
-    if let Some(message) = first["message"].as_str() {
-        error.message = message.to_owned();
-    }
-    if let Some(code) = first["code"].as_str() {
-        error.code = Some(code.to_owned());
-    }
-    if let Some(trace) = body["trace"].as_str() {
-        error.request_id.get_or_insert_with(|| trace.to_owned());
-    }
-    match error.code.as_deref() {
-        Some("token_quota_reached") => error.kind = Kind::RateLimit,
-        Some("model_no_support_for_function") => error.kind = Kind::BadRequest,
-        _ if error.message.contains("maximum sequence length")
-            || error
-                .message
-                .contains("exceeds the maximum number of tokens") =>
-        {
-            error.kind = Kind::ContextWindow;
-        }
-        _ => {}
-    }
-    error
 }
 
 /// `/ml/v1/text/NAME`, of a deployment where the model is `deployment/ID`.
