@@ -13,7 +13,6 @@ pub mod databricks;
 pub mod embedders;
 pub mod gemini;
 pub mod huggingface;
-pub mod loose;
 pub mod ollama;
 pub mod openai;
 pub mod replicate;

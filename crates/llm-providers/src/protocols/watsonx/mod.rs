@@ -10,8 +10,8 @@ use bytes::Bytes;
 use http::Request;
 use llm_types::{JsonObject, Op};
 
-use super::{loose, openai::OpenAi};
-use crate::{Call, Decoder, Error, Protocol, Reply, Step, path};
+use super::openai::OpenAi;
+use crate::{Call, Decoder, Error, Kind, Protocol, Reply, Step, error_table, path};
 
 /// The version of the API that is asked for where no other is set.
 const VERSION: &str = "2024-03-13";
@@ -32,10 +32,7 @@ impl Protocol for Watsonx {
 
     fn decode(&self, call: &Call<'_>, reply: Reply) -> Result<Step, Error> {
         match call.op {
-            Op::Chat => match OpenAi.decode(call, reply)? {
-                Step::Done(answer) => Ok(loose::repaired(call, answer)?.into()),
-                step => Ok(step),
-            },
+            Op::Chat => OpenAi.decode(call, reply),
             Op::Completion => Ok(generate::decode(call, &reply)?.into()),
             Op::Embedding => Ok(embed::decode(call, &reply)?.into()),
             _ => Err(call.unsupported()),
@@ -48,10 +45,19 @@ impl Protocol for Watsonx {
 
     fn decoder(&self, call: &Call<'_>) -> Result<Box<dyn Decoder>, Error> {
         match call.op {
-            Op::Chat => Ok(Box::new(loose::Repair::new(call, OpenAi.decoder(call)?))),
+            Op::Chat => OpenAi.decoder(call),
             Op::Completion => Ok(Box::new(generate::TextStream::new(call))),
             _ => Err(call.unsupported()),
         }
+    }
+
+    fn error(&self, call: &Call<'_>, reply: &Reply) -> Error {
+        let mut error = error_table::classify(call.target.provider.name, reply);
+        // It comes with a 403.
+        if error.code.as_deref() == Some("token_quota_reached") {
+            error.kind = Kind::RateLimit;
+        }
+        error
     }
 }
 
