@@ -108,16 +108,16 @@ impl Client {
             .total
             .map(|total| tokio::time::Instant::now() + total);
         let sent = self.send(call, call.encode()?);
-        let response = within(limits.first_byte, "the first byte", sent).await?;
-        let (parts, body) = response.into_parts();
+        let (parts, body) = within(limits.first_byte, "the first byte", sent)
+            .await?
+            .into_parts();
         if !parts.status.is_success() {
             let body = read_all(body, 1 << 20).await.unwrap_or_default();
-            let reply = Reply {
+            return Err(call.refusal(&Reply {
                 status: parts.status,
                 headers: parts.headers,
                 body,
-            };
-            return Err(call.refusal(&reply));
+            }));
         }
         let replayed = call.stream && call.target.provider.protocol.framing(call) == Framing::Whole;
         if call.stream && !replayed {
@@ -147,12 +147,12 @@ impl Client {
     ) -> Result<(Answer, Bytes), Error> {
         loop {
             let bytes = read_all(body, limits.max_reply).await?;
-            let step = call.decode(Reply {
+            let reply = Reply {
                 status: parts.status,
                 headers: parts.headers,
                 body: bytes.clone(),
-            })?;
-            match step {
+            };
+            match call.decode(reply)? {
                 Step::Done(answer) => return Ok((answer, bytes)),
                 Step::Again { request, after } => {
                     tokio::time::sleep(after).await;

@@ -11,6 +11,7 @@ mod aiml;
 mod aiohttp_openai;
 mod amazon_nova;
 mod anthropic;
+mod anthropic_text;
 mod anyscale;
 mod apertis;
 mod assemblyai;
@@ -144,6 +145,7 @@ pub const ALL: &[&Provider] = &[
     &aiohttp_openai::ROW,
     &amazon_nova::ROW,
     &anthropic::ROW,
+    &anthropic_text::ROW,
     &anyscale::ROW,
     &apertis::ROW,
     &assemblyai::ROW,
