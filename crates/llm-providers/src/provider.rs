@@ -4,7 +4,9 @@ use std::fmt;
 
 use llm_types::{JsonObject, Op};
 
-use crate::{Credential, Error, ModelFacts, Params, Protocol, protocols, resolve::Surroundings};
+use crate::{
+    Credential, Error, ModelFacts, Params, Protocol, Target, protocols, resolve::Surroundings,
+};
 
 /// A backend. Plain data, `'static`, no methods that do work.
 pub struct Provider {
@@ -28,6 +30,8 @@ pub struct Provider {
     /// Makes the credential where a plain key is not all there is: AWS, Google, Entra, IAM tokens. Takes its own keys
     /// out of the parameters; `Ok(None)` falls back to the plain key.
     pub login: Option<Login>,
+    /// What a plain key becomes where it is not itself what goes on a request: IBM's buys tokens.
+    pub exchange: Option<Exchange>,
     /// The vendor's own settings, and where they come from if the caller does not give them.
     pub settings: &'static [Setting],
     /// Headers on every request. `{name}` in a value is filled in from the target's settings; a header whose setting
@@ -35,6 +39,8 @@ pub struct Provider {
     pub headers: &'static [(&'static str, &'static str)],
     /// What it natively speaks. What is not here is bridged where a bridge exists, else `Unsupported`.
     pub ops: &'static [Op],
+    /// Whether one model speaks an operation of [`ops`](Self::ops), where models differ.
+    pub model_speaks: Option<fn(&Target, Op) -> bool>,
     /// Paths that are not OpenAI's.
     pub paths: &'static [(Op, &'static str)],
     /// Which OpenAI parameters it takes.
@@ -61,6 +67,9 @@ pub type Quirk = fn(&mut crate::Call<'_>) -> Result<(), Error>;
 
 /// Makes a credential of LiteLLM's parameters (`aws_access_key_id`, `vertex_credentials`, ...) and the surroundings.
 pub type Login = fn(&mut JsonObject, &dyn Surroundings) -> Result<Option<Credential>, Error>;
+
+/// Makes a credential of a plain key, the target's own parameters and the surroundings.
+pub type Exchange = fn(String, &JsonObject, &dyn Surroundings) -> Credential;
 
 /// One setting of a vendor, by LiteLLM's name for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,9 +144,11 @@ impl Provider {
         key_default: "",
         auth: Auth::Bearer,
         login: None,
+        exchange: None,
         settings: &[],
         headers: &[],
         ops: &[Op::Chat],
+        model_speaks: None,
         paths: &[],
         params: Params::STANDARD,
         model_params: None,

@@ -34,6 +34,7 @@ mod crusoe;
 mod custom_openai;
 mod darkbloom;
 mod dashscope;
+mod databricks;
 mod datarobot;
 mod deepinfra;
 mod deepseek;
@@ -58,6 +59,7 @@ mod groq;
 mod helicone;
 mod heroku;
 mod hosted_vllm;
+mod huggingface;
 mod hyperbolic;
 mod inception;
 mod infinity;
@@ -103,6 +105,7 @@ mod qwen_ai_platform;
 mod qwencloud;
 mod ragflow;
 mod reka;
+mod replicate;
 mod sail;
 mod sambanova;
 mod sarvam;
@@ -125,6 +128,7 @@ mod vllm;
 mod volcengine;
 mod voyage;
 mod wandb;
+mod watsonx;
 mod writer;
 mod xai;
 mod xiaomi_mimo;
@@ -164,6 +168,7 @@ pub const ALL: &[&Provider] = &[
     &custom_openai::ROW,
     &darkbloom::ROW,
     &dashscope::ROW,
+    &databricks::ROW,
     &datarobot::ROW,
     &deepinfra::ROW,
     &deepseek::ROW,
@@ -188,6 +193,7 @@ pub const ALL: &[&Provider] = &[
     &helicone::ROW,
     &heroku::ROW,
     &hosted_vllm::ROW,
+    &huggingface::ROW,
     &hyperbolic::ROW,
     &inception::ROW,
     &infinity::ROW,
@@ -233,6 +239,7 @@ pub const ALL: &[&Provider] = &[
     &qwencloud::ROW,
     &ragflow::ROW,
     &reka::ROW,
+    &replicate::ROW,
     &sail::ROW,
     &sambanova::ROW,
     &sarvam::ROW,
@@ -255,6 +262,7 @@ pub const ALL: &[&Provider] = &[
     &volcengine::ROW,
     &voyage::ROW,
     &wandb::ROW,
+    &watsonx::ROW,
     &writer::ROW,
     &xai::ROW,
     &xiaomi_mimo::ROW,

@@ -6,7 +6,7 @@ pub mod messages;
 use bytes::Bytes;
 use llm_types::{ChatChunk, ChatResponse, JsonObject, Op};
 
-use crate::{Error, Notice, Provider};
+use crate::{Error, Notice, Target};
 
 /// Carries one client dialect over chat. N + M conversions, never a grid.
 pub trait Bridge: Sync {
@@ -44,17 +44,15 @@ pub struct Event {
     pub data: Bytes,
 }
 
-/// How `op` reaches `provider`: natively (`Ok(None)`), over chat, or not at all.
-pub fn between(op: Op, provider: &Provider) -> Result<Option<&'static dyn Bridge>, Error> {
-    if provider.speaks(op) {
+/// How `op` reaches `target`: natively (`Ok(None)`), over chat, or not at all.
+pub fn between(op: Op, target: &Target) -> Result<Option<&'static dyn Bridge>, Error> {
+    if target.speaks(op) {
         return Ok(None);
     }
-    if provider.speaks(Op::Chat)
-        && let Some(bridge) = over_chat(op)
-    {
+    if let Some(bridge) = over_chat(op).filter(|_| target.speaks(Op::Chat)) {
         return Ok(Some(bridge));
     }
-    let name = provider.name;
+    let name = target.provider.name;
     let message = format!("{name} does not support {}", op.name());
     Err(Error::new(crate::Kind::Unsupported, message).of(name))
 }

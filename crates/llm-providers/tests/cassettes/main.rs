@@ -6,11 +6,17 @@
 
 mod anthropic;
 mod bedrock;
+mod bedrock_invoke;
 mod cohere;
 mod fold;
 mod folded;
 mod gemini;
 mod ollama;
+mod vendors;
+mod openai_chat;
+mod openai_completions;
+mod openai_embeddings;
+mod openai_facts;
 
 use std::{
     collections::BTreeMap,
