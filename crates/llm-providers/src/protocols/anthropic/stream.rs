@@ -358,6 +358,28 @@ impl ChatStream {
         out.chat(chunk);
     }
 
+    /// The vendor's own end mark: some that copy Anthropic give no reason before it.
+    fn stop(&mut self, out: &mut Chunks) {
+        let reason = if self.calls > 0 {
+            "tool_use"
+        } else {
+            "end_turn"
+        };
+        let delta = EventDelta {
+            stop_reason: Some(reason.to_owned()),
+            ..EventDelta::default()
+        };
+        if !self.finished {
+            self.end(
+                StreamEvent {
+                    delta: Some(delta),
+                    ..StreamEvent::default()
+                },
+                out,
+            );
+        }
+    }
+
     /// The usage chunk, once.
     fn complete(&mut self, out: &mut Chunks) {
         if out.done {
@@ -432,8 +454,10 @@ impl Decoder for ChatStream {
             }
             "content_block_stop" => self.close(out),
             "message_delta" => self.end(event, out),
-            "message_stop" if self.finished => self.complete(out),
-            "message_stop" => return Err(cut(self.reading.provider)),
+            "message_stop" => {
+                self.stop(out);
+                self.complete(out);
+            }
             "error" => return Err(error_of(self.reading.provider, &frame.data)),
             "message" => return self.whole(&frame.data, out),
             _ => {}
