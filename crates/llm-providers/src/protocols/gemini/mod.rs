@@ -25,7 +25,7 @@ use llm_types::{Map, Op};
 use crate::{Answer, Call, Decoder, Error, Kind, Protocol, Reply, Step, path, protocols::openai};
 
 pub(crate) use prepare::settle;
-pub(crate) use request::{body, fetches};
+pub(crate) use request::{Service, body, fetches};
 
 /// Gemini over AI Studio.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ impl Protocol for Gemini {
     fn encode(&self, call: &Call<'_>) -> Result<Request<Bytes>, Error> {
         match call.op {
             Op::Chat => {
-                let body = body(call)?;
+                let body = body(call, Service::Studio)?;
                 post(&address(call, &body, verb(call))?, &body)
             }
             Op::Embedding => {

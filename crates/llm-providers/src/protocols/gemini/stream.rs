@@ -157,7 +157,8 @@ impl Candidate {
         self.end.take(&mut new);
         let logprobs = new.logprobs_result.as_ref().map(response::logprobs);
         let parts = new.content.unwrap_or_default().parts;
-        self.text.extend(parts.iter().map(grounding::citable));
+        self.text
+            .extend(parts.iter().filter_map(grounding::citable));
         let said = Said::read(parts, &mut self.counter);
         self.end.called |= !said.calls.is_empty();
         if said.is_empty() && logprobs.is_none() {
@@ -182,8 +183,7 @@ impl Candidate {
             false => start(),
         };
         if let Some(metadata) = &self.end.grounding {
-            let text = std::slice::from_ref(&self.text);
-            delta.annotations = grounding::annotations(metadata, text);
+            delta.annotations = grounding::annotations(metadata, &self.text);
         }
         let (finish_reason, fields) = self.end.settle();
         ChunkChoice {

@@ -41,7 +41,7 @@ impl Protocol for Vertex {
             (Op::Embedding, _) => predict::encode(call, wire),
             (_, Wire::Claude(model)) => claude::encode(call, model),
             (Op::Chat, Wire::Gemini | Wire::GeminiEndpoint(_)) => {
-                let body = gemini::body(call)?;
+                let body = gemini::body(call, gemini::Service::Vertex)?;
                 let resource = resource(call.model(), wire)?;
                 let uri = address::of(call, "v1beta1", &resource, gemini::verb(call))?;
                 gemini::post(&uri, &body)
