@@ -10,6 +10,7 @@ mod cohere;
 mod fold;
 mod folded;
 mod gemini;
+mod gemini_requests;
 mod ollama;
 
 use std::{
