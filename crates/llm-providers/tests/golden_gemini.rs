@@ -550,6 +550,58 @@ fn every_candidate_must_finish() {
 }
 
 #[test]
+fn clients_that_speak_generate_content_are_passed_through() {
+    let asked = json!({"contents": [{"parts": [{"text": "Hi"}]}], "generation_config": {"top_k": 3}, "odd": [1]});
+    let gemini = target("gemini-2.5-flash");
+    assert_eq!(
+        sent(&gemini, Op::GenerateContent, &asked).unwrap()["body"],
+        asked
+    );
+    let here = sent(&vertex("gemini-x"), Op::GenerateContent, &asked).unwrap();
+    assert!(
+        here["uri"]
+            .as_str()
+            .unwrap()
+            .ends_with("/models/gemini-x:generateContent")
+    );
+    let mut streamed = asked.clone();
+    streamed["stream"] = true.into();
+    let streaming = sent(&gemini, Op::GenerateContent, &streamed).unwrap();
+    assert_eq!(streaming["body"], asked);
+    assert!(
+        streaming["uri"]
+            .as_str()
+            .unwrap()
+            .ends_with(":streamGenerateContent?alt=sse")
+    );
+    let options = CallOptions::default();
+    let call = Call::prepare(Op::GenerateContent, &gemini, object(&streamed), &options).unwrap();
+    let whole = answer(&call, &fixture("answer.json")).unwrap();
+    assert_eq!(whole, chat("answer.json"));
+    let body = fixture("answer.sse");
+    let (chunks, end) = decode(&call, body.as_bytes(), 11);
+    end.unwrap();
+    assert_eq!(chunks.usage.unwrap().completion_tokens, 28);
+    let events: Vec<Value> = body
+        .lines()
+        .filter_map(|line| serde_json::from_str(line.strip_prefix("data: ")?).ok())
+        .collect();
+    assert_eq!(json_of(chunks.items), events);
+    let cut = body.find("finishReason").unwrap();
+    assert!(
+        decode(
+            &call,
+            &body.as_bytes()[..body[..cut].rfind("data").unwrap()],
+            11
+        )
+        .1
+        .is_err()
+    );
+    let error = sent(&vertex("claude-x"), Op::GenerateContent, &asked).unwrap_err();
+    assert_eq!(error.kind, Kind::Unsupported);
+}
+
+#[test]
 fn replaced_tool_names_come_back_as_the_callers() {
     let target = target("gemini-2.5-flash");
     let options = CallOptions::default();

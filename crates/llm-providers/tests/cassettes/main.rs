@@ -11,6 +11,7 @@ mod fold;
 mod folded;
 mod gemini;
 mod gemini_requests;
+mod google_embeddings;
 mod ollama;
 
 use std::{

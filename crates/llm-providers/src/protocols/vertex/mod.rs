@@ -15,7 +15,7 @@ use crate::{
     protocols::{
         anthropic::{self, Flavor, Reading},
         gemini,
-        openai::OpenAi,
+        openai::{self, OpenAi},
     },
 };
 use model::Wire;
@@ -40,6 +40,11 @@ impl Protocol for Vertex {
         match (call.op, wire) {
             (Op::Embedding, _) => predict::encode(call, wire),
             (_, Wire::Claude(model)) => claude::encode(call, model),
+            (Op::GenerateContent, Wire::Gemini | Wire::GeminiEndpoint(_)) => {
+                let resource = resource(call.model(), wire)?;
+                let uri = address::of(call, "v1beta1", &resource, gemini::verb(call))?;
+                openai::request(&uri, gemini::native::body(call)?)
+            }
             (Op::Chat, Wire::Gemini | Wire::GeminiEndpoint(_)) => {
                 let body = gemini::body(call, gemini::Service::Vertex)?;
                 let resource = resource(call.model(), wire)?;
@@ -64,7 +69,7 @@ impl Protocol for Vertex {
             }
             (Op::CountTokens, Wire::Claude(_)) => Ok(Answer::raw(reply.body, None).into()),
             (_, wire) if wire.is_openai() => partner::decode(call, wire, reply),
-            _ => gemini::decode(call, &reply),
+            _ => gemini::decode(call, reply),
         }
     }
 
@@ -99,6 +104,7 @@ pub(crate) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
 pub(crate) fn ops(model: &str) -> &'static [Op] {
     match Wire::of(model) {
         Wire::Claude(_) => &[Op::Messages, Op::CountTokens],
+        Wire::Gemini | Wire::GeminiEndpoint(_) => &[Op::GenerateContent],
         _ => &[],
     }
 }
