@@ -3,6 +3,7 @@
 use anyhow::Result;
 use clap::Parser;
 
+mod docs;
 mod prices;
 mod run;
 mod test;
@@ -15,6 +16,8 @@ enum Command {
     Test(test::Args),
     /// Generates, checks or compares the price table.
     Prices(prices::Args),
+    /// Generates or checks the reference tables.
+    Docs(docs::Args),
     /// Checks house rules that a compiler cannot.
     Tidy,
 }
@@ -23,6 +26,7 @@ fn main() -> Result<()> {
     match Command::parse() {
         Command::Test(args) => test::main(&args),
         Command::Prices(args) => prices::run(&args),
+        Command::Docs(args) => docs::main(&args),
         Command::Tidy => tidy::main(),
     }
 }

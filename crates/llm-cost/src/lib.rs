@@ -34,6 +34,8 @@ mod reported;
 mod rows;
 mod rules;
 mod table;
+#[cfg(feature = "tokenizer")]
+mod tokens;
 mod tools;
 mod units;
 mod vendors;
@@ -47,3 +49,7 @@ pub use per_token::{TokenCounts, cost_per_token};
 pub use pricing::Pricing;
 pub use rate::{Kind, Rate, Service};
 pub use table::{Found, Match, PriceTable, TableError};
+#[cfg(feature = "tokenizer")]
+pub use tokens::{
+    Count, MessageOptions, UncountablePart, count_messages, count_text, decode, encode,
+};

@@ -62,7 +62,7 @@ impl Dollars {
         if shift >= 0 {
             digits.checked_mul(power).map(Self)
         } else {
-            (digits % power == 0).then_some(Self(digits / power))
+            digits.is_multiple_of(power).then_some(Self(digits / power))
         }
     }
 

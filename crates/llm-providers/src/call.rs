@@ -25,14 +25,14 @@ pub struct Call<'a> {
     pub options: &'a CallOptions,
     /// What was dropped or changed on the way, for the answer's metadata.
     pub notices: Vec<Notice>,
+    /// What [`Call::fetches`] asked for, by address. The client fills it in before it encodes.
+    pub fetched: BTreeMap<String, Fetched>,
     /// The model's name on the wire, where a quirk says another than the target's.
     pub(crate) model: Option<String>,
     /// Where this one call goes, where a quirk says elsewhere than the target's address.
     pub(crate) base_url: Option<String>,
     /// The schema of `response_format` went out as a forced tool named [`JSON_TOOL`]: its arguments are the answer.
     pub(crate) json_tool: bool,
-    /// What [`Call::fetches`] asked for, by address. The client fills it in before it encodes.
-    pub fetched: BTreeMap<String, Fetched>,
 }
 
 /// A file that was fetched for a request.
@@ -147,12 +147,12 @@ impl<'a> Call<'a> {
             include_usage: false,
             options,
             notices: Vec::new(),
+            fetched: BTreeMap::new(),
             model: None,
             base_url: None,
             json_tool: false,
-            fetched: BTreeMap::new(),
         };
-        if !target.provider.speaks_for(op, &target.model) {
+        if !target.speaks(op) {
             return Err(call.unsupported());
         }
         params::settle(&mut call).map_err(|e| e.of(target.provider.name))?;
@@ -172,6 +172,26 @@ impl<'a> Call<'a> {
     /// The addresses whose contents the request must hold: to be put into [`Call::fetched`] before it is encoded.
     pub fn fetches(&self) -> Vec<String> {
         self.target.provider.protocol.fetches(self)
+    }
+
+    /// The calls that this one is made of, where the vendor takes fewer inputs at a time; empty: it is one. Send them
+    /// all, and [`join`](Self::join) their answers.
+    pub fn split(&self) -> Result<Vec<Call<'a>>, Error> {
+        let bodies = self.target.provider.protocol.split(self);
+        let parts = bodies
+            .map_err(|e| self.blame(e))?
+            .into_iter()
+            .map(|body| Call {
+                body: Body::Json(body),
+                ..self.clone()
+            });
+        Ok(parts.collect())
+    }
+
+    /// One answer of the answers to the parts of this call, in their order.
+    pub fn join(&self, answers: Vec<Answer>) -> Result<Answer, Error> {
+        let joined = self.target.provider.protocol.join(self, answers);
+        joined.map_err(|e| self.blame(e))
     }
 
     /// The HTTP request, without its credential. `extra_body`, `extra_query` and all headers are in it.

@@ -1,9 +1,9 @@
 //! A wire format: bytes in, bytes out.
 
 use bytes::Bytes;
-use llm_types::{ChatChunk, Usage};
+use llm_types::{ChatChunk, JsonObject, Op, Usage};
 
-use crate::{Answer, Call, Error, Reply, Step, error_table, frame::Frame};
+use crate::{Answer, Call, Error, Reply, Step, error_table, frame::Frame, protocols::vectors};
 
 /// A wire format. No I/O, no clock, no async, so a test is a file.
 ///
@@ -13,6 +13,21 @@ pub trait Protocol: Sync {
     fn fetches(&self, call: &Call<'_>) -> Vec<String> {
         let _ = call;
         Vec::new()
+    }
+
+    /// The bodies of the requests that `call` takes, where the vendor takes fewer inputs at a time than it has; empty:
+    /// one request is enough. Their answers are put together by [`join`](Self::join).
+    fn split(&self, call: &Call<'_>) -> Result<Vec<JsonObject>, Error> {
+        let _ = call;
+        Ok(Vec::new())
+    }
+
+    /// One answer of the answers to the parts of a split call, in their order.
+    fn join(&self, call: &Call<'_>, answers: Vec<Answer>) -> Result<Answer, Error> {
+        match call.op {
+            Op::Embedding => vectors::join(call, answers),
+            _ => Err(call.unsupported()),
+        }
     }
 
     /// The HTTP request, without its credential.

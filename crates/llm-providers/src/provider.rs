@@ -4,7 +4,9 @@ use std::fmt;
 
 use llm_types::{JsonObject, Op};
 
-use crate::{Credential, Error, ModelFacts, Params, Protocol, protocols, resolve::Surroundings};
+use crate::{
+    Credential, Error, ModelFacts, Params, Protocol, Target, protocols, resolve::Surroundings,
+};
 
 /// A backend. Plain data, `'static`, no methods that do work.
 pub struct Provider {
@@ -28,6 +30,8 @@ pub struct Provider {
     /// Makes the credential where a plain key is not all there is: AWS, Google, Entra, IAM tokens. Takes its own keys
     /// out of the parameters; `Ok(None)` falls back to the plain key.
     pub login: Option<Login>,
+    /// What a plain key becomes where it is not itself what goes on a request: IBM's buys tokens.
+    pub exchange: Option<Exchange>,
     /// The vendor's own settings, and where they come from if the caller does not give them.
     pub settings: &'static [Setting],
     /// Headers on every request. `{name}` in a value is filled in from the target's settings; a header whose setting
@@ -35,8 +39,8 @@ pub struct Provider {
     pub headers: &'static [(&'static str, &'static str)],
     /// What it natively speaks. What is not here is bridged where a bridge exists, else `Unsupported`.
     pub ops: &'static [Op],
-    /// What one model natively speaks beyond [`ops`](Self::ops), where a vendor hosts models of others.
-    pub model_ops: Option<fn(&str) -> &'static [Op]>,
+    /// Whether one model speaks an operation of [`ops`](Self::ops), where models differ.
+    pub model_speaks: Option<fn(&Target, Op) -> bool>,
     /// Paths that are not OpenAI's.
     pub paths: &'static [(Op, &'static str)],
     /// Which OpenAI parameters it takes.
@@ -63,6 +67,9 @@ pub type Quirk = fn(&mut crate::Call<'_>) -> Result<(), Error>;
 
 /// Makes a credential of LiteLLM's parameters (`aws_access_key_id`, `vertex_credentials`, ...) and the surroundings.
 pub type Login = fn(&mut JsonObject, &dyn Surroundings) -> Result<Option<Credential>, Error>;
+
+/// Makes a credential of a plain key, the target's own parameters and the surroundings.
+pub type Exchange = fn(String, &JsonObject, &dyn Surroundings) -> Credential;
 
 /// One setting of a vendor, by LiteLLM's name for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,10 +144,11 @@ impl Provider {
         key_default: "",
         auth: Auth::Bearer,
         login: None,
+        exchange: None,
         settings: &[],
         headers: &[],
         ops: &[Op::Chat],
-        model_ops: None,
+        model_speaks: None,
         paths: &[],
         params: Params::STANDARD,
         model_params: None,
@@ -166,13 +174,7 @@ impl Provider {
             .map_or_else(|| op.path(), |(_, path)| path)
     }
 
-    /// Whether `op` is spoken natively for `model`.
-    pub fn speaks_for(&self, op: Op, model: &str) -> bool {
-        let beyond = || self.model_ops.is_some_and(|ops| ops(model).contains(&op));
-        self.speaks(op) || beyond()
-    }
-
-    /// Whether `op` is spoken natively for every model.
+    /// Whether `op` is spoken natively.
     pub fn speaks(&self, op: Op) -> bool {
         self.ops.contains(&op)
     }

@@ -12,7 +12,7 @@ use llm_providers::{
     Body as CallBody, Call, CallOptions, Client, Error, Limits, Notice, Outcome as Sent, Payload,
     bridges, transport::TransportSettings,
 };
-use llm_router::{Ask, Attempt, Deployment, Failed, Router, Settings};
+use llm_router::{Ask, Attempt, Attempts, Failed, Router};
 use llm_types::{JsonObject, Op, Usage};
 
 use crate::{
@@ -48,7 +48,7 @@ impl Engine {
         Ok(Self {
             router: None,
             client: Self::client(&TransportSettings::default())?,
-            prices: Arc::new(Prices::embedded()),
+            prices: Arc::new(Prices::of_process()),
         })
     }
 
@@ -90,7 +90,7 @@ impl Engine {
             model,
             mut body,
             options,
-            route,
+            mut route,
             call_id,
             restamp,
             observer,
@@ -101,7 +101,7 @@ impl Engine {
         let single;
         let router = match &self.router {
             Some(router) => router,
-            None => match deploy::direct(&body, &Process) {
+            None => match deploy::direct(&body, &mut route, &Process) {
                 Ok((router, stripped)) => {
                     body = stripped;
                     single = Arc::new(router);
@@ -126,12 +126,12 @@ impl Engine {
             timeouts: route.timeouts,
         };
         if let Some(mock) = &route.mock {
-            let routed = router
-                .run(&ask, async |attempt| {
-                    mock::attempt(mock, op, &body, &attempt).await
-                })
-                .await;
-            return match routed {
+            let canned = mock::Canned {
+                mock,
+                op,
+                body: &body,
+            };
+            return match router.run(&ask, &canned).await {
                 Ok(routed) => {
                     let prices = &self.prices;
                     let asked = mock::Asked {
@@ -147,12 +147,13 @@ impl Engine {
                 Err(failed) => Err(fail(&mut reporter, call_id, model, *failed)),
             };
         }
-        let routed = match router
-            .run(&ask, async |attempt| {
-                self.attempt(op, &body, &options, attempt).await
-            })
-            .await
-        {
+        let network = Network {
+            client: &self.client,
+            op,
+            body: &body,
+            options: &options,
+        };
+        let routed = match router.run(&ask, &network).await {
             Ok(routed) => routed,
             Err(failed) => return Err(fail(&mut reporter, call_id, model, *failed)),
         };
@@ -217,24 +218,26 @@ impl Engine {
         };
         Ok(Response { meta, body })
     }
+}
+
+/// Makes attempts over the network.
+struct Network<'a> {
+    client: &'a Client,
+    op: Op,
+    body: &'a JsonObject,
+    options: &'a CallOptions,
+}
+
+impl Attempts for Network<'_> {
+    type Answer = Attempted;
 
     /// One attempt at one deployment: into its dialect, over the network.
-    async fn attempt(
-        &self,
-        op: Op,
-        body: &JsonObject,
-        options: &CallOptions,
-        attempt: Attempt<'_>,
-    ) -> Result<Attempted, Error> {
-        let body = with_defaults(body, &attempt);
-        let options = merged(&attempt.deployment.options, options);
-        let provider = attempt.target.provider;
-        let bridge = match provider.speaks_for(op, &attempt.target.model) {
-            true => None,
-            false => bridges::between(op, provider)?,
-        };
+    async fn make(&self, attempt: Attempt<'_>) -> Result<Attempted, Error> {
+        let body = with_defaults(self.body, &attempt);
+        let options = merged(&attempt.deployment.options, self.options);
+        let bridge = bridges::between(self.op, &attempt.target)?;
         let (spoken, outgoing) = match bridge {
-            None => (op, body.clone()),
+            None => (self.op, body.clone()),
             Some(bridge) => (Op::Chat, bridge.request(&body)?),
         };
         let call = Call::prepare(spoken, &attempt.target, CallBody::Json(outgoing), &options)?;
@@ -366,14 +369,4 @@ fn fail(
         requested,
         trace: failed.trace,
     })
-}
-
-/// A router for one deployment.
-pub(crate) fn single(deployment: Deployment) -> Result<Router, Error> {
-    let settings = Settings {
-        num_retries: 0,
-        ..Settings::default()
-    };
-    Router::new(vec![deployment], settings)
-        .map_err(|e| Error::new(llm_providers::Kind::BadRequest, e.to_string()))
 }

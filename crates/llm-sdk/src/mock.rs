@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use llm_providers::{Answer, Chunk, Error, Kind, bridges};
-use llm_router::{Attempt, Routed};
+use llm_router::{Attempt, Attempts, Routed};
 use llm_types::{
     ChatChunk, ChatResponse, Choice, ChunkChoice, Content, Delta, JsonObject, Message, Op,
     ToolCall, Usage,
@@ -28,36 +28,43 @@ pub(crate) enum Mocked {
     Embedding(Value),
 }
 
-/// One attempt: waits, fails, or answers as the mock says.
-pub(crate) async fn attempt(
-    mock: &Mock,
-    op: Op,
-    body: &JsonObject,
-    attempt: &Attempt<'_>,
-) -> Result<Mocked, Error> {
-    if let Some(delay) = mock.delay {
-        tokio::time::sleep(delay).await;
-    }
-    if mock.timeout {
-        tokio::time::sleep(attempt.timeouts.total.unwrap_or(Duration::from_secs(600))).await;
-        return Err(Error::new(Kind::Timeout, "this is a mock timeout error"));
-    }
-    let name = attempt.target.provider.name;
-    if let Some(Value::String(text)) = &mock.response
-        && let Some(kind) = named_error(text)
-    {
-        return Err(Error::new(kind, "this is a mock error").of(name));
-    }
-    match op {
-        Op::Embedding => Ok(Mocked::Embedding(embedding(mock, &attempt.target.model))),
-        Op::Chat | Op::Completion | Op::Messages => {
-            chat(mock, body, &attempt.target.model).map(|chat| Mocked::Chat(Box::new(chat)))
+/// Makes attempts without a network.
+pub(crate) struct Canned<'a> {
+    pub(crate) mock: &'a Mock,
+    pub(crate) op: Op,
+    pub(crate) body: &'a JsonObject,
+}
+
+impl Attempts for Canned<'_> {
+    type Answer = Mocked;
+
+    /// Waits, fails, or answers as the mock says.
+    async fn make(&self, attempt: Attempt<'_>) -> Result<Mocked, Error> {
+        let &Self { mock, op, body } = self;
+        if let Some(delay) = mock.delay {
+            tokio::time::sleep(delay).await;
         }
-        _ => Err(Error::new(
-            Kind::Unsupported,
-            format!("{} has no mock answers", op.name()),
-        )
-        .of(name)),
+        if mock.timeout {
+            tokio::time::sleep(attempt.timeouts.total.unwrap_or(Duration::from_secs(600))).await;
+            return Err(Error::new(Kind::Timeout, "this is a mock timeout error"));
+        }
+        let name = attempt.target.provider.name;
+        if let Some(Value::String(text)) = &mock.response
+            && let Some(kind) = named_error(text)
+        {
+            return Err(Error::new(kind, "this is a mock error").of(name));
+        }
+        match op {
+            Op::Embedding => Ok(Mocked::Embedding(embedding(mock, &attempt.target.model))),
+            Op::Chat | Op::Completion | Op::Messages => {
+                chat(mock, body, &attempt.target.model).map(|chat| Mocked::Chat(Box::new(chat)))
+            }
+            _ => Err(Error::new(
+                Kind::Unsupported,
+                format!("{} has no mock answers", op.name()),
+            )
+            .of(name)),
+        }
     }
 }
 

@@ -14,6 +14,8 @@ use llm_router::Deployment;
 use llm_types::Usage;
 use serde_json::Value;
 
+use crate::surroundings::prices;
+
 /// Deployments whose prices are remembered, at most: wildcard groups have as many models as clients can name.
 const REMEMBERED: usize = 4096;
 
@@ -34,9 +36,10 @@ impl Charge {
 }
 
 /// The prices of an engine: the table, the operator's terms, and what deployments say of themselves.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Prices {
-    table: PriceTable,
+    /// `None`: the process's own table, which may grow while it runs.
+    table: Option<Arc<PriceTable>>,
     discounts: Option<Value>,
     margins: Option<Value>,
     known: RwLock<HashMap<(String, String), Option<Arc<Pricing>>>>,
@@ -44,23 +47,28 @@ pub struct Prices {
 
 impl Prices {
     /// Prices from `table`, with LiteLLM's `cost_discount_config` and `cost_margin_config`.
-    pub fn new(table: PriceTable, discounts: Option<Value>, margins: Option<Value>) -> Self {
+    pub fn new(table: Arc<PriceTable>, discounts: Option<Value>, margins: Option<Value>) -> Self {
         Self {
-            table,
+            table: Some(table),
             discounts,
             margins,
             known: RwLock::default(),
         }
     }
 
-    /// The table that the build carries.
-    pub fn embedded() -> Self {
-        Self::new(PriceTable::embedded().clone(), None, None)
+    /// The process's own table: the build's, with what was registered since.
+    pub fn of_process() -> Self {
+        Self {
+            table: None,
+            discounts: None,
+            margins: None,
+            known: RwLock::default(),
+        }
     }
 
     /// The table.
-    pub fn table(&self) -> &PriceTable {
-        &self.table
+    pub fn table(&self) -> Arc<PriceTable> {
+        self.table.clone().unwrap_or_else(prices)
     }
 
     fn charge(&self, rates: &Rates, usage: Option<&Usage>) -> Charge {
@@ -96,6 +104,9 @@ impl Prices {
 
     /// The prices of one deployment's model, remembered.
     fn pricing(&self, deployment: &Deployment, model: &str) -> Option<Arc<Pricing>> {
+        if self.table.is_none() {
+            return self.look_up(deployment, model).map(Arc::new);
+        }
         let key = (deployment.id.clone(), model.to_owned());
         if let Some(known) = self
             .known
@@ -121,9 +132,10 @@ impl Prices {
             .and_then(Value::as_str);
         let provider = deployment.target.provider.name;
         let region = deployment.target.setting("aws_region_name");
+        let table = self.table();
         let find = |name: &str| match region {
-            Some(region) => self.table.get_in_region(provider, region, name),
-            None => self.table.get(provider, name),
+            Some(region) => table.get_in_region(provider, region, name),
+            None => table.get(provider, name),
         };
         let listed = base
             .and_then(find)

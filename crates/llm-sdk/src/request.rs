@@ -1,6 +1,6 @@
 //! A request, with our own keys taken out of its body.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use llm_providers::CallOptions;
@@ -38,8 +38,12 @@ pub struct RouteOptions {
     pub num_retries: Option<u32>,
     /// Where to go when the group fails.
     pub fallbacks: Option<Vec<Fallback>>,
+    /// `context_window_fallback_dict`: where to go when the prompt is too long for a model.
+    pub context_window_fallbacks: BTreeMap<String, String>,
     /// No fallbacks at all.
     pub disable_fallbacks: bool,
+    /// `model_info`, with the prices and the `base_model` that the request itself names.
+    pub model_info: Map,
     /// Time limits.
     pub timeouts: Timeouts,
     /// A canned answer instead of a call.
@@ -168,6 +172,10 @@ impl RouteOptions {
         Ok(Self {
             num_retries: retries.or(body.take("max_retries")?),
             fallbacks: fallbacks(body)?,
+            context_window_fallbacks: body
+                .take("context_window_fallback_dict")?
+                .unwrap_or_default(),
+            model_info: model_info(body)?,
             disable_fallbacks: body.take("disable_fallbacks")?.unwrap_or_default(),
             timeouts: Timeouts {
                 total: seconds("timeout", timeout.or(request_timeout))?,
@@ -207,6 +215,27 @@ fn fallbacks(body: &mut JsonObject) -> Result<Option<Vec<Fallback>>, JsonError> 
         .map(one)
         .collect::<Result<_, _>>()
         .map(Some)
+}
+
+/// What the request says of its model: prices are named alike in LiteLLM's table, whatever they are for.
+fn model_info(body: &mut JsonObject) -> Result<Map, JsonError> {
+    let mut info: Map = body.take("model_info")?.unwrap_or_default();
+    let prices: Vec<String> = body
+        .iter()
+        .map(|(key, _)| key)
+        .filter(|key| {
+            matches!(*key, "base_model" | "tiered_pricing")
+                || key.contains("cost_per_")
+                || key.contains("_token_cost")
+        })
+        .map(str::to_owned)
+        .collect();
+    for key in prices {
+        if let Some(value) = body.take::<Value>(&key)? {
+            info.insert(key, value);
+        }
+    }
+    Ok(info)
 }
 
 fn mock(body: &mut JsonObject) -> Result<Option<Mock>, JsonError> {

@@ -15,7 +15,8 @@ pub(super) const ROW: Provider = Provider {
         aws::REGION,
         Setting::new("aws_bedrock_runtime_endpoint", &[]),
     ],
-    ops: &[Op::Chat],
+    ops: &[Op::Chat, Op::Messages, Op::Embedding],
+    model_speaks: Some(bedrock::speaks),
     params: Params {
         stream_options: false,
         ..Params::STANDARD

@@ -27,8 +27,14 @@ pub(super) const ROW: Provider = Provider {
         )
         .or(vertex::LOCATION),
     ],
-    ops: &[Op::Chat, Op::Embedding],
-    model_ops: Some(vertex::ops),
+    ops: &[
+        Op::Chat,
+        Op::Embedding,
+        Op::Messages,
+        Op::CountTokens,
+        Op::GenerateContent,
+    ],
+    model_speaks: Some(vertex::speaks),
     params: Params::THINKING,
     model_params: Some(params),
     keeps: &["*"],

@@ -1,10 +1,8 @@
 //! Embeddings in OpenAI's shape, from vendors that answer with bare vectors.
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use llm_types::{Embedding, EmbeddingResponse, EmbeddingVector, Usage};
-use serde_json::Number;
 
-use crate::{Answer, Call, Error};
+use crate::{Answer, Call, Error, embedding};
 
 /// An answer of `vectors`, in the encoding that the client asked for.
 pub(crate) fn answer(
@@ -26,7 +24,7 @@ pub(crate) fn answer(
     let response = EmbeddingResponse {
         object: "list".into(),
         data,
-        model: call.target.model.clone(),
+        model: call.model().to_owned(),
         usage: usage.clone(),
         extra,
     };
@@ -35,20 +33,51 @@ pub(crate) fn answer(
     Ok(Answer::raw(body.into(), usage))
 }
 
+/// One answer of several, their vectors counted through.
+pub(crate) fn join(call: &Call<'_>, answers: Vec<Answer>) -> Result<Answer, Error> {
+    let provider = call.target.provider.name;
+    let mut whole = EmbeddingResponse::default();
+    let mut used: Option<Usage> = None;
+    for answer in answers {
+        if let Some(usage) = &answer.usage {
+            match &mut used {
+                Some(sum) => sum.add(usage),
+                None => used = Some(usage.clone()),
+            }
+        }
+        let part: EmbeddingResponse = serde_json::from_slice(&answer.into_bytes()?)
+            .map_err(|e| Error::decode(provider, e))?;
+        let data = std::mem::take(&mut whole.data);
+        whole = EmbeddingResponse {
+            data,
+            ..part.clone()
+        };
+        whole.data.extend(part.data);
+    }
+    for (index, vector) in whole.data.iter_mut().enumerate() {
+        vector.index = index as u64;
+    }
+    whole.usage = used.clone();
+    let body = serde_json::to_vec(&whole).map_err(|e| Error::decode(provider, e))?;
+    Ok(Answer::raw(body.into(), used))
+}
+
 /// Little-endian 32-bit floats in base64, as OpenAI's own clients ask for by default.
 fn packed(vector: EmbeddingVector) -> EmbeddingVector {
     let EmbeddingVector::Floats(numbers) = vector else {
         return vector;
     };
-    let bytes: Vec<u8> = numbers
+    let floats: Vec<f32> = numbers
         .iter()
-        .flat_map(|number| (Number::as_f64(number).unwrap_or_default() as f32).to_le_bytes())
+        .map(|number| number.as_f64().unwrap_or_default() as f32)
         .collect();
-    EmbeddingVector::Base64(STANDARD.encode(bytes))
+    EmbeddingVector::Base64(embedding::base64(&floats))
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Number;
+
     use super::*;
 
     #[test]

@@ -163,7 +163,7 @@ fn round_trip(cassette: &Cassette, recorded: &Value) -> Result<(), String> {
 }
 
 /// The kind must follow from what AWS says, and its words must survive.
-fn refusal(
+pub(crate) fn refusal(
     cassette: &Cassette,
     error: &llm_providers::Error,
     recorded: &Value,
@@ -187,7 +187,7 @@ fn refusal(
     }
 }
 
-fn same(ours: &Said, theirs: &Said) -> Result<(), String> {
+pub(crate) fn same(ours: &Said, theirs: &Said) -> Result<(), String> {
     if ours == theirs {
         Ok(())
     } else {
@@ -197,7 +197,7 @@ fn same(ours: &Said, theirs: &Said) -> Result<(), String> {
 
 // --- the oracle ---
 
-fn said(recorded: &Value) -> Said {
+pub(crate) fn said(recorded: &Value) -> Said {
     let mut said = Said::default();
     for block in recorded["output"]["message"]["content"]
         .as_array()
@@ -243,7 +243,7 @@ fn said(recorded: &Value) -> Said {
     said
 }
 
-fn said_in_events(events: &[(String, Value, usize)]) -> Said {
+pub(crate) fn said_in_events(events: &[(String, Value, usize)]) -> Said {
     let mut said = Said::default();
     let mut arguments: Vec<(u64, String)> = Vec::new();
     for (name, event, _) in events {
@@ -306,7 +306,7 @@ fn counts(usage: &Value) -> (u64, u64, u64, u64) {
 }
 
 /// Event name, payload, length of the message: after AWS's description of the format.
-pub fn events(bytes: &[u8]) -> Vec<(String, Value, usize)> {
+pub(crate) fn events(bytes: &[u8]) -> Vec<(String, Value, usize)> {
     let number = |at: usize, size: usize| {
         bytes[at..at + size]
             .iter()

@@ -5,22 +5,22 @@ use serde_json::Value;
 
 /// The meaning of one answer.
 #[derive(Debug, Default, PartialEq)]
-pub struct Said {
-    pub text: String,
-    pub reasoning: String,
+pub(crate) struct Said {
+    pub(crate) text: String,
+    pub(crate) reasoning: String,
     /// Signatures and sealed thinking, in order.
-    pub seals: Vec<String>,
+    pub(crate) seals: Vec<String>,
     /// Id, name, arguments.
-    pub calls: Vec<(String, String, Value)>,
-    pub citations: Vec<Value>,
-    pub finish: String,
+    pub(crate) calls: Vec<(String, String, Value)>,
+    pub(crate) citations: Vec<Value>,
+    pub(crate) finish: String,
     /// Input with cache, output, cache read, cache written.
-    pub usage: Option<(u64, u64, u64, u64)>,
+    pub(crate) usage: Option<(u64, u64, u64, u64)>,
 }
 
 impl Said {
     /// What a whole answer says.
-    pub fn whole(response: &ChatResponse) -> Self {
+    pub(crate) fn whole(response: &ChatResponse) -> Self {
         let choice = &response.choices[0];
         let message = &choice.message;
         let calls = message.tool_calls.iter().map(|call| {
@@ -46,7 +46,7 @@ impl Said {
     }
 
     /// What a stream's chunks say together.
-    pub fn streamed(chunks: &[ChatChunk], usage: Option<&Usage>) -> Self {
+    pub(crate) fn streamed(chunks: &[ChatChunk], usage: Option<&Usage>) -> Self {
         let mut said = Self {
             usage: usage.map(counts),
             ..Self::default()
@@ -83,7 +83,7 @@ impl Said {
     }
 }
 
-pub fn parsed(arguments: &str) -> Value {
+pub(crate) fn parsed(arguments: &str) -> Value {
     serde_json::from_str(arguments).unwrap_or_else(|_| Value::String(arguments.to_owned()))
 }
 

@@ -6,6 +6,7 @@
 
 mod anthropic;
 mod bedrock;
+mod bedrock_invoke;
 mod cohere;
 mod fold;
 mod folded;
@@ -13,6 +14,11 @@ mod gemini;
 mod gemini_requests;
 mod google_embeddings;
 mod ollama;
+mod vendors;
+mod openai_chat;
+mod openai_completions;
+mod openai_embeddings;
+mod openai_facts;
 
 use std::{
     collections::BTreeMap,

@@ -175,14 +175,6 @@ impl Writer<'_> {
             blocks.push(self.tool_use(call)?);
             self.cache_point(call.extra.get("cache_control"), &mut blocks);
         }
-        if let Some(function) = &message.function_call {
-            let call = ToolCall {
-                id: function.name.clone(),
-                function: function.clone(),
-                ..ToolCall::default()
-            };
-            blocks.push(self.tool_use(&call)?);
-        }
         self.cache_point(message.cache_control.as_ref(), &mut blocks);
         if is_blank(&blocks) {
             blocks = vec![json!({ "text": NO_TEXT })];

@@ -11,7 +11,7 @@ use super::{
     thinking::Thinking,
     tools::{Names, ToolConfig},
 };
-use crate::{Call, Error};
+use crate::{Call, Error, protocols::legacy};
 
 /// Keys of a chat request that are Converse's own, and stay what they are.
 const OWN: [&str; 6] = [
@@ -25,7 +25,8 @@ const OWN: [&str; 6] = [
 
 /// The body for `/converse` and `/converse-stream`.
 pub(super) fn body(call: &Call<'_>, model: &Model<'_>) -> Result<Value, Error> {
-    let request = ChatRequest::from_object(call.json()?)?;
+    let mut request = ChatRequest::from_object(call.json()?)?;
+    legacy::messages(&mut request.messages);
     let names = Names::of(&request);
     let structured = Structured::of(call, &request)?;
     let thinking = Thinking::of(call, model, &request);

@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 
 use super::{
     SERVER_TOOLS,
-    structured::JSON_TOOL,
     tools::Names,
     wire::{Block, ConverseResponse, Media, Reasoning, TokenUsage, ToolUse},
 };
+use crate::call::JSON_TOOL;
 
 /// The chat answer that `response` is. `json_tool`: the answer was asked for as a tool's arguments.
 pub(super) fn chat(

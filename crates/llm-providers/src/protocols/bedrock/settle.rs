@@ -1,92 +1,68 @@
 //! What of a chat request this model cannot take: refused, or dropped with a notice.
 
-use llm_types::{ChatRequest, Op};
+use llm_types::{ChatRequest, Op, ToolChoice};
 
 use super::{
-    model::{Family, Model},
+    embedding,
+    invoke::Dialect,
+    model::{Api, Family, Model},
     tools::sends_strict,
 };
-use crate::{Call, Error, Kind};
+use crate::{
+    Call, Error, params,
+    protocols::{anthropic, legacy},
+};
 
 /// The row's quirk: settles what depends on the model.
 pub(crate) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
-    if call.op != Op::Chat {
-        return Ok(());
+    let model = Model::of(call.target);
+    match call.op {
+        Op::Embedding => embedding::settle(call),
+        Op::Chat if model.api == Some(Api::Invoke) => match Dialect::of(&model)? {
+            Dialect::Anthropic => anthropic::settle(call),
+            Dialect::Nova => converse(call, &model),
+            Dialect::OpenAi => Ok(()),
+        },
+        Op::Chat => converse(call, &model),
+        _ => Ok(()),
     }
-    let target = call.target;
-    let model = Model::of(target);
-    let request = ChatRequest::from_object(call.json()?)?;
-    let sent_anyway = |param: &str| {
-        call.options
-            .allowed_openai_params
-            .iter()
-            .any(|p| p == param)
-    };
-    let mut refused: Vec<(&str, String)> = Vec::new();
+}
 
-    if request
-        .tool_choice
-        .as_ref()
-        .and_then(|choice| choice.mode())
-        == Some("none")
-    {
-        refused.push(("tool_choice", "Converse has no tool_choice 'none'".into()));
+fn converse(call: &mut Call<'_>, model: &Model<'_>) -> Result<(), Error> {
+    legacy::modernise(call.json_mut()?)?;
+    let request = ChatRequest::from_object(call.json()?)?;
+    if request.tool_choice.as_ref().and_then(ToolChoice::mode) == Some("none") {
+        params::refuse(call, &["tool_choice"])?;
     }
     let thinks = matches!(
         model.family,
         Family::Claude(..) | Family::Nova2 | Family::OpenAi
     );
-    for (param, given) in [
-        ("reasoning_effort", request.reasoning_effort.is_some()),
-        ("thinking", request.thinking.is_some()),
-    ] {
-        if given && !thinks && !sent_anyway(param) {
-            refused.push((param, format!("{} takes no {param}", target.model)));
-        }
+    if !thinks {
+        params::refuse(call, &["reasoning_effort", "thinking"])?;
     }
-    let nova = matches!(model.family, Family::Nova | Family::Nova2);
-    if request.web_search_options.is_some() && !nova {
-        refused.push(("web_search_options", "only Nova searches the web".into()));
+    if !matches!(model.family, Family::Nova | Family::Nova2) {
+        params::refuse(call, &["web_search_options"])?;
     }
-    if target.facts.supports("sampling_params") == Some(false) {
-        let is_one = |n: &serde_json::Number| n.as_f64() == Some(1.0);
-        for (param, given) in [
-            (
-                "temperature",
-                request.temperature.as_ref().is_some_and(|n| !is_one(n)),
-            ),
-            ("top_p", request.top_p.as_ref().is_some_and(|n| !is_one(n))),
-            ("top_k", request.extra.contains_key("top_k")),
+    if call.target.facts.supports("sampling_params") == Some(false) {
+        let is_one =
+            |n: &Option<serde_json::Number>| n.as_ref().is_none_or(|n| n.as_f64() == Some(1.0));
+        for (param, harmless) in [
+            ("temperature", is_one(&request.temperature)),
+            ("top_p", is_one(&request.top_p)),
+            ("top_k", !request.extra.contains_key("top_k")),
         ] {
-            if given {
-                refused.push((param, format!("{} takes no {param}", target.model)));
+            if !harmless {
+                params::refuse(call, &[param])?;
             }
         }
     }
-    for (param, why) in refused {
-        refuse(call, param, &why)?;
-    }
-    report(call, &model, &request)
-}
-
-/// Drops `param` if the caller allows that, else refuses the request.
-fn refuse(call: &mut Call<'_>, param: &str, why: &str) -> Result<(), Error> {
-    if call.options.drop_params {
-        call.json_mut()?.remove(param);
-        call.notice(param, format!("dropped: {why}"));
-        return Ok(());
-    }
-    let mut error = Error::new(
-        Kind::UnsupportedParams,
-        format!("{why}. Set drop_params to send the request without it"),
-    );
-    error.param = Some(param.to_owned());
-    Err(error)
+    report(call, model, &request)
 }
 
 /// What goes on without a word to the vendor, but not without one to the caller.
 fn report(call: &mut Call<'_>, model: &Model<'_>, request: &ChatRequest) -> Result<(), Error> {
-    let has_tools = request.tools.is_some() || request.functions.is_some();
+    let has_tools = request.tools.is_some();
     if request.parallel_tool_calls == Some(false) && has_tools && !model.claude_since(4, 5) {
         call.notice(
             "parallel_tool_calls",

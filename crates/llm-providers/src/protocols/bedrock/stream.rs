@@ -9,11 +9,10 @@ use serde_json::Value;
 use super::{
     SERVER_TOOLS, errors,
     response::{finish_reason, image, image_part, native_reason, push_list, server_tool, usage},
-    structured::JSON_TOOL,
     tools::Names,
     wire::{self, BlockDelta, BlockStart, BlockStop, MessageStop, Metadata, ToolUse},
 };
-use crate::{Chunks, Decoder, Error, Kind, frame::Frame};
+use crate::{Chunks, Decoder, Error, Kind, call::JSON_TOOL, frame::Frame};
 
 /// Reads one `converse-stream` reply.
 pub(super) struct ConverseStream {

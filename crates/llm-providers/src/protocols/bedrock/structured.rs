@@ -3,10 +3,7 @@
 use llm_types::{ChatRequest, Map};
 use serde_json::{Value, json};
 
-use crate::{Call, Error};
-
-/// The tool whose arguments are the answer.
-pub(super) const JSON_TOOL: &str = "json_tool_call";
+use crate::{Call, Error, call::JSON_TOOL};
 
 /// How the answer's form is asked for.
 #[derive(Debug, Clone, PartialEq)]

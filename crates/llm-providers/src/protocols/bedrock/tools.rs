@@ -96,9 +96,6 @@ impl ToolConfig {
         for tool in request.tools.iter().flatten() {
             config.tool(call, model, tool, names)?;
         }
-        for function in request.functions.iter().flatten() {
-            config.tools.push(spec(function, names, false));
-        }
         if request.web_search_options.is_some() {
             config
                 .tools
@@ -242,9 +239,7 @@ pub(super) fn sends_strict(call: &Call<'_>, model: &Model<'_>) -> bool {
 
 fn functions(request: &ChatRequest) -> impl Iterator<Item = &FunctionDef> {
     let tools = request.tools.iter().flatten();
-    tools
-        .filter_map(|tool| tool.function.as_ref())
-        .chain(request.functions.iter().flatten())
+    tools.filter_map(|tool| tool.function.as_ref())
 }
 
 fn spec(function: &FunctionDef, names: &Names, strict: bool) -> Value {
@@ -282,12 +277,8 @@ fn schema(parameters: Option<&Value>) -> Value {
 }
 
 fn chosen(request: &ChatRequest, names: &Names) -> Option<Value> {
-    let legacy = request.function_call.as_ref();
-    let (mode, name) = match (&request.tool_choice, legacy) {
-        (Some(choice), _) => (choice.mode(), choice.function_name()),
-        (None, Some(call)) => (call.as_str(), call.get("name").and_then(Value::as_str)),
-        (None, None) => return None,
-    };
+    let choice = request.tool_choice.as_ref()?;
+    let (mode, name) = (choice.mode(), choice.function_name());
     match (mode, name) {
         (_, Some(name)) => Some(json!({"tool": {"name": names.sent(name)}})),
         (Some("required" | "any"), _) => Some(json!({"any": {}})),

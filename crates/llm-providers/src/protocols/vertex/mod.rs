@@ -11,7 +11,7 @@ use http::Request;
 use llm_types::Op;
 
 use crate::{
-    Answer, Call, Decoder, Error, Framing, Params, Protocol, Reply, Step, path,
+    Answer, Call, Decoder, Error, Framing, Params, Protocol, Reply, Step, Target, path,
     protocols::{
         anthropic::{self, Flavor, Reading},
         gemini,
@@ -100,12 +100,15 @@ pub(crate) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
     }
 }
 
-/// What a model speaks beyond chat and embeddings.
-pub(crate) fn ops(model: &str) -> &'static [Op] {
-    match Wire::of(model) {
-        Wire::Claude(_) => &[Op::Messages, Op::CountTokens],
-        Wire::Gemini | Wire::GeminiEndpoint(_) => &[Op::GenerateContent],
-        _ => &[],
+/// Whether the target's model speaks `op` itself.
+pub(crate) fn speaks(target: &Target, op: Op) -> bool {
+    match (op, Wire::of(&target.model)) {
+        (Op::Messages | Op::CountTokens, wire) => matches!(wire, Wire::Claude(_)),
+        (Op::GenerateContent, wire) => matches!(wire, Wire::Gemini | Wire::GeminiEndpoint(_)),
+        (Op::Embedding, wire) => {
+            matches!(wire, Wire::Gemini | Wire::GeminiEndpoint(_) | Wire::Bge(_))
+        }
+        (_, wire) => !matches!(wire, Wire::Bge(_)),
     }
 }
 
