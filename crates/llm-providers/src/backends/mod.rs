@@ -15,8 +15,12 @@ mod anyscale;
 mod apertis;
 mod assemblyai;
 mod avian;
+mod azure;
+mod azure_ai;
+mod azure_text;
 mod baseten;
 mod bedrock;
+mod bedrock_mantle;
 mod bytez;
 mod cerebras;
 mod charity_engine;
@@ -144,8 +148,12 @@ pub const ALL: &[&Provider] = &[
     &apertis::ROW,
     &assemblyai::ROW,
     &avian::ROW,
+    &azure::ROW,
+    &azure_ai::ROW,
+    &azure_text::ROW,
     &baseten::ROW,
     &bedrock::ROW,
+    &bedrock_mantle::ROW,
     &bytez::ROW,
     &cerebras::ROW,
     &charity_engine::ROW,

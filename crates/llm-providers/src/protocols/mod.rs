@@ -1,6 +1,7 @@
 //! The wire formats.
 
 pub mod anthropic;
+pub mod azure;
 pub mod bedrock;
 mod effort;
 mod emit;

@@ -3,6 +3,7 @@
 mod embedding;
 mod errors;
 mod invoke;
+mod mantle;
 mod media;
 mod messages;
 mod model;
@@ -38,6 +39,7 @@ use crate::{
     },
 };
 
+pub use mantle::Mantle;
 pub(crate) use model::{arn_region, is_region};
 pub(crate) use settle::settle;
 
@@ -116,10 +118,6 @@ impl Protocol for Bedrock {
 
     fn framing(&self, _: &Call<'_>) -> Framing {
         Framing::AwsEventStream
-    }
-
-    fn error(&self, call: &Call<'_>, reply: &Reply) -> Error {
-        errors::in_reply(call.target.provider.name, reply)
     }
 }
 
