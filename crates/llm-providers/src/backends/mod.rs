@@ -106,6 +106,9 @@ mod qwen_ai_platform;
 mod qwencloud;
 mod ragflow;
 mod reka;
+mod sagemaker;
+mod sagemaker_chat;
+mod sagemaker_nova;
 mod sail;
 mod sambanova;
 mod sarvam;
@@ -239,6 +242,9 @@ pub const ALL: &[&Provider] = &[
     &qwencloud::ROW,
     &ragflow::ROW,
     &reka::ROW,
+    &sagemaker::ROW,
+    &sagemaker_chat::ROW,
+    &sagemaker_nova::ROW,
     &sail::ROW,
     &sambanova::ROW,
     &sarvam::ROW,

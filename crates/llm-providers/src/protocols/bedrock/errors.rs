@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::{Error, Reply, error_table, frame::Frame};
 
 /// The error that an exception is.
-pub(super) fn in_stream(provider: &'static str, frame: &Frame) -> Error {
+pub(crate) fn in_stream(provider: &'static str, frame: &Frame) -> Error {
     let name = frame.event();
     let mut headers = HeaderMap::new();
     if let Ok(value) = HeaderValue::from_str(name) {

@@ -39,6 +39,7 @@ use crate::{
     },
 };
 
+pub(crate) use errors::in_stream as exception;
 pub use mantle::Mantle;
 pub(crate) use model::{arn_region, is_region};
 pub(crate) use settle::settle;
