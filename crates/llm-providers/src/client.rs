@@ -10,9 +10,9 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use http::{HeaderMap, Request};
 
 use crate::{
-    Answer, Call, Credential, Error, EventStream, FetchSettings, Kind, Reply, Step, auth,
+    Answer, Call, Credential, Error, EventStream, FetchSettings, Framing, Kind, Reply, Step, auth,
     fetch::Fetcher,
-    transport::{ByteStream, HyperTransport, Transport, TransportSettings, read_all},
+    transport::{BoxFuture, ByteStream, HyperTransport, Transport, TransportSettings, read_all},
 };
 
 /// Makes calls. One per process: the connection pool is its own. Cheap to clone.
@@ -87,63 +87,79 @@ impl Client {
     /// Exactly one attempt. Dropping the future, or the stream it returns, hangs up on the vendor.
     pub async fn call(&self, call: &Call<'_>, limits: &Limits) -> Result<Outcome, Error> {
         let name = call.target.provider.name;
-        let deadline = limits
-            .total
-            .map(|total| tokio::time::Instant::now() + total);
         let work = async {
             let filled = self.filled(call).await?;
             let call = filled.as_ref().unwrap_or(call);
             let parts = call.split()?;
-            if !parts.is_empty() {
-                return self.in_parts(call, &parts, limits).await;
-            }
-            let response = within(
-                limits.first_byte,
-                "the first byte",
-                self.send(call, call.encode()?),
-            )
-            .await?;
-            let (parts, body) = response.into_parts();
-            if !parts.status.is_success() {
-                let body = read_all(body, 1 << 20).await.unwrap_or_default();
-                return Err(call.refusal(&Reply {
-                    status: parts.status,
-                    headers: parts.headers,
-                    body,
-                }));
-            }
-            if call.stream {
-                let mut stream =
-                    EventStream::new(call, body, &parts.headers, limits.stall, deadline)?;
-                within(limits.first_byte, "the first event", stream.prime()).await?;
-                return Ok(Outcome::Stream(stream, parts.headers));
-            }
-            let body = read_all(body, limits.max_reply).await?;
-            let headers = parts.headers.clone();
-            let mut step = call.decode(Reply {
-                status: parts.status,
-                headers: parts.headers,
-                body,
-            })?;
-            loop {
-                match step {
-                    Step::Done(answer) => return Ok(Outcome::Answer(answer, headers)),
-                    Step::Again { request, after } => {
-                        tokio::time::sleep(after).await;
-                        let (parts, body) = self.send(call, request).await?.into_parts();
-                        let body = read_all(body, limits.max_reply).await?;
-                        step = call.decode(Reply {
-                            status: parts.status,
-                            headers: parts.headers,
-                            body,
-                        })?;
-                    }
-                }
+            if parts.is_empty() {
+                self.single(call, limits).await
+            } else {
+                self.in_parts(call, &parts, limits).await
             }
         };
         within(limits.total, "the answer", work)
             .await
             .map_err(|e| if e.provider.is_empty() { e.of(name) } else { e })
+    }
+
+    /// One request, and those that follow from its reply.
+    async fn single(&self, call: &Call<'_>, limits: &Limits) -> Result<Outcome, Error> {
+        let deadline = limits
+            .total
+            .map(|total| tokio::time::Instant::now() + total);
+        let sent = self.send(call, call.encode()?);
+        let (parts, body) = within(limits.first_byte, "the first byte", sent)
+            .await?
+            .into_parts();
+        if !parts.status.is_success() {
+            let body = read_all(body, 1 << 20).await.unwrap_or_default();
+            return Err(call.refusal(&Reply {
+                status: parts.status,
+                headers: parts.headers,
+                body,
+            }));
+        }
+        let replayed = call.stream && call.target.provider.protocol.framing(call) == Framing::Whole;
+        if call.stream && !replayed {
+            let mut stream = EventStream::new(call, body, &parts.headers, limits.stall, deadline)?;
+            within(limits.first_byte, "the first event", stream.prime()).await?;
+            return Ok(Outcome::Stream(stream, parts.headers));
+        }
+        let headers = parts.headers.clone();
+        let (answer, body) = self.settled(call, parts, body, limits).await?;
+        if !replayed {
+            return Ok(Outcome::Answer(answer, headers));
+        }
+        // The vendor does not stream this: the decoder makes a stream of the reply that brought the answer.
+        let body = Box::pin(stream::iter([Ok(body)]));
+        let mut stream = EventStream::new(call, body, &headers, limits.stall, deadline)?;
+        stream.prime().await?;
+        Ok(Outcome::Stream(stream, headers))
+    }
+
+    /// Reads a whole reply, and asks again as long as the protocol says so. The answer, and the reply that brought it.
+    async fn settled(
+        &self,
+        call: &Call<'_>,
+        mut parts: http::response::Parts,
+        mut body: ByteStream,
+        limits: &Limits,
+    ) -> Result<(Answer, Bytes), Error> {
+        loop {
+            let bytes = read_all(body, limits.max_reply).await?;
+            let reply = Reply {
+                status: parts.status,
+                headers: parts.headers,
+                body: bytes.clone(),
+            };
+            match call.decode(reply)? {
+                Step::Done(answer) => return Ok((answer, bytes)),
+                Step::Again { request, after } => {
+                    tokio::time::sleep(after).await;
+                    (parts, body) = self.send(call, request).await?.into_parts();
+                }
+            }
+        }
     }
 
     /// Several requests of one attempt, a few at a time; the first failure is the attempt's.
@@ -153,7 +169,11 @@ impl Client {
         parts: &[Call<'_>],
         limits: &Limits,
     ) -> Result<Outcome, Error> {
-        let sent = parts.iter().map(|part| Box::pin(self.call(part, limits)));
+        // A list of boxed futures: a closure that borrows would keep this future from being sent between threads.
+        let mut sent: Vec<BoxFuture<'_, Result<Outcome, Error>>> = Vec::with_capacity(parts.len());
+        for part in parts {
+            sent.push(Box::pin(self.single(part, limits)));
+        }
         let outcomes: Vec<Outcome> = stream::iter(sent).buffered(AT_ONCE).try_collect().await?;
         let (mut answers, mut last) = (Vec::new(), HeaderMap::new());
         for outcome in outcomes {

@@ -12,7 +12,7 @@ use llm_providers::{
     Body as CallBody, Call, CallOptions, Client, Error, Limits, Notice, Outcome as Sent, Payload,
     bridges, transport::TransportSettings,
 };
-use llm_router::{Ask, Attempt, Attempts, Deployment, Failed, Router};
+use llm_router::{Ask, Attempt, Attempts, Failed, Router};
 use llm_types::{JsonObject, Op, Usage};
 
 use crate::{

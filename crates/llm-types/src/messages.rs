@@ -182,7 +182,7 @@ pub struct MessagesResponse {
     #[serde(default)]
     pub id: String,
     /// Always `message`.
-    #[serde(rename = "type", default = "message")]
+    #[serde(rename = "type", default)]
     pub kind: String,
     /// Always `assistant`.
     #[serde(default = "assistant")]
@@ -573,10 +573,6 @@ impl MessagesError {
             _ => 500,
         }
     }
-}
-
-fn message() -> String {
-    "message".into()
 }
 
 fn assistant() -> String {

@@ -11,6 +11,7 @@ mod aiml;
 mod aiohttp_openai;
 mod amazon_nova;
 mod anthropic;
+mod anthropic_text;
 mod anyscale;
 mod apertis;
 mod assemblyai;
@@ -37,6 +38,7 @@ mod crusoe;
 mod custom_openai;
 mod darkbloom;
 mod dashscope;
+mod databricks;
 mod datarobot;
 mod deepinfra;
 mod deepseek;
@@ -61,6 +63,7 @@ mod groq;
 mod helicone;
 mod heroku;
 mod hosted_vllm;
+mod huggingface;
 mod hyperbolic;
 mod inception;
 mod infinity;
@@ -106,6 +109,7 @@ mod qwen_ai_platform;
 mod qwencloud;
 mod ragflow;
 mod reka;
+mod replicate;
 mod sagemaker;
 mod sagemaker_chat;
 mod sagemaker_nova;
@@ -131,6 +135,7 @@ mod vllm;
 mod volcengine;
 mod voyage;
 mod wandb;
+mod watsonx;
 mod writer;
 mod xai;
 mod xiaomi_mimo;
@@ -147,6 +152,7 @@ pub const ALL: &[&Provider] = &[
     &aiohttp_openai::ROW,
     &amazon_nova::ROW,
     &anthropic::ROW,
+    &anthropic_text::ROW,
     &anyscale::ROW,
     &apertis::ROW,
     &assemblyai::ROW,
@@ -173,6 +179,7 @@ pub const ALL: &[&Provider] = &[
     &custom_openai::ROW,
     &darkbloom::ROW,
     &dashscope::ROW,
+    &databricks::ROW,
     &datarobot::ROW,
     &deepinfra::ROW,
     &deepseek::ROW,
@@ -197,6 +204,7 @@ pub const ALL: &[&Provider] = &[
     &helicone::ROW,
     &heroku::ROW,
     &hosted_vllm::ROW,
+    &huggingface::ROW,
     &hyperbolic::ROW,
     &inception::ROW,
     &infinity::ROW,
@@ -245,6 +253,7 @@ pub const ALL: &[&Provider] = &[
     &sagemaker::ROW,
     &sagemaker_chat::ROW,
     &sagemaker_nova::ROW,
+    &replicate::ROW,
     &sail::ROW,
     &sambanova::ROW,
     &sarvam::ROW,
@@ -267,6 +276,7 @@ pub const ALL: &[&Provider] = &[
     &volcengine::ROW,
     &voyage::ROW,
     &wandb::ROW,
+    &watsonx::ROW,
     &writer::ROW,
     &xai::ROW,
     &xiaomi_mimo::ROW,

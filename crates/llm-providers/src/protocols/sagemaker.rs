@@ -13,6 +13,7 @@ use super::{
     bedrock,
     emit::{self, Emitter},
     openai::{self, OpenAi},
+    prompt::Template,
     vectors,
 };
 use crate::{
@@ -164,51 +165,8 @@ fn generation(call: &Call<'_>) -> Result<Value, Error> {
 
 /// The conversation as one text, as the model was trained to read it.
 fn prompt(call: &Call<'_>, messages: &[Message]) -> String {
-    let trained = call
-        .target
-        .setting("hf_model_name")
-        .unwrap_or(&call.target.model);
-    let name = trained.to_ascii_lowercase();
-    let said = messages.iter().map(|message| {
-        let text = message
-            .content
-            .as_ref()
-            .map(Content::text)
-            .unwrap_or_default();
-        (message.role.as_str(), text)
-    });
-    if name.contains("llama-3") || name.contains("llama3") {
-        let turns: String = said
-            .map(|(role, text)| {
-                format!("<|start_header_id|>{role}<|end_header_id|>\n\n{text}<|eot_id|>")
-            })
-            .collect();
-        return format!(
-            "<|begin_of_text|>{turns}<|start_header_id|>assistant<|end_header_id|>\n\n"
-        );
-    }
-    if name.contains("llama-2") || name.contains("llama2") || name.contains("mistral") {
-        return instructions(said);
-    }
-    said.map(|(_, text)| text).collect::<Vec<_>>().join("\n")
-}
-
-/// `<s>[INST] <<SYS>> ... <</SYS>> user [/INST] answer</s>`.
-fn instructions<'a>(said: impl Iterator<Item = (&'a str, String)>) -> String {
-    let (mut prompt, mut system) = (String::new(), String::new());
-    for (role, text) in said {
-        match role {
-            "system" | "developer" => {
-                system = format!("<<SYS>>\n{text}\n<</SYS>>\n\n");
-            }
-            "assistant" => prompt.push_str(&format!(" {text}</s>")),
-            _ => {
-                let system = std::mem::take(&mut system);
-                prompt.push_str(&format!("<s>[INST] {system}{text} [/INST]"));
-            }
-        }
-    }
-    prompt
+    let trained = call.target.setting("hf_model_name");
+    Template::of(trained.unwrap_or(&call.target.model)).render(messages)
 }
 
 fn answer(call: &Call<'_>, texts: Vec<Text>) -> Result<ChatResponse, Error> {
@@ -493,7 +451,7 @@ mod tests {
         let ask = r#"{"model":"x","messages":[{"role":"user","content":"Say hi."}]}"#;
         let call = Call::prepare(Op::Chat, &target, body(ask), &options).expect("a call");
         for answer in [
-            r#"[{"generated_text":"Say hi. Hi!"}]"#,
+            r#"[{"generated_text":"user: Say hi.\nassistant: Hi!"}]"#,
             r#"{"generated_text":" Hi!"}"#,
         ] {
             let step = call.decode(Reply::ok(answer)).expect("an answer");

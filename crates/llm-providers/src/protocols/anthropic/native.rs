@@ -15,8 +15,10 @@ use crate::{Answer, Chunks, Decoder, Error, Reply, frame::Frame};
 /// The answer as it came, its usage counted.
 pub(crate) fn messages_response(provider: &'static str, reply: Reply) -> Result<Answer, Error> {
     let object = JsonObject::parse(&reply.body).map_err(|e| Error::decode(provider, e))?;
-    if object.str("type").as_deref() == Some("error") {
-        return Err(error_of(provider, &reply.body));
+    match object.str("type").as_deref() {
+        Some("message") => {}
+        Some("error") => return Err(error_of(provider, &reply.body)),
+        _ => return Err(Error::decode(provider, "it is not a message")),
     }
     let usage = object
         .get::<MessagesUsage>("usage")
