@@ -23,6 +23,7 @@ mod adjust;
 mod classes;
 mod context;
 mod cost;
+mod habits;
 mod hours;
 mod info;
 mod keys;

@@ -61,7 +61,8 @@ fn priced(bill: &mut Bill<'_>, kind: Kind, quantity: Option<Quantity>, per: u32)
     let Some(quantity) = quantity.filter(|quantity| !quantity.is_zero()) else {
         return;
     };
-    match bill.pricing.price(kind, &bill.under) {
+    // Neither batches nor service tiers change what a tool costs.
+    match bill.pricing.base(kind) {
         Some(price) => bill.flat(kind, quantity, price.divided(per), kind),
         None => bill.gap(kind, quantity, GapReason::NoPrice),
     }

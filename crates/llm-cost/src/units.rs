@@ -140,6 +140,11 @@ fn by_second(bill: &mut Bill<'_>, ask: &CostContext<'_>) -> bool {
         .filter_map(priced)
         .find(nonzero)
         .or_else(|| kinds().find_map(priced));
+    let machine = bill
+        .habits
+        .machine_second
+        .filter(|_| !bill.pricing.is_known());
+    let found = found.or_else(|| Some((Kind::Second, machine?)));
     let Some((kind, price)) = found else {
         if let Some(kind) = kinds().find(|kind| bill.pricing.asks(**kind)) {
             bill.gap(*kind, seconds, GapReason::NoPrice);
