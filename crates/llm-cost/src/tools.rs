@@ -125,8 +125,11 @@ fn searches(usage: &Usage, ask: &CostContext<'_>) -> u64 {
         .extra
         .get("num_search_queries")
         .and_then(Value::as_u64);
-    tools
+    let counted = tools
         .max(prompt)
         .max(queries.unwrap_or(0))
-        .max(ask.web_searches.unwrap_or(0))
+        .max(ask.web_searches.unwrap_or(0));
+    // Perplexity bills the search of every request, and then names only the amount of context.
+    let uncounted = ask.provider == "perplexity" && usage.extra.contains_key("search_context_size");
+    counted.max(u64::from(uncounted))
 }

@@ -349,6 +349,28 @@ fn perplexity_by_prices() {
 }
 
 #[test]
+fn perplexity_bills_a_search_that_it_does_not_count() {
+    let prices = json!({
+        "input_cost_per_token": 1e-6, "output_cost_per_token": 1e-6,
+        "search_context_cost_per_query": {"search_context_size_low": 0.005, "search_context_size_medium": 0.008},
+    });
+    let usage = json!({"prompt_tokens": 7, "completion_tokens": 1, "total_tokens": 8, "search_context_size": "low"});
+    dollars("0.005008", &bill(prices, usage, &at("perplexity")));
+}
+
+#[test]
+fn xai_counts_reasoning_beside_its_output() {
+    let prices = json!({"input_cost_per_token": 1.25e-6, "cache_read_input_token_cost": 2e-7, "output_cost_per_token": 2.5e-6});
+    let usage = json!({
+        "prompt_tokens": 133, "completion_tokens": 9, "total_tokens": 280,
+        "prompt_tokens_details": {"cached_tokens": 128, "text_tokens": 133},
+        "completion_tokens_details": {"reasoning_tokens": 138},
+    });
+    // 5 x 1.25e-6 + 128 x 2e-7 + 147 x 2.5e-6
+    dollars("0.00039935", &bill(prices, usage, &at("xai")));
+}
+
+#[test]
 fn sound_and_pictures_by_their_own_units() {
     let nothing = || json!({});
     let seconds = |seconds| CostContext {
