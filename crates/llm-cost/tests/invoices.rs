@@ -328,6 +328,10 @@ fn the_vendors_own_bill_is_taken() {
     let ticks = bill(prices(), usage(json!(null)), &at("xai"));
     dollars("0.0003734", &ticks);
     assert!(ticks.reported);
+    let mut own_key = usage(json!(0.000002));
+    own_key["is_byok"] = json!(true);
+    own_key["cost_details"] = json!({"upstream_inference_cost": 3.6e-6});
+    dollars("0.0000056", &bill(prices(), own_key, &at("openrouter")));
     // Others may put anything into that field.
     dollars("20", &bill(prices(), usage(json!(0.5)), &at("openai")));
     let zero = bill(prices(), usage(json!(0)), &at("openrouter"));

@@ -66,12 +66,31 @@ fn names_are_found_at_their_vendor() {
         "converse/amazon.nova-pro-v1:0",
         "amazon.nova-pro-v1:0",
     );
+    finds("azure_ai", "gpt-4o-2024-08-06", "azure/gpt-4o-2024-08-06");
     finds("litellm_proxy", "gpt-4o", "gpt-4o");
     finds(
         "together_ai",
         "somebody/unheard-of-8b",
         "together-ai-4.1b-8b",
     );
+}
+
+#[test]
+fn regions_have_their_own_prices() {
+    let table = PriceTable::embedded();
+    let name = table
+        .names()
+        .find(|name| name.starts_with("bedrock/eu-central-1/") && name.matches('/').count() == 2)
+        .unwrap();
+    let model = name.rsplit('/').next().unwrap();
+    let found = table
+        .get_in_region("bedrock", "eu-central-1", model)
+        .unwrap();
+    assert_eq!(found.key(), name);
+    let found = table
+        .get_in_region("bedrock", "nowhere-9", "amazon.nova-pro-v1:0")
+        .unwrap();
+    assert_eq!(found.key(), "amazon.nova-pro-v1:0");
 }
 
 #[test]
