@@ -9,8 +9,8 @@ use crate::{
     habits::Habits, pricing::Circumstances, reported, tools, units,
 };
 
-/// What one request costs, and why.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// What one request costs, and why. As JSON the total is in nano-dollars, every other amount in dollars.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Cost {
     /// The bill: the exact sum of all parts, rounded half up to nano-dollars once.
     pub total: NanoDollars,

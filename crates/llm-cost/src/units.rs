@@ -29,29 +29,28 @@ pub(crate) fn bill(bill: &mut Bill<'_>, usage: &Usage, ask: &CostContext<'_>) ->
     covered
 }
 
-/// Searches, requests, pages, messages: always on top of tokens.
+/// Searches, requests, pages, messages: always on top of tokens. A fee per request does not stand for the tokens too.
 fn by_request(bill: &mut Bill<'_>, usage: &Usage, ask: &CostContext<'_>) -> bool {
     let said = detail(usage, "query_count");
     let lines = [
-        (Kind::Query, ask.queries.or(said).or(Some(1))),
-        (Kind::Request, Some(1)),
-        (Kind::TextMessage, ask.text_messages),
-        (Kind::Page, ask.pages),
-        (Kind::AnnotatedPage, ask.annotated_pages),
-        (Kind::OcrCredit, ask.credits),
+        (Kind::Query, ask.queries.or(said).or(Some(1)), true),
+        (Kind::Request, Some(1), false),
+        (Kind::TextMessage, ask.text_messages, false),
+        (Kind::Page, ask.pages, true),
+        (Kind::AnnotatedPage, ask.annotated_pages, true),
+        (Kind::OcrCredit, ask.credits, true),
     ];
-    let mut billed = false;
-    for (kind, count) in lines {
+    let mut covered = false;
+    for (kind, count, covers) in lines {
         let Some(count) = count.filter(|count| *count > 0) else {
             continue;
         };
-        billed |= line(bill, kind, None, Quantity::count(count));
+        covered |= line(bill, kind, None, Quantity::count(count)) && covers;
     }
-    let asks_pages = bill.pricing.base(Kind::Page).is_some() && ask.pages.is_none();
-    if asks_pages && ask.credits.is_none() {
-        bill.gap(Kind::Page, Quantity::ZERO, GapReason::UnknownQuantity);
+    if ask.pages.is_none() && ask.credits.is_none() {
+        asked_for(bill, &[Kind::Page, Kind::OcrCredit]);
     }
-    billed
+    covered
 }
 
 /// What came in besides text, for embeddings and early multimodal models.

@@ -529,6 +529,11 @@ fn zero_is_never_silent() {
         &at("x"),
     );
     assert_eq!(unsized_video.zero_reason(), Some(ZeroReason::Unpriced));
+    let by_request = bill(json!({"input_cost_per_request": 0.005}), tokens(), &at("x"));
+    assert_eq!(
+        (by_request.exact.to_string().as_str(), by_request.gaps.len()),
+        ("0.005", 2)
+    );
     let search = bill(
         gpt(),
         json!({"server_tool_use": {"web_search_requests": 1}}),

@@ -94,6 +94,25 @@ fn regions_have_their_own_prices() {
 }
 
 #[test]
+fn routers_bill_a_fee() {
+    let table = PriceTable::embedded();
+    let fee = |model| {
+        table
+            .router_fee("azure_ai", model)
+            .map(|row| row.key().to_owned())
+    };
+    assert_eq!(
+        fee("model_router/mine").as_deref(),
+        Some("azure_ai/model_router")
+    );
+    assert_eq!(
+        fee("azure_ai/model-router").as_deref(),
+        Some("azure_ai/model-router")
+    );
+    assert_eq!(fee("gpt-4o"), None);
+}
+
+#[test]
 fn another_vendors_price_is_not_taken() {
     assert_eq!(key("groq", "gpt-4o"), None);
     assert_eq!(key("hosted_vllm", "gpt-4o"), None);
