@@ -1,1 +1,41 @@
+//! Calls models: resolves the name, routes, translates, retries, counts and prices, in one place for the gateway,
+//! the Python wheel and Rust programs.
+//!
+//! This crate knows no HTTP server, no users, no databases and no configuration files.
+//! Start reading at [`Engine::call`]: the life of one request.
+//!
+//! ```
+//! use llm_sdk::{Engine, Request, demo};
+//! use llm_types::Op;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // The demo model answers without a key or a network.
+//! let engine = Engine::direct()?;
+//! let body = br#"{"model":"demo/demo","messages":[{"role":"user","content":"Hello"}]}"#;
+//! let response = engine.call(Request::parse(Op::Chat, body.as_slice().into())?).await.map_err(|failure| failure.error)?;
+//! let answer: llm_types::ChatResponse = serde_json::from_slice(&response.into_whole().await?)?;
+//! assert_eq!(answer.choices[0].finish_reason.as_deref(), Some("stop"));
+//! assert_eq!(demo::PROVIDER, "demo");
+//! # Ok(())
+//! # }
+//! ```
 
+mod answer;
+pub mod demo;
+pub mod deploy;
+mod engine;
+mod mock;
+mod price;
+mod record;
+mod request;
+mod restamp;
+mod stream;
+pub mod surroundings;
+
+pub use answer::{Body, Failure, Meta, Response};
+pub use engine::Engine;
+pub use price::{Charge, Prices};
+pub use record::{Observer, Outcome, Record};
+pub use request::{Request, RouteOptions};
+pub use stream::{AnswerStream, Event};

@@ -1,0 +1,109 @@
+//! One target in a model group, with how it is to be used.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use llm_providers::{CallOptions, Target};
+use llm_types::{JsonObject, Map};
+
+/// A target that answers for a model group.
+#[derive(Debug)]
+pub struct Deployment {
+    /// Unique and stable over restarts.
+    pub id: String,
+    /// The public name it answers for; may contain `*`.
+    pub group: String,
+    /// Where requests go.
+    pub target: Target,
+    /// Request parameters where the caller gives none (`temperature`, `max_tokens`, ...).
+    pub defaults: JsonObject,
+    /// How parameters are treated where the caller does not say.
+    pub options: CallOptions,
+    /// Share of the traffic.
+    pub weight: Option<f64>,
+    /// Requests a minute; also a weight where nobody has one.
+    pub rpm: Option<u64>,
+    /// Tokens a minute; also a weight where nobody has one.
+    pub tpm: Option<u64>,
+    /// Lower ones are used first.
+    pub order: Option<i64>,
+    /// What it is for.
+    pub tags: Vec<String>,
+    /// How long it may take.
+    pub timeouts: Timeouts,
+    /// Retries after its failures, where not the router's.
+    pub num_retries: Option<u32>,
+    /// What the configuration says of the model, verbatim.
+    pub model_info: Map,
+    /// Attempts under way.
+    in_flight: AtomicU64,
+}
+
+/// How long one attempt may take. `None`: no limit of its own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Until the first byte, and of a stream the first event.
+    pub first_byte: Option<Duration>,
+    /// Between two reads of a stream.
+    pub stall: Option<Duration>,
+    /// For a whole attempt that is not a stream.
+    pub total: Option<Duration>,
+    /// For a whole attempt that is a stream.
+    pub stream: Option<Duration>,
+}
+
+impl Timeouts {
+    /// These, and `other` where these say nothing.
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            first_byte: self.first_byte.or(other.first_byte),
+            stall: self.stall.or(other.stall),
+            total: self.total.or(other.total),
+            stream: self.stream.or(other.stream),
+        }
+    }
+}
+
+impl Deployment {
+    /// `target` answering for `group`, nothing else said.
+    pub fn new(id: impl Into<String>, group: impl Into<String>, target: Target) -> Self {
+        Self {
+            id: id.into(),
+            group: group.into(),
+            target,
+            defaults: JsonObject::new(),
+            options: CallOptions::default(),
+            weight: None,
+            rpm: None,
+            tpm: None,
+            order: None,
+            tags: Vec::new(),
+            timeouts: Timeouts::default(),
+            num_retries: None,
+            model_info: Map::new(),
+            in_flight: AtomicU64::new(0),
+        }
+    }
+
+    /// Attempts under way.
+    pub fn in_flight(&self) -> u64 {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Counts an attempt as under way for as long as the guard lives.
+    pub(crate) fn begin(&self) -> InFlight<'_> {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        InFlight(self)
+    }
+}
+
+/// One attempt under way; a dropped request ends it too.
+pub(crate) struct InFlight<'a>(&'a Deployment);
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}

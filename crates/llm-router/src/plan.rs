@@ -1,0 +1,81 @@
+//! Which groups are tried, in which order, by the cause of the failure.
+
+use std::collections::BTreeMap;
+
+use llm_providers::Kind;
+use llm_types::Map;
+
+use crate::SettingsError;
+
+/// Which groups answer for which, by the cause of the failure.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Fallbacks {
+    /// For any cause that has no list of its own. The key `*` answers for every group.
+    pub general: BTreeMap<String, Vec<Fallback>>,
+    /// Where the prompt was too long.
+    pub context_window: BTreeMap<String, Vec<Fallback>>,
+    /// Where the content was refused.
+    pub content_policy: BTreeMap<String, Vec<Fallback>>,
+}
+
+/// One group to fall back to.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Fallback {
+    /// The group.
+    pub group: String,
+    /// Parameters of the request that change with it.
+    pub overrides: Map,
+}
+
+impl Fallback {
+    /// A fallback that changes nothing but the group.
+    pub fn to(group: impl Into<String>) -> Self {
+        Self {
+            group: group.into(),
+            overrides: Map::new(),
+        }
+    }
+}
+
+impl Fallbacks {
+    /// Where a failure of `kind` in `group` leads. A refused content or a too long prompt goes around only where a list
+    /// of its own, or for a too long prompt the general one, says so.
+    pub(crate) fn after(&self, group: &str, kind: Kind) -> &[Fallback] {
+        match kind {
+            Kind::ContextWindow if !self.context_window.is_empty() => {
+                find(&self.context_window, group)
+            }
+            Kind::ContentPolicy => find(&self.content_policy, group),
+            _ => find(&self.general, group),
+        }
+    }
+
+    /// Refuses lists that lead back to their own group.
+    pub(crate) fn check(&self) -> Result<(), SettingsError> {
+        let lists = [
+            ("fallbacks", &self.general),
+            ("context_window_fallbacks", &self.context_window),
+            ("content_policy_fallbacks", &self.content_policy),
+        ];
+        for (name, list) in lists {
+            for (group, targets) in list {
+                if targets.iter().any(|target| target.group == *group) {
+                    return Err(SettingsError(format!(
+                        "{name}: '{group}' falls back to itself"
+                    )));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn find<'a>(list: &'a BTreeMap<String, Vec<Fallback>>, group: &str) -> &'a [Fallback] {
+    let bare = group.split_once('/').map(|(_, bare)| bare);
+    let own = list
+        .get(group)
+        .or_else(|| bare.and_then(|bare| list.get(bare)));
+    own.or_else(|| list.get("*"))
+        .map(Vec::as_slice)
+        .unwrap_or_default()
+}

@@ -1,0 +1,109 @@
+//! What a request brought.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+use http::HeaderMap;
+use llm_providers::{Error, Notice};
+use llm_router::{Deployment, Trace};
+use llm_types::{Op, Usage};
+
+use crate::{AnswerStream, Charge};
+
+/// An answered request.
+#[derive(Debug)]
+pub struct Response {
+    /// Who answered, and how it came to that.
+    pub meta: Meta,
+    /// The answer.
+    pub body: Body,
+}
+
+/// An answer in the client's dialect.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "made once a request")]
+pub enum Body {
+    /// All of it.
+    Whole {
+        /// Its bytes.
+        bytes: Bytes,
+        /// Their type.
+        content_type: String,
+        /// What it consumed.
+        usage: Option<Usage>,
+        /// What it costs.
+        charge: Charge,
+    },
+    /// Event by event.
+    Stream(AnswerStream),
+}
+
+/// Who answered a request, and how it came to that.
+#[derive(Debug, Clone)]
+pub struct Meta {
+    /// The request's id.
+    pub call_id: String,
+    /// What was asked for.
+    pub op: Op,
+    /// The model as the client named it.
+    pub requested: String,
+    /// The group that answered.
+    pub group: String,
+    /// The deployment that answered.
+    pub deployment: Arc<Deployment>,
+    /// The vendor's name for the model.
+    pub model: String,
+    /// The way there.
+    pub trace: Trace,
+    /// What was dropped or changed in the request.
+    pub notices: Vec<Notice>,
+    /// The vendor's response headers.
+    pub headers: HeaderMap,
+    /// From the request's start to the answer, or to its first event.
+    pub took: Duration,
+    /// Of which the vendor's part.
+    pub upstream: Duration,
+}
+
+/// A request that nobody answered.
+#[derive(Debug)]
+pub struct Failure {
+    /// Why.
+    pub error: Error,
+    /// The last fallback's failure, where any was tried.
+    pub fallback_error: Option<Error>,
+    /// The request's id.
+    pub call_id: String,
+    /// The model as the client named it.
+    pub requested: String,
+    /// The way there.
+    pub trace: Trace,
+}
+
+impl Response {
+    /// The whole answer's bytes; a stream is read to its end and its events are joined by newlines.
+    pub async fn into_whole(self) -> Result<Bytes, Error> {
+        match self.body {
+            Body::Whole { bytes, .. } => Ok(bytes),
+            Body::Stream(mut stream) => {
+                let mut all = BytesMut::new();
+                while let Some(batch) = stream.next().await {
+                    for event in batch? {
+                        all.extend_from_slice(&event.data);
+                        all.extend_from_slice(b"\n");
+                    }
+                }
+                Ok(all.freeze())
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl std::error::Error for Failure {}

@@ -1,0 +1,372 @@
+//! The life of one request.
+
+use std::{
+    borrow::Cow,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use llm_providers::{
+    Body as CallBody, Call, CallOptions, Client, Error, Limits, Notice, Outcome as Sent, Payload,
+    bridges, transport::TransportSettings,
+};
+use llm_router::{Ask, Attempt, Attempts, Failed, Router};
+use llm_types::{JsonObject, Op, Usage};
+
+use crate::{
+    AnswerStream, Body, Failure, Meta, Outcome, Request, Response, demo, deploy, mock,
+    price::{Prices, Rates},
+    record::Reporter,
+    restamp::restamp,
+    surroundings::Process,
+};
+
+/// Makes requests. Holds a router's configuration and a connection pool; cheap to clone, and a new configuration is a
+/// new engine over the same client.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    router: Option<Arc<Router>>,
+    client: Client,
+    prices: Arc<Prices>,
+}
+
+/// What one attempt brought, before it is put into the client's dialect.
+struct Attempted {
+    sent: Sent,
+    bridge: Option<&'static dyn bridges::Bridge>,
+    body: JsonObject,
+    model: String,
+    notices: Vec<Notice>,
+    took: Duration,
+}
+
+impl Engine {
+    /// An engine that calls whatever model a request names, with keys from the environment: no router.
+    pub fn direct() -> Result<Self, Error> {
+        Ok(Self {
+            router: None,
+            client: Self::client(&TransportSettings::default())?,
+            prices: Arc::new(Prices::of_process()),
+        })
+    }
+
+    /// An engine that routes.
+    pub fn routed(router: Arc<Router>, client: Client, prices: Arc<Prices>) -> Self {
+        Self {
+            router: Some(router),
+            client,
+            prices,
+        }
+    }
+
+    /// A client for engines: the network, and the demo model beside it.
+    pub fn client(settings: &TransportSettings) -> Result<Client, Error> {
+        Ok(Client::over(Arc::new(demo::Demo::beside(
+            Client::transport(settings)?,
+        ))))
+    }
+
+    /// The router, where there is one.
+    pub fn router(&self) -> Option<&Arc<Router>> {
+        self.router.as_ref()
+    }
+
+    /// The prices.
+    pub fn prices(&self) -> &Arc<Prices> {
+        &self.prices
+    }
+
+    /// The client.
+    pub fn http(&self) -> &Client {
+        &self.client
+    }
+
+    /// Answers a request: route, translate, attempt, retry, count, price, report.
+    pub async fn call(&self, request: Request) -> Result<Response, Box<Failure>> {
+        let Request {
+            op,
+            model,
+            mut body,
+            options,
+            mut route,
+            call_id,
+            restamp,
+            observer,
+        } = request;
+        let started = Instant::now();
+        let stream = body.is_true("stream");
+        let mut reporter = Reporter::new(call_id.clone(), op, model.clone(), stream, observer);
+        let single;
+        let router = match &self.router {
+            Some(router) => router,
+            None => match deploy::direct(&body, &mut route, &Process) {
+                Ok((router, stripped)) => {
+                    body = stripped;
+                    single = Arc::new(router);
+                    &single
+                }
+                Err(error) => {
+                    let failed = Failed {
+                        error,
+                        fallback_error: None,
+                        trace: Default::default(),
+                    };
+                    return Err(fail(&mut reporter, call_id, model, failed));
+                }
+            },
+        };
+        let ask = Ask {
+            model: &model,
+            stream,
+            num_retries: route.num_retries,
+            fallbacks: route.fallbacks.clone(),
+            disable_fallbacks: route.disable_fallbacks,
+            timeouts: route.timeouts,
+        };
+        if let Some(mock) = &route.mock {
+            let canned = mock::Canned {
+                mock,
+                op,
+                body: &body,
+            };
+            return match router.run(&ask, &canned).await {
+                Ok(routed) => {
+                    let prices = &self.prices;
+                    let asked = mock::Asked {
+                        op,
+                        body: &body,
+                        model,
+                        call_id,
+                        restamp,
+                        prices,
+                    };
+                    Ok(mock::response(routed, asked, reporter))
+                }
+                Err(failed) => Err(fail(&mut reporter, call_id, model, *failed)),
+            };
+        }
+        let network = Network {
+            client: &self.client,
+            op,
+            body: &body,
+            options: &options,
+        };
+        let routed = match router.run(&ask, &network).await {
+            Ok(routed) => routed,
+            Err(failed) => return Err(fail(&mut reporter, call_id, model, *failed)),
+        };
+        let took = reporter.elapsed();
+        let attempted = routed.value;
+        // After a fallback the client is told who really answered.
+        let name = (restamp
+            && routed.trace.fallbacks == 0
+            && matches!(op, Op::Chat | Op::Completion | Op::Embedding | Op::Messages))
+        .then(|| model.clone());
+        reporter.note(|record| {
+            record.deployment = Some(Arc::clone(&routed.deployment));
+            record.group = Some(routed.group.clone());
+            record.trace = routed.trace.clone();
+            record.first_event = stream.then_some(took);
+        });
+        let rates = Rates {
+            prices: Arc::clone(&self.prices),
+            deployment: Arc::clone(&routed.deployment),
+            model: attempted.model.clone(),
+            service_tier: body.str("service_tier").map(|tier| tier.into_owned()),
+            started,
+        };
+        let mut meta = Meta {
+            call_id,
+            op,
+            requested: model,
+            group: routed.group,
+            deployment: routed.deployment,
+            model: attempted.model,
+            trace: routed.trace,
+            notices: attempted.notices,
+            headers: HeaderMap::new(),
+            took,
+            upstream: attempted.took,
+        };
+        let body = match attempted.sent {
+            Sent::Stream(events, headers) => {
+                meta.headers = headers;
+                let bridge = attempted
+                    .bridge
+                    .map(|bridge| bridge.stream(&attempted.body));
+                Body::Stream(AnswerStream::vendor(events, bridge, name, rates, reporter))
+            }
+            Sent::Answer(answer, headers) => {
+                meta.headers = headers;
+                let usage = answer.usage.clone();
+                match whole(answer, attempted.bridge, &attempted.body, name.as_deref()) {
+                    Ok((bytes, content_type)) => {
+                        finish(bytes, content_type, usage, &rates, reporter)
+                    }
+                    Err(error) => {
+                        let failed = Failed {
+                            error,
+                            fallback_error: None,
+                            trace: meta.trace,
+                        };
+                        return Err(fail(&mut reporter, meta.call_id, meta.requested, failed));
+                    }
+                }
+            }
+        };
+        Ok(Response { meta, body })
+    }
+}
+
+/// Makes attempts over the network.
+struct Network<'a> {
+    client: &'a Client,
+    op: Op,
+    body: &'a JsonObject,
+    options: &'a CallOptions,
+}
+
+impl Attempts for Network<'_> {
+    type Answer = Attempted;
+
+    /// One attempt at one deployment: into its dialect, over the network.
+    async fn make(&self, attempt: Attempt<'_>) -> Result<Attempted, Error> {
+        let body = with_defaults(self.body, &attempt);
+        let options = merged(&attempt.deployment.options, self.options);
+        let bridge = bridges::between(self.op, &attempt.target)?;
+        let (spoken, outgoing) = match bridge {
+            None => (self.op, body.clone()),
+            Some(bridge) => (Op::Chat, bridge.request(&body)?),
+        };
+        let call = Call::prepare(spoken, &attempt.target, CallBody::Json(outgoing), &options)?;
+        let limits = Limits {
+            first_byte: attempt.timeouts.first_byte,
+            stall: attempt.timeouts.stall,
+            total: attempt.timeouts.total.or(Limits::default().total),
+            ..Limits::default()
+        };
+        let started = Instant::now();
+        let sent = self.client.call(&call, &limits).await?;
+        let (notices, model) = (call.notices, attempt.target.model.clone());
+        Ok(Attempted {
+            sent,
+            bridge,
+            body,
+            model,
+            notices,
+            took: started.elapsed(),
+        })
+    }
+}
+
+/// The client's body, with what the deployment and the fallback say where it is silent.
+fn with_defaults(body: &JsonObject, attempt: &Attempt<'_>) -> JsonObject {
+    let mut body = body.clone();
+    for (key, value) in attempt.deployment.defaults.iter() {
+        if !body.contains(key) {
+            body.set_raw(key.to_owned(), value.clone());
+        }
+    }
+    for (key, value) in attempt.overrides {
+        body.set(key.clone(), value);
+    }
+    body
+}
+
+/// The request's options over the deployment's.
+fn merged<'a>(deployment: &'a CallOptions, request: &'a CallOptions) -> Cow<'a, CallOptions> {
+    if *request == CallOptions::default() {
+        return Cow::Borrowed(deployment);
+    }
+    if *deployment == CallOptions::default() {
+        return Cow::Borrowed(request);
+    }
+    let mut all = deployment.clone();
+    all.drop_params |= request.drop_params;
+    all.modify_params |= request.modify_params;
+    all.additional_drop_params
+        .extend(request.additional_drop_params.iter().cloned());
+    all.allowed_openai_params
+        .extend(request.allowed_openai_params.iter().cloned());
+    all.merge_headers(request.extra_headers.clone());
+    for (key, value) in request.extra_body.0.iter() {
+        all.extra_body.0.set_raw(key.to_owned(), value.clone());
+    }
+    all.extra_query.extend(request.extra_query.iter().cloned());
+    Cow::Owned(all)
+}
+
+/// A whole answer in the client's dialect.
+fn whole(
+    answer: llm_providers::Answer,
+    bridge: Option<&'static dyn bridges::Bridge>,
+    body: &JsonObject,
+    model: Option<&str>,
+) -> Result<(Bytes, String), Error> {
+    const JSON: &str = "application/json";
+    if let Some(bridge) = bridge {
+        let bytes = bridge.response(body, answer.into_chat()?)?;
+        return Ok((
+            model.map_or_else(|| bytes.clone(), |model| restamp(bytes.clone(), model)),
+            JSON.into(),
+        ));
+    }
+    match answer.payload {
+        Payload::Raw { body, content_type } => match model {
+            Some(model) if content_type.starts_with(JSON) => {
+                Ok((restamp(body, model), content_type))
+            }
+            _ => Ok((body, content_type)),
+        },
+        Payload::Chat(mut response) => {
+            if let Some(model) = model {
+                model.clone_into(&mut response.model);
+            }
+            Ok((
+                llm_providers::Answer::chat(*response).into_bytes()?,
+                JSON.into(),
+            ))
+        }
+    }
+}
+
+/// Prices and reports a whole answer.
+pub(crate) fn finish(
+    bytes: Bytes,
+    content_type: String,
+    usage: Option<Usage>,
+    rates: &Rates,
+    mut reporter: Reporter,
+) -> Body {
+    let charge = rates.charge(usage.as_ref());
+    reporter.note(|record| {
+        record.usage.clone_from(&usage);
+        record.charge = charge.clone();
+    });
+    reporter.report(Outcome::Answered);
+    Body::Whole {
+        bytes,
+        content_type,
+        usage,
+        charge,
+    }
+}
+
+fn fail(
+    reporter: &mut Reporter,
+    call_id: String,
+    requested: String,
+    failed: Failed,
+) -> Box<Failure> {
+    reporter.note(|record| record.trace = failed.trace.clone());
+    reporter.fail(&failed.error);
+    Box::new(Failure {
+        error: failed.error,
+        fallback_error: failed.fallback_error,
+        call_id,
+        requested,
+        trace: failed.trace,
+    })
+}

@@ -1,0 +1,145 @@
+//! The one record of how a request ended.
+
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+use llm_providers::{Error, Kind};
+use llm_router::{Deployment, Trace};
+use llm_types::{Op, Usage};
+
+use crate::Charge;
+
+/// Is told how requests ended. Must not wait: it runs on the request's path, and in `Drop`.
+pub trait Observer: Send + Sync + fmt::Debug {
+    /// One request ended. Called exactly once for each.
+    fn record(&self, record: &Record);
+}
+
+/// How one request ended.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// The request's id.
+    pub call_id: String,
+    /// What was asked for.
+    pub op: Op,
+    /// The model as the client named it.
+    pub requested: String,
+    /// Whether it was a stream.
+    pub stream: bool,
+    /// When it came.
+    pub started: SystemTime,
+    /// From then to its end.
+    pub took: Duration,
+    /// From then to the first event of a stream.
+    pub first_event: Option<Duration>,
+    /// Who answered; `None` if nobody did.
+    pub deployment: Option<Arc<Deployment>>,
+    /// The group that answered.
+    pub group: Option<String>,
+    /// The way there.
+    pub trace: Trace,
+    /// What the vendor says it consumed.
+    pub usage: Option<Usage>,
+    /// What that costs.
+    pub charge: Charge,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+/// How a request ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// With a whole answer.
+    Answered,
+    /// Without one; of a stream, after part of it was sent.
+    Failed {
+        /// The class of the failure.
+        kind: Kind,
+        /// The status the client sees.
+        status: u16,
+        /// Its message.
+        message: String,
+    },
+    /// The client hung up first.
+    HungUp,
+}
+
+/// Reports one request exactly once: when it is told to, or when it is dropped because the client hung up.
+#[derive(Debug)]
+pub(crate) struct Reporter {
+    record: Option<Box<Record>>,
+    observer: Option<Arc<dyn Observer>>,
+    clock: Instant,
+}
+
+impl Reporter {
+    pub(crate) fn new(
+        call_id: String,
+        op: Op,
+        requested: String,
+        stream: bool,
+        observer: Option<Arc<dyn Observer>>,
+    ) -> Self {
+        let record = Record {
+            call_id,
+            op,
+            requested,
+            stream,
+            started: SystemTime::now(),
+            took: Duration::ZERO,
+            first_event: None,
+            deployment: None,
+            group: None,
+            trace: Trace::default(),
+            usage: None,
+            charge: Charge::default(),
+            outcome: Outcome::HungUp,
+        };
+        Self {
+            record: Some(Box::new(record)),
+            observer,
+            clock: Instant::now(),
+        }
+    }
+
+    /// How long the request has been going on.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.clock.elapsed()
+    }
+
+    /// Changes what will be reported.
+    pub(crate) fn note(&mut self, change: impl FnOnce(&mut Record)) {
+        if let Some(record) = &mut self.record {
+            change(record);
+        }
+    }
+
+    /// Reports. Later calls, and the drop, do nothing.
+    pub(crate) fn report(&mut self, outcome: Outcome) {
+        if let Some(mut record) = self.record.take() {
+            record.took = self.clock.elapsed();
+            record.outcome = outcome;
+            if let Some(observer) = &self.observer {
+                observer.record(&record);
+            }
+        }
+    }
+
+    pub(crate) fn fail(&mut self, error: &Error) {
+        let status = error.status_code().as_u16();
+        self.report(Outcome::Failed {
+            kind: error.kind,
+            status,
+            message: error.message.clone(),
+        });
+    }
+}
+
+impl Drop for Reporter {
+    fn drop(&mut self) {
+        self.report(Outcome::HungUp);
+    }
+}

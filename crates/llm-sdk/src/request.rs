@@ -1,0 +1,257 @@
+//! A request, with our own keys taken out of its body.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use llm_providers::CallOptions;
+use llm_router::{Fallback, Timeouts};
+use llm_types::{JsonError, JsonObject, Map, Op};
+use serde_json::Value;
+
+use crate::Observer;
+
+/// What is asked of an [`Engine`](crate::Engine).
+#[derive(Debug)]
+pub struct Request {
+    /// The operation, in the client's dialect.
+    pub op: Op,
+    /// The model as the client names it.
+    pub model: String,
+    /// The body, without our own keys.
+    pub body: JsonObject,
+    /// How parameters are treated.
+    pub options: CallOptions,
+    /// How the request is routed.
+    pub route: RouteOptions,
+    /// An id for logs and headers; made up where the client gives none.
+    pub call_id: String,
+    /// Whether `model` in answers is the name that was asked for, as a gateway's clients expect.
+    pub restamp: bool,
+    /// Who is told how it ended, exactly once.
+    pub observer: Option<Arc<dyn Observer>>,
+}
+
+/// LiteLLM's keys that steer routing.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RouteOptions {
+    /// Attempts after the first.
+    pub num_retries: Option<u32>,
+    /// Where to go when the group fails.
+    pub fallbacks: Option<Vec<Fallback>>,
+    /// `context_window_fallback_dict`: where to go when the prompt is too long for a model.
+    pub context_window_fallbacks: BTreeMap<String, String>,
+    /// No fallbacks at all.
+    pub disable_fallbacks: bool,
+    /// `model_info`, with the prices and the `base_model` that the request itself names.
+    pub model_info: Map,
+    /// Time limits.
+    pub timeouts: Timeouts,
+    /// A canned answer instead of a call.
+    pub mock: Option<Mock>,
+    /// `metadata` and `litellm_metadata`, for logs.
+    pub metadata: Map,
+    /// Tags for routing and spend.
+    pub tags: Vec<String>,
+}
+
+/// A canned answer.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Mock {
+    /// `mock_response`: a text, a whole answer, or the name of an error.
+    pub response: Option<Value>,
+    /// `mock_tool_calls`.
+    pub tool_calls: Option<Value>,
+    /// `mock_timeout`: waits as long as the request may take, then fails.
+    pub timeout: bool,
+    /// `mock_delay`: waits first.
+    pub delay: Option<Duration>,
+}
+
+/// Keys of ours that are accepted and have no effect on a call: they belong to callers above, or to LiteLLM's insides.
+const OURS: &[&str] = &[
+    "litellm_call_id",
+    "litellm_trace_id",
+    "litellm_session_id",
+    "litellm_logging_obj",
+    "litellm_parent_otel_span",
+    "logger_fn",
+    "no-log",
+    "proxy_server_request",
+    "caching",
+    "cache",
+    "cache_key",
+    "preset_cache_key",
+    "ttl",
+    "s-maxage",
+    "client",
+    "shared_session",
+    "ssl_verify",
+    "ssl_certificate",
+    "guardrails",
+    "disable_global_guardrails",
+    "max_budget",
+    "budget_duration",
+    "prompt_id",
+    "prompt_variables",
+    "prompt_label",
+    "prompt_version",
+    "use_litellm_proxy",
+    "use_in_pass_through",
+    "use_chat_completions_api",
+    "cooldown_time",
+    "default_fallbacks",
+    "max_fallbacks",
+    "retry_policy",
+    "retry_strategy",
+    "model_list",
+    "deployment_id",
+    "litellm_credential_name",
+    "rpm",
+    "tpm",
+    "order",
+    "weight",
+    "max_parallel_requests",
+];
+
+impl Request {
+    /// Reads a body. The error names the key that is wrong.
+    pub fn parse(op: Op, body: Bytes) -> Result<Self, JsonError> {
+        Self::from_object(op, JsonObject::parse(&body)?)
+    }
+
+    /// Takes our own keys out of `body`.
+    pub fn from_object(op: Op, mut body: JsonObject) -> Result<Self, JsonError> {
+        let model: String = body
+            .get("model")?
+            .ok_or_else(|| JsonError::new("model", "is missing"))?;
+        let options = CallOptions::take(&mut body)?;
+        let route = RouteOptions::take(op, &mut body)?;
+        let call_id = body
+            .take::<String>("litellm_call_id")?
+            .unwrap_or_else(new_call_id);
+        for key in OURS {
+            body.remove(key);
+        }
+        Ok(Self {
+            op,
+            model,
+            body,
+            options,
+            route,
+            call_id,
+            restamp: false,
+            observer: None,
+        })
+    }
+
+    /// Whether the answer is to be streamed.
+    pub fn is_stream(&self) -> bool {
+        self.body.is_true("stream")
+    }
+}
+
+/// A fresh id for a request.
+pub(crate) fn new_call_id() -> String {
+    uuid::Uuid::new_v4().to_string()
+}
+
+impl RouteOptions {
+    /// Takes the routing keys out of a body. `metadata` stays where it is part of the vendor's API.
+    pub fn take(op: Op, body: &mut JsonObject) -> Result<Self, JsonError> {
+        let timeout: Option<f64> = body.take("timeout")?;
+        let request_timeout: Option<f64> = body.take("request_timeout")?;
+        let retries: Option<u32> = body.take("num_retries")?;
+        let mut metadata: Map = body.take("litellm_metadata")?.unwrap_or_default();
+        if matches!(op, Op::Chat | Op::Completion | Op::Embedding) && !body.is_true("store") {
+            metadata.extend(body.take::<Map>("metadata")?.unwrap_or_default());
+        }
+        let tags: Option<Vec<String>> = body.take("tags")?;
+        let tags = tags
+            .or_else(|| serde_json::from_value(metadata.get("tags")?.clone()).ok())
+            .unwrap_or_default();
+        Ok(Self {
+            num_retries: retries.or(body.take("max_retries")?),
+            fallbacks: fallbacks(body)?,
+            context_window_fallbacks: body
+                .take("context_window_fallback_dict")?
+                .unwrap_or_default(),
+            model_info: model_info(body)?,
+            disable_fallbacks: body.take("disable_fallbacks")?.unwrap_or_default(),
+            timeouts: Timeouts {
+                total: seconds("timeout", timeout.or(request_timeout))?,
+                stream: seconds("stream_timeout", body.take("stream_timeout")?)?,
+                ..Timeouts::default()
+            },
+            mock: mock(body)?,
+            metadata,
+            tags,
+        })
+    }
+}
+
+fn fallbacks(body: &mut JsonObject) -> Result<Option<Vec<Fallback>>, JsonError> {
+    let Some(list) = body.take::<Vec<Value>>("fallbacks")? else {
+        return Ok(None);
+    };
+    let one = |(i, value): (usize, Value)| match value {
+        Value::String(group) => Ok(Fallback::to(group)),
+        Value::Object(mut map) => match map.remove("model") {
+            Some(Value::String(group)) => Ok(Fallback {
+                group,
+                overrides: map,
+            }),
+            _ => Err(JsonError::new(
+                format!("fallbacks[{i}].model"),
+                "expected a model name",
+            )),
+        },
+        _ => Err(JsonError::new(
+            format!("fallbacks[{i}]"),
+            "expected a model name or an object with one",
+        )),
+    };
+    list.into_iter()
+        .enumerate()
+        .map(one)
+        .collect::<Result<_, _>>()
+        .map(Some)
+}
+
+/// What the request says of its model: prices are named alike in LiteLLM's table, whatever they are for.
+fn model_info(body: &mut JsonObject) -> Result<Map, JsonError> {
+    let mut info: Map = body.take("model_info")?.unwrap_or_default();
+    let prices: Vec<String> = body
+        .iter()
+        .map(|(key, _)| key)
+        .filter(|key| {
+            matches!(*key, "base_model" | "tiered_pricing")
+                || key.contains("cost_per_")
+                || key.contains("_token_cost")
+        })
+        .map(str::to_owned)
+        .collect();
+    for key in prices {
+        if let Some(value) = body.take::<Value>(&key)? {
+            info.insert(key, value);
+        }
+    }
+    Ok(info)
+}
+
+fn mock(body: &mut JsonObject) -> Result<Option<Mock>, JsonError> {
+    let mock = Mock {
+        response: body.take("mock_response")?,
+        tool_calls: body.take("mock_tool_calls")?,
+        timeout: body.take("mock_timeout")?.unwrap_or_default(),
+        delay: seconds("mock_delay", body.take("mock_delay")?)?,
+    };
+    Ok(Some(mock).filter(|mock| *mock != Mock::default()))
+}
+
+fn seconds(key: &str, value: Option<f64>) -> Result<Option<Duration>, JsonError> {
+    match value.map(Duration::try_from_secs_f64) {
+        None => Ok(None),
+        Some(Ok(duration)) if duration > Duration::ZERO => Ok(Some(duration)),
+        Some(_) => Err(JsonError::new(key, "expected a number of seconds above 0")),
+    }
+}

@@ -1,0 +1,207 @@
+//! A streamed answer in the client's dialect.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use futures_core::Stream;
+use llm_providers::{Chunk, Error, EventStream, bridges};
+use llm_types::Usage;
+
+use crate::{Outcome, price::Rates, record::Reporter, restamp::restamp};
+
+/// One event of a streamed answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// The SSE event's name, in dialects that have one.
+    pub name: Option<Bytes>,
+    /// Its data: one JSON document.
+    pub data: Bytes,
+}
+
+/// A streamed answer: batches of events, one for each read from the network that brought any.
+///
+/// Ends with `None` only if the answer is whole, and with one `Err` otherwise. Dropping it hangs up on the vendor;
+/// either way the request is reported once.
+pub struct AnswerStream {
+    source: Source,
+    bridge: Option<Box<dyn bridges::BridgeStream>>,
+    model: Option<String>,
+    rates: Rates,
+    reporter: Reporter,
+    over: bool,
+}
+
+#[expect(
+    clippy::large_enum_variant,
+    reason = "made once a request, and nearly always the large one"
+)]
+enum Source {
+    Vendor(EventStream),
+    Canned(std::vec::IntoIter<Result<Chunk, Error>>, Option<Usage>),
+}
+
+impl AnswerStream {
+    pub(crate) fn vendor(
+        source: EventStream,
+        bridge: Option<Box<dyn bridges::BridgeStream>>,
+        model: Option<String>,
+        rates: Rates,
+        reporter: Reporter,
+    ) -> Self {
+        Self {
+            source: Source::Vendor(source),
+            bridge,
+            model,
+            rates,
+            reporter,
+            over: false,
+        }
+    }
+
+    pub(crate) fn canned(
+        chunks: Vec<Result<Chunk, Error>>,
+        usage: Option<Usage>,
+        bridge: Option<Box<dyn bridges::BridgeStream>>,
+        model: Option<String>,
+        rates: Rates,
+        reporter: Reporter,
+    ) -> Self {
+        let source = Source::Canned(chunks.into_iter(), usage);
+        Self {
+            source,
+            bridge,
+            model,
+            rates,
+            reporter,
+            over: false,
+        }
+    }
+
+    /// What the answer consumed, as far as the vendor has said.
+    pub fn usage(&self) -> Option<&Usage> {
+        match &self.source {
+            Source::Vendor(stream) => stream.usage(),
+            Source::Canned(_, usage) => usage.as_ref(),
+        }
+    }
+
+    fn events(&mut self, batch: Vec<Chunk>) -> Result<Vec<Event>, Error> {
+        let mut events = Vec::with_capacity(batch.len());
+        let mut bridged = Vec::new();
+        for chunk in batch {
+            match (&mut self.bridge, chunk) {
+                (Some(bridge), chunk) => bridge.push(chunk.into_chat()?, &mut bridged)?,
+                (None, Chunk::Raw { event, data }) => {
+                    let data = match &self.model {
+                        Some(model) => restamp(data, model),
+                        None => data,
+                    };
+                    events.push(Event { name: event, data });
+                }
+                (None, Chunk::Chat(mut chunk)) => {
+                    if let Some(model) = &self.model {
+                        chunk.model.clone_from(model);
+                    }
+                    events.push(Event {
+                        name: None,
+                        data: Chunk::Chat(chunk).into_data()?,
+                    });
+                }
+            }
+        }
+        events.extend(bridged.into_iter().map(event));
+        Ok(events)
+    }
+
+    fn last(&mut self) -> Result<Vec<Event>, Error> {
+        let mut bridged = Vec::new();
+        if let Some(bridge) = &mut self.bridge {
+            bridge.finish(&mut bridged)?;
+        }
+        Ok(bridged.into_iter().map(event).collect())
+    }
+
+    fn end(&mut self, error: Option<&Error>) {
+        self.over = true;
+        self.settle();
+        match error {
+            Some(error) => self.reporter.fail(error),
+            None => self.reporter.report(Outcome::Answered),
+        }
+    }
+
+    fn settle(&mut self) {
+        let usage = self.usage().cloned();
+        let charge = self.rates.charge(usage.as_ref());
+        self.reporter.note(|record| {
+            record.usage = usage;
+            record.charge = charge;
+        });
+    }
+}
+
+impl Stream for AnswerStream {
+    type Item = Result<Vec<Event>, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        loop {
+            if this.over {
+                return Poll::Ready(None);
+            }
+            let next = match &mut this.source {
+                Source::Vendor(stream) => match Pin::new(stream).poll_next(cx) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(next) => next,
+                },
+                Source::Canned(chunks, _) => {
+                    chunks.next().map(|chunk| chunk.map(|chunk| vec![chunk]))
+                }
+            };
+            let events = match next {
+                Some(Ok(batch)) => this.events(batch),
+                Some(Err(error)) => Err(error),
+                None => {
+                    let last = this.last();
+                    this.end(last.as_ref().err());
+                    last
+                }
+            };
+            match events {
+                Ok(events) if events.is_empty() => continue,
+                Ok(events) => return Poll::Ready(Some(Ok(events))),
+                Err(error) => {
+                    this.end(Some(&error));
+                    return Poll::Ready(Some(Err(error)));
+                }
+            }
+        }
+    }
+}
+
+impl Drop for AnswerStream {
+    /// What came before the client hung up is on the vendor's bill.
+    fn drop(&mut self) {
+        if !self.over {
+            self.settle();
+        }
+    }
+}
+
+impl std::fmt::Debug for AnswerStream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AnswerStream")
+            .field("over", &self.over)
+            .finish()
+    }
+}
+
+fn event(event: bridges::Event) -> Event {
+    Event {
+        name: event.name.map(|name| Bytes::from_static(name.as_bytes())),
+        data: event.data,
+    }
+}
