@@ -382,6 +382,16 @@ fn sound_and_pictures_by_their_own_units() {
         ..at("openai")
     };
     let whisper = json!({"input_cost_per_second": 0.0001, "output_cost_per_second": 0.0001});
+    // How long the vendor worked is not how long the recording is.
+    let ask = CostContext {
+        elapsed: Some(3.0),
+        ..at("openai")
+    };
+    let unknown = bill(whisper.clone(), nothing(), &ask);
+    assert_eq!(
+        (unknown.parts.len(), unknown.gaps[0].why),
+        (0, GapReason::UnknownQuantity)
+    );
     dollars("0.00125", &bill(whisper, nothing(), &seconds(12.5)));
     let transcribe = json!({"input_cost_per_token": 2.5e-6, "input_cost_per_audio_token": 2.5e-6, "output_cost_per_token": 1e-5, "input_cost_per_second": 0.0001});
     let tokens = json!({"prompt_tokens": 100, "completion_tokens": 10, "prompt_tokens_details": {"audio_tokens": 100}});
