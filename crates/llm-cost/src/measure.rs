@@ -1,6 +1,12 @@
 //! Reads from a request and its answer what is billed besides tokens.
 
+use std::collections::BTreeSet;
+
 use llm_types::{JsonObject, Op};
+use serde::{
+    Deserialize,
+    de::{DeserializeOwned, IgnoredAny},
+};
 use serde_json::Value;
 
 use crate::CostContext;
@@ -104,9 +110,10 @@ impl Measures {
 
     /// What the answer holds was made; a request that is still streaming says what will be.
     fn images(&mut self, both: &Both<'_>) {
+        // The pictures themselves are megabytes of text that nobody needs here.
         let made = both
-            .answered("data")
-            .and_then(|data| Some(data.as_array()?.len() as u64));
+            .answered_as::<Vec<IgnoredAny>>("data")
+            .map(|data| data.len() as u64);
         let asked = || both.asked("n").as_ref().and_then(number).map(|n| n as u64);
         self.images = made.or_else(asked).or(Some(1));
         self.image_size = both.text("size").filter(|size| sides(size).is_some());
@@ -140,37 +147,32 @@ impl Measures {
         self.search_context_size = tools
             .filter_map(|tool| text(tool.get("search_context_size")?))
             .next();
-        let Some(Value::Array(items)) = both.answered("output") else {
-            return;
-        };
-        let count = |kind: &str| {
-            let count = items
-                .iter()
-                .filter(|item| item.get("type").is_some_and(|t| t == kind))
-                .count();
-            (count > 0).then_some(count as u64)
-        };
+        let items: Vec<Item> = both.answered_as("output").unwrap_or_default();
+        let some = |count: usize| (count > 0).then_some(count as u64);
+        let count = |kind: &str| items.iter().filter(|item| item.kind == kind).count();
         // Opening a page that was found is no search.
-        let searches = |item: &&Value| {
-            item.get("type")
-                .is_some_and(|kind| kind == "web_search_call")
-                && item
-                    .get("action")
-                    .and_then(|action| action.get("type"))
-                    .is_none_or(|kind| kind == "search")
-        };
-        let searches = items.iter().filter(searches).count() as u64;
-        self.web_searches = (searches > 0).then_some(searches);
-        self.file_searches = count("file_search_call");
-        let mut containers: Vec<&Value> = Vec::new();
-        for container in items.iter().filter_map(|item| item.get("container_id")) {
-            if !containers.contains(&container) {
-                containers.push(container);
-            }
-        }
-        self.code_interpreter_sessions =
-            (!containers.is_empty()).then_some(containers.len() as u64);
+        let opened = items.iter().filter(|item| {
+            let action = item.action.get("type").and_then(Value::as_str);
+            item.kind == "web_search_call" && !matches!(action, None | Some("search"))
+        });
+        self.web_searches = some(count("web_search_call") - opened.count());
+        self.file_searches = some(count("file_search_call"));
+        let containers: BTreeSet<&str> = items
+            .iter()
+            .filter_map(|item| item.container_id.as_str())
+            .collect();
+        self.code_interpreter_sessions = some(containers.len());
     }
+}
+
+/// What matters of an item of a Responses answer.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Item {
+    #[serde(rename = "type")]
+    kind: Value,
+    action: Value,
+    container_id: Value,
 }
 
 struct Both<'a> {
@@ -184,6 +186,10 @@ impl Both<'_> {
     }
 
     fn answered(&self, key: &str) -> Option<Value> {
+        self.answered_as(key)
+    }
+
+    fn answered_as<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
         self.answer?.get(key).ok().flatten()
     }
 

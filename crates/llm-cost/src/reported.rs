@@ -11,7 +11,7 @@ const TICK_DIGITS: u32 = 10;
 /// The vendor's own figure, where it is known to be the bill.
 pub(crate) fn amount(usage: &Usage, ask: &CostContext<'_>) -> Option<Dollars> {
     if let Some(text) = ask.reported {
-        return Dollars::parse(text);
+        return Dollars::parse_nearest(text);
     }
     let cost = usage.extra.get("cost");
     match ask.provider {

@@ -243,6 +243,19 @@ fn images_are_found_by_quality_and_size() {
 }
 
 #[test]
+fn prices_that_are_none_are_named() {
+    use llm_cost::Pricing;
+    let fields = fields(json!({
+        "input_cost_per_token": -1e-6, "output_cost_per_token": "free", "cache_read_input_token_cost": null,
+        "input_cost_per_second": "0.5", "comment": "x",
+    }));
+    assert_eq!(
+        Pricing::unreadable(&fields),
+        ["input_cost_per_token", "output_cost_per_token"]
+    );
+}
+
+#[test]
 fn custom_prices_replace_or_complete_the_list() {
     use llm_cost::Pricing;
     let list = PriceTable::embedded().get("openai", "gpt-4o").unwrap().row;
