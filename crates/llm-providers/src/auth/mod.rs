@@ -16,7 +16,11 @@ pub use secret::Secret;
 pub use sigv4::{AwsKeys, sign};
 
 #[cfg(feature = "client")]
+mod iam;
+#[cfg(feature = "client")]
 mod source;
+#[cfg(feature = "client")]
+pub use iam::TokenForm;
 #[cfg(feature = "client")]
 pub use source::CredentialSource;
 

@@ -57,11 +57,12 @@ fn object(value: &Value) -> JsonObject {
 fn asking(op: Op, stream: bool) -> JsonObject {
     object(&json!({
         "model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}],
-        "stream": stream, "stream_options": {"include_usage": true},
+        "stream": stream, "stream_options": {"include_usage": true}, "web_search_options": {},
     }))
     .tap(|body| {
         if op == Op::Messages {
             body.remove("stream_options");
+            body.remove("web_search_options");
         }
     })
 }

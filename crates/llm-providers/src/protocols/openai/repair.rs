@@ -43,6 +43,7 @@ impl Repair {
         let plain = !self.json_tool
             && document.citations.is_none()
             && self.has_plain_object(document)
+            && document.created.is_none_or(|created| !is_text(created))
             && document
                 .usage
                 .is_none_or(|usage| usage::read(usage).is_some_and(|(_, changed)| !changed))
@@ -155,6 +156,11 @@ impl Repair {
             document.insert("object".into(), object.into());
         } else if !document.contains_key("object") {
             document.insert("object".into(), "text_completion".into());
+        }
+        // Writer's time is a text.
+        if let Some(Value::String(created)) = document.get("created") {
+            let created = created.parse::<u64>().map_or(Value::Null, Value::from);
+            document.insert("created".into(), created);
         }
         if document
             .get("model")
