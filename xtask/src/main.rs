@@ -1,24 +1,32 @@
-//! Chores of the repository: `cargo xtask CHORE`. One file per chore.
+//! The project's own commands: `cargo xtask COMMAND`. One file per command.
 
+use anyhow::Result;
+use clap::Parser;
+
+mod docs;
 mod prices;
-
-use clap::{Parser, Subcommand};
+mod run;
+mod test;
+mod tidy;
 
 #[derive(Parser)]
-#[command(name = "xtask", about = "Chores of the repository")]
-struct Cli {
-    #[command(subcommand)]
-    chore: Chore,
-}
-
-#[derive(Subcommand)]
-enum Chore {
-    /// Generate, check or compare the price list.
+#[command(name = "cargo xtask", about = "Interlingua's own commands")]
+enum Command {
+    /// Runs every test; finds or installs what they need.
+    Test(test::Args),
+    /// Generates, checks or compares the price table.
     Prices(prices::Args),
+    /// Generates or checks the reference tables.
+    Docs(docs::Args),
+    /// Checks house rules that a compiler cannot.
+    Tidy,
 }
 
-fn main() -> anyhow::Result<()> {
-    match Cli::parse().chore {
-        Chore::Prices(args) => prices::run(&args),
+fn main() -> Result<()> {
+    match Command::parse() {
+        Command::Test(args) => test::main(&args),
+        Command::Prices(args) => prices::run(&args),
+        Command::Docs(args) => docs::main(&args),
+        Command::Tidy => tidy::main(),
     }
 }

@@ -1,15 +1,15 @@
 //! One attempt at one target: what goes in, what comes out.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use llm_types::{ChatResponse, JsonObject, Op, Usage};
 
-use crate::{CallOptions, Decoder, Error, Kind, Target, params};
+use crate::{CallOptions, Decoder, Error, Kind, Target, extra, params};
 
 /// One attempt. Made by [`Call::prepare`], which settles the parameters; then encode, decode or stream.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Call<'a> {
     /// What is asked for.
     pub op: Op,
@@ -25,7 +25,27 @@ pub struct Call<'a> {
     pub options: &'a CallOptions,
     /// What was dropped or changed on the way, for the answer's metadata.
     pub notices: Vec<Notice>,
+    /// The model's name on the wire, where a quirk says another than the target's.
+    pub(crate) model: Option<String>,
+    /// Where this one call goes, where a quirk says elsewhere than the target's address.
+    pub(crate) base_url: Option<String>,
+    /// The schema of `response_format` went out as a forced tool named [`JSON_TOOL`]: its arguments are the answer.
+    pub(crate) json_tool: bool,
+    /// What [`Call::fetches`] asked for, by address. The client fills it in before it encodes.
+    pub fetched: BTreeMap<String, Fetched>,
 }
+
+/// A file that was fetched for a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetched {
+    /// Its media type as the server named it, without parameters.
+    pub content_type: Option<String>,
+    /// Its bytes.
+    pub bytes: Bytes,
+}
+
+/// The tool that stands for a schema where a model cannot be held to one otherwise.
+pub(crate) const JSON_TOOL: &str = "json_tool_call";
 
 /// A request's body.
 #[derive(Debug, Clone)]
@@ -71,6 +91,10 @@ pub struct Reply {
 
 /// Finished, or "send this next": polled services stay pure.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "made once an attempt, and nearly always the large one"
+)]
 pub enum Step {
     /// The answer.
     Done(Answer),
@@ -123,50 +147,60 @@ impl<'a> Call<'a> {
             include_usage: false,
             options,
             notices: Vec::new(),
+            model: None,
+            base_url: None,
+            json_tool: false,
+            fetched: BTreeMap::new(),
         };
-        if !target.provider.speaks(op) {
+        if !target.speaks(op) {
             return Err(call.unsupported());
         }
         params::settle(&mut call).map_err(|e| e.of(target.provider.name))?;
         Ok(call)
     }
 
-    /// The HTTP request, without its credential.
+    /// The model's name on the wire.
+    pub fn model(&self) -> &str {
+        self.model.as_deref().unwrap_or(&self.target.model)
+    }
+
+    /// Where the call goes, without a slash at the end.
+    pub fn base_url(&self) -> &str {
+        self.base_url.as_deref().unwrap_or(&self.target.base_url)
+    }
+
+    /// The addresses whose contents the request must hold: to be put into [`Call::fetched`] before it is encoded.
+    pub fn fetches(&self) -> Vec<String> {
+        self.target.provider.protocol.fetches(self)
+    }
+
+    /// The calls that this one is made of, where the vendor takes fewer inputs at a time; empty: it is one. Send them
+    /// all, and [`join`](Self::join) their answers.
+    pub fn split(&self) -> Result<Vec<Call<'a>>, Error> {
+        let bodies = self.target.provider.protocol.split(self);
+        let parts = bodies
+            .map_err(|e| self.blame(e))?
+            .into_iter()
+            .map(|body| Call {
+                body: Body::Json(body),
+                ..self.clone()
+            });
+        Ok(parts.collect())
+    }
+
+    /// One answer of the answers to the parts of this call, in their order.
+    pub fn join(&self, answers: Vec<Answer>) -> Result<Answer, Error> {
+        let joined = self.target.provider.protocol.join(self, answers);
+        joined.map_err(|e| self.blame(e))
+    }
+
+    /// The HTTP request, without its credential. `extra_body`, `extra_query` and all headers are in it.
     pub fn encode(&self) -> Result<http::Request<Bytes>, Error> {
-        let mut request = self
-            .target
-            .provider
-            .protocol
-            .encode(self)
-            .map_err(|e| self.blame(e))?;
-        let own = self
-            .target
-            .provider
-            .headers
-            .iter()
-            .map(|(name, value)| (*name, *value));
-        let deployment = self
-            .target
-            .headers
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()));
-        let caller = self
-            .options
-            .extra_headers
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()));
-        for (name, value) in own.chain(deployment).chain(caller) {
-            let (Ok(name), Ok(value)) = (
-                http::HeaderName::try_from(name),
-                http::HeaderValue::from_str(value),
-            ) else {
-                return Err(Error::bad_request(
-                    "extra_headers",
-                    format!("'{name}' is not a valid header"),
-                ));
-            };
-            request.headers_mut().insert(name, value);
-        }
+        let protocol = self.target.provider.protocol;
+        let mut request = protocol.encode(self).map_err(|e| self.blame(e))?;
+        extra::body(self, &mut request)?;
+        extra::query(self, &mut request)?;
+        extra::headers(self, &mut request)?;
         Ok(request)
     }
 

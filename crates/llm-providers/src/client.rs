@@ -6,17 +6,20 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use http::{HeaderMap, Request};
 
 use crate::{
-    Answer, Call, Credential, Error, EventStream, Kind, Reply, Step, auth,
-    transport::{ByteStream, HyperTransport, Transport, TransportSettings, read_all},
+    Answer, Call, Credential, Error, EventStream, FetchSettings, Kind, Reply, Step, auth,
+    fetch::Fetcher,
+    transport::{BoxFuture, ByteStream, HyperTransport, Transport, TransportSettings, read_all},
 };
 
 /// Makes calls. One per process: the connection pool is its own. Cheap to clone.
 #[derive(Clone)]
 pub struct Client {
     transport: Arc<dyn Transport>,
+    fetcher: Arc<Fetcher>,
 }
 
 /// How long one attempt may take, and how much it may answer.
@@ -32,6 +35,9 @@ pub struct Limits {
     pub max_reply: usize,
 }
 
+/// How many parts of one call are under way at the same time.
+const AT_ONCE: usize = 8;
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -45,6 +51,7 @@ impl Default for Limits {
 
 /// What one attempt brought.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "made once an attempt")]
 pub enum Outcome {
     /// The whole answer, and the reply's headers.
     Answer(Answer, HeaderMap),
@@ -65,63 +72,107 @@ impl Client {
 
     /// A client over another transport.
     pub fn over(transport: Arc<dyn Transport>) -> Self {
-        Self { transport }
+        Self {
+            transport,
+            fetcher: Arc::default(),
+        }
+    }
+
+    /// The same client with other rules for fetching what requests refer to.
+    pub fn fetching(mut self, settings: FetchSettings) -> Self {
+        self.fetcher = Arc::new(Fetcher::new(settings));
+        self
     }
 
     /// Exactly one attempt. Dropping the future, or the stream it returns, hangs up on the vendor.
     pub async fn call(&self, call: &Call<'_>, limits: &Limits) -> Result<Outcome, Error> {
         let name = call.target.provider.name;
-        let deadline = limits
-            .total
-            .map(|total| tokio::time::Instant::now() + total);
         let work = async {
-            let response = within(
-                limits.first_byte,
-                "the first byte",
-                self.send(call, call.encode()?),
-            )
-            .await?;
-            let (parts, body) = response.into_parts();
-            if !parts.status.is_success() {
-                let body = read_all(body, 1 << 20).await.unwrap_or_default();
-                return Err(call.refusal(&Reply {
-                    status: parts.status,
-                    headers: parts.headers,
-                    body,
-                }));
-            }
-            if call.stream {
-                let mut stream =
-                    EventStream::new(call, body, &parts.headers, limits.stall, deadline)?;
-                within(limits.first_byte, "the first event", stream.prime()).await?;
-                return Ok(Outcome::Stream(stream, parts.headers));
-            }
-            let body = read_all(body, limits.max_reply).await?;
-            let headers = parts.headers.clone();
-            let mut step = call.decode(Reply {
-                status: parts.status,
-                headers: parts.headers,
-                body,
-            })?;
-            loop {
-                match step {
-                    Step::Done(answer) => return Ok(Outcome::Answer(answer, headers)),
-                    Step::Again { request, after } => {
-                        tokio::time::sleep(after).await;
-                        let (parts, body) = self.send(call, request).await?.into_parts();
-                        let body = read_all(body, limits.max_reply).await?;
-                        step = call.decode(Reply {
-                            status: parts.status,
-                            headers: parts.headers,
-                            body,
-                        })?;
-                    }
-                }
+            let filled = self.filled(call).await?;
+            let call = filled.as_ref().unwrap_or(call);
+            let parts = call.split()?;
+            if parts.is_empty() {
+                self.single(call, limits).await
+            } else {
+                self.in_parts(call, &parts, limits).await
             }
         };
         within(limits.total, "the answer", work)
             .await
             .map_err(|e| if e.provider.is_empty() { e.of(name) } else { e })
+    }
+
+    /// One request, and those that follow from its reply.
+    async fn single(&self, call: &Call<'_>, limits: &Limits) -> Result<Outcome, Error> {
+        let deadline = limits
+            .total
+            .map(|total| tokio::time::Instant::now() + total);
+        let sent = self.send(call, call.encode()?);
+        let response = within(limits.first_byte, "the first byte", sent).await?;
+        let (parts, body) = response.into_parts();
+        if !parts.status.is_success() {
+            let body = read_all(body, 1 << 20).await.unwrap_or_default();
+            let reply = Reply {
+                status: parts.status,
+                headers: parts.headers,
+                body,
+            };
+            return Err(call.refusal(&reply));
+        }
+        if call.stream {
+            let mut stream = EventStream::new(call, body, &parts.headers, limits.stall, deadline)?;
+            within(limits.first_byte, "the first event", stream.prime()).await?;
+            return Ok(Outcome::Stream(stream, parts.headers));
+        }
+        let headers = parts.headers.clone();
+        let mut step = decoded(call, parts, body, limits).await?;
+        loop {
+            match step {
+                Step::Done(answer) => return Ok(Outcome::Answer(answer, headers)),
+                Step::Again { request, after } => {
+                    tokio::time::sleep(after).await;
+                    let (parts, body) = self.send(call, request).await?.into_parts();
+                    step = decoded(call, parts, body, limits).await?;
+                }
+            }
+        }
+    }
+
+    /// Several requests of one attempt, a few at a time; the first failure is the attempt's.
+    async fn in_parts(
+        &self,
+        call: &Call<'_>,
+        parts: &[Call<'_>],
+        limits: &Limits,
+    ) -> Result<Outcome, Error> {
+        // A list of boxed futures: a closure that borrows would keep this future from being sent between threads.
+        let mut sent: Vec<BoxFuture<'_, Result<Outcome, Error>>> = Vec::with_capacity(parts.len());
+        for part in parts {
+            sent.push(Box::pin(self.single(part, limits)));
+        }
+        let outcomes: Vec<Outcome> = stream::iter(sent).buffered(AT_ONCE).try_collect().await?;
+        let (mut answers, mut last) = (Vec::new(), HeaderMap::new());
+        for outcome in outcomes {
+            if let Outcome::Answer(answer, headers) = outcome {
+                answers.push(answer);
+                last = headers;
+            }
+        }
+        Ok(Outcome::Answer(call.join(answers)?, last))
+    }
+
+    /// The call with the files that its request must hold; `None` where it needs none, as nearly always.
+    async fn filled<'a>(&self, call: &Call<'a>) -> Result<Option<Call<'a>>, Error> {
+        let mut urls = call.fetches();
+        urls.retain(|url| !call.fetched.contains_key(url));
+        urls.sort_unstable();
+        urls.dedup();
+        if urls.is_empty() {
+            return Ok(None);
+        }
+        let mut filled = call.clone();
+        filled.fetched.extend(self.fetcher.fetch(urls).await?);
+        Ok(Some(filled))
     }
 
     async fn send(
@@ -145,6 +196,20 @@ impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Client")
     }
+}
+
+async fn decoded(
+    call: &Call<'_>,
+    head: http::response::Parts,
+    body: ByteStream,
+    limits: &Limits,
+) -> Result<Step, Error> {
+    let body = read_all(body, limits.max_reply).await?;
+    call.decode(Reply {
+        status: head.status,
+        headers: head.headers,
+        body,
+    })
 }
 
 async fn within<T>(

@@ -11,7 +11,8 @@
 //!
 //! let target = Target::new(lookup("anthropic").expect("a known provider"), "claude-sonnet-4-5", Credential::key("sk-ant-x"));
 //! let body = JsonObject::parse(&Bytes::from_static(br#"{"model":"x","messages":[{"role":"user","content":"Hi"}]}"#))?;
-//! let call = Call::prepare(Op::Chat, &target, Body::Json(body), &CallOptions::default())?;
+//! let options = CallOptions::default();
+//! let call = Call::prepare(Op::Chat, &target, Body::Json(body), &options)?;
 //!
 //! // Any HTTP client may send this ...
 //! let request = call.encode()?;
@@ -34,6 +35,7 @@ mod edit;
 pub mod embedding;
 mod error;
 mod error_table;
+mod extra;
 pub mod frame;
 mod options;
 mod params;
@@ -47,20 +49,24 @@ mod target;
 #[cfg(feature = "client")]
 mod client;
 #[cfg(feature = "client")]
+mod fetch;
+#[cfg(feature = "client")]
 mod stream;
 #[cfg(feature = "client")]
 pub mod transport;
 
 pub use auth::{Credential, Secret};
 pub use backends::lookup;
-pub use call::{Answer, Body, Call, Notice, Part, Payload, Reply, Step};
+pub use call::{Answer, Body, Call, Fetched, Notice, Part, Payload, Reply, Step};
 #[cfg(feature = "client")]
 pub use client::{Client, Limits, Outcome};
 pub use error::{Error, Kind};
+#[cfg(feature = "client")]
+pub use fetch::FetchSettings;
 pub use options::CallOptions;
-pub use params::Params;
+pub use params::{Params, supported_params};
 pub use protocol::{Chunk, Chunks, Decoder, Framing, Protocol};
-pub use provider::{Auth, Edit, Provider, Quirk};
+pub use provider::{Auth, Edit, Login, Provider, Quirk, Setting};
 #[cfg(feature = "client")]
 pub use stream::EventStream;
 pub use target::{ModelFacts, Target};

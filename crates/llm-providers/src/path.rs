@@ -29,6 +29,11 @@ pub fn segments(name: &str) -> Result<String, Error> {
     Ok(utf8_percent_encode(name, SEGMENTS).to_string())
 }
 
+/// A name or a value in a query string.
+pub fn query(text: &str) -> String {
+    utf8_percent_encode(text, SEGMENT).to_string()
+}
+
 /// Joins a base URL and a path.
 pub fn join(base: &str, path: &str) -> String {
     format!(

@@ -1,19 +1,46 @@
 //! A wire format: bytes in, bytes out.
 
 use bytes::Bytes;
-use llm_types::{ChatChunk, Usage};
+use llm_types::{ChatChunk, JsonObject, Op, Usage};
 
-use crate::{Answer, Call, Error, Reply, Step, error_table, frame::Frame};
+use crate::{Answer, Call, Error, Reply, Step, error_table, frame::Frame, protocols::vectors};
 
 /// A wire format. No I/O, no clock, no async, so a test is a file.
 ///
 /// One value serves every operation and every model of a vendor; it matches on `call.op`.
 pub trait Protocol: Sync {
+    /// The addresses whose contents the request must hold as bytes, because the vendor fetches none itself.
+    fn fetches(&self, call: &Call<'_>) -> Vec<String> {
+        let _ = call;
+        Vec::new()
+    }
+
+    /// The bodies of the requests that `call` takes, where the vendor takes fewer inputs at a time than it has; empty:
+    /// one request is enough. Their answers are put together by [`join`](Self::join).
+    fn split(&self, call: &Call<'_>) -> Result<Vec<JsonObject>, Error> {
+        let _ = call;
+        Ok(Vec::new())
+    }
+
+    /// One answer of the answers to the parts of a split call, in their order.
+    fn join(&self, call: &Call<'_>, answers: Vec<Answer>) -> Result<Answer, Error> {
+        match call.op {
+            Op::Embedding => vectors::join(call, answers),
+            _ => Err(call.unsupported()),
+        }
+    }
+
     /// The HTTP request, without its credential.
     fn encode(&self, call: &Call<'_>) -> Result<http::Request<Bytes>, Error>;
 
     /// Reads a successful reply.
     fn decode(&self, call: &Call<'_>, reply: Reply) -> Result<Step, Error>;
+
+    /// Whether chat bodies go out as the client wrote them, in OpenAI's shape: then keys that only other vendors know
+    /// are taken out of the history beforehand.
+    fn forwards_chat(&self) -> bool {
+        false
+    }
 
     /// What reads a streamed reply.
     fn decoder(&self, call: &Call<'_>) -> Result<Box<dyn Decoder>, Error> {

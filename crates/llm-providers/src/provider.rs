@@ -2,9 +2,11 @@
 
 use std::fmt;
 
-use llm_types::Op;
+use llm_types::{JsonObject, Op};
 
-use crate::{Params, Protocol, protocols};
+use crate::{
+    Credential, Error, ModelFacts, Params, Protocol, Target, protocols, resolve::Surroundings,
+};
 
 /// A backend. Plain data, `'static`, no methods that do work.
 pub struct Provider {
@@ -15,6 +17,8 @@ pub struct Provider {
     /// Where it answers, without a slash at the end. Empty: the caller must say. `{region}`, `{account}` and the like
     /// are filled in from the target's settings.
     pub base_url: &'static str,
+    /// What a base URL must end with, such as `/v1`; put there where the caller left it out. Empty: nothing.
+    pub base_path: &'static str,
     /// Environment variables that may hold another base URL; the first one that is set wins.
     pub base_env: &'static [&'static str],
     /// Environment variables that may hold the key; the first one that is set wins.
@@ -23,12 +27,27 @@ pub struct Provider {
     pub key_default: &'static str,
     /// How the credential goes on a request.
     pub auth: Auth,
-    /// Headers on every request.
+    /// Makes the credential where a plain key is not all there is: AWS, Google, Entra, IAM tokens. Takes its own keys
+    /// out of the parameters; `Ok(None)` falls back to the plain key.
+    pub login: Option<Login>,
+    /// The vendor's own settings, and where they come from if the caller does not give them.
+    pub settings: &'static [Setting],
+    /// Headers on every request. `{name}` in a value is filled in from the target's settings; a header whose setting
+    /// is absent is left out.
     pub headers: &'static [(&'static str, &'static str)],
     /// What it natively speaks. What is not here is bridged where a bridge exists, else `Unsupported`.
     pub ops: &'static [Op],
+    /// Whether one model speaks an operation of [`ops`](Self::ops), where models differ.
+    pub model_speaks: Option<fn(&Target, Op) -> bool>,
+    /// Paths that are not OpenAI's.
+    pub paths: &'static [(Op, &'static str)],
     /// Which OpenAI parameters it takes.
     pub params: Params,
+    /// Which of them one model takes, where models differ; instead of [`params`](Self::params).
+    pub model_params: Option<fn(&str, &ModelFacts) -> Params>,
+    /// What of a chat history's foreign keys it understands (`reasoning_content`, `cache_control`, ...); the others
+    /// are taken out before a history is forwarded. `*` keeps all.
+    pub keeps: &'static [&'static str],
     /// Plain changes to the body before it is encoded.
     pub edits: &'static [Edit],
     /// Hosts (with a path where one host serves several) by which a base URL is recognised as this provider's.
@@ -42,7 +61,38 @@ pub struct Provider {
 }
 
 /// A vendor's quirk: changes the body for one model, may refuse, may say what it dropped. Pure.
-pub type Quirk = fn(&mut crate::Call<'_>) -> Result<(), crate::Error>;
+pub type Quirk = fn(&mut crate::Call<'_>) -> Result<(), Error>;
+
+/// Makes a credential of LiteLLM's parameters (`aws_access_key_id`, `vertex_credentials`, ...) and the surroundings.
+pub type Login = fn(&mut JsonObject, &dyn Surroundings) -> Result<Option<Credential>, Error>;
+
+/// One setting of a vendor, by LiteLLM's name for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Setting {
+    /// The key in the parameters and in [`Target::settings`](crate::Target::settings).
+    pub name: &'static str,
+    /// Environment variables that may hold it; the first one that is set wins.
+    pub env: &'static [&'static str],
+    /// Its value where nobody says one; empty: it is absent.
+    pub default: &'static str,
+}
+
+impl Setting {
+    /// A setting without a default.
+    pub const fn new(name: &'static str, env: &'static [&'static str]) -> Self {
+        Self {
+            name,
+            env,
+            default: "",
+        }
+    }
+
+    /// The same with a default.
+    pub const fn or(mut self, default: &'static str) -> Self {
+        self.default = default;
+        self
+    }
+}
 
 /// How a credential goes on a finished request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,19 +133,40 @@ impl Provider {
         name: "",
         aliases: &[],
         base_url: "",
+        base_path: "",
         base_env: &[],
         key_env: &[],
         key_default: "",
         auth: Auth::Bearer,
+        login: None,
+        settings: &[],
         headers: &[],
         ops: &[Op::Chat],
+        model_speaks: None,
+        paths: &[],
         params: Params::STANDARD,
+        model_params: None,
+        keeps: &[],
         edits: &[],
         hosts: &[],
         quirk: None,
         protocol: &protocols::openai::OpenAi,
         docs: "",
     };
+
+    /// Which parameters `model` takes.
+    pub fn params_of(&self, model: &str, facts: &ModelFacts) -> Params {
+        self.model_params
+            .map_or(self.params, |of_model| of_model(model, facts))
+    }
+
+    /// The path of `op` under the base URL.
+    pub fn path(&self, op: Op) -> &'static str {
+        self.paths
+            .iter()
+            .find(|(at, _)| *at == op)
+            .map_or_else(|| op.path(), |(_, path)| path)
+    }
 
     /// Whether `op` is spoken natively.
     pub fn speaks(&self, op: Op) -> bool {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use llm_types::Op;
+
 use crate::{Credential, Provider};
 
 /// One model at one vendor, with everything that a request needs besides its body.
@@ -73,6 +75,12 @@ impl Target {
     pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
         self.settings.insert(name.to_owned(), value.into());
         self
+    }
+
+    /// Whether `op` is spoken natively, by the vendor and by this model.
+    pub fn speaks(&self, op: Op) -> bool {
+        let provider = self.provider;
+        provider.speaks(op) && provider.model_speaks.is_none_or(|speaks| speaks(self, op))
     }
 
     /// A vendor's setting, if it is there and not empty.

@@ -51,7 +51,10 @@ fn find<'a>(headers: &'a HeaderMap, query_key: Option<&'a str>) -> Result<&'a st
 
 /// `Bearer KEY`, `Basic KEY`, or the credential of a request that an AWS client signed with the key as its identity.
 fn authorization(value: &str) -> Option<&str> {
-    if let Some(key) = strip_scheme(value, &["Bearer ", "bearer ", "BEARER ", "Basic ", "basic "]) {
+    if let Some(key) = strip_scheme(
+        value,
+        &["Bearer ", "bearer ", "BEARER ", "Basic ", "basic "],
+    ) {
         return Some(key);
     }
     let signed = value.strip_prefix("AWS4-HMAC-SHA256")?;

@@ -60,13 +60,15 @@ pub(crate) async fn read(
 /// The next piece of a body.
 async fn next(body: &mut Incoming, limits: &Limits) -> Result<Option<Bytes>, Refusal> {
     loop {
-        let frame = timeout(limits.body_stall, body.frame()).await.map_err(|_| {
-            Refusal::new(
-                StatusCode::REQUEST_TIMEOUT,
-                "timeout_error",
-                "the request's body did not come in time",
-            )
-        })?;
+        let frame = timeout(limits.body_stall, body.frame())
+            .await
+            .map_err(|_| {
+                Refusal::new(
+                    StatusCode::REQUEST_TIMEOUT,
+                    "timeout_error",
+                    "the request's body did not come in time",
+                )
+            })?;
         match frame {
             None => return Ok(None),
             Some(Err(_)) => {

@@ -151,7 +151,11 @@ pub(crate) fn near<'a>(wanted: &str, router: &'a Router) -> Vec<&'a str> {
     if scored.is_empty() {
         return names(router).take(MOST).collect();
     }
-    scored.into_iter().take(MOST).map(|(_, name)| name).collect()
+    scored
+        .into_iter()
+        .take(MOST)
+        .map(|(_, name)| name)
+        .collect()
 }
 
 /// Levenshtein's distance, over bytes.
@@ -162,7 +166,9 @@ fn distance(a: &str, b: &str) -> usize {
         let mut diagonal = i;
         let mut left = i + 1;
         for (cell, y) in row.iter_mut().skip(1).zip(b) {
-            let next = (diagonal + usize::from(x != y)).min(left + 1).min(*cell + 1);
+            let next = (diagonal + usize::from(x != y))
+                .min(left + 1)
+                .min(*cell + 1);
             diagonal = *cell;
             *cell = next;
             left = next;
@@ -180,7 +186,12 @@ mod tests {
 
     #[test]
     fn distances_are_levenshteins() {
-        for (a, b, d) in [("", "abc", 3), ("kitten", "sitting", 3), ("gpt-4o", "gpt-4o", 0), ("flaw", "lawn", 2)] {
+        for (a, b, d) in [
+            ("", "abc", 3),
+            ("kitten", "sitting", 3),
+            ("gpt-4o", "gpt-4o", 0),
+            ("flaw", "lawn", 2),
+        ] {
             assert_eq!(distance(a, b), d, "{a} {b}");
         }
     }

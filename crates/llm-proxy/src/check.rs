@@ -146,12 +146,16 @@ pub(crate) fn model_name(name: &str) -> Result<(), Refusal> {
 /// Refuses fields that would point the gateway's credentials, logs or prices elsewhere.
 pub(crate) fn allowed(body: &JsonObject) -> Result<(), Refusal> {
     for (key, raw) in body.iter() {
-        let nested = matches!(key, "metadata" | "litellm_metadata" | "litellm_embedding_config");
+        let nested = matches!(
+            key,
+            "metadata" | "litellm_metadata" | "litellm_embedding_config"
+        );
         if banned(key) {
             return Err(rejected(key));
         }
         if nested && raw.first() == Some(&b'{') {
-            let inner = JsonObject::parse(raw).map_err(|e| Refusal::bad(key.to_owned(), e.message))?;
+            let inner =
+                JsonObject::parse(raw).map_err(|e| Refusal::bad(key.to_owned(), e.message))?;
             if let Some((inner, _)) = inner.iter().find(|(key, _)| banned(key)) {
                 return Err(rejected(inner));
             }
@@ -199,7 +203,12 @@ pub(crate) fn strip(body: &mut JsonObject, allow_mocks: bool) {
         body.remove(key);
     }
     if !allow_mocks {
-        for key in ["mock_response", "mock_tool_calls", "mock_timeout", "mock_delay"] {
+        for key in [
+            "mock_response",
+            "mock_tool_calls",
+            "mock_timeout",
+            "mock_delay",
+        ] {
             body.remove(key);
         }
     }

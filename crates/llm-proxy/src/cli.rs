@@ -8,8 +8,12 @@ use clap::{Parser, Subcommand};
 ///
 /// Without any option it serves the demo model and every vendor whose key is in the environment.
 #[derive(Debug, Parser)]
-#[command(name = "llm-proxy", disable_version_flag = true, rename_all = "snake_case")]
-pub struct Args {
+#[command(
+    name = "llm-proxy",
+    disable_version_flag = true,
+    rename_all = "snake_case"
+)]
+pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
     /// The address to answer on [default: every one with a master key, 127.0.0.1 without].
@@ -101,8 +105,7 @@ pub(crate) enum Command {
 /// LiteLLM's flags that have nothing to steer here: accepted, with a word about it.
 #[derive(Debug, clap::Args)]
 #[command(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "hidden flags; their names are LiteLLM's")]
-pub struct Ignored {
+pub(crate) struct Ignored {
     #[arg(long, hide = true)]
     add_key: Option<String>,
     #[arg(long, hide = true)]
@@ -170,16 +173,37 @@ impl Ignored {
             ("--local", self.local),
             ("--iam_token_db_auth", self.iam_token_db_auth),
             ("--azure_postgresql_auth", self.azure_postgresql_auth),
-            ("--timeout_worker_healthcheck", self.timeout_worker_healthcheck.is_some()),
-            ("--max_requests_before_restart", self.max_requests_before_restart.is_some()),
-            ("--max_requests_before_restart_jitter", self.max_requests_before_restart_jitter.is_some()),
+            (
+                "--timeout_worker_healthcheck",
+                self.timeout_worker_healthcheck.is_some(),
+            ),
+            (
+                "--max_requests_before_restart",
+                self.max_requests_before_restart.is_some(),
+            ),
+            (
+                "--max_requests_before_restart_jitter",
+                self.max_requests_before_restart_jitter.is_some(),
+            ),
             ("--telemetry", self.telemetry.is_some()),
-            ("--enforce_prisma_migration_check", self.enforce_prisma_migration_check),
-            ("--use_v2_migration_resolver", self.use_v2_migration_resolver),
-            ("--use_legacy_migration_resolver", self.use_legacy_migration_resolver),
+            (
+                "--enforce_prisma_migration_check",
+                self.enforce_prisma_migration_check,
+            ),
+            (
+                "--use_v2_migration_resolver",
+                self.use_v2_migration_resolver,
+            ),
+            (
+                "--use_legacy_migration_resolver",
+                self.use_legacy_migration_resolver,
+            ),
             ("--reload", self.reload),
         ];
-        all.into_iter().filter(|(_, given)| *given).map(|(name, _)| name).collect()
+        all.into_iter()
+            .filter(|(_, given)| *given)
+            .map(|(name, _)| name)
+            .collect()
     }
 }
 

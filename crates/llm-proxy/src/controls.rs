@@ -34,7 +34,10 @@ pub(crate) fn apply(request: &mut Request, headers: &HeaderMap) -> Result<(), Re
                 request.route.num_retries = Some(retries);
             }
             "tags" => {
-                let more = text()?.split(',').map(str::trim).filter(|tag| !tag.is_empty());
+                let more = text()?
+                    .split(',')
+                    .map(str::trim)
+                    .filter(|tag| !tag.is_empty());
                 for tag in more {
                     if !request.route.tags.iter().any(|seen| seen == tag) {
                         request.route.tags.push(tag.to_owned());

@@ -1,11 +1,6 @@
 //! The whole life of a request, in order.
 
-use std::{
-    net::SocketAddr,
-    panic::AssertUnwindSafe,
-    sync::Arc,
-    time::Instant,
-};
+use std::{net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, time::Instant};
 
 use futures_util::FutureExt;
 use http::{
@@ -20,7 +15,9 @@ use llm_types::{BodyKind, JsonObject, Op};
 use tower::ServiceExt;
 
 use crate::{
-    auth, body, caller::Caller, check, controls, cors,
+    auth, body,
+    caller::Caller,
+    check, controls, cors,
     error::{Dialect, Refusal, show},
     json_scan,
     record::Recorder,
@@ -80,7 +77,9 @@ async fn route(
     };
     if request.method() != Method::POST {
         let mut reply = respond::detail(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed");
-        reply.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+        reply
+            .headers_mut()
+            .insert(ALLOW, HeaderValue::from_static("POST"));
         return reply;
     }
     serve(gateway, live, found, request).await
@@ -106,7 +105,9 @@ async fn serve(
     let (head, body) = request.into_parts();
     let call_id = controls::call_id(&head.headers).unwrap_or_else(new_id);
     let refuse = |caller: Caller, refusal: Refusal| {
-        gateway.hub.refused(op.path(), &call_id, caller, &refusal, started.elapsed());
+        gateway
+            .hub
+            .refused(op.path(), &call_id, caller, &refusal, started.elapsed());
         respond::refusal(&refusal, dialect, &call_id)
     };
     let caller = match admit(gateway, live, op, &head) {
@@ -147,7 +148,10 @@ async fn serve(
 /// Whether there is room, and who asks.
 fn admit(gateway: &Gateway, live: &Live, op: Op, head: &Parts) -> Result<Caller, Refusal> {
     let limits = &live.settings.limits;
-    if limits.requests.is_some_and(|most| gateway.under_way() > most) {
+    if limits
+        .requests
+        .is_some_and(|most| gateway.under_way() > most)
+    {
         return Err(Refusal {
             retry_after: Some(1),
             ..Refusal::new(
@@ -159,11 +163,7 @@ fn admit(gateway: &Gateway, live: &Live, op: Op, head: &Parts) -> Result<Caller,
     }
     // Google's clients put the key into the query.
     let query = head.uri.query().filter(|_| op == Op::GenerateContent);
-    let key = query.and_then(|query| {
-        query
-            .split('&')
-            .find_map(|pair| pair.strip_prefix("key="))
-    });
+    let key = query.and_then(|query| query.split('&').find_map(|pair| pair.strip_prefix("key=")));
     auth::caller(&live.settings, &head.headers, key)
 }
 
@@ -176,7 +176,8 @@ async fn prepare(
 ) -> Result<Ask, Refusal> {
     let settings = &live.settings;
     let op = found.op;
-    if op.body() != BodyKind::Json || matches!(op, Op::GenerateContent | Op::Batch | Op::FineTuning) {
+    if op.body() != BodyKind::Json || matches!(op, Op::GenerateContent | Op::Batch | Op::FineTuning)
+    {
         body::discard(incoming, &head.headers, &settings.limits).await;
         return Err(Refusal::new(
             StatusCode::NOT_IMPLEMENTED,
@@ -186,10 +187,16 @@ async fn prepare(
     }
     let bytes = body::read(incoming, &head.headers, &settings.limits).await?;
     if bytes.is_empty() {
-        return Err(Refusal::bad("request_body", "Invalid JSON payload: the body is empty"));
+        return Err(Refusal::bad(
+            "request_body",
+            "Invalid JSON payload: the body is empty",
+        ));
     }
     if let Some(fault) = json_scan::fault(&bytes) {
-        return Err(Refusal::bad("request_body", format!("Invalid JSON payload: {fault}")));
+        return Err(Refusal::bad(
+            "request_body",
+            format!("Invalid JSON payload: {fault}"),
+        ));
     }
     let mut object = JsonObject::parse(&bytes).map_err(Refusal::json)?;
     check::allowed(&object)?;
@@ -242,7 +249,7 @@ fn count_here(ask: &Ask, call_id: &str) -> Result<Reply, Refusal> {
 }
 
 /// An unknown model is explained with the names that are near it.
-fn explained(live: &Live, mut failure: Failure, op: Op) -> Failure {
+fn explained(live: &Live, mut failure: Box<Failure>, op: Op) -> Box<Failure> {
     let unknown = failure.trace.attempts.is_empty()
         && failure.error.kind == Kind::BadRequest
         && live.router.deployments(&failure.requested).is_empty();
@@ -267,7 +274,11 @@ fn explained(live: &Live, mut failure: Failure, op: Op) -> Failure {
 
 /// Takes the gateway's own prefix off a path.
 fn below(root: &str, uri: &mut Uri) {
-    let Some(rest) = uri.path().strip_prefix(root).filter(|rest| rest.starts_with('/')) else {
+    let Some(rest) = uri
+        .path()
+        .strip_prefix(root)
+        .filter(|rest| rest.starts_with('/'))
+    else {
         return;
     };
     let rest = match uri.query() {

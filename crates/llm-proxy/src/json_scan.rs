@@ -78,8 +78,17 @@ mod tests {
     fn depth_and_halves_of_characters_are_faults() {
         let deep = format!("{{\"a\":{}", "[".repeat(200));
         assert!(fault(deep.as_bytes()).is_some());
-        for text in [r"\ud800", r"\udc00", r"\uD800\uD800", r"\ud800x\udc00", r"\\\ud800"] {
-            assert!(fault(format!("{{\"a\":\"{text}\"}}").as_bytes()).is_some(), "{text}");
+        for text in [
+            r"\ud800",
+            r"\udc00",
+            r"\uD800\uD800",
+            r"\ud800x\udc00",
+            r"\\\ud800",
+        ] {
+            assert!(
+                fault(format!("{{\"a\":\"{text}\"}}").as_bytes()).is_some(),
+                "{text}"
+            );
         }
     }
 

@@ -7,6 +7,7 @@ use std::{
 };
 
 use dashmap::{DashMap, DashSet};
+use llm_cost::NanoDollars;
 use llm_router::Deployment;
 use llm_sdk::{Outcome, Record};
 use prometheus_client::{
@@ -146,9 +147,11 @@ impl Metrics {
 
     /// The text that Prometheus reads.
     pub(crate) fn text(&self, under_way: u64, dropped_lines: u64) -> String {
-        self.in_flight.set(i64::try_from(under_way).unwrap_or(i64::MAX));
+        self.in_flight
+            .set(i64::try_from(under_way).unwrap_or(i64::MAX));
         let seen = self.dropped_log_lines.get();
-        self.dropped_log_lines.inc_by(dropped_lines.saturating_sub(seen));
+        self.dropped_log_lines
+            .inc_by(dropped_lines.saturating_sub(seen));
         let mut out = String::new();
         // Writing to a string cannot fail.
         let _ = text::encode(&mut out, &self.registry);
@@ -158,7 +161,11 @@ impl Metrics {
     /// A request that ended before anyone was asked.
     pub(crate) fn refused(&self, route: &'static str, key: &str, status: u16, class: &str) {
         let labels = |own: &[(&'static str, &str)]| {
-            let mut all = owned(&[("hashed_api_key", key), ("requested_model", "None"), ("route", route)]);
+            let mut all = owned(&[
+                ("hashed_api_key", key),
+                ("requested_model", "None"),
+                ("route", route),
+            ]);
             all.extend(owned(own));
             all
         };
@@ -186,7 +193,14 @@ impl Metrics {
         self.attempts(record, requested);
         match (&record.outcome, &record.deployment) {
             (Outcome::Failed { kind, status, .. }, deployment) => {
-                self.failed(record, requested, route, key, (class(*kind), *status), deployment.as_deref());
+                self.failed(
+                    record,
+                    requested,
+                    route,
+                    key,
+                    (class(*kind), *status),
+                    deployment.as_deref(),
+                );
             }
             (outcome, Some(deployment)) => {
                 let handles = self.handles(record, requested, route, key, outcome, deployment);
@@ -215,7 +229,9 @@ impl Metrics {
     fn attempts(&self, record: &Record, requested: &str) {
         for attempt in &record.trace.attempts {
             let Some(kind) = attempt.error else { continue };
-            let status = attempt.status.map_or_else(|| kind.default_status().as_u16(), |s| s);
+            let status = attempt
+                .status
+                .map_or_else(|| kind.default_status().as_u16(), |s| s);
             let labels = owned(&[
                 ("model_group", &attempt.group),
                 ("requested_model", requested),
@@ -226,7 +242,11 @@ impl Metrics {
             self.deployment_failures.get_or_create_owned(&labels).inc();
         }
         if record.trace.fallbacks > 0 {
-            let last = record.trace.attempts.last().map_or("None", |a| a.group.as_str());
+            let last = record
+                .trace
+                .attempts
+                .last()
+                .map_or("None", |a| a.group.as_str());
             let labels = owned(&[("requested_model", requested), ("fallback_model", last)]);
             let family = match record.outcome {
                 Outcome::Failed { .. } => &self.fallbacks_failed,
@@ -279,7 +299,15 @@ impl Metrics {
     ) -> Arc<Handles> {
         let hung_up = *outcome == Outcome::HungUp;
         let mut hasher = self.hasher.build_hasher();
-        (&deployment.id, requested, route, key, hung_up, &record.group).hash(&mut hasher);
+        (
+            &deployment.id,
+            requested,
+            route,
+            key,
+            hung_up,
+            &record.group,
+        )
+            .hash(&mut hasher);
         let slot = hasher.finish();
         if let Some(handles) = self.handles.get(&slot) {
             return Arc::clone(&handles);
@@ -374,8 +402,8 @@ impl Handles {
             self.cached_tokens.inc_by(usage.cached_tokens());
             self.reasoning_tokens.inc_by(usage.reasoning_tokens());
         }
-        if let Some(nanos) = record.charge.total {
-            self.spend.inc_by(nanos as f64 / 1e9);
+        if let Some(total) = record.charge.total() {
+            self.spend.inc_by(dollars(total));
         }
     }
 }
@@ -388,11 +416,21 @@ impl std::fmt::Debug for Metrics {
 
 /// How long vendors had the request: all attempts, and of a stream what came after its first event.
 pub(crate) fn vendor_time(record: &Record) -> Duration {
-    let attempts: Duration = record.trace.attempts.iter().map(|attempt| attempt.took).sum();
+    let attempts: Duration = record
+        .trace
+        .attempts
+        .iter()
+        .map(|attempt| attempt.took)
+        .sum();
     match record.first_event {
         Some(first) => attempts + record.took.saturating_sub(first),
         None => attempts,
     }
+}
+
+/// As a float, for sums that nobody is billed by.
+pub(crate) fn dollars(amount: NanoDollars) -> f64 {
+    amount.to_f64()
 }
 
 fn times() -> Times {

@@ -7,9 +7,17 @@ use serde_json::{Map, Value, json};
 const PAGES: [(&str, &str, bool); 11] = [
     ("/v1/models", "The models this gateway answers for", true),
     ("/v1/models/{model}", "One model", true),
-    ("/model/info", "Deployments, with what is known of their models", true),
+    (
+        "/model/info",
+        "Deployments, with what is known of their models",
+        true,
+    ),
     ("/model_group/info", "Groups of deployments", true),
-    ("/utils/supported_openai_params", "The parameters that a model takes", true),
+    (
+        "/utils/supported_openai_params",
+        "The parameters that a model takes",
+        true,
+    ),
     ("/health", "Asks every deployment for a word", true),
     ("/health/liveliness", "Is the process alive", false),
     ("/health/readiness", "Is it ready for requests", false),
@@ -51,8 +59,7 @@ pub(crate) fn document() -> Value {
 
 /// Operations that are answered, not only refused by name.
 fn served(op: Op) -> bool {
-    op.body() == BodyKind::Json
-        && !matches!(op, Op::GenerateContent | Op::Batch | Op::FineTuning)
+    op.body() == BodyKind::Json && !matches!(op, Op::GenerateContent | Op::Batch | Op::FineTuning)
 }
 
 fn operation(op: Op) -> Value {

@@ -18,7 +18,9 @@ pub(crate) fn health(host: &str, port: u16, around: &dyn Surroundings) -> Result
     let key = ["INTERLINGUA_MASTER_KEY", "LITELLM_MASTER_KEY"]
         .iter()
         .find_map(|name| around.var(name));
-    let key = key.map_or_else(String::new, |key| format!("authorization: Bearer {key}\r\n"));
+    let key = key.map_or_else(String::new, |key| {
+        format!("authorization: Bearer {key}\r\n")
+    });
     write!(
         socket,
         "GET /health HTTP/1.1\r\nhost: {host}\r\n{key}connection: close\r\n\r\n"

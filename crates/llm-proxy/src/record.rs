@@ -10,7 +10,7 @@ use crate::{
     caller::Caller,
     error::{Refusal, show},
     logs::{Lines, write_time},
-    metrics::{Metrics, vendor_time},
+    metrics::{Metrics, dollars, vendor_time},
     settings::Logs,
     state::Live,
 };
@@ -104,7 +104,8 @@ impl Hub {
         took: Duration,
     ) {
         let status = refusal.status.as_u16();
-        self.metrics.refused(route, caller.key_name(), status, refusal.class);
+        self.metrics
+            .refused(route, caller.key_name(), status, refusal.class);
         self.log(Entry {
             call_id,
             route,
@@ -140,7 +141,9 @@ impl Observer for Recorder {
         }
         let (status, error) = match &record.outcome {
             Outcome::Answered => (200, None),
-            Outcome::Failed { status, message, .. } => (*status, Some(show(message))),
+            Outcome::Failed {
+                status, message, ..
+            } => (*status, Some(show(message))),
             Outcome::HungUp => (499, Some("the client hung up".to_owned())),
         };
         let usage = record.usage.as_ref();
@@ -154,7 +157,7 @@ impl Observer for Recorder {
             stream: record.stream,
             input_tokens: usage.map(|usage| usage.prompt_tokens),
             output_tokens: usage.map(|usage| usage.completion_tokens),
-            cost_usd: record.charge.total.map(|nanos| nanos as f64 / 1e9),
+            cost_usd: record.charge.total().map(dollars),
             duration_ms: millis(record.took),
             vendor_ms: millis(vendor_time(record)),
             first_event_ms: record.first_event.map(millis),
@@ -177,7 +180,11 @@ impl Entry<'_> {
             self.timestamp, self.status, self.route, self.call_id, self.duration_ms
         );
         if !self.model.is_empty() {
-            let _ = write!(out, " vendor_ms={:.1} model={:?}", self.vendor_ms, self.model);
+            let _ = write!(
+                out,
+                " vendor_ms={:.1} model={:?}",
+                self.vendor_ms, self.model
+            );
         }
         if let (Some(deployment), Some(provider)) = (self.deployment, self.provider) {
             let _ = write!(out, " deployment={deployment} provider={provider}");
@@ -193,7 +200,11 @@ impl Entry<'_> {
             let _ = write!(out, " cost_usd={cost}");
         }
         if self.retries > 0 || self.fallbacks > 0 {
-            let _ = write!(out, " retries={} fallbacks={}", self.retries, self.fallbacks);
+            let _ = write!(
+                out,
+                " retries={} fallbacks={}",
+                self.retries, self.fallbacks
+            );
         }
         if let Some(error) = &self.error {
             let _ = write!(out, " error={error:?}");

@@ -82,7 +82,11 @@ pub(crate) async fn answer(
 
 /// A request that nobody answered.
 pub(crate) fn failure(failure: &Failure, dialect: Dialect, explain: bool) -> Reply {
-    let mut reply = refusal(&Refusal::failed(failure, explain), dialect, &failure.call_id);
+    let mut reply = refusal(
+        &Refusal::failed(failure, explain),
+        dialect,
+        &failure.call_id,
+    );
     let headers = reply.headers_mut();
     let trace = &failure.trace;
     number(headers, "x-litellm-attempted-retries", trace.retries());
@@ -140,28 +144,52 @@ fn describe(headers: &mut HeaderMap, meta: &Meta, charge: &Charge, took: Duratio
     headers.reserve(24 + 2 * meta.headers.len());
     let deployment = &meta.deployment;
     text(headers, CALL_ID, &meta.call_id);
-    text(headers, HeaderName::from_static("x-litellm-model-id"), &deployment.id);
-    text(headers, HeaderName::from_static("x-litellm-model-name"), &meta.model);
-    text(headers, HeaderName::from_static("x-litellm-model-group"), &meta.group);
+    text(
+        headers,
+        HeaderName::from_static("x-litellm-model-id"),
+        &deployment.id,
+    );
+    text(
+        headers,
+        HeaderName::from_static("x-litellm-model-name"),
+        &meta.model,
+    );
+    text(
+        headers,
+        HeaderName::from_static("x-litellm-model-group"),
+        &meta.group,
+    );
     let base = &deployment.target.base_url;
     let base = base.split('?').next().unwrap_or_default();
-    text(headers, HeaderName::from_static("x-litellm-model-api-base"), base);
+    text(
+        headers,
+        HeaderName::from_static("x-litellm-model-api-base"),
+        base,
+    );
     headers.insert(VERSION, version());
-    if let Some(nanos) = charge.total {
-        text(headers, COST, &dollars(nanos));
+    if let Some(total) = charge.total() {
+        text(headers, COST, &total.to_string());
     }
     let overhead = took.saturating_sub(meta.upstream);
     duration(headers, "x-litellm-response-duration-ms", took);
     duration(headers, "x-litellm-overhead-duration-ms", overhead);
     number(headers, "x-litellm-attempted-retries", meta.trace.retries());
-    number(headers, "x-litellm-attempted-fallbacks", meta.trace.fallbacks);
+    number(
+        headers,
+        "x-litellm-attempted-fallbacks",
+        meta.trace.fallbacks,
+    );
     if !meta.notices.is_empty() {
         let all: Vec<String> = meta
             .notices
             .iter()
             .map(|notice| format!("{}: {}", notice.param, notice.message))
             .collect();
-        text(headers, HeaderName::from_static("x-interlingua-notices"), &all.join("; "));
+        text(
+            headers,
+            HeaderName::from_static("x-interlingua-notices"),
+            &all.join("; "),
+        );
     }
     vendors(headers, &meta.headers);
 }
@@ -180,13 +208,6 @@ fn vendors(headers: &mut HeaderMap, theirs: &HeaderMap) {
             headers.append(name.clone(), value.clone());
         }
     }
-}
-
-/// Dollars without an exponent: clients read them with whatever parser they have.
-fn dollars(nanos: i64) -> String {
-    let whole = format!("{}.{:09}", nanos / 1_000_000_000, (nanos % 1_000_000_000).abs());
-    let short = whole.trim_end_matches('0');
-    short.strip_suffix('.').map_or(short, |whole| whole).to_owned()
 }
 
 fn text(headers: &mut HeaderMap, name: HeaderName, value: &str) {
@@ -223,7 +244,10 @@ async fn compressed(bytes: Bytes, asked: &HeaderMap) -> (Bytes, bool) {
     }
     let plain = bytes.clone();
     let result = if bytes.len() > LONG {
-        tokio::task::spawn_blocking(move || gzip(&bytes)).await.ok().flatten()
+        tokio::task::spawn_blocking(move || gzip(&bytes))
+            .await
+            .ok()
+            .flatten()
     } else {
         gzip(&bytes)
     };
@@ -246,7 +270,11 @@ fn takes_gzip(accept: &[u8]) -> bool {
     let text = std::str::from_utf8(accept).unwrap_or_default();
     text.split(',').any(|item| {
         let (name, quality) = item.split_once(';').unwrap_or((item, ""));
-        let refused = quality.trim().trim_start_matches("q=").trim_matches(['0', '.', ' ']).is_empty();
+        let refused = quality
+            .trim()
+            .trim_start_matches("q=")
+            .trim_matches(['0', '.', ' '])
+            .is_empty();
         matches!(name.trim(), "gzip" | "*") && (quality.is_empty() || !refused)
     })
 }
@@ -254,13 +282,6 @@ fn takes_gzip(accept: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn dollars_have_no_exponent() {
-        for (nanos, text) in [(0, "0"), (1, "0.000000001"), (1_500_000_000, "1.5"), (12_300, "0.0000123")] {
-            assert_eq!(dollars(nanos), text);
-        }
-    }
 
     #[test]
     fn gzip_is_used_where_it_is_accepted() {

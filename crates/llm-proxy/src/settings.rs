@@ -1,9 +1,14 @@
 //! The one resolved, immutable value that a running gateway uses. Nothing reads the environment or a file after this.
 
-use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    time::Duration,
+};
 
-use llm_providers::{Secret, resolve::Surroundings, transport::TransportSettings};
+use llm_providers::{Error, Secret, resolve::Surroundings, transport::TransportSettings};
 use llm_router::Deployment;
+use serde_json::Value;
 
 use crate::discover;
 
@@ -46,8 +51,16 @@ pub struct Settings {
     pub shutdown_grace: Duration,
     /// A path before every route, without a slash at its end; empty for none.
     pub root_path: String,
-    /// The file these came from: a change of it is a new configuration.
+    /// Aliases that lists of models leave out.
+    pub hidden: BTreeSet<String>,
+    /// LiteLLM's `cost_discount_config`.
+    pub discounts: Option<Value>,
+    /// LiteLLM's `cost_margin_config`.
+    pub margins: Option<Value>,
+    /// The file these came from.
     pub file: Option<PathBuf>,
+    /// That file and all that it includes: a change of any is a new configuration.
+    pub files: Vec<PathBuf>,
     /// What the user should know though nothing is wrong.
     pub notices: Vec<String>,
 }
@@ -139,34 +152,6 @@ pub struct Quick {
     pub drop_params: bool,
 }
 
-/// One mistake in a configuration.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    /// Where: `config.yaml:12`, `model_list[0].litellm_params`, a flag; empty for the whole.
-    pub place: String,
-    /// What is wrong, and what would be right.
-    pub message: String,
-}
-
-impl Problem {
-    /// A mistake at `place`.
-    pub fn new(place: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            place: place.into(),
-            message: message.into(),
-        }
-    }
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.place.is_empty() {
-            write!(f, "{}: ", self.place)?;
-        }
-        f.write_str(&self.message)
-    }
-}
-
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -236,7 +221,11 @@ impl Settings {
                 .var("SERVER_ROOT_PATH")
                 .map(|path| path.trim_end_matches('/').to_owned())
                 .unwrap_or_default(),
+            hidden: BTreeSet::new(),
+            discounts: None,
+            margins: None,
             file: None,
+            files: Vec::new(),
             notices: Vec::new(),
         }
     }
@@ -252,12 +241,14 @@ impl Settings {
     }
 
     /// Settings for one model from the command line; every other name leads to it too.
-    pub fn quick(quick: &Quick, around: &dyn Surroundings) -> Result<Self, Vec<Problem>> {
+    pub fn quick(quick: &Quick, around: &dyn Surroundings) -> Result<Self, Error> {
         let mut settings = Self::base(around);
         let name = quick.alias.as_ref().unwrap_or(&quick.model);
         for group in [name.as_str(), "*"] {
-            let deployment = discover::quick(group, quick, around)
-                .map_err(|e| vec![Problem::new("--model", e.to_string())])?;
+            let mut deployment = discover::quick(group, quick, around)?;
+            if group == "*" {
+                deployment.id.push_str("-any");
+            }
             settings.deployments.push(deployment);
         }
         settings.default_model = Some(name.clone());

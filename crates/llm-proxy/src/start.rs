@@ -3,6 +3,7 @@
 use std::{
     io::{self, ErrorKind, Write},
     net::{IpAddr, SocketAddr, ToSocketAddrs},
+    path::Path,
     process::ExitCode,
     sync::Arc,
     time::Duration,
@@ -23,7 +24,7 @@ use crate::{
     reload::{self, Loader},
     routes::pages,
     server::{self, Running},
-    settings::{Problem, Quick, Settings, Tls, flag},
+    settings::{Quick, Settings, Tls, flag},
 };
 
 /// Runs the gateway as the command line and the environment say, until it is told to stop.
@@ -44,11 +45,14 @@ pub fn run() -> ExitCode {
 
 fn command(args: Args) -> Result<ExitCode> {
     if args.version {
-        say(&format!("\nInterlingua: Current Version = {}\n", env!("CARGO_PKG_VERSION")));
+        say(&format!(
+            "\nInterlingua: Current Version = {}\n",
+            env!("CARGO_PKG_VERSION")
+        ));
         return Ok(ExitCode::SUCCESS);
     }
     if let Some(Command::Check { config }) = &args.command {
-        return Ok(checked(config::load(config, &Process)));
+        return Ok(checked(read(config)));
     }
     if args.validate_config {
         return Ok(checked(load(&args)));
@@ -92,19 +96,37 @@ async fn serve(args: Arc<Args>, settings: Settings) -> Result<ExitCode> {
     let watched = file.as_deref().and_then(reload::watch);
     let (_watcher, changes) = watched.unzip();
     let in_time = until_told(running, &load, changes).await?;
-    Ok(if in_time { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if in_time {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 /// What the command line, the environment and the configuration come to.
-fn load(args: &Args) -> Result<Settings, Vec<Problem>> {
+fn load(args: &Args) -> Result<Settings, Vec<String>> {
     let around = &Process;
     let mut settings = match (&args.config, &args.model) {
-        (Some(path), _) => config::load(path, around)?,
-        (None, Some(model)) => Settings::quick(&quick(args, model), around)?,
+        (Some(path), _) => read(path)?,
+        (None, Some(model)) => Settings::quick(&quick(args, model), around)
+            .map_err(|e| vec![format!("--model {model}: {e}")])?,
         (None, None) => Settings::embedded(around),
     };
     apply(args, around, &mut settings);
     Ok(settings)
+}
+
+/// Reads a configuration; its warnings become notices.
+fn read(path: &Path) -> Result<Settings, Vec<String>> {
+    let loaded = config::load(path, &Process);
+    let told = loaded.problems.iter().map(ToString::to_string).collect();
+    match loaded.settings {
+        Some(mut settings) => {
+            settings.notices.extend(told);
+            Ok(settings)
+        }
+        None => Err(told),
+    }
 }
 
 fn quick(args: &Args, model: &str) -> Quick {
@@ -230,7 +252,10 @@ async fn until_told(
             }
         }
     }
-    tracing::info!(under_way = running.under_way(), "stopping: requests under way may end");
+    tracing::info!(
+        under_way = running.under_way(),
+        "stopping: requests under way may end"
+    );
     tokio::select! {
         in_time = running.stop() => Ok(in_time),
         () = signals.interrupted() => Ok(false),
@@ -303,7 +328,7 @@ impl Signals {
     }
 }
 
-fn checked(result: Result<Settings, Vec<Problem>>) -> ExitCode {
+fn checked(result: Result<Settings, Vec<String>>) -> ExitCode {
     match result {
         Ok(settings) => {
             let models = settings.deployments.len();
@@ -317,9 +342,9 @@ fn checked(result: Result<Settings, Vec<Problem>>) -> ExitCode {
     }
 }
 
-fn report(problems: &[Problem]) -> ExitCode {
+fn report(problems: &[String]) -> ExitCode {
     for problem in problems {
-        complain(&problem.to_string());
+        complain(problem);
     }
     let s = if problems.len() == 1 { "" } else { "s" };
     complain(&format!(

@@ -1,1 +1,34 @@
+//! The native half of the wheel: bytes in, text out, with the interpreter released.
+//!
+//! This crate knows no wire formats, no prices and no routing: those belong to the crates below, and the friendly
+//! objects belong to Python.
+//! Start reading at [`client`]: how a call leaves Python and comes back.
 
+use pyo3::prelude::*;
+
+mod client;
+mod errors;
+mod meta;
+mod models;
+mod notifier;
+mod pipe;
+mod runtime;
+mod stream;
+
+/// The native half of the wheel.
+#[pymodule(gil_used = false)]
+mod _native {
+    #[pymodule_export]
+    use crate::client::{Call, Client};
+    #[pymodule_export]
+    use crate::meta::Meta;
+    #[pymodule_export]
+    use crate::models::{
+        cost, key_variables, model_info, new_id, price_entry, price_names, provider, providers,
+        register_model, supports,
+    };
+    #[pymodule_export]
+    use crate::notifier::Notifier;
+    #[pymodule_export]
+    use crate::stream::Stream;
+}

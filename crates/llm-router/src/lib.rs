@@ -5,8 +5,25 @@
 //! Start reading at [`Router::run`]: the one loop of plan, pick, attempt, learn.
 //!
 //! ```
+//! use std::sync::atomic::{AtomicBool, Ordering};
+//!
 //! use llm_providers::{Credential, Error, Kind, Target, lookup};
-//! use llm_router::{Ask, Deployment, Router, Settings};
+//! use llm_router::{Ask, Attempt, Attempts, Deployment, Router, Settings};
+//!
+//! /// Fails once, then answers with the deployment's id.
+//! #[derive(Default)]
+//! struct Shaky(AtomicBool);
+//!
+//! impl Attempts for Shaky {
+//!     type Answer = String;
+//!
+//!     async fn make(&self, attempt: Attempt<'_>) -> Result<String, Error> {
+//!         match self.0.swap(true, Ordering::Relaxed) {
+//!             false => Err(Error::new(Kind::Overloaded, "busy")),
+//!             true => Ok(attempt.deployment.id.clone()),
+//!         }
+//!     }
+//! }
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() {
@@ -15,16 +32,7 @@
 //! let router = Router::new(vec![deployment("a"), deployment("b")], Settings::default()).expect("a sound configuration");
 //!
 //! // The first attempt fails, the second goes to the other deployment.
-//! let mut first = true;
-//! let routed = router
-//!     .run(&Ask::new("gpt-4o"), async |attempt| {
-//!         if std::mem::take(&mut first) {
-//!             return Err(Error::new(Kind::Overloaded, "busy"));
-//!         }
-//!         Ok(attempt.deployment.id.clone())
-//!     })
-//!     .await
-//!     .expect("an answer");
+//! let routed = router.run(&Ask::new("gpt-4o"), &Shaky::default()).await.expect("an answer");
 //! assert_eq!(routed.trace.attempts.len(), 2);
 //! assert_ne!(routed.value, routed.trace.attempts[0].deployment);
 //! # }
@@ -42,7 +50,7 @@ mod wildcard;
 pub use deployment::{Deployment, Timeouts};
 pub use plan::{Fallback, Fallbacks};
 pub use retry::RetryPolicy;
-pub use router::{Ask, Attempt, Failed, Routed, Router};
+pub use router::{Ask, Attempt, Attempts, Failed, Routed, Router};
 pub use settings::{Settings, SettingsError};
 pub use strategy::{Candidate, Dice, SimpleShuffle, Strategy};
 pub use trace::{AttemptRecord, Trace};

@@ -71,6 +71,18 @@ pub struct Attempt<'a> {
     pub timeouts: Timeouts,
 }
 
+/// Makes attempts: the part of a request that the router leaves to its caller.
+pub trait Attempts: Sync {
+    /// What an attempt brings.
+    type Answer: Send;
+
+    /// Makes one attempt. Dropping the future gives it up.
+    fn make(
+        &self,
+        attempt: Attempt<'_>,
+    ) -> impl Future<Output = Result<Self::Answer, Error>> + Send;
+}
+
 /// A request that was answered.
 #[derive(Debug)]
 pub struct Routed<T> {
@@ -133,12 +145,12 @@ impl Router {
         })
     }
 
-    /// Answers a request: plans the groups, picks deployments, has `attempt` made, learns, and tries on while that helps.
-    pub async fn run<T>(
+    /// Answers a request: plans the groups, picks deployments, has attempts made, learns, and tries on while that helps.
+    pub async fn run<A: Attempts>(
         &self,
         ask: &Ask<'_>,
-        mut attempt: impl AsyncFnMut(Attempt<'_>) -> Result<T, Error>,
-    ) -> Result<Routed<T>, Failed> {
+        attempts: &A,
+    ) -> Result<Routed<A::Answer>, Box<Failed>> {
         let request = self.requests.fetch_add(1, Ordering::Relaxed);
         let mut dice =
             Dice::seeded(self.settings.seed ^ request.wrapping_mul(0x9E37_79B9_7F4A_7C15));
@@ -146,7 +158,7 @@ impl Router {
         let mut seen = vec![ask.model.to_owned()];
         let first = Fallback::to(ask.model);
         let error = match self
-            .group(ask, &first, &mut dice, &mut trace, &mut attempt)
+            .group(ask, &first, &mut dice, &mut trace, attempts)
             .await
         {
             Ok((value, deployment)) => {
@@ -169,7 +181,7 @@ impl Router {
             seen.push(next.group.clone());
             trace.fallbacks += 1;
             match self
-                .group(ask, &next, &mut dice, &mut trace, &mut attempt)
+                .group(ask, &next, &mut dice, &mut trace, attempts)
                 .await
             {
                 Ok((value, deployment)) => {
@@ -189,11 +201,11 @@ impl Router {
                 }
             }
         }
-        Err(Failed {
+        Err(Box::new(Failed {
             error,
             fallback_error,
             trace,
-        })
+        }))
     }
 
     /// The names of all groups, in the order of their names.
@@ -224,14 +236,14 @@ impl Router {
     }
 
     /// Tries one group: as many attempts as the failures and the settings allow.
-    async fn group<T>(
+    async fn group<A: Attempts>(
         &self,
         ask: &Ask<'_>,
         plan: &Fallback,
         dice: &mut Dice,
         trace: &mut Trace,
-        attempt: &mut impl AsyncFnMut(Attempt<'_>) -> Result<T, Error>,
-    ) -> Result<(T, Arc<Deployment>), Error> {
+        attempts: &A,
+    ) -> Result<(A::Answer, Arc<Deployment>), Error> {
         let group = self
             .find(&plan.group)
             .ok_or_else(|| self.unknown(&plan.group))?;
@@ -247,7 +259,9 @@ impl Router {
             };
             let started = Instant::now();
             let guard = deployment.begin();
-            let result = attempt(self.attempt(ask, plan, &group, deployment)).await;
+            let result = attempts
+                .make(self.attempt(ask, plan, &group, deployment))
+                .await;
             drop(guard);
             trace.record(
                 &deployment.id,
@@ -269,7 +283,7 @@ impl Router {
                 .any(|d| !barred.contains(&d.id.as_str()));
             let allowed = self.allowed(ask, plan, deployment, error.kind, others);
             trace.max_retries = allowed.unwrap_or(0);
-            if !allowed.is_some_and(|allowed| retries < allowed) || !others {
+            if !others || allowed.is_none_or(|allowed| retries >= allowed) {
                 return Err(error);
             }
             let fresh = group
@@ -438,7 +452,7 @@ impl Router {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::RefCell;
+    use std::sync::Mutex;
 
     use llm_providers::{Credential, lookup};
 
@@ -477,34 +491,44 @@ mod tests {
             .collect()
     }
 
+    /// Deployment id -> the kinds of its failures, the next one last; then it answers with its model.
+    struct Script {
+        left: Mutex<BTreeMap<String, Vec<Kind>>>,
+        asked: Mutex<Vec<String>>,
+    }
+
+    impl Attempts for Script {
+        type Answer = String;
+
+        async fn make(&self, attempt: Attempt<'_>) -> Result<String, Error> {
+            let id = attempt.deployment.id.clone();
+            self.asked.lock().unwrap().push(id.clone());
+            match self.left.lock().unwrap().get_mut(&id).and_then(Vec::pop) {
+                Some(kind) => Err(Error::new(kind, "scripted")),
+                None => Ok(attempt.target.model.clone()),
+            }
+        }
+    }
+
     /// Runs against a script: deployment id -> the kinds of its failures in order, then success.
     async fn run(
         router: &Router,
         ask: &Ask<'_>,
         script: &[(&str, &[Kind])],
     ) -> (Result<String, Kind>, Vec<String>) {
-        let left: RefCell<BTreeMap<String, Vec<Kind>>> = RefCell::new(
-            script
-                .iter()
-                .map(|(id, kinds)| ((*id).to_owned(), kinds.iter().rev().copied().collect()))
-                .collect(),
-        );
-        let asked = RefCell::new(Vec::new());
-        let result = router
-            .run(ask, async |attempt| {
-                let id = attempt.deployment.id.clone();
-                asked.borrow_mut().push(id.clone());
-                match left.borrow_mut().get_mut(&id).and_then(Vec::pop) {
-                    Some(kind) => Err(Error::new(kind, "scripted")),
-                    None => Ok(attempt.target.model.clone()),
-                }
-            })
-            .await;
+        let left = script
+            .iter()
+            .map(|(id, kinds)| ((*id).to_owned(), kinds.iter().rev().copied().collect()));
+        let script = Script {
+            left: Mutex::new(left.collect()),
+            asked: Mutex::default(),
+        };
+        let result = router.run(ask, &script).await;
         (
             result
                 .map(|routed| routed.value)
                 .map_err(|failed| failed.error.kind),
-            asked.into_inner(),
+            script.asked.into_inner().unwrap(),
         )
     }
 
@@ -648,9 +672,14 @@ mod tests {
     async fn a_dropped_request_is_no_longer_in_flight() {
         let router = router(&[("a", "g")], |_| {});
         let ask = Ask::new("g");
-        let hangs = router.run(&ask, async |_| {
-            std::future::pending::<Result<(), Error>>().await
-        });
+        struct Hangs;
+        impl Attempts for Hangs {
+            type Answer = ();
+            async fn make(&self, _: Attempt<'_>) -> Result<(), Error> {
+                std::future::pending().await
+            }
+        }
+        let hangs = router.run(&ask, &Hangs);
         assert!(
             tokio::time::timeout(Duration::from_secs(1), hangs)
                 .await

@@ -1,24 +1,29 @@
 //! Deployments from LiteLLM's parameters.
 
-use llm_providers::{CallOptions, Error, resolve, resolve::Surroundings};
-use llm_router::{Deployment, Router};
+use llm_cost::PriceTable;
+use llm_providers::{CallOptions, Error, Kind, Target, resolve, resolve::Surroundings};
+use llm_router::{Deployment, Fallback, Router, Settings};
 use llm_types::{JsonObject, Map};
 use sha2::{Digest, Sha256};
 
-use crate::request::RouteOptions;
+use crate::{price, request::RouteOptions, surroundings::prices};
 
 /// Makes a deployment of a `model_list` entry: its group, its `litellm_params`, its `model_info`.
 pub fn deployment(
     group: &str,
     mut params: JsonObject,
-    model_info: Map,
+    mut model_info: Map,
+    table: &PriceTable,
     around: &dyn Surroundings,
 ) -> Result<Deployment, Error> {
     let id = match model_info.get("id").and_then(|id| id.as_str()) {
         Some(id) => id.to_owned(),
         None => digest(group, &params),
     };
-    let target = resolve::target(&mut params, around)?;
+    let mut target = resolve::target(&mut params, around)?;
+    let route = RouteOptions::take(llm_types::Op::Chat, &mut params)?;
+    model_info.extend(route.model_info);
+    target.facts = price::facts(table, &target, &model_info);
     let options = CallOptions::take(&mut params)?;
     let number = |params: &mut JsonObject, key: &str| params.take::<f64>(key);
     let mut deployment = Deployment::new(id, group, target);
@@ -26,7 +31,6 @@ pub fn deployment(
     deployment.rpm = params.take("rpm")?;
     deployment.tpm = params.take("tpm")?;
     deployment.order = params.take("order")?;
-    let route = RouteOptions::take(llm_types::Op::Chat, &mut params)?;
     deployment.num_retries = route.num_retries;
     deployment.timeouts = route.timeouts;
     deployment.tags = route.tags;
@@ -36,10 +40,11 @@ pub fn deployment(
     Ok(deployment)
 }
 
-/// A router of one deployment, for a request that names its model and perhaps its key and address itself; and the
+/// A router for one request that names its model, and perhaps its key, its address and its fallbacks, itself; and the
 /// request's body without those.
 pub(crate) fn direct(
     body: &JsonObject,
+    route: &mut RouteOptions,
     around: &dyn Surroundings,
 ) -> Result<(Router, JsonObject), Error> {
     let model: String = body
@@ -47,12 +52,86 @@ pub(crate) fn direct(
         .ok_or_else(|| Error::bad_request("model", "'model' is missing"))?;
     let mut params = body.clone();
     let target = resolve::target(&mut params, around)?;
-    let router = crate::engine::single(Deployment::new(
-        digest(&model, &JsonObject::new()),
-        model,
-        target,
-    ))?;
+    let provider = target.provider.name;
+    let mut deployments = vec![one(&model, target, route)];
+    let mut settings = Settings {
+        num_retries: 0,
+        ..Settings::default()
+    };
+    let connection = taken(body, &params);
+    for fallback in route.fallbacks.iter_mut().flatten() {
+        let taken = |group: &str| deployments.iter().any(|known| known.group == group);
+        let group = unused(&fallback.group, taken);
+        if let Ok((target, rest)) = fallen_back(fallback, provider, &connection, around) {
+            fallback.overrides = rest;
+            fallback.group.clone_from(&group);
+            deployments.push(one(&group, target, &RouteOptions::default()));
+        }
+    }
+    if let Some(longer) = route.context_window_fallbacks.get(&model) {
+        let mut fallback = Fallback::to(longer);
+        let (target, _) = fallen_back(&mut fallback, provider, &connection, around)?;
+        deployments.push(one(longer, target, &RouteOptions::default()));
+        settings
+            .fallbacks
+            .context_window
+            .insert(model, vec![fallback]);
+    }
+    let router = Router::new(deployments, settings)
+        .map_err(|e| Error::new(Kind::BadRequest, e.to_string()))?;
     Ok((router, params))
+}
+
+fn one(group: &str, mut target: Target, route: &RouteOptions) -> Deployment {
+    target.facts = price::facts(&prices(), &target, &route.model_info);
+    let mut deployment = Deployment::new(digest(group, &JsonObject::new()), group, target);
+    deployment.model_info = route.model_info.clone();
+    deployment
+}
+
+/// A fallback's target, and the parameters that it changes. Keys and addresses of the first model are its own only at
+/// the same provider: a key must not travel to another vendor.
+fn fallen_back(
+    fallback: &mut Fallback,
+    provider: &str,
+    connection: &JsonObject,
+    around: &dyn Surroundings,
+) -> Result<(Target, Map), Error> {
+    let own = JsonObject::from_serialize(&fallback.overrides)?;
+    let (row, _) = resolve::provider(&fallback.group, None, None, around)?;
+    let mut params = if row.name == provider {
+        connection.clone()
+    } else {
+        JsonObject::new()
+    };
+    for (key, value) in own.iter() {
+        params.set_raw(key.to_owned(), value.clone());
+    }
+    params.set_str("model", &fallback.group);
+    params.remove("custom_llm_provider");
+    let target = resolve::target(&mut params, around)?;
+    fallback.overrides.retain(|key, _| params.contains(key));
+    Ok((target, fallback.overrides.clone()))
+}
+
+/// What is in `before` and no longer in `after`.
+fn taken(before: &JsonObject, after: &JsonObject) -> JsonObject {
+    let mut gone = JsonObject::new();
+    for (key, value) in before.iter().filter(|(key, _)| !after.contains(key)) {
+        gone.set_raw(key.to_owned(), value.clone());
+    }
+    gone
+}
+
+/// `group`, or a name like it: the same model may be tried again with another key.
+fn unused(group: &str, taken: impl Fn(&str) -> bool) -> String {
+    let mut name = group.to_owned();
+    let mut n = 2;
+    while taken(&name) {
+        name = format!("{group}#{n}");
+        n += 1;
+    }
+    name
 }
 
 /// Stable over restarts: the same configuration has the same id.

@@ -12,12 +12,15 @@ use llm_providers::{
     Body as CallBody, Call, CallOptions, Client, Error, Limits, Notice, Outcome as Sent, Payload,
     bridges, transport::TransportSettings,
 };
-use llm_router::{Ask, Attempt, Deployment, Failed, Router, Settings};
+use llm_router::{Ask, Attempt, Attempts, Failed, Router};
 use llm_types::{JsonObject, Op, Usage};
 
 use crate::{
-    AnswerStream, Body, Failure, Meta, Outcome, Request, Response, demo, deploy, mock, price,
-    record::Reporter, restamp::restamp, surroundings::Process,
+    AnswerStream, Body, Failure, Meta, Outcome, Request, Response, demo, deploy, mock,
+    price::{Prices, Rates},
+    record::Reporter,
+    restamp::restamp,
+    surroundings::Process,
 };
 
 /// Makes requests. Holds a router's configuration and a connection pool; cheap to clone, and a new configuration is a
@@ -26,6 +29,7 @@ use crate::{
 pub struct Engine {
     router: Option<Arc<Router>>,
     client: Client,
+    prices: Arc<Prices>,
 }
 
 /// What one attempt brought, before it is put into the client's dialect.
@@ -44,14 +48,16 @@ impl Engine {
         Ok(Self {
             router: None,
             client: Self::client(&TransportSettings::default())?,
+            prices: Arc::new(Prices::of_process()),
         })
     }
 
     /// An engine that routes.
-    pub fn routed(router: Arc<Router>, client: Client) -> Self {
+    pub fn routed(router: Arc<Router>, client: Client, prices: Arc<Prices>) -> Self {
         Self {
             router: Some(router),
             client,
+            prices,
         }
     }
 
@@ -67,30 +73,36 @@ impl Engine {
         self.router.as_ref()
     }
 
+    /// The prices.
+    pub fn prices(&self) -> &Arc<Prices> {
+        &self.prices
+    }
+
     /// The client.
     pub fn http(&self) -> &Client {
         &self.client
     }
 
     /// Answers a request: route, translate, attempt, retry, count, price, report.
-    pub async fn call(&self, request: Request) -> Result<Response, Failure> {
+    pub async fn call(&self, request: Request) -> Result<Response, Box<Failure>> {
         let Request {
             op,
             model,
             route_as,
             mut body,
             options,
-            route,
+            mut route,
             call_id,
             restamp,
             observer,
         } = request;
+        let started = Instant::now();
         let stream = body.is_true("stream");
         let mut reporter = Reporter::new(call_id.clone(), op, model.clone(), stream, observer);
         let single;
         let router = match &self.router {
             Some(router) => router,
-            None => match deploy::direct(&body, &Process) {
+            None => match deploy::direct(&body, &mut route, &Process) {
                 Ok((router, stripped)) => {
                     body = stripped;
                     single = Arc::new(router);
@@ -115,26 +127,36 @@ impl Engine {
             timeouts: route.timeouts,
         };
         if let Some(mock) = &route.mock {
-            let routed = router
-                .run(&ask, async |attempt| {
-                    mock::attempt(mock, op, &body, &attempt).await
-                })
-                .await;
-            return match routed {
-                Ok(routed) => Ok(mock::response(
-                    routed, op, &body, model, call_id, restamp, reporter,
-                )),
-                Err(failed) => Err(fail(&mut reporter, call_id, model, failed)),
+            let canned = mock::Canned {
+                mock,
+                op,
+                body: &body,
+            };
+            return match router.run(&ask, &canned).await {
+                Ok(routed) => {
+                    let prices = &self.prices;
+                    let asked = mock::Asked {
+                        op,
+                        body: &body,
+                        model,
+                        call_id,
+                        restamp,
+                        prices,
+                    };
+                    Ok(mock::response(routed, asked, reporter))
+                }
+                Err(failed) => Err(fail(&mut reporter, call_id, model, *failed)),
             };
         }
-        let routed = match router
-            .run(&ask, async |attempt| {
-                self.attempt(op, &body, &options, attempt).await
-            })
-            .await
-        {
+        let network = Network {
+            client: &self.client,
+            op,
+            body: &body,
+            options: &options,
+        };
+        let routed = match router.run(&ask, &network).await {
             Ok(routed) => routed,
-            Err(failed) => return Err(fail(&mut reporter, call_id, model, failed)),
+            Err(failed) => return Err(fail(&mut reporter, call_id, model, *failed)),
         };
         let took = reporter.elapsed();
         let attempted = routed.value;
@@ -149,6 +171,13 @@ impl Engine {
             record.trace = routed.trace.clone();
             record.first_event = stream.then_some(took);
         });
+        let rates = Rates {
+            prices: Arc::clone(&self.prices),
+            deployment: Arc::clone(&routed.deployment),
+            model: attempted.model.clone(),
+            service_tier: body.str("service_tier").map(|tier| tier.into_owned()),
+            started,
+        };
         let mut meta = Meta {
             call_id,
             op,
@@ -168,20 +197,14 @@ impl Engine {
                 let bridge = attempted
                     .bridge
                     .map(|bridge| bridge.stream(&attempted.body));
-                Body::Stream(AnswerStream::vendor(
-                    events,
-                    bridge,
-                    name,
-                    Arc::clone(&meta.deployment),
-                    reporter,
-                ))
+                Body::Stream(AnswerStream::vendor(events, bridge, name, rates, reporter))
             }
             Sent::Answer(answer, headers) => {
                 meta.headers = headers;
                 let usage = answer.usage.clone();
                 match whole(answer, attempted.bridge, &attempted.body, name.as_deref()) {
                     Ok((bytes, content_type)) => {
-                        finish(bytes, content_type, usage, &meta.deployment, reporter)
+                        finish(bytes, content_type, usage, &rates, reporter)
                     }
                     Err(error) => {
                         let failed = Failed {
@@ -196,20 +219,26 @@ impl Engine {
         };
         Ok(Response { meta, body })
     }
+}
+
+/// Makes attempts over the network.
+struct Network<'a> {
+    client: &'a Client,
+    op: Op,
+    body: &'a JsonObject,
+    options: &'a CallOptions,
+}
+
+impl Attempts for Network<'_> {
+    type Answer = Attempted;
 
     /// One attempt at one deployment: into its dialect, over the network.
-    async fn attempt(
-        &self,
-        op: Op,
-        body: &JsonObject,
-        options: &CallOptions,
-        attempt: Attempt<'_>,
-    ) -> Result<Attempted, Error> {
-        let body = with_defaults(body, &attempt);
-        let options = merged(&attempt.deployment.options, options);
-        let bridge = bridges::between(op, attempt.target.provider)?;
+    async fn make(&self, attempt: Attempt<'_>) -> Result<Attempted, Error> {
+        let body = with_defaults(self.body, &attempt);
+        let options = merged(&attempt.deployment.options, self.options);
+        let bridge = bridges::between(self.op, &attempt.target)?;
         let (spoken, outgoing) = match bridge {
-            None => (op, body.clone()),
+            None => (self.op, body.clone()),
             Some(bridge) => (Op::Chat, bridge.request(&body)?),
         };
         let call = Call::prepare(spoken, &attempt.target, CallBody::Json(outgoing), &options)?;
@@ -309,10 +338,10 @@ pub(crate) fn finish(
     bytes: Bytes,
     content_type: String,
     usage: Option<Usage>,
-    deployment: &Arc<Deployment>,
+    rates: &Rates,
     mut reporter: Reporter,
 ) -> Body {
-    let charge = price::charge(deployment, usage.as_ref());
+    let charge = rates.charge(usage.as_ref());
     reporter.note(|record| {
         record.usage.clone_from(&usage);
         record.charge = charge.clone();
@@ -326,24 +355,19 @@ pub(crate) fn finish(
     }
 }
 
-fn fail(reporter: &mut Reporter, call_id: String, requested: String, failed: Failed) -> Failure {
+fn fail(
+    reporter: &mut Reporter,
+    call_id: String,
+    requested: String,
+    failed: Failed,
+) -> Box<Failure> {
     reporter.note(|record| record.trace = failed.trace.clone());
     reporter.fail(&failed.error);
-    Failure {
+    Box::new(Failure {
         error: failed.error,
         fallback_error: failed.fallback_error,
         call_id,
         requested,
         trace: failed.trace,
-    }
-}
-
-/// A router for one deployment.
-pub(crate) fn single(deployment: Deployment) -> Result<Router, Error> {
-    let settings = Settings {
-        num_retries: 0,
-        ..Settings::default()
-    };
-    Router::new(vec![deployment], settings)
-        .map_err(|e| Error::new(llm_providers::Kind::BadRequest, e.to_string()))
+    })
 }

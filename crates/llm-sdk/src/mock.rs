@@ -3,14 +3,19 @@
 use std::{sync::Arc, time::Duration};
 
 use llm_providers::{Answer, Chunk, Error, Kind, bridges};
-use llm_router::{Attempt, Routed};
+use llm_router::{Attempt, Attempts, Routed};
 use llm_types::{
     ChatChunk, ChatResponse, Choice, ChunkChoice, Content, Delta, JsonObject, Message, Op,
     ToolCall, Usage,
 };
 use serde_json::{Value, json};
 
-use crate::{AnswerStream, Body, Meta, Response, engine, record::Reporter, request::Mock};
+use crate::{
+    AnswerStream, Body, Meta, Response, engine,
+    price::{Prices, Rates},
+    record::Reporter,
+    request::Mock,
+};
 
 /// LiteLLM's fixed usage of a canned answer.
 const PROMPT_TOKENS: u64 = 10;
@@ -23,36 +28,43 @@ pub(crate) enum Mocked {
     Embedding(Value),
 }
 
-/// One attempt: waits, fails, or answers as the mock says.
-pub(crate) async fn attempt(
-    mock: &Mock,
-    op: Op,
-    body: &JsonObject,
-    attempt: &Attempt<'_>,
-) -> Result<Mocked, Error> {
-    if let Some(delay) = mock.delay {
-        tokio::time::sleep(delay).await;
-    }
-    if mock.timeout {
-        tokio::time::sleep(attempt.timeouts.total.unwrap_or(Duration::from_secs(600))).await;
-        return Err(Error::new(Kind::Timeout, "this is a mock timeout error"));
-    }
-    let name = attempt.target.provider.name;
-    if let Some(Value::String(text)) = &mock.response
-        && let Some(kind) = named_error(text)
-    {
-        return Err(Error::new(kind, "this is a mock error").of(name));
-    }
-    match op {
-        Op::Embedding => Ok(Mocked::Embedding(embedding(mock, &attempt.target.model))),
-        Op::Chat | Op::Completion | Op::Messages => {
-            chat(mock, body, &attempt.target.model).map(|chat| Mocked::Chat(Box::new(chat)))
+/// Makes attempts without a network.
+pub(crate) struct Canned<'a> {
+    pub(crate) mock: &'a Mock,
+    pub(crate) op: Op,
+    pub(crate) body: &'a JsonObject,
+}
+
+impl Attempts for Canned<'_> {
+    type Answer = Mocked;
+
+    /// Waits, fails, or answers as the mock says.
+    async fn make(&self, attempt: Attempt<'_>) -> Result<Mocked, Error> {
+        let &Self { mock, op, body } = self;
+        if let Some(delay) = mock.delay {
+            tokio::time::sleep(delay).await;
         }
-        _ => Err(Error::new(
-            Kind::Unsupported,
-            format!("{} has no mock answers", op.name()),
-        )
-        .of(name)),
+        if mock.timeout {
+            tokio::time::sleep(attempt.timeouts.total.unwrap_or(Duration::from_secs(600))).await;
+            return Err(Error::new(Kind::Timeout, "this is a mock timeout error"));
+        }
+        let name = attempt.target.provider.name;
+        if let Some(Value::String(text)) = &mock.response
+            && let Some(kind) = named_error(text)
+        {
+            return Err(Error::new(kind, "this is a mock error").of(name));
+        }
+        match op {
+            Op::Embedding => Ok(Mocked::Embedding(embedding(mock, &attempt.target.model))),
+            Op::Chat | Op::Completion | Op::Messages => {
+                chat(mock, body, &attempt.target.model).map(|chat| Mocked::Chat(Box::new(chat)))
+            }
+            _ => Err(Error::new(
+                Kind::Unsupported,
+                format!("{} has no mock answers", op.name()),
+            )
+            .of(name)),
+        }
     }
 }
 
@@ -123,17 +135,38 @@ fn embedding(mock: &Mock, model: &str) -> Value {
     })
 }
 
+/// What was asked of a mock.
+pub(crate) struct Asked<'a> {
+    pub(crate) op: Op,
+    pub(crate) body: &'a JsonObject,
+    pub(crate) model: String,
+    pub(crate) call_id: String,
+    pub(crate) restamp: bool,
+    pub(crate) prices: &'a Arc<Prices>,
+}
+
 /// The response of a mocked request, in the client's dialect.
 pub(crate) fn response(
     routed: Routed<Mocked>,
-    op: Op,
-    body: &JsonObject,
-    model: String,
-    call_id: String,
-    restamp: bool,
+    asked: Asked<'_>,
     mut reporter: Reporter,
 ) -> Response {
+    let Asked {
+        op,
+        body,
+        model,
+        call_id,
+        restamp,
+        prices,
+    } = asked;
     let deployment = Arc::clone(&routed.deployment);
+    let rates = Rates {
+        prices: Arc::clone(prices),
+        deployment: Arc::clone(&deployment),
+        model: deployment.target.model.clone(),
+        service_tier: None,
+        started: std::time::Instant::now(),
+    };
     let took = reporter.elapsed();
     reporter.note(|record| {
         record.deployment = Some(Arc::clone(&deployment));
@@ -147,7 +180,7 @@ pub(crate) fn response(
                 json.to_string().into(),
                 "application/json".into(),
                 usage,
-                &deployment,
+                &rates,
                 reporter,
             )
         }
@@ -155,7 +188,7 @@ pub(crate) fn response(
             if restamp {
                 chat.model.clone_from(&model);
             }
-            speak(*chat, op, body, &deployment, reporter)
+            speak(*chat, op, body, rates, reporter)
         }
     };
     let meta = Meta {
@@ -178,7 +211,7 @@ fn speak(
     chat: ChatResponse,
     op: Op,
     body: &JsonObject,
-    deployment: &Arc<llm_router::Deployment>,
+    rates: Rates,
     mut reporter: Reporter,
 ) -> Body {
     let bridge = bridges::over_chat(op);
@@ -192,12 +225,7 @@ fn speak(
         let chunks = chunks(chat, include_usage || bridge.is_some());
         let bridge = bridge.map(|bridge| bridge.stream(body));
         return Body::Stream(AnswerStream::canned(
-            chunks,
-            usage,
-            bridge,
-            None,
-            Arc::clone(deployment),
-            reporter,
+            chunks, usage, bridge, None, rates, reporter,
         ));
     }
     let bytes = match bridge {
@@ -205,13 +233,7 @@ fn speak(
         None => Answer::chat(chat).into_bytes(),
     };
     match bytes {
-        Ok(bytes) => engine::finish(
-            bytes,
-            "application/json".into(),
-            usage,
-            deployment,
-            reporter,
-        ),
+        Ok(bytes) => engine::finish(bytes, "application/json".into(), usage, &rates, reporter),
         Err(error) => {
             reporter.fail(&error);
             Body::Stream(AnswerStream::canned(
@@ -219,7 +241,7 @@ fn speak(
                 None,
                 None,
                 None,
-                Arc::clone(deployment),
+                rates,
                 reporter,
             ))
         }

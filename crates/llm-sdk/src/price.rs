@@ -1,17 +1,196 @@
-//! What an answer costs, in the terms of the layers above.
+//! What answers cost, at the prices of the deployment that gave them.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock},
+    time::{Instant, SystemTime},
+};
+
+use llm_cost::{
+    Adjusted, Cost, CostContext, NanoDollars, PriceTable, Pricing, Terms, adjust, cost,
+};
+use llm_providers::{ModelFacts, Target};
+use llm_router::Deployment;
+use llm_types::Usage;
+use serde_json::Value;
+
+use crate::surroundings::prices;
+
+/// Deployments whose prices are remembered, at most: wildcard groups have as many models as clients can name.
+const REMEMBERED: usize = 4096;
 
 /// What a request costs.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Charge {
-    /// Nano-dollars; `None` if the model has no known price.
-    pub total: Option<i64>,
+    /// The bill, part by part; `None` where nothing is known of the model's prices or of its usage.
+    pub cost: Option<Cost>,
+    /// The bill after discount and margin.
+    pub adjusted: Option<Adjusted>,
 }
 
-/// Prices `usage` at `deployment`'s rates.
-pub(crate) fn charge(
-    deployment: &llm_router::Deployment,
-    usage: Option<&llm_types::Usage>,
-) -> Charge {
-    let _ = (deployment, usage);
-    Charge::default()
+impl Charge {
+    /// What is to be paid; `None` where that is not known. Never a silent zero.
+    pub fn total(&self) -> Option<NanoDollars> {
+        self.adjusted.map(|adjusted| adjusted.total)
+    }
+}
+
+/// The prices of an engine: the table, the operator's terms, and what deployments say of themselves.
+#[derive(Debug)]
+pub struct Prices {
+    /// `None`: the process's own table, which may grow while it runs.
+    table: Option<Arc<PriceTable>>,
+    discounts: Option<Value>,
+    margins: Option<Value>,
+    known: RwLock<HashMap<(String, String), Option<Arc<Pricing>>>>,
+}
+
+impl Prices {
+    /// Prices from `table`, with LiteLLM's `cost_discount_config` and `cost_margin_config`.
+    pub fn new(table: Arc<PriceTable>, discounts: Option<Value>, margins: Option<Value>) -> Self {
+        Self {
+            table: Some(table),
+            discounts,
+            margins,
+            known: RwLock::default(),
+        }
+    }
+
+    /// The process's own table: the build's, with what was registered since.
+    pub fn of_process() -> Self {
+        Self {
+            table: None,
+            discounts: None,
+            margins: None,
+            known: RwLock::default(),
+        }
+    }
+
+    /// The table.
+    pub fn table(&self) -> Arc<PriceTable> {
+        self.table.clone().unwrap_or_else(prices)
+    }
+
+    fn charge(&self, rates: &Rates, usage: Option<&Usage>) -> Charge {
+        let Some(usage) = usage else {
+            return Charge::default();
+        };
+        let deployment = &*rates.deployment;
+        let provider = deployment.target.provider.name;
+        let pricing = self.pricing(deployment, &rates.model);
+        let mut context = CostContext::of(provider);
+        context.service_tier = rates.service_tier.as_deref();
+        context.vertex_location = deployment.target.setting("vertex_location");
+        context.at = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .ok()
+            .map(|since| since.as_secs());
+        context.elapsed = Some(rates.started.elapsed().as_secs_f64());
+        let unknown = Pricing::default();
+        let bill = cost(pricing.as_deref().unwrap_or(&unknown), usage, &context);
+        if pricing.is_none() && !bill.reported {
+            return Charge {
+                cost: Some(bill),
+                adjusted: None,
+            };
+        }
+        let terms = Terms::of(provider, self.discounts.as_ref(), self.margins.as_ref());
+        let adjusted = adjust(bill.exact, &terms);
+        Charge {
+            cost: Some(bill),
+            adjusted: Some(adjusted),
+        }
+    }
+
+    /// The prices of one deployment's model, remembered.
+    fn pricing(&self, deployment: &Deployment, model: &str) -> Option<Arc<Pricing>> {
+        if self.table.is_none() {
+            return self.look_up(deployment, model).map(Arc::new);
+        }
+        let key = (deployment.id.clone(), model.to_owned());
+        if let Some(known) = self
+            .known
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&key)
+        {
+            return known.clone();
+        }
+        let found = self.look_up(deployment, model).map(Arc::new);
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= REMEMBERED {
+            known.clear();
+        }
+        known.insert(key, found.clone());
+        found
+    }
+
+    fn look_up(&self, deployment: &Deployment, model: &str) -> Option<Pricing> {
+        let base = deployment
+            .model_info
+            .get("base_model")
+            .and_then(Value::as_str);
+        let provider = deployment.target.provider.name;
+        let region = deployment.target.setting("aws_region_name");
+        let table = self.table();
+        let find = |name: &str| match region {
+            Some(region) => table.get_in_region(provider, region, name),
+            None => table.get(provider, name),
+        };
+        let listed = base
+            .and_then(find)
+            .or_else(|| find(model))
+            .filter(|found| found.row.pricing().is_known());
+        let listed = listed.as_ref().map(|found| found.row.pricing());
+        Pricing::custom(listed, &deployment.model_info).or_else(|| listed.cloned())
+    }
+}
+
+/// All that the price of one request depends on besides its usage.
+#[derive(Debug, Clone)]
+pub(crate) struct Rates {
+    pub(crate) prices: Arc<Prices>,
+    pub(crate) deployment: Arc<Deployment>,
+    /// The vendor's name for the model.
+    pub(crate) model: String,
+    /// The tier that was asked for.
+    pub(crate) service_tier: Option<String>,
+    pub(crate) started: Instant,
+}
+
+impl Rates {
+    /// Prices `usage`.
+    pub(crate) fn charge(&self, usage: Option<&Usage>) -> Charge {
+        self.prices.charge(self, usage)
+    }
+}
+
+/// What the table and the configuration know of `target`'s model.
+pub(crate) fn facts(
+    table: &PriceTable,
+    target: &Target,
+    model_info: &llm_types::Map,
+) -> ModelFacts {
+    let base = model_info.get("base_model").and_then(Value::as_str);
+    let found = table.get(target.provider.name, base.unwrap_or(&target.model));
+    let listed = found.iter().flat_map(|found| found.row.fields());
+    let mut facts = ModelFacts::default();
+    for (key, value) in listed.chain(model_info) {
+        match (key.as_str(), value) {
+            ("mode", Value::String(mode)) => facts.mode = Some(mode.clone()),
+            ("max_input_tokens", value) => {
+                facts.max_input_tokens = value.as_u64().or(facts.max_input_tokens)
+            }
+            ("max_output_tokens", value) => {
+                facts.max_output_tokens = value.as_u64().or(facts.max_output_tokens)
+            }
+            (key, Value::Bool(yes)) => {
+                if let Some(what) = key.strip_prefix("supports_") {
+                    facts.supports.insert(what.to_owned(), *yes);
+                }
+            }
+            _ => {}
+        }
+    }
+    facts
 }

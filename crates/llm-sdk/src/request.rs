@@ -1,6 +1,6 @@
 //! A request, with our own keys taken out of its body.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use llm_providers::CallOptions;
@@ -40,8 +40,12 @@ pub struct RouteOptions {
     pub num_retries: Option<u32>,
     /// Where to go when the group fails.
     pub fallbacks: Option<Vec<Fallback>>,
+    /// `context_window_fallback_dict`: where to go when the prompt is too long for a model.
+    pub context_window_fallbacks: BTreeMap<String, String>,
     /// No fallbacks at all.
     pub disable_fallbacks: bool,
+    /// `model_info`, with the prices and the `base_model` that the request itself names.
+    pub model_info: Map,
     /// Time limits.
     pub timeouts: Timeouts,
     /// A canned answer instead of a call.
@@ -75,8 +79,6 @@ const OURS: &[&str] = &[
     "logger_fn",
     "no-log",
     "proxy_server_request",
-    "model_info",
-    "base_model",
     "caching",
     "cache",
     "cache_key",
@@ -105,10 +107,6 @@ const OURS: &[&str] = &[
     "retry_strategy",
     "model_list",
     "deployment_id",
-    "input_cost_per_token",
-    "output_cost_per_token",
-    "input_cost_per_second",
-    "output_cost_per_second",
     "litellm_credential_name",
     "rpm",
     "tpm",
@@ -177,6 +175,10 @@ impl RouteOptions {
         Ok(Self {
             num_retries: retries.or(body.take("max_retries")?),
             fallbacks: fallbacks(body)?,
+            context_window_fallbacks: body
+                .take("context_window_fallback_dict")?
+                .unwrap_or_default(),
+            model_info: model_info(body)?,
             disable_fallbacks: body.take("disable_fallbacks")?.unwrap_or_default(),
             timeouts: Timeouts {
                 total: seconds("timeout", timeout.or(request_timeout))?,
@@ -216,6 +218,27 @@ fn fallbacks(body: &mut JsonObject) -> Result<Option<Vec<Fallback>>, JsonError> 
         .map(one)
         .collect::<Result<_, _>>()
         .map(Some)
+}
+
+/// What the request says of its model: prices are named alike in LiteLLM's table, whatever they are for.
+fn model_info(body: &mut JsonObject) -> Result<Map, JsonError> {
+    let mut info: Map = body.take("model_info")?.unwrap_or_default();
+    let prices: Vec<String> = body
+        .iter()
+        .map(|(key, _)| key)
+        .filter(|key| {
+            matches!(*key, "base_model" | "tiered_pricing")
+                || key.contains("cost_per_")
+                || key.contains("_token_cost")
+        })
+        .map(str::to_owned)
+        .collect();
+    for key in prices {
+        if let Some(value) = body.take::<Value>(&key)? {
+            info.insert(key, value);
+        }
+    }
+    Ok(info)
 }
 
 fn mock(body: &mut JsonObject) -> Result<Option<Mock>, JsonError> {

@@ -2,17 +2,15 @@
 
 use std::{
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll},
 };
 
 use bytes::Bytes;
 use futures_core::Stream;
 use llm_providers::{Chunk, Error, EventStream, bridges};
-use llm_router::Deployment;
 use llm_types::Usage;
 
-use crate::{Outcome, price, record::Reporter, restamp::restamp};
+use crate::{Outcome, price::Rates, record::Reporter, restamp::restamp};
 
 /// One event of a streamed answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,11 +29,15 @@ pub struct AnswerStream {
     source: Source,
     bridge: Option<Box<dyn bridges::BridgeStream>>,
     model: Option<String>,
-    deployment: Arc<Deployment>,
+    rates: Rates,
     reporter: Reporter,
     over: bool,
 }
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "made once a request, and nearly always the large one"
+)]
 enum Source {
     Vendor(EventStream),
     Canned(std::vec::IntoIter<Result<Chunk, Error>>, Option<Usage>),
@@ -46,14 +48,14 @@ impl AnswerStream {
         source: EventStream,
         bridge: Option<Box<dyn bridges::BridgeStream>>,
         model: Option<String>,
-        deployment: Arc<Deployment>,
+        rates: Rates,
         reporter: Reporter,
     ) -> Self {
         Self {
             source: Source::Vendor(source),
             bridge,
             model,
-            deployment,
+            rates,
             reporter,
             over: false,
         }
@@ -64,7 +66,7 @@ impl AnswerStream {
         usage: Option<Usage>,
         bridge: Option<Box<dyn bridges::BridgeStream>>,
         model: Option<String>,
-        deployment: Arc<Deployment>,
+        rates: Rates,
         reporter: Reporter,
     ) -> Self {
         let source = Source::Canned(chunks.into_iter(), usage);
@@ -72,7 +74,7 @@ impl AnswerStream {
             source,
             bridge,
             model,
-            deployment,
+            rates,
             reporter,
             over: false,
         }
@@ -133,7 +135,7 @@ impl AnswerStream {
 
     fn settle(&mut self) {
         let usage = self.usage().cloned();
-        let charge = price::charge(&self.deployment, usage.as_ref());
+        let charge = self.rates.charge(usage.as_ref());
         self.reporter.note(|record| {
             record.usage = usage;
             record.charge = charge;

@@ -1,1 +1,667 @@
-//! Anthropic Messages: request, response, stream events.
+//! Anthropic Messages: request, turn, block, response, stream event, usage, error.
+//!
+//! Everything that is not named here survives in `extra`; a tool's input stays JSON text, so numbers and key order do too.
+
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer},
+};
+use serde_json::{Number, Value, value::RawValue};
+
+use crate::{
+    CacheWrite, CompletionDetails, JsonError, JsonObject, Map, PromptDetails, ServerToolUse, Usage,
+};
+
+/// A Messages request.
+#[derive(Debug, Clone, Default, Serialize)]
+#[expect(
+    missing_docs,
+    reason = "the fields are Anthropic's own, under their own names"
+)]
+pub struct MessagesRequest {
+    /// Absent where the model is in the path (Vertex, Bedrock).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub system: Option<Blocks>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tools: Option<Vec<ToolParam>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool_choice: Option<ToolChoiceParam>,
+    pub messages: Vec<Turn>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub top_p: Option<Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub top_k: Option<Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop_sequences: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thinking: Option<Value>,
+    /// `{effort?, format?, task_budget?}`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_config: Option<Map>,
+    /// The older place of `output_config.format`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_format: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Map>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service_tier: Option<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub stream: bool,
+    /// Every other key of the body.
+    #[serde(flatten)]
+    pub extra: Map,
+}
+
+/// One turn of the conversation.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Turn {
+    /// `user` or `assistant`; newer models also take `system` between them.
+    pub role: String,
+    /// What is said.
+    pub content: Blocks,
+    /// Every other key.
+    #[serde(flatten)]
+    pub extra: Map,
+}
+
+/// A turn's content, a system prompt, or a tool's result.
+#[derive(Debug, Clone, Serialize)]
+#[serde(untagged)]
+pub enum Blocks {
+    /// Plain text.
+    Text(String),
+    /// Blocks in order.
+    List(Vec<Block>),
+    /// One object: the error or the result of a server tool.
+    Object(Map),
+}
+
+/// One block of content. `kind` says which of the other fields matters.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Block {
+    /// `text`, `thinking`, `redacted_thinking`, `tool_use`, `tool_result`, `image`, `document`, `server_tool_use`, ...
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The id of a tool call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// The name of the tool that is called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// What the tool is called with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<Box<RawValue>>,
+    /// The text of a text block.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// The text of a thinking block.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thinking: Option<String>,
+    /// Proof that the vendor wrote the thinking.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<String>,
+    /// Sealed thinking.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<String>,
+    /// Which call a result answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool_use_id: Option<String>,
+    /// A result's content.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<Blocks>,
+    /// Whether the tool failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub is_error: Option<bool>,
+    /// Where an image or document is: `{type: base64 | url | file | text | content, ...}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Value>,
+    /// In an answer the list of citations, in a request `{enabled}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub citations: Option<Value>,
+    /// The cache marker, `{type, ttl?}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_control: Option<Value>,
+    /// Every other key.
+    #[serde(flatten)]
+    pub extra: Map,
+}
+
+/// A tool on offer.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct ToolParam {
+    /// `custom` or absent for the caller's own tools, else the versioned name of a hosted one.
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// Its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// What it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// JSON Schema of its input.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_schema: Option<Value>,
+    /// Whether the input must match the schema exactly.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strict: Option<bool>,
+    /// The cache marker.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_control: Option<Value>,
+    /// Every other key; all of a hosted tool.
+    #[serde(flatten)]
+    pub extra: Map,
+}
+
+/// Whether and which tools must be called.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ToolChoiceParam {
+    /// `auto`, `any`, `none` or `tool`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The tool, where `kind` is `tool`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Whether at most one tool may be called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disable_parallel_tool_use: Option<bool>,
+    /// Every other key.
+    #[serde(flatten)]
+    pub extra: Map,
+}
+
+/// A whole answer.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct MessagesResponse {
+    /// The answer's id.
+    #[serde(default)]
+    pub id: String,
+    /// Always `message`.
+    #[serde(rename = "type", default)]
+    pub kind: String,
+    /// Always `assistant`.
+    #[serde(default = "assistant")]
+    pub role: String,
+    /// The model that answered.
+    #[serde(default)]
+    pub model: String,
+    /// What it says.
+    #[serde(default)]
+    pub content: Vec<Block>,
+    /// `end_turn`, `max_tokens`, `stop_sequence`, `tool_use`, `pause_turn`, `refusal`, ...
+    #[serde(default)]
+    pub stop_reason: Option<String>,
+    /// The stop sequence that was met.
+    #[serde(default)]
+    pub stop_sequence: Option<String>,
+    /// What it consumed.
+    #[serde(default)]
+    pub usage: MessagesUsage,
+    /// Every other key: `container`, `context_management`, `stop_details`, ...
+    #[serde(flatten)]
+    pub extra: Map,
+}
+
+/// One event of a stream. `kind` says which of the other fields matters.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct StreamEvent {
+    /// `message_start`, `content_block_start`, `content_block_delta`, `content_block_stop`, `message_delta`,
+    /// `message_stop`, `ping` or `error`.
+    #[serde(rename = "type", default)]
+    pub kind: String,
+    /// Which block.
+    #[serde(default)]
+    pub index: Option<u64>,
+    /// The answer so far, in `message_start`.
+    #[serde(default)]
+    pub message: Option<Box<MessagesResponse>>,
+    /// The block that starts.
+    #[serde(default)]
+    pub content_block: Option<Box<Block>>,
+    /// What is new in a block, or in the message.
+    #[serde(default)]
+    pub delta: Option<EventDelta>,
+    /// What was consumed, in `message_delta`.
+    #[serde(default)]
+    pub usage: Option<Box<MessagesUsage>>,
+    /// What the vendor did to the context, in `message_delta`.
+    #[serde(default)]
+    pub context_management: Option<Value>,
+}
+
+/// What is new: in a block (`kind` says what), or in the message (no `kind`).
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct EventDelta {
+    /// `text_delta`, `input_json_delta`, `thinking_delta`, `signature_delta`, `citations_delta`, ...
+    #[serde(rename = "type", default)]
+    pub kind: Option<String>,
+    /// More text.
+    #[serde(default)]
+    pub text: Option<String>,
+    /// More of a tool's input.
+    #[serde(default)]
+    pub partial_json: Option<String>,
+    /// More thinking.
+    #[serde(default)]
+    pub thinking: Option<String>,
+    /// The thinking's signature.
+    #[serde(default)]
+    pub signature: Option<String>,
+    /// One more citation.
+    #[serde(default)]
+    pub citation: Option<Value>,
+    /// The text of a compaction.
+    #[serde(default)]
+    pub content: Option<Value>,
+    /// Why the answer ended.
+    #[serde(default)]
+    pub stop_reason: Option<String>,
+    /// The stop sequence that was met.
+    #[serde(default)]
+    pub stop_sequence: Option<String>,
+    /// More about the end: a refusal's category.
+    #[serde(default)]
+    pub stop_details: Option<Value>,
+    /// The container that code ran in.
+    #[serde(default)]
+    pub container: Option<Value>,
+}
+
+/// Token counts in Anthropic's shape: `input_tokens` is what no cache had and none was given.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct MessagesUsage {
+    /// Input tokens outside of any cache.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_tokens: Option<u64>,
+    /// Input tokens written to the cache.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_creation_input_tokens: Option<u64>,
+    /// Input tokens read from the cache.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_read_input_tokens: Option<u64>,
+    /// The written ones by lifetime.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_creation: Option<CacheWrite>,
+    /// Output tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_tokens: Option<u64>,
+    /// The output tokens by kind: `{thinking_tokens}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_tokens_details: Option<Map>,
+    /// Calls of hosted tools.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_tool_use: Option<ServerToolUse>,
+    /// Every other key: `service_tier`, `inference_geo`, `speed`, `iterations`, ...
+    #[serde(flatten)]
+    pub extra: Map,
+}
+
+impl MessagesRequest {
+    /// Reads a body; the error names the field that is missing or of the wrong type.
+    pub fn from_object(object: &JsonObject) -> Result<Self, JsonError> {
+        let mut request = Self {
+            model: object.get("model")?,
+            max_tokens: object.get("max_tokens")?,
+            system: object.get("system")?,
+            tools: object.get("tools")?,
+            tool_choice: object.get("tool_choice")?,
+            messages: object
+                .get("messages")?
+                .ok_or_else(|| JsonError::new("messages", "is missing"))?,
+            temperature: object.get("temperature")?,
+            top_p: object.get("top_p")?,
+            top_k: object.get("top_k")?,
+            stop_sequences: object.get("stop_sequences")?,
+            thinking: object.get("thinking")?,
+            output_config: object.get("output_config")?,
+            output_format: object.get("output_format")?,
+            metadata: object.get("metadata")?,
+            service_tier: object.get("service_tier")?,
+            stream: object.get("stream")?.unwrap_or_default(),
+            extra: Map::new(),
+        };
+        for (key, raw) in object.iter() {
+            if !Self::FIELDS.contains(&key) && &raw[..] != b"null" {
+                let value =
+                    serde_json::from_slice(raw).map_err(|e| JsonError::new(key, e.to_string()))?;
+                request.extra.insert(key.to_owned(), value);
+            }
+        }
+        Ok(request)
+    }
+
+    /// The keys that have a field of their own.
+    pub const FIELDS: &'static [&'static str] = &[
+        "model",
+        "max_tokens",
+        "system",
+        "tools",
+        "tool_choice",
+        "messages",
+        "temperature",
+        "top_p",
+        "top_k",
+        "stop_sequences",
+        "thinking",
+        "output_config",
+        "output_format",
+        "metadata",
+        "service_tier",
+        "stream",
+    ];
+}
+
+impl Blocks {
+    /// The content as blocks; a text becomes one text block.
+    pub fn into_list(self) -> Vec<Block> {
+        match self {
+            Self::Text(text) => vec![Block::text(text)],
+            Self::List(list) => list,
+            Self::Object(map) => serde_json::from_value(Value::Object(map))
+                .into_iter()
+                .collect(),
+        }
+    }
+}
+
+impl Default for Blocks {
+    fn default() -> Self {
+        Self::List(Vec::new())
+    }
+}
+
+impl Block {
+    /// An empty block of a kind.
+    pub fn new(kind: impl Into<String>) -> Self {
+        Self {
+            kind: kind.into(),
+            ..Self::default()
+        }
+    }
+
+    /// A text block.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self {
+            text: Some(text.into()),
+            ..Self::new("text")
+        }
+    }
+
+    /// An image or document block.
+    pub fn media(kind: impl Into<String>, source: Value) -> Self {
+        Self {
+            source: Some(source),
+            ..Self::new(kind)
+        }
+    }
+}
+
+impl MessagesUsage {
+    /// Lays later counts over these: what a later event does not say stays.
+    pub fn merge(&mut self, later: MessagesUsage) {
+        fn over<T>(old: &mut Option<T>, new: Option<T>) {
+            if new.is_some() {
+                *old = new;
+            }
+        }
+        over(&mut self.input_tokens, later.input_tokens);
+        over(
+            &mut self.cache_creation_input_tokens,
+            later.cache_creation_input_tokens,
+        );
+        over(
+            &mut self.cache_read_input_tokens,
+            later.cache_read_input_tokens,
+        );
+        over(&mut self.cache_creation, later.cache_creation);
+        over(&mut self.output_tokens, later.output_tokens);
+        over(&mut self.output_tokens_details, later.output_tokens_details);
+        over(&mut self.server_tool_use, later.server_tool_use);
+        for (key, value) in later.extra {
+            if !value.is_null() {
+                self.extra.insert(key, value);
+            }
+        }
+    }
+
+    /// The same counts in OpenAI's shape: the prompt includes what was cached.
+    pub fn normalise(&self) -> Usage {
+        let read = self.cache_read_input_tokens.unwrap_or(0);
+        let written = self.cache_creation_input_tokens.unwrap_or(0);
+        let prompt = self
+            .input_tokens
+            .unwrap_or(0)
+            .saturating_add(read)
+            .saturating_add(written);
+        let mut usage = Usage::new(prompt, self.output_tokens.unwrap_or(0));
+        usage.prompt_tokens_details = Some(PromptDetails {
+            cached_tokens: read,
+            cache_creation_tokens: written,
+            cache_creation_token_details: self.cache_creation,
+            ..PromptDetails::default()
+        });
+        if let Some(details) = &self.output_tokens_details {
+            usage.completion_tokens_details = Some(CompletionDetails {
+                reasoning_tokens: details
+                    .get("thinking_tokens")
+                    .and_then(Value::as_u64)
+                    .unwrap_or(0),
+                ..CompletionDetails::default()
+            });
+        }
+        usage.server_tool_use.clone_from(&self.server_tool_use);
+        let own = [
+            (
+                "cache_creation_input_tokens",
+                self.cache_creation_input_tokens,
+            ),
+            ("cache_read_input_tokens", self.cache_read_input_tokens),
+        ];
+        for (key, count) in own {
+            if let Some(count) = count {
+                usage.extra.insert(key.into(), count.into());
+            }
+        }
+        for (key, value) in &self.extra {
+            if !value.is_null() {
+                usage.extra.insert(key.clone(), value.clone());
+            }
+        }
+        usage
+    }
+}
+
+/// The counts in Anthropic's shape: what was cached leaves the input.
+impl From<&Usage> for MessagesUsage {
+    fn from(usage: &Usage) -> Self {
+        let (read, written) = (usage.cached_tokens(), usage.cache_write_tokens());
+        let reasoning = usage.reasoning_tokens();
+        let mut extra = usage.extra.clone();
+        extra.retain(|key, _| {
+            !matches!(
+                key.as_str(),
+                "cache_creation_input_tokens" | "cache_read_input_tokens"
+            )
+        });
+        Self {
+            input_tokens: Some(
+                usage
+                    .prompt_tokens
+                    .saturating_sub(read)
+                    .saturating_sub(written),
+            ),
+            cache_creation_input_tokens: Some(written),
+            cache_read_input_tokens: Some(read),
+            cache_creation: usage
+                .prompt_tokens_details
+                .as_ref()
+                .and_then(|details| details.cache_creation_token_details),
+            output_tokens: Some(usage.completion_tokens),
+            output_tokens_details: (reasoning > 0)
+                .then(|| Map::from_iter([("thinking_tokens".to_owned(), reasoning.into())])),
+            server_tool_use: usage.server_tool_use.clone(),
+            extra,
+        }
+    }
+}
+
+/// `{"type": "error", "error": {"type", "message"}, "request_id"?}`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MessagesError {
+    /// Always `error`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// What went wrong.
+    pub error: MessagesErrorDetail,
+    /// The vendor's name for the request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+}
+
+/// What went wrong, for Anthropic's clients.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MessagesErrorDetail {
+    /// The class of error, such as `invalid_request_error`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// For people.
+    pub message: String,
+}
+
+impl MessagesError {
+    /// The error that a client of Anthropic's API expects with `status`.
+    pub fn new(status: u16, message: impl Into<String>) -> Self {
+        let kind = match status {
+            401 => "authentication_error",
+            402 => "billing_error",
+            403 => "permission_error",
+            404 => "not_found_error",
+            408 | 504 => "timeout_error",
+            413 => "request_too_large",
+            429 => "rate_limit_error",
+            503 | 529 => "overloaded_error",
+            500.. => "api_error",
+            _ => "invalid_request_error",
+        };
+        Self {
+            kind: "error".into(),
+            error: MessagesErrorDetail {
+                kind: kind.into(),
+                message: message.into(),
+            },
+            request_id: None,
+        }
+    }
+
+    /// The status that a class of error comes with: errors inside a stream have none of their own.
+    pub fn status_of(kind: &str) -> u16 {
+        match kind {
+            "invalid_request_error" => 400,
+            "authentication_error" => 401,
+            "billing_error" => 402,
+            "permission_error" => 403,
+            "not_found_error" => 404,
+            "request_too_large" => 413,
+            "rate_limit_error" => 429,
+            "timeout_error" => 504,
+            "overloaded_error" => 529,
+            _ => 500,
+        }
+    }
+}
+
+fn assistant() -> String {
+    "assistant".into()
+}
+
+// By hand: an untagged enum would buffer the whole content before it looks at its first byte.
+impl<'de> Deserialize<'de> for Blocks {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct BlocksVisitor;
+        impl<'de> Visitor<'de> for BlocksVisitor {
+            type Value = Blocks;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a string or a list of content blocks")
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Blocks, E> {
+                Ok(Blocks::Text(text.to_owned()))
+            }
+            fn visit_string<E>(self, text: String) -> Result<Blocks, E> {
+                Ok(Blocks::Text(text))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Blocks, A::Error> {
+                let mut list = Vec::new();
+                while let Some(block) = seq.next_element()? {
+                    list.push(block);
+                }
+                Ok(Blocks::List(list))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Blocks, A::Error> {
+                Map::deserialize(MapAccessDeserializer::new(map)).map(Blocks::Object)
+            }
+        }
+        deserializer.deserialize_any(BlocksVisitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_survives_unknown_fields_and_exact_numbers() {
+        let text = r#"{"id":"msg_1","type":"message","role":"assistant","model":"m","content":[{"type":"tool_use","id":"t","name":"f","input":{"n":12345678901234567890123,"z":1.50}},{"type":"odd","x":[1]}],"stop_reason":"tool_use","stop_sequence":null,"usage":{"input_tokens":1,"output_tokens":2,"speed":"fast"},"container":{"id":"c"}}"#;
+        let response: MessagesResponse = serde_json::from_str(text).expect("an answer");
+        assert_eq!(serde_json::to_string(&response).expect("json"), text);
+    }
+
+    #[test]
+    fn usage_includes_the_cache_and_goes_back() {
+        let text = r#"{"input_tokens":10,"cache_creation_input_tokens":5,"cache_read_input_tokens":100,"cache_creation":{"ephemeral_5m_input_tokens":2,"ephemeral_1h_input_tokens":3},"output_tokens":7,"output_tokens_details":{"thinking_tokens":4},"server_tool_use":{"web_search_requests":1},"service_tier":"standard"}"#;
+        let own: MessagesUsage = serde_json::from_str(text).expect("usage");
+        let usage = own.normalise();
+        assert_eq!((usage.prompt_tokens, usage.total_tokens), (115, 122));
+        assert_eq!(
+            (usage.cached_tokens(), usage.cache_write_tokens()),
+            (100, 5)
+        );
+        assert_eq!(usage.reasoning_tokens(), 4);
+        assert_eq!(usage.extra["cache_read_input_tokens"], 100);
+        assert_eq!(MessagesUsage::from(&usage), own);
+    }
+
+    #[test]
+    fn later_counts_win_and_silence_does_not() {
+        let mut usage: MessagesUsage = serde_json::from_str(
+            r#"{"input_tokens":9,"cache_read_input_tokens":3,"output_tokens":1}"#,
+        )
+        .expect("usage");
+        usage.merge(
+            serde_json::from_str(r#"{"output_tokens":20,"service_tier":null}"#).expect("usage"),
+        );
+        assert_eq!(usage.input_tokens, Some(9));
+        assert_eq!(usage.normalise().total_tokens, 32);
+    }
+
+    #[test]
+    fn wrong_types_are_named() {
+        let body =
+            bytes::Bytes::from_static(br#"{"messages":[{"role":"user","content":[{"type":1}]}]}"#);
+        let object = JsonObject::parse(&body).expect("an object");
+        let error = MessagesRequest::from_object(&object).expect_err("refused");
+        assert_eq!(error.field, "messages[0].content[0].type");
+    }
+
+    #[test]
+    fn every_class_of_error_has_its_status() {
+        for status in [400, 401, 402, 403, 404, 413, 429, 500, 504, 529] {
+            let error = MessagesError::new(status, "x");
+            assert_eq!(MessagesError::status_of(&error.error.kind), status);
+        }
+    }
+}

@@ -18,8 +18,7 @@ pub fn apply(
     match (target.provider.auth, credential) {
         (Auth::None, _) | (_, Credential::None) => Ok(()),
         (Auth::SigV4 { service }, Credential::Aws(keys)) => {
-            let region = target.setting("aws_region_name").unwrap_or("us-west-2");
-            sign(request, keys, region, service, now)
+            sign(request, keys, super::aws::region(target), service, now)
         }
         (_, Credential::Token(token)) => bearer(request, token),
         (Auth::Header(name), Credential::Key(key)) => {

@@ -1,6 +1,13 @@
 //! What proves who we are, and how it goes on a request.
 
 mod apply;
+#[cfg_attr(
+    not(feature = "client"),
+    expect(dead_code, reason = "only the client follows a recipe")
+)]
+pub(crate) mod aws;
+#[cfg(feature = "client")]
+pub(crate) mod kept;
 mod secret;
 mod sigv4;
 

@@ -74,3 +74,63 @@ pub fn sign(
     instructions.apply_to_request_http1x(request);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// The key of AWS's published test suite.
+    fn keys(token: Option<&str>) -> AwsKeys {
+        AwsKeys {
+            access_key_id: "AKIDEXAMPLE".into(),
+            secret_access_key: Secret::new("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"),
+            session_token: token.map(Secret::new),
+        }
+    }
+
+    /// 20150830T123600Z, the moment of the test suite.
+    fn now() -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(1_440_938_160)
+    }
+
+    fn authorization(mut request: Request<Bytes>, service: &str, token: Option<&str>) -> String {
+        sign(&mut request, &keys(token), "us-east-1", service, now()).expect("a signature");
+        let value = request.headers()["authorization"].to_str().expect("text");
+        value.to_owned()
+    }
+
+    #[test]
+    fn the_published_example() {
+        let request = Request::get("https://example.amazonaws.com/").body(Bytes::new());
+        assert_eq!(
+            authorization(request.expect("a request"), "service", None),
+            "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, \
+             SignedHeaders=host;x-amz-date, \
+             Signature=5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31"
+        );
+    }
+
+    /// Calculated by hand after the documented steps: the path is escaped a second time.
+    #[test]
+    fn a_model_id_with_a_colon() {
+        let request = Request::post(
+            "https://bedrock-runtime.us-east-1.amazonaws.com/model/us.amazon.nova-lite-v1%3A0/converse",
+        )
+        .header("content-type", "application/json")
+        .body(Bytes::from_static(b"{}"));
+        let got = authorization(request.expect("a request"), "bedrock", None);
+        assert!(got.contains("SignedHeaders=content-type;host;x-amz-date, Signature=ecb4bbbf3db70b8fdf4c0a30977e164939dcf8e36be34019ea79ffe4f7454f78"), "{got}");
+    }
+
+    #[test]
+    fn a_session_token_is_signed() {
+        let request = Request::get("https://example.amazonaws.com/").body(Bytes::new());
+        let got = authorization(request.expect("a request"), "service", Some("token"));
+        assert!(
+            got.contains("host;x-amz-date;x-amz-security-token"),
+            "{got}"
+        );
+    }
+}

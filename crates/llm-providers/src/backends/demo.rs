@@ -12,5 +12,7 @@ pub(super) const ROW: Provider = Provider {
         user: true,
         ..Params::STANDARD
     },
+    keeps: &["*"],
+    docs: "https://github.com/interlingua-ai/interlingua",
     ..Provider::OPENAI_LIKE
 };

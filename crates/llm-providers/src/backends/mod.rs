@@ -1,16 +1,315 @@
 //! The vendors: one row each.
 
-use crate::Provider;
+use llm_types::Map;
 
+use crate::{Call, Error, Provider, params};
+
+mod abliteration;
+mod ai21;
+mod aihubmix;
+mod aiml;
+mod aiohttp_openai;
+mod amazon_nova;
+mod anthropic;
+mod anyscale;
+mod apertis;
+mod assemblyai;
+mod avian;
+mod baseten;
+mod bedrock;
+mod bytez;
+mod cerebras;
+mod charity_engine;
+mod chutes;
+mod clarifai;
+mod cloudflare;
+mod codestral;
+mod cognition;
+mod cohere;
+mod cometapi;
+mod compactifai;
+mod cortecs;
+mod crusoe;
+mod custom_openai;
+mod darkbloom;
+mod dashscope;
+mod datarobot;
+mod deepinfra;
+mod deepseek;
 mod demo;
+mod docker_model_runner;
+mod doubleword;
+mod edenai;
+mod empiriolabs;
+mod empower;
+mod featherless_ai;
+mod fireworks_ai;
+mod friendliai;
+mod galadriel;
+mod gdc;
+mod gemini;
+mod gigachat;
+mod github;
+mod github_copilot;
+mod gmi;
+mod gradient_ai;
+mod groq;
+mod helicone;
+mod heroku;
+mod hosted_vllm;
+mod hyperbolic;
+mod inception;
+mod infinity;
+mod jina_ai;
+mod lambda_ai;
+mod lemonade;
+mod libertai;
+mod litellm_proxy;
+mod llamacpp;
+mod llamafile;
+mod llamagate;
+mod lm_studio;
+mod maritalk;
+mod meta;
+mod meta_llama;
+mod minimax;
+mod mistral;
+mod mistralrs;
+mod modelscope;
+mod moonshot;
+mod morph;
+mod nadir;
+mod nano_gpt;
+mod nebius;
+mod neosantara;
+mod novita;
+mod nscale;
+mod nvidia_nim;
+mod ollama;
+mod ollama_chat;
+mod oobabooga;
 mod openai;
+mod openai_like;
+mod openrouter;
+mod ovhcloud;
+mod parasail;
+mod perplexity;
+mod pinstripes;
+mod poe;
+mod prism;
+mod publicai;
+mod qwen_ai_platform;
+mod qwencloud;
+mod ragflow;
+mod reka;
+mod sail;
+mod sambanova;
+mod sarvam;
+mod scaleway;
+mod scx_ai;
+mod siliconflow;
+mod snowflake;
+mod synthetic;
+mod tencent;
+mod tensormesh;
+mod text_completion_codestral;
+mod text_completion_inception;
+mod text_completion_openai;
+mod together_ai;
+mod upstage;
+mod v0;
+mod veniceai;
+mod vercel_ai_gateway;
+mod vllm;
+mod volcengine;
+mod voyage;
+mod wandb;
+mod writer;
+mod xai;
+mod xiaomi_mimo;
+mod xinference;
+mod zai;
+mod zenmux;
 
 /// Every backend.
-pub const ALL: &[&Provider] = &[&demo::ROW, &openai::ROW];
+pub const ALL: &[&Provider] = &[
+    &abliteration::ROW,
+    &ai21::ROW,
+    &aihubmix::ROW,
+    &aiml::ROW,
+    &aiohttp_openai::ROW,
+    &amazon_nova::ROW,
+    &anthropic::ROW,
+    &anyscale::ROW,
+    &apertis::ROW,
+    &assemblyai::ROW,
+    &avian::ROW,
+    &baseten::ROW,
+    &bedrock::ROW,
+    &bytez::ROW,
+    &cerebras::ROW,
+    &charity_engine::ROW,
+    &chutes::ROW,
+    &clarifai::ROW,
+    &cloudflare::ROW,
+    &codestral::ROW,
+    &cognition::ROW,
+    &cohere::ROW,
+    &cometapi::ROW,
+    &compactifai::ROW,
+    &cortecs::ROW,
+    &crusoe::ROW,
+    &custom_openai::ROW,
+    &darkbloom::ROW,
+    &dashscope::ROW,
+    &datarobot::ROW,
+    &deepinfra::ROW,
+    &deepseek::ROW,
+    &demo::ROW,
+    &docker_model_runner::ROW,
+    &doubleword::ROW,
+    &edenai::ROW,
+    &empiriolabs::ROW,
+    &empower::ROW,
+    &featherless_ai::ROW,
+    &fireworks_ai::ROW,
+    &friendliai::ROW,
+    &galadriel::ROW,
+    &gdc::ROW,
+    &gemini::ROW,
+    &gigachat::ROW,
+    &github::ROW,
+    &github_copilot::ROW,
+    &gmi::ROW,
+    &gradient_ai::ROW,
+    &groq::ROW,
+    &helicone::ROW,
+    &heroku::ROW,
+    &hosted_vllm::ROW,
+    &hyperbolic::ROW,
+    &inception::ROW,
+    &infinity::ROW,
+    &jina_ai::ROW,
+    &lambda_ai::ROW,
+    &lemonade::ROW,
+    &libertai::ROW,
+    &litellm_proxy::ROW,
+    &llamacpp::ROW,
+    &llamafile::ROW,
+    &llamagate::ROW,
+    &lm_studio::ROW,
+    &maritalk::ROW,
+    &meta::ROW,
+    &meta_llama::ROW,
+    &minimax::ROW,
+    &mistral::ROW,
+    &mistralrs::ROW,
+    &modelscope::ROW,
+    &moonshot::ROW,
+    &morph::ROW,
+    &nadir::ROW,
+    &nano_gpt::ROW,
+    &nebius::ROW,
+    &neosantara::ROW,
+    &novita::ROW,
+    &nscale::ROW,
+    &nvidia_nim::ROW,
+    &ollama::ROW,
+    &ollama_chat::ROW,
+    &oobabooga::ROW,
+    &openai::ROW,
+    &openai_like::ROW,
+    &openrouter::ROW,
+    &ovhcloud::ROW,
+    &parasail::ROW,
+    &perplexity::ROW,
+    &pinstripes::ROW,
+    &poe::ROW,
+    &prism::ROW,
+    &publicai::ROW,
+    &qwen_ai_platform::ROW,
+    &qwencloud::ROW,
+    &ragflow::ROW,
+    &reka::ROW,
+    &sail::ROW,
+    &sambanova::ROW,
+    &sarvam::ROW,
+    &scaleway::ROW,
+    &scx_ai::ROW,
+    &siliconflow::ROW,
+    &snowflake::ROW,
+    &synthetic::ROW,
+    &tencent::ROW,
+    &tensormesh::ROW,
+    &text_completion_codestral::ROW,
+    &text_completion_inception::ROW,
+    &text_completion_openai::ROW,
+    &together_ai::ROW,
+    &upstage::ROW,
+    &v0::ROW,
+    &veniceai::ROW,
+    &vercel_ai_gateway::ROW,
+    &vllm::ROW,
+    &volcengine::ROW,
+    &voyage::ROW,
+    &wandb::ROW,
+    &writer::ROW,
+    &xai::ROW,
+    &xiaomi_mimo::ROW,
+    &xinference::ROW,
+    &zai::ROW,
+    &zenmux::ROW,
+];
 
 /// The backend with this name or alias.
 pub fn lookup(name: &str) -> Option<&'static Provider> {
     ALL.iter()
         .copied()
         .find(|row| row.name == name || row.aliases.contains(&name))
+}
+
+/// For vendors that refuse a `name` on messages of some roles.
+fn drop_message_names(call: &mut Call<'_>, of: impl Fn(&str) -> bool) -> Result<(), Error> {
+    let body = call.json_mut()?;
+    if !params::mentions(body, "messages", "\"name\"") {
+        return Ok(());
+    }
+    let mut dropped = false;
+    let unless_of = |message: &mut Map| {
+        let role = message.get("role").and_then(|role| role.as_str());
+        if role.is_some_and(&of) && message.shift_remove("name").is_some() {
+            dropped = true;
+        }
+    };
+    params::edit_messages(body, unless_of)?;
+    if dropped {
+        call.notice("name", "not sent: this provider takes no names on messages");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn names_and_aliases_are_unique() {
+        let mut seen = BTreeSet::new();
+        for row in ALL {
+            for name in row.aliases.iter().chain([&row.name]) {
+                assert!(seen.insert(*name), "{name} is there twice");
+            }
+        }
+    }
+
+    #[test]
+    fn rows_are_whole() {
+        for row in ALL {
+            assert!(row.docs.starts_with("https://"), "{} has no docs", row.name);
+            assert!(!row.base_url.ends_with('/'), "{}", row.name);
+            assert!(!row.ops.is_empty(), "{}", row.name);
+        }
+    }
 }

@@ -1,14 +1,23 @@
 //! Client dialects that a vendor does not speak: to chat, and back.
 
+pub mod completion;
+pub mod messages;
+
 use bytes::Bytes;
 use llm_types::{ChatChunk, ChatResponse, JsonObject, Op};
 
-use crate::{Error, Provider};
+use crate::{Error, Notice, Target};
 
 /// Carries one client dialect over chat. N + M conversions, never a grid.
 pub trait Bridge: Sync {
     /// The chat request that asks the same. `body` has passed no check yet: the error names the field.
     fn request(&self, body: &JsonObject) -> Result<JsonObject, Error>;
+
+    /// What the chat request leaves out, for the answer's metadata.
+    fn losses(&self, body: &JsonObject) -> Vec<Notice> {
+        let _ = body;
+        Vec::new()
+    }
 
     /// The answer in the client's dialect. `body` is the client's request.
     fn response(&self, body: &JsonObject, answer: ChatResponse) -> Result<Bytes, Error>;
@@ -35,23 +44,24 @@ pub struct Event {
     pub data: Bytes,
 }
 
-/// How `op` reaches `provider`: natively (`Ok(None)`), over chat, or not at all.
-pub fn between(op: Op, provider: &Provider) -> Result<Option<&'static dyn Bridge>, Error> {
-    if provider.speaks(op) {
+/// How `op` reaches `target`: natively (`Ok(None)`), over chat, or not at all.
+pub fn between(op: Op, target: &Target) -> Result<Option<&'static dyn Bridge>, Error> {
+    if target.speaks(op) {
         return Ok(None);
     }
-    let name = provider.name;
-    let unsupported = || {
-        Error::new(
-            crate::Kind::Unsupported,
-            format!("{name} does not support {}", op.name()),
-        )
-    };
-    Err(unsupported())
+    if let Some(bridge) = over_chat(op).filter(|_| target.speaks(Op::Chat)) {
+        return Ok(Some(bridge));
+    }
+    let name = target.provider.name;
+    let message = format!("{name} does not support {}", op.name());
+    Err(Error::new(crate::Kind::Unsupported, message).of(name))
 }
 
 /// The bridge that carries `op` over chat, where there is one.
 pub fn over_chat(op: Op) -> Option<&'static dyn Bridge> {
-    let _ = op;
-    None
+    match op {
+        Op::Messages => Some(&messages::Messages),
+        Op::Completion => Some(&completion::Completion),
+        _ => None,
+    }
 }

@@ -4,6 +4,15 @@
 //! The recordings are not part of the repository. They are looked for in `$INTERLINGUA_CASSETTES`, then in
 //! `shared/cassettes` beside the checkout; where neither is there, these tests say so and pass.
 
+mod anthropic;
+mod bedrock;
+mod bedrock_invoke;
+mod cohere;
+mod fold;
+mod folded;
+mod gemini;
+mod ollama;
+
 use std::{
     collections::BTreeMap,
     fmt::Write as _,

@@ -1,16 +1,11 @@
-//! Configuration files.
+//! LiteLLM's `config.yaml`: what users write, read into what we run.
 
-use std::path::Path;
+mod build;
+mod file;
+pub mod keys;
+mod node;
+mod problem;
 
-use llm_providers::resolve::Surroundings;
-
-use crate::settings::{Problem, Settings};
-
-/// Reads a configuration file; every mistake in it at once.
-pub fn load(path: &Path, around: &dyn Surroundings) -> Result<Settings, Vec<Problem>> {
-    let _ = around;
-    Err(vec![Problem::new(
-        path.display().to_string(),
-        "this build reads no configuration files",
-    )])
-}
+pub use build::{Loaded, load};
+pub use node::At;
+pub use problem::{Problem, Severity};

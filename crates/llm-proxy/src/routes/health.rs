@@ -63,7 +63,9 @@ pub(crate) async fn backlog(
     headers: HeaderMap,
 ) -> Result<Json<Value>, Refused> {
     keyed(&gateway, &headers)?;
-    Ok(Json(json!({"in_flight_requests": gateway.under_way().saturating_sub(1)})))
+    Ok(Json(
+        json!({"in_flight_requests": gateway.under_way().saturating_sub(1)}),
+    ))
 }
 
 /// Which deployments to probe.
@@ -82,7 +84,10 @@ pub(crate) async fn probe(
     keyed(&gateway, &headers)?;
     let live = gateway.live();
     let wanted = |d: &Deployment| {
-        which.model.as_ref().is_none_or(|model| *model == d.group || *model == d.target.model)
+        which
+            .model
+            .as_ref()
+            .is_none_or(|model| *model == d.group || *model == d.target.model)
             && which.model_id.as_ref().is_none_or(|id| *id == d.id)
     };
     let all: Vec<Arc<Deployment>> = live
@@ -127,7 +132,12 @@ pub(crate) async fn probe(
 }
 
 fn describe(deployment: &Deployment) -> Map<String, Value> {
-    let base = deployment.target.base_url.split('?').next().unwrap_or_default();
+    let base = deployment
+        .target
+        .base_url
+        .split('?')
+        .next()
+        .unwrap_or_default();
     let fields = json!({
         "model": format!("{}/{}", deployment.target.provider.name, deployment.target.model),
         "api_base": base, "model_id": deployment.id,
@@ -140,7 +150,10 @@ async fn ask(live: &Live, deployment: &Deployment) -> Result<(), Error> {
     let info = |key: &str| deployment.model_info.get(key);
     let mut target = deployment.target.clone();
     if let Some(model) = info("health_check_model").and_then(Value::as_str) {
-        target.model = model.rsplit_once('/').map_or(model, |(_, name)| name).to_owned();
+        target.model = model
+            .rsplit_once('/')
+            .map_or(model, |(_, name)| name)
+            .to_owned();
     }
     if target.model.contains('*') {
         return Err(Error::bad_request(
@@ -148,16 +161,24 @@ async fn ask(live: &Live, deployment: &Deployment) -> Result<(), Error> {
             "a group with a star needs model_info.health_check_model",
         ));
     }
-    let mode = info("mode").and_then(Value::as_str).or(target.facts.mode.as_deref());
+    let mode = info("mode")
+        .and_then(Value::as_str)
+        .or(target.facts.mode.as_deref());
     let (op, body) = match mode {
         Some("embedding") => (Op::Embedding, json!({"input": ["test from litellm"]})),
-        Some("completion") => (Op::Completion, json!({"prompt": "test from litellm", "max_tokens": 16})),
+        Some("completion") => (
+            Op::Completion,
+            json!({"prompt": "test from litellm", "max_tokens": 16}),
+        ),
         None | Some("chat" | "responses") => (
             Op::Chat,
             json!({"messages": [{"role": "user", "content": "hi"}], "max_tokens": 16}),
         ),
         Some(other) => {
-            return Err(Error::bad_request("mode", format!("mode '{other}' cannot be probed yet")));
+            return Err(Error::bad_request(
+                "mode",
+                format!("mode '{other}' cannot be probed yet"),
+            ));
         }
     };
     let limit = info("health_check_timeout").and_then(Value::as_f64);
@@ -176,7 +197,11 @@ async fn ask(live: &Live, deployment: &Deployment) -> Result<(), Error> {
         .map_err(|e| Error::bad_request("model", e.to_string()))?;
     let mut body = JsonObject::from_serialize(&body)?;
     body.set_str("model", "probe");
-    let engine = Engine::routed(Arc::new(router), live.engine.http().clone());
+    let engine = Engine::routed(
+        Arc::new(router),
+        live.engine.http().clone(),
+        Arc::clone(live.engine.prices()),
+    );
     let answer = engine.call(Request::from_object(op, body)?).await;
     answer.map(|_| ()).map_err(|failure| failure.error)
 }

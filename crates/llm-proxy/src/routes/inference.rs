@@ -41,7 +41,10 @@ pub(crate) fn find(path: &str) -> Option<Found<'_>> {
     }
     let bare = ["/v1", "/openai/v1", "/claude_code_gateway/v1", "/cursor"]
         .iter()
-        .find_map(|prefix| path.strip_prefix(prefix).filter(|rest| rest.starts_with('/')));
+        .find_map(|prefix| {
+            path.strip_prefix(prefix)
+                .filter(|rest| rest.starts_with('/'))
+        });
     let op = match (bare, bare.unwrap_or(path)) {
         // Anthropic's paths have a version, always.
         (Some(_), "/messages") => Op::Messages,
@@ -73,7 +76,9 @@ pub(crate) fn find(path: &str) -> Option<Found<'_>> {
 
 fn named(rest: &str) -> Option<Found<'_>> {
     NAMED.iter().find_map(|op| {
-        let model = rest.strip_suffix(op.path()).filter(|model| !model.is_empty())?;
+        let model = rest
+            .strip_suffix(op.path())
+            .filter(|model| !model.is_empty())?;
         Some(Found {
             op: *op,
             model: Some(percent_decode_str(model).decode_utf8_lossy()),
@@ -85,7 +90,11 @@ fn named(rest: &str) -> Option<Found<'_>> {
 fn google(path: &str) -> Option<Found<'_>> {
     let path = path.strip_prefix("/v1beta").unwrap_or(path);
     let (model, action) = path.strip_prefix("/models/")?.rsplit_once(':')?;
-    matches!(action, "generateContent" | "streamGenerateContent" | "countTokens").then(|| Found {
+    matches!(
+        action,
+        "generateContent" | "streamGenerateContent" | "countTokens"
+    )
+    .then(|| Found {
         op: Op::GenerateContent,
         model: Some(percent_decode_str(model).decode_utf8_lossy()),
     })
@@ -100,14 +109,30 @@ mod tests {
         for (path, op, model) in [
             ("/v1/chat/completions", Op::Chat, None),
             ("/chat/completions/", Op::Chat, None),
-            ("/engines/org/model-1/chat/completions", Op::Chat, Some("org/model-1")),
-            ("/openai/deployments/a%2Fb/embeddings", Op::Embedding, Some("a/b")),
+            (
+                "/engines/org/model-1/chat/completions",
+                Op::Chat,
+                Some("org/model-1"),
+            ),
+            (
+                "/openai/deployments/a%2Fb/embeddings",
+                Op::Embedding,
+                Some("a/b"),
+            ),
             ("/engines/m/completions", Op::Completion, Some("m")),
             ("/v1/messages", Op::Messages, None),
-            ("/claude_code_gateway/v1/messages/count_tokens", Op::CountTokens, None),
+            (
+                "/claude_code_gateway/v1/messages/count_tokens",
+                Op::CountTokens,
+                None,
+            ),
             ("/v2/rerank", Op::Rerank, None),
             ("/openai/v1/responses", Op::Responses, None),
-            ("/v1beta/models/gemini-2:streamGenerateContent", Op::GenerateContent, Some("gemini-2")),
+            (
+                "/v1beta/models/gemini-2:streamGenerateContent",
+                Op::GenerateContent,
+                Some("gemini-2"),
+            ),
         ] {
             let found = find(path).unwrap_or_else(|| panic!("{path}"));
             assert_eq!((found.op, found.model.as_deref()), (op, model), "{path}");
@@ -116,7 +141,16 @@ mod tests {
 
     #[test]
     fn other_paths_are_not() {
-        for path in ["/", "", "/v1", "/messages", "/engines//chat/completions", "/v1/models", "/chat", "/v3/chat/completions"] {
+        for path in [
+            "/",
+            "",
+            "/v1",
+            "/messages",
+            "/engines//chat/completions",
+            "/v1/models",
+            "/chat",
+            "/v3/chat/completions",
+        ] {
             assert_eq!(find(path), None, "{path}");
         }
     }

@@ -98,7 +98,12 @@ pub(crate) async fn groups(
     let data: Vec<Value> = live
         .router
         .groups()
-        .filter(|(name, _)| which.model_group.as_ref().is_none_or(|wanted| wanted == name))
+        .filter(|(name, _)| {
+            which
+                .model_group
+                .as_ref()
+                .is_none_or(|wanted| wanted == name)
+        })
         .map(|(name, deployments)| group(name, deployments))
         .collect();
     Ok(Json(json!({ "data": data })))
@@ -120,7 +125,10 @@ pub(crate) async fn supported_params(
     };
     let Some(provider) = provider else {
         let known = backends::ALL.len();
-        let message = format!("Could not map model={}: none of {known} providers", show(&model));
+        let message = format!(
+            "Could not map model={}: none of {known} providers",
+            show(&model)
+        );
         return Ok(detail(StatusCode::BAD_REQUEST, &message));
     };
     Ok(Json(json!({
@@ -136,10 +144,17 @@ pub(crate) async fn count_tokens(
     body: Bytes,
 ) -> Result<Json<Value>, Refused> {
     keyed(&gateway, &headers)?;
-    let body: Map<String, Value> = serde_json::from_slice(&body)
-        .map_err(|e| Refused(Refusal::bad("request_body", format!("Invalid JSON payload: {e}"))))?;
+    let body: Map<String, Value> = serde_json::from_slice(&body).map_err(|e| {
+        Refused(Refusal::bad(
+            "request_body",
+            format!("Invalid JSON payload: {e}"),
+        ))
+    })?;
     let live = gateway.live();
-    let model = body.get("model").and_then(Value::as_str).unwrap_or_default();
+    let model = body
+        .get("model")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
     let used = live
         .router
         .deployments(model)
@@ -155,7 +170,8 @@ pub(crate) async fn count_tokens(
 }
 
 fn entry(name: &str, router: &Router, metadata: bool) -> Value {
-    let mut entry = json!({"id": name, "object": "model", "created": CREATED, "owned_by": "openai"});
+    let mut entry =
+        json!({"id": name, "object": "model", "created": CREATED, "owned_by": "openai"});
     if let Some(deployment) = router.deployments(name).first() {
         let facts = &deployment.target.facts;
         let mut add = |key: &str, value: Option<Value>| {
@@ -165,7 +181,10 @@ fn entry(name: &str, router: &Router, metadata: bool) -> Value {
         };
         add("mode", facts.mode.clone().map(Value::from));
         add("max_input_tokens", facts.max_input_tokens.map(Value::from));
-        add("max_output_tokens", facts.max_output_tokens.map(Value::from));
+        add(
+            "max_output_tokens",
+            facts.max_output_tokens.map(Value::from),
+        );
     }
     if metadata {
         let fallbacks = router.settings().fallbacks.general.get(name);
@@ -227,7 +246,8 @@ fn full(deployment: &Deployment) -> Value {
 
 fn group(name: &str, deployments: &[std::sync::Arc<Deployment>]) -> Value {
     let providers: BTreeSet<&str> = deployments.iter().map(|d| d.target.provider.name).collect();
-    let most = |get: fn(&Deployment) -> Option<u64>| deployments.iter().filter_map(|d| get(d)).max();
+    let most =
+        |get: fn(&Deployment) -> Option<u64>| deployments.iter().filter_map(|d| get(d)).max();
     let sum = |get: fn(&Deployment) -> Option<u64>| {
         let mut all = deployments.iter().filter_map(|d| get(d)).peekable();
         all.peek().is_some().then(|| all.sum::<u64>())

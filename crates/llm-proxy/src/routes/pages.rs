@@ -42,7 +42,10 @@ pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
     router
         .route("/model_group/info", get(models::groups))
         .route("/health", get(health::probe))
-        .route("/health/readiness", get(health::ready).options(health::options))
+        .route(
+            "/health/readiness",
+            get(health::ready).options(health::options),
+        )
         .route("/health/readiness/details", get(health::details))
         .route("/health/backlog", get(health::backlog))
         .route("/test", get(async || Json(json!({"route": "/test"}))))
@@ -51,7 +54,10 @@ pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
         .route("/docs/page.js", get(docs::script))
         .route("/docs/page.css", get(docs::style))
         .route("/robots.txt", get(async || "User-agent: *\nDisallow: /\n"))
-        .route("/utils/supported_openai_params", get(models::supported_params))
+        .route(
+            "/utils/supported_openai_params",
+            get(models::supported_params),
+        )
         .route("/utils/token_counter", post(models::count_tokens))
         // Claude Code's telemetry: nobody reads it, and an error would be repeated.
         .route("/api/event_logging/batch", post(async || Json(json!({}))))
@@ -95,7 +101,10 @@ pub(crate) fn json_reply(status: StatusCode, body: impl Into<axum::body::Body>) 
 /// Metrics for whoever reaches them.
 pub(crate) fn metrics_alone(gateway: Arc<Gateway>) -> Router {
     Router::new()
-        .route("/metrics", get(async |State(gateway): Shared| exposed(&gateway)))
+        .route(
+            "/metrics",
+            get(async |State(gateway): Shared| exposed(&gateway)),
+        )
         .with_state(gateway)
 }
 

@@ -1,0 +1,140 @@
+//! Follows a recipe over the network.
+
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::Request;
+
+use super::{Recipe, Temporary, Text, metadata, refused, sts};
+use crate::{
+    Credential, Error, Reply,
+    auth::{
+        CredentialSource,
+        kept::{Fetched, Kept},
+    },
+    transport::{BoxFuture, Transport, read_all},
+};
+
+/// A machine without a metadata service lets every request hang.
+const METADATA_WAIT: Duration = Duration::from_secs(2);
+const STS_WAIT: Duration = Duration::from_secs(15);
+const LONGEST: usize = 1 << 20;
+
+/// AWS keys that are fetched, and kept until shortly before they expire.
+#[derive(Debug)]
+pub(super) struct AwsSource {
+    recipe: Recipe,
+    kept: Kept,
+}
+
+impl AwsSource {
+    pub(super) fn new(recipe: Recipe) -> Self {
+        Self {
+            recipe,
+            kept: Kept::default(),
+        }
+    }
+}
+
+#[async_trait]
+impl CredentialSource for AwsSource {
+    async fn get(&self, transport: &dyn Transport, now: SystemTime) -> Result<Credential, Error> {
+        self.kept
+            .get(now, async {
+                let got = follow(&self.recipe, transport, now).await?;
+                Ok(Fetched {
+                    credential: Credential::Aws(got.keys),
+                    expires: got.expires,
+                })
+            })
+            .await
+    }
+}
+
+fn follow<'a>(
+    recipe: &'a Recipe,
+    transport: &'a dyn Transport,
+    now: SystemTime,
+) -> BoxFuture<'a, Result<Temporary, Error>> {
+    Box::pin(async move {
+        match recipe {
+            Recipe::Keys(keys) => Ok(Temporary {
+                keys: keys.clone(),
+                expires: None,
+            }),
+            Recipe::AssumeRole { base, role } => {
+                let base = follow(base, transport, now).await?;
+                let request = sts::assume_role(role, &base.keys, now)?;
+                sts::read(&send(transport, request, STS_WAIT).await?)
+            }
+            Recipe::WebIdentity { token, role } => {
+                let request = sts::assume_role_with(&read(token).await?, role)?;
+                sts::read(&send(transport, request, STS_WAIT).await?)
+            }
+            Recipe::Container { url, token } => {
+                let token = match token {
+                    Some(token) => Some(read(token).await?),
+                    None => None,
+                };
+                let request = metadata::container_request(url, token.as_deref())?;
+                metadata::keys(&send(transport, request, METADATA_WAIT).await?)
+            }
+            Recipe::Instance { endpoint } => instance(endpoint, transport).await,
+        }
+    })
+}
+
+async fn instance(endpoint: &str, transport: &dyn Transport) -> Result<Temporary, Error> {
+    let token = send(transport, metadata::token_request(endpoint)?, METADATA_WAIT)
+        .await
+        .map_err(|e| {
+            refused(
+                "Unable to locate credentials: set aws_access_key_id and aws_secret_access_key, a profile, a role or an API key",
+            )
+            .because(e)
+        })?;
+    let token = metadata::text(&token)?;
+    let ask = async |role: Option<&str>| {
+        let request = metadata::role_request(endpoint, &token, role)?;
+        send(transport, request, METADATA_WAIT).await
+    };
+    let roles = metadata::text(&ask(None).await?)?;
+    let role = roles.lines().next().unwrap_or_default();
+    metadata::keys(&ask(Some(role)).await?)
+}
+
+async fn send(
+    transport: &dyn Transport,
+    request: Request<Bytes>,
+    wait: Duration,
+) -> Result<Reply, Error> {
+    let host = request.uri().host().unwrap_or_default().to_owned();
+    let work = async {
+        let (parts, body) = transport.send(request).await?.into_parts();
+        Ok(Reply {
+            status: parts.status,
+            headers: parts.headers,
+            body: read_all(body, LONGEST).await?,
+        })
+    };
+    let answer = tokio::time::timeout(wait, work).await;
+    answer.unwrap_or_else(|_| Err(refused(format!("no AWS credentials from {host} in time"))))
+}
+
+async fn read(text: &Text) -> Result<String, Error> {
+    match text {
+        Text::Value(secret) => Ok(secret.expose().to_owned()),
+        Text::File(path) => {
+            let name = path.clone();
+            let read = tokio::task::spawn_blocking(move || std::fs::read_to_string(name)).await;
+            match read {
+                Ok(Ok(text)) => Ok(text),
+                Ok(Err(e)) => {
+                    Err(refused(format!("the token in {path} cannot be read")).because(e))
+                }
+                Err(e) => Err(refused(format!("the token in {path} cannot be read")).because(e)),
+            }
+        }
+    }
+}

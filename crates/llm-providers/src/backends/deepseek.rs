@@ -1,0 +1,70 @@
+use llm_types::{Map, Op};
+use serde_json::{Value, json};
+
+use crate::{Call, Error, Params, Provider};
+
+/// DeepSeek: <https://api-docs.deepseek.com/>
+pub(super) const ROW: Provider = Provider {
+    name: "deepseek",
+    base_url: "https://api.deepseek.com/beta",
+    base_env: &["DEEPSEEK_API_BASE"],
+    key_env: &["DEEPSEEK_API_KEY"],
+    ops: &[Op::Chat, Op::Completion],
+    params: Params::THINKING,
+    // A turn that called tools must come back with its thinking, or the next one is refused.
+    keeps: &["reasoning_content"],
+    hosts: &["api.deepseek.com"],
+    quirk: Some(quirk),
+    docs: "https://api-docs.deepseek.com/",
+    ..Provider::OPENAI_LIKE
+};
+
+fn quirk(call: &mut Call<'_>) -> Result<(), Error> {
+    if call.op != Op::Chat {
+        return Ok(());
+    }
+    thinking(call)?;
+    functions_only(call)
+}
+
+/// `thinking` is a switch without a budget; an effort of `none` switches it off, any other on.
+fn thinking(call: &mut Call<'_>) -> Result<(), Error> {
+    let body = call.json_mut()?;
+    let effort = body.str("reasoning_effort").map(|e| e.into_owned());
+    if let Some(mut thinking) = body.get::<Map>("thinking")? {
+        if thinking.shift_remove("budget_tokens").is_some() {
+            body.set("thinking", &thinking);
+            call.notice(
+                "thinking",
+                "budget_tokens is not sent: DeepSeek has no budget",
+            );
+        }
+    } else if let Some(effort) = &effort {
+        let kind = if effort == "none" {
+            "disabled"
+        } else {
+            "enabled"
+        };
+        body.set("thinking", &json!({ "type": kind }));
+    }
+    if effort.as_deref() == Some("none") {
+        call.json_mut()?.remove("reasoning_effort");
+    }
+    Ok(())
+}
+
+/// It knows no tools but functions.
+fn functions_only(call: &mut Call<'_>) -> Result<(), Error> {
+    let body = call.json_mut()?;
+    if body.raw("tools").is_none() {
+        return Ok(());
+    }
+    let mut tools: Vec<Value> = body.get("tools")?.unwrap_or_default();
+    let before = tools.len();
+    tools.retain(|tool| tool.get("function").is_some());
+    if tools.len() < before {
+        body.set("tools", &tools);
+        call.notice("tools", "tools that are no functions are not sent");
+    }
+    Ok(())
+}

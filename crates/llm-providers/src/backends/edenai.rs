@@ -1,0 +1,14 @@
+use llm_types::Op;
+
+use crate::Provider;
+
+/// Eden AI: <https://docs.edenai.co/>
+pub(super) const ROW: Provider = Provider {
+    name: "edenai",
+    base_url: "https://api.edenai.run/v3",
+    base_env: &["EDENAI_API_BASE"],
+    key_env: &["EDENAI_API_KEY"],
+    ops: &[Op::Chat, Op::Embedding],
+    docs: "https://docs.edenai.co/",
+    ..Provider::OPENAI_LIKE
+};

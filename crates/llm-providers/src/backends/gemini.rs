@@ -1,0 +1,21 @@
+use llm_types::Op;
+
+use crate::{Auth, Params, Provider, protocols};
+
+/// <https://ai.google.dev/api/generate-content>
+pub(super) const ROW: Provider = Provider {
+    name: "gemini",
+    base_url: "https://generativelanguage.googleapis.com",
+    base_env: &["GEMINI_API_BASE"],
+    key_env: &["GOOGLE_API_KEY", "GEMINI_API_KEY"],
+    auth: Auth::Google,
+    ops: &[Op::Chat],
+    params: Params::STANDARD
+        .without(&["logit_bias", "logprobs", "top_logprobs"])
+        .with(&["reasoning_effort", "thinking"]),
+    hosts: &["generativelanguage.googleapis.com"],
+    quirk: Some(protocols::gemini::settle),
+    protocol: &protocols::gemini::Gemini,
+    docs: "https://ai.google.dev/api/generate-content",
+    ..Provider::OPENAI_LIKE
+};

@@ -1,0 +1,15 @@
+use llm_types::Op;
+
+use crate::{Params, Provider};
+
+/// Jina AI: <https://jina.ai/embeddings/>
+pub(super) const ROW: Provider = Provider {
+    name: "jina_ai",
+    base_url: "https://api.jina.ai/v1",
+    base_env: &["JINA_AI_API_BASE"],
+    key_env: &["JINA_AI_API_KEY", "JINA_AI_TOKEN"],
+    ops: &[Op::Embedding],
+    params: Params::STANDARD.embedding(&["dimensions"]),
+    docs: "https://jina.ai/embeddings/",
+    ..Provider::OPENAI_LIKE
+};

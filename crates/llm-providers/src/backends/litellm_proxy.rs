@@ -1,0 +1,16 @@
+use llm_types::Op;
+
+use crate::{Params, Provider};
+
+/// Another gateway that speaks LiteLLM's dialect, this one included: <https://docs.litellm.ai/docs/simple_proxy>
+pub(super) const ROW: Provider = Provider {
+    name: "litellm_proxy",
+    base_env: &["LITELLM_PROXY_API_BASE"],
+    key_env: &["LITELLM_PROXY_API_KEY"],
+    key_default: "no-key",
+    ops: &[Op::Chat, Op::Completion, Op::Embedding],
+    params: Params::EVERYTHING,
+    keeps: &["*"],
+    docs: "https://docs.litellm.ai/docs/simple_proxy",
+    ..Provider::OPENAI_LIKE
+};

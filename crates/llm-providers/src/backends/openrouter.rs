@@ -1,0 +1,65 @@
+use llm_types::{Map, Op};
+use serde_json::{Value, json};
+
+use crate::{Call, Edit, Error, Params, Provider, Setting, params};
+
+/// OpenRouter: <https://openrouter.ai/docs/api-reference/overview>
+pub(super) const ROW: Provider = Provider {
+    name: "openrouter",
+    base_url: "https://openrouter.ai/api/v1",
+    base_env: &["OPENROUTER_API_BASE"],
+    key_env: &["OPENROUTER_API_KEY", "OR_API_KEY"],
+    settings: &[
+        Setting::new("site_url", &["OR_SITE_URL"]),
+        Setting::new("app_name", &["OR_APP_NAME"]),
+    ],
+    headers: &[("http-referer", "{site_url}"), ("x-title", "{app_name}")],
+    ops: &[Op::Chat, Op::Completion, Op::Embedding],
+    params: Params {
+        developer: true,
+        ..Params::STANDARD
+            .with(&["reasoning_effort", "thinking", "verbosity"])
+            .with_user()
+    },
+    // It passes each model what that model knows, cache markers included.
+    keeps: &["*"],
+    quirk: Some(quirk),
+    docs: "https://openrouter.ai/docs/api-reference/overview",
+    ..Provider::OPENAI_LIKE
+};
+
+fn quirk(call: &mut Call<'_>) -> Result<(), Error> {
+    if call.op == Op::Embedding {
+        return Ok(());
+    }
+    // Cost and cached tokens come only if they are asked for.
+    let usage = [Edit::Default("usage", r#"{"include":true}"#)];
+    crate::edit::apply(&usage, call.json_mut()?);
+    let body = call.json_mut()?;
+    if body.str("reasoning_effort").as_deref() == Some("max") {
+        body.set_str("reasoning_effort", "xhigh");
+    }
+    if params::mentions(body, "messages", "\"cache_control\"") {
+        params::edit_messages(body, marker_to_last_part)?;
+    }
+    Ok(())
+}
+
+/// A cache marker counts on a part of the content, not on a message.
+fn marker_to_last_part(message: &mut Map) {
+    let Some(marker) = message.shift_remove("cache_control") else {
+        return;
+    };
+    if let Some(Value::String(text)) = message.get("content") {
+        let parts = json!([{"type": "text", "text": text}]);
+        message.insert("content".into(), parts);
+    }
+    let last = message
+        .get_mut("content")
+        .and_then(Value::as_array_mut)
+        .and_then(|parts| parts.last_mut())
+        .and_then(Value::as_object_mut);
+    if let Some(last) = last {
+        last.entry("cache_control").or_insert(marker);
+    }
+}

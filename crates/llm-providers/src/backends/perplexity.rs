@@ -1,0 +1,25 @@
+use crate::{Params, Provider};
+
+/// Perplexity: <https://docs.perplexity.ai/api-reference/chat-completions-post>
+pub(super) const ROW: Provider = Provider {
+    name: "perplexity",
+    base_url: "https://api.perplexity.ai",
+    base_env: &["PERPLEXITY_API_BASE"],
+    key_env: &["PERPLEXITYAI_API_KEY", "PERPLEXITY_API_KEY"],
+    params: Params {
+        tools_if_known: true,
+        ..Params::CLASSIC
+            .without(&[
+                "n",
+                "stop",
+                "logit_bias",
+                "seed",
+                "logprobs",
+                "top_logprobs",
+            ])
+            .with(&["reasoning_effort", "web_search_options"])
+            .without_stream_options()
+    },
+    docs: "https://docs.perplexity.ai/api-reference/chat-completions-post",
+    ..Provider::OPENAI_LIKE
+};

@@ -1,0 +1,23 @@
+use llm_types::Op;
+
+use crate::{Params, Provider};
+
+/// Together: <https://docs.together.ai/reference/chat-completions-1>
+pub(super) const ROW: Provider = Provider {
+    name: "together_ai",
+    aliases: &["together"],
+    base_url: "https://api.together.ai/v1",
+    base_env: &["TOGETHER_AI_API_BASE"],
+    key_env: &[
+        "TOGETHER_API_KEY",
+        "TOGETHER_AI_API_KEY",
+        "TOGETHERAI_API_KEY",
+        "TOGETHER_AI_TOKEN",
+    ],
+    ops: &[Op::Chat, Op::Completion, Op::Embedding],
+    params: Params::REASONING,
+    keeps: &["reasoning_content", "reasoning"],
+    hosts: &["api.together.xyz/v1"],
+    docs: "https://docs.together.ai/reference/chat-completions-1",
+    ..Provider::OPENAI_LIKE
+};

@@ -1,0 +1,14 @@
+use llm_types::Op;
+
+use crate::{Edit, Provider};
+
+/// Voyage AI: <https://docs.voyageai.com/reference/embeddings-api>
+pub(super) const ROW: Provider = Provider {
+    name: "voyage",
+    base_url: "https://api.voyageai.com/v1",
+    key_env: &["VOYAGE_API_KEY", "VOYAGE_AI_API_KEY", "VOYAGE_AI_TOKEN"],
+    ops: &[Op::Embedding],
+    edits: &[Edit::Rename("dimensions", "output_dimension")],
+    docs: "https://docs.voyageai.com/reference/embeddings-api",
+    ..Provider::OPENAI_LIKE
+};

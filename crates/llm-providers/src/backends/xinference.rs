@@ -1,0 +1,16 @@
+use llm_types::Op;
+
+use crate::Provider;
+
+/// Xinference, a local server: <https://inference.readthedocs.io/en/latest/>
+pub(super) const ROW: Provider = Provider {
+    name: "xinference",
+    base_url: "http://127.0.0.1:9997/v1",
+    base_env: &["XINFERENCE_API_BASE"],
+    key_env: &["XINFERENCE_API_KEY"],
+    key_default: "stub",
+    ops: &[Op::Chat, Op::Completion, Op::Embedding],
+    keeps: &["*"],
+    docs: "https://inference.readthedocs.io/en/latest/",
+    ..Provider::OPENAI_LIKE
+};

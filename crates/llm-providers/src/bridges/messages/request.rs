@@ -1,0 +1,553 @@
+//! A Messages request as a chat request.
+
+use llm_types::{
+    Content, ContentPart, FunctionCall, FunctionDef, JsonObject, Map, Message, ThinkingBlock, Tool,
+    ToolCall,
+    messages::{Block, Blocks, MessagesRequest, ToolParam, Turn},
+};
+use serde_json::{Value, json};
+
+use crate::{Error, Notice};
+
+/// Keys that steer Anthropic's own machinery and change nothing about what is asked: left out, and reported.
+const LEFT_OUT: [&str; 6] = [
+    "context_management",
+    "cache_control",
+    "speed",
+    "inference_geo",
+    "anthropic_beta",
+    "betas",
+];
+
+/// Keys without which the request would mean something else.
+const REFUSED: [&str; 2] = ["mcp_servers", "container"];
+
+/// What is left out of the chat request.
+pub(super) fn losses(body: &JsonObject) -> Vec<Notice> {
+    let cites = |raw: &bytes::Bytes| memchr::memmem::find(raw, b"\"citations\"").is_some();
+    LEFT_OUT
+        .into_iter()
+        .filter(|key| body.raw(key).is_some())
+        .chain(
+            body.raw("messages")
+                .filter(|raw| cites(raw))
+                .map(|_| "citations"),
+        )
+        .map(|key| Notice {
+            param: key.to_owned(),
+            message: "not sent: only Anthropic has it".to_owned(),
+        })
+        .collect()
+}
+
+/// The chat request that asks the same.
+pub(super) fn to_chat(body: &JsonObject) -> Result<JsonObject, Error> {
+    let mut request = MessagesRequest::from_object(body)?;
+    for key in REFUSED {
+        if request.extra.contains_key(key) {
+            return Err(Error::bad_request(
+                key,
+                format!("'{key}' works with Anthropic's own API only"),
+            ));
+        }
+    }
+    let mut chat = JsonObject::new();
+    if let Some(model) = &request.model {
+        chat.set_str("model", model);
+    }
+    chat.set("messages", &messages(&mut request)?);
+    let scalars = [
+        ("temperature", &request.temperature),
+        ("top_p", &request.top_p),
+        ("top_k", &request.top_k),
+    ];
+    if let Some(limit) = request.max_tokens {
+        chat.set("max_tokens", &limit);
+    }
+    for (key, value) in scalars {
+        if let Some(value) = value {
+            chat.set(key, value);
+        }
+    }
+    if let Some(stop) = request.stop_sequences.as_ref().filter(|s| !s.is_empty()) {
+        chat.set("stop", stop);
+    }
+    tools(&mut request, &mut chat)?;
+    tool_choice(&request, &mut chat)?;
+    reasoning(&request, &mut chat);
+    format(&mut request, &mut chat)?;
+    if let Some(user) = request.metadata.as_ref().and_then(|m| m.get("user_id")) {
+        chat.set("user", user);
+    }
+    if let Some(tier) = &request.service_tier {
+        let tier = if tier == "standard_only" {
+            "default"
+        } else {
+            tier
+        };
+        chat.set_str("service_tier", tier);
+    }
+    if request.stream {
+        // The usage is part of this dialect's streams, so it is always asked for.
+        chat.set("stream", &true);
+        chat.set("stream_options", &json!({"include_usage": true}));
+    }
+    for (key, value) in &request.extra {
+        if !LEFT_OUT.contains(&key.as_str()) {
+            chat.set(key.clone(), value);
+        }
+    }
+    Ok(chat)
+}
+
+fn messages(request: &mut MessagesRequest) -> Result<Vec<Message>, Error> {
+    let mut messages = Vec::with_capacity(request.messages.len() + 1);
+    if let Some(system) = request.system.take() {
+        let parts = parts(system.into_list(), "system")?;
+        push(&mut messages, "system", parts);
+    }
+    for (i, turn) in std::mem::take(&mut request.messages)
+        .into_iter()
+        .enumerate()
+    {
+        let path = format!("messages[{i}].content");
+        match turn.role.as_str() {
+            "user" => user(&mut messages, turn, &path)?,
+            "assistant" => messages.push(assistant(turn)),
+            "system" => {
+                let parts = parts(turn.content.into_list(), &path)?;
+                push(&mut messages, "system", parts);
+            }
+            role => {
+                return Err(Error::bad_request(
+                    format!("messages[{i}].role"),
+                    format!("'{role}' is not a role"),
+                ));
+            }
+        }
+    }
+    Ok(messages)
+}
+
+fn push(messages: &mut Vec<Message>, role: &str, parts: Vec<ContentPart>) {
+    if !parts.is_empty() {
+        messages.push(Message {
+            role: role.to_owned(),
+            content: Some(content(parts)),
+            ..Message::default()
+        });
+    }
+}
+
+/// One plain text goes as a string: not every vendor takes lists.
+fn content(mut parts: Vec<ContentPart>) -> Content {
+    match parts.as_mut_slice() {
+        [one] if one.kind == "text" && one.cache_control.is_none() && one.extra.is_empty() => {
+            Content::Text(one.text.take().unwrap_or_default())
+        }
+        _ => Content::Parts(parts),
+    }
+}
+
+/// Results become messages of their own, directly after the calls they answer; what chat cannot put into a result
+/// (images, documents) follows in a user message.
+fn user(messages: &mut Vec<Message>, turn: Turn, path: &str) -> Result<(), Error> {
+    let mut rest = Vec::new();
+    let mut media = Vec::new();
+    for (i, block) in turn.content.into_list().into_iter().enumerate() {
+        if block.kind == "tool_result" {
+            messages.push(result(block, &mut media, &format!("{path}[{i}]"))?);
+        } else {
+            rest.push(part(block, &format!("{path}[{i}]"))?);
+        }
+    }
+    media.extend(rest);
+    push(messages, "user", media);
+    Ok(())
+}
+
+fn result(block: Block, media: &mut Vec<ContentPart>, path: &str) -> Result<Message, Error> {
+    let all = match block.content {
+        None => Vec::new(),
+        Some(content) => parts(content.into_list(), &format!("{path}.content"))?,
+    };
+    let before = media.len();
+    let (mut texts, others): (Vec<_>, Vec<_>) =
+        all.into_iter().partition(|part| part.kind == "text");
+    media.extend(others);
+    if texts.is_empty() && media.len() > before {
+        texts.push(ContentPart::text(
+            "The result follows in the user's message.",
+        ));
+    }
+    if block.is_error == Some(true) {
+        mark_error(&mut texts);
+    }
+    let content = if texts.is_empty() {
+        Content::Text(String::new())
+    } else {
+        content(texts)
+    };
+    Ok(Message {
+        role: "tool".into(),
+        content: Some(content),
+        tool_call_id: block.tool_use_id,
+        cache_control: block.cache_control,
+        ..Message::default()
+    })
+}
+
+/// Chat has no flag for a tool that failed, so the text must say it.
+fn mark_error(texts: &mut Vec<ContentPart>) {
+    match texts.first_mut().and_then(|part| part.text.as_mut()) {
+        Some(text) if text.to_lowercase().contains("error") => {}
+        Some(text) => text.insert_str(0, "Error: "),
+        None => texts.push(ContentPart::text("Error")),
+    }
+}
+
+fn assistant(turn: Turn) -> Message {
+    let blocks = turn.content.into_list();
+    let mut message = Message {
+        role: "assistant".into(),
+        ..Message::default()
+    };
+    if blocks.iter().any(|block| !is_plain(&block.kind)) {
+        message
+            .provider_specific_fields
+            .insert("content_blocks".into(), json!(blocks));
+    }
+    let mut texts = Vec::new();
+    for block in blocks {
+        match block.kind.as_str() {
+            "text" => texts.push(text_part(
+                block.text.unwrap_or_default(),
+                block.cache_control,
+            )),
+            "thinking" => message.thinking_blocks.push(ThinkingBlock::Thinking {
+                thinking: block.thinking.unwrap_or_default(),
+                signature: block.signature,
+            }),
+            "redacted_thinking" => message
+                .thinking_blocks
+                .push(ThinkingBlock::RedactedThinking {
+                    data: block.data.unwrap_or_default(),
+                }),
+            "tool_use" => message.tool_calls.push(call(block)),
+            // What was compacted is only there: without it the conversation has no beginning.
+            "compaction" => {
+                if let Some(Blocks::Text(summary)) = block.content {
+                    texts.push(text_part(summary, block.cache_control));
+                }
+            }
+            // Hosted tools' calls and results: another vendor cannot use them, their outcome is in the text.
+            _ => {}
+        }
+    }
+    if !texts.is_empty() {
+        message.content = Some(content(texts));
+    } else if message.tool_calls.is_empty() {
+        message.content = Some(Content::Text(String::new()));
+    }
+    message
+}
+
+fn is_plain(kind: &str) -> bool {
+    matches!(kind, "text" | "thinking" | "redacted_thinking" | "tool_use")
+}
+
+fn call(block: Block) -> ToolCall {
+    let mut extra = Map::new();
+    if let Some(marker) = block.cache_control {
+        extra.insert("cache_control".into(), marker);
+    }
+    ToolCall {
+        id: block.id,
+        kind: Some("function".into()),
+        function: FunctionCall {
+            name: block.name,
+            arguments: block.input.map_or_else(
+                || "{}".to_owned(),
+                |input| Box::<str>::from(input).into_string(),
+            ),
+        },
+        extra,
+        ..ToolCall::default()
+    }
+}
+
+fn text_part(text: String, cache_control: Option<Value>) -> ContentPart {
+    ContentPart {
+        cache_control,
+        ..ContentPart::text(text)
+    }
+}
+
+fn parts(blocks: Vec<Block>, path: &str) -> Result<Vec<ContentPart>, Error> {
+    blocks
+        .into_iter()
+        .enumerate()
+        .map(|(i, block)| part(block, &format!("{path}[{i}]")))
+        .collect()
+}
+
+fn part(block: Block, path: &str) -> Result<ContentPart, Error> {
+    match block.kind.as_str() {
+        "text" => Ok(text_part(
+            block.text.unwrap_or_default(),
+            block.cache_control,
+        )),
+        "image" => image(block, path),
+        "document" => document(block, path),
+        "search_result" => search_result(block),
+        // Names of tools that were found: they are on offer in any case.
+        "tool_reference" => Ok(ContentPart::text(format!(
+            "Tool found: {}",
+            block
+                .extra
+                .get("tool_name")
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+        ))),
+        kind => Err(Error::bad_request(
+            path,
+            format!("'{kind}' blocks work with Anthropic's own API only"),
+        )),
+    }
+}
+
+fn source<'a>(block: &'a Block, key: &str) -> Option<&'a str> {
+    block.source.as_ref()?.get(key)?.as_str()
+}
+
+fn no_source(path: &str) -> Error {
+    Error::bad_request(format!("{path}.source"), "expected base64, url or file")
+}
+
+fn image(block: Block, path: &str) -> Result<ContentPart, Error> {
+    let url = match source(&block, "type") {
+        Some("base64") => data_uri(&block),
+        Some("url") => source(&block, "url").map(str::to_owned),
+        Some("file") => return file_id(&block, "image/png", path),
+        _ => None,
+    };
+    let url = url.ok_or_else(|| no_source(path))?;
+    Ok(ContentPart {
+        cache_control: block.cache_control,
+        ..ContentPart::image_url(&url)
+    })
+}
+
+fn data_uri(block: &Block) -> Option<String> {
+    let (mime, data) = (source(block, "media_type")?, source(block, "data")?);
+    Some(format!("data:{mime};base64,{data}"))
+}
+
+fn file_id(block: &Block, format: &str, path: &str) -> Result<ContentPart, Error> {
+    let id = source(block, "file_id").ok_or_else(|| no_source(path))?;
+    let mut file = json!({"file_id": id});
+    if format.starts_with("image/") {
+        file["format"] = format.into();
+    }
+    Ok(file_part(block, file))
+}
+
+fn file_part(block: &Block, mut file: Value) -> ContentPart {
+    if let Some(title) = block.extra.get("title").filter(|title| title.is_string()) {
+        file["filename"] = title.clone();
+    }
+    ContentPart {
+        kind: "file".into(),
+        file: Some(file),
+        cache_control: block.cache_control.clone(),
+        ..ContentPart::default()
+    }
+}
+
+fn document(block: Block, path: &str) -> Result<ContentPart, Error> {
+    match source(&block, "type") {
+        Some("base64") => {
+            let data = data_uri(&block).ok_or_else(|| no_source(path))?;
+            Ok(file_part(&block, json!({"file_data": data})))
+        }
+        Some("url") => {
+            let url = source(&block, "url").ok_or_else(|| no_source(path))?;
+            let file = json!({"file_id": url, "format": "application/pdf"});
+            Ok(file_part(&block, file))
+        }
+        Some("file") => file_id(&block, "", path),
+        Some("text") => {
+            let text = source(&block, "data").ok_or_else(|| no_source(path))?;
+            Ok(titled(&block, text))
+        }
+        Some("content") => {
+            let inner = block
+                .source
+                .as_ref()
+                .and_then(|source| source.get("content"))
+                .cloned();
+            let inner: Blocks = serde_json::from_value(inner.unwrap_or_default())
+                .map_err(|e| Error::bad_request(format!("{path}.source"), e.to_string()))?;
+            Ok(titled(&block, &all_text(inner)))
+        }
+        _ => Err(no_source(path)),
+    }
+}
+
+/// A document that is only text travels as text, under its title and context.
+fn titled(block: &Block, text: &str) -> ContentPart {
+    let head = |key: &str| block.extra.get(key).and_then(Value::as_str);
+    let lines: Vec<&str> = [head("title"), head("context"), Some(text)]
+        .into_iter()
+        .flatten()
+        .collect();
+    text_part(lines.join("\n\n"), block.cache_control.clone())
+}
+
+fn search_result(block: Block) -> Result<ContentPart, Error> {
+    let head = |key: &str| block.extra.get(key).and_then(Value::as_str);
+    let address = block.source.as_ref().and_then(Value::as_str);
+    let text = block.content.map(all_text).unwrap_or_default();
+    let lines: Vec<&str> = [head("title"), address, Some(text.as_str())]
+        .into_iter()
+        .flatten()
+        .collect();
+    Ok(text_part(lines.join("\n"), block.cache_control))
+}
+
+fn all_text(blocks: Blocks) -> String {
+    let texts: Vec<String> = blocks
+        .into_list()
+        .into_iter()
+        .filter_map(|block| block.text)
+        .collect();
+    texts.join("\n")
+}
+
+fn tools(request: &mut MessagesRequest, chat: &mut JsonObject) -> Result<(), Error> {
+    let mut functions = Vec::new();
+    for (i, tool) in request.tools.take().into_iter().flatten().enumerate() {
+        match tool.kind.as_deref() {
+            None | Some("custom") => functions.push(function(tool)),
+            Some(kind) if kind.starts_with("web_search_") => {
+                chat.set("web_search_options", &web_search(&tool.extra));
+            }
+            Some(kind) => {
+                return Err(Error::bad_request(
+                    format!("tools[{i}]"),
+                    format!("'{kind}' works with Anthropic's own API only"),
+                ));
+            }
+        }
+    }
+    if !functions.is_empty() {
+        chat.set("tools", &functions);
+    }
+    Ok(())
+}
+
+fn function(tool: ToolParam) -> Tool {
+    Tool {
+        kind: "function".into(),
+        function: Some(FunctionDef {
+            name: tool.name.unwrap_or_default(),
+            description: tool.description,
+            parameters: tool.input_schema,
+            strict: tool.strict,
+            extra: Map::new(),
+        }),
+        cache_control: tool.cache_control,
+        extra: tool.extra,
+    }
+}
+
+/// Anthropic's web search in OpenAI's terms.
+fn web_search(tool: &Map) -> Value {
+    let mut options = Map::new();
+    if let Some(uses) = tool.get("max_uses").and_then(Value::as_u64) {
+        let size = match uses {
+            0..=1 => "low",
+            2..=5 => "medium",
+            _ => "high",
+        };
+        options.insert("search_context_size".into(), size.into());
+    }
+    if let Some(Value::Object(location)) = tool.get("user_location") {
+        let mut place = location.clone();
+        place.shift_remove("type");
+        let location = json!({"type": "approximate", "approximate": place});
+        options.insert("user_location".into(), location);
+    }
+    if let Some(domains) = tool.get("allowed_domains") {
+        options.insert("filters".into(), json!({"allowed_domains": domains}));
+    }
+    Value::Object(options)
+}
+
+fn tool_choice(request: &MessagesRequest, chat: &mut JsonObject) -> Result<(), Error> {
+    let Some(choice) = &request.tool_choice else {
+        return Ok(());
+    };
+    let value = match choice.kind.as_str() {
+        "auto" | "none" => json!(choice.kind),
+        "any" => json!("required"),
+        "tool" => json!({"type": "function", "function": {"name": choice.name}}),
+        _ => {
+            return Err(Error::bad_request(
+                "tool_choice.type",
+                "expected auto, any, none or tool",
+            ));
+        }
+    };
+    // OpenAI refuses both where no tools are on offer.
+    if chat.contains("tools") {
+        chat.set("tool_choice", &value);
+        if let Some(one) = choice.disable_parallel_tool_use {
+            chat.set("parallel_tool_calls", &!one);
+        }
+    }
+    Ok(())
+}
+
+/// An effort that is given counts; else a budget says how much.
+fn reasoning(request: &MessagesRequest, chat: &mut JsonObject) {
+    let given = request
+        .output_config
+        .as_ref()
+        .and_then(|config| config.get("effort")?.as_str());
+    let thinking = |key: &str| request.thinking.as_ref().and_then(|t| t.get(key));
+    let effort = match (given, thinking("type").and_then(Value::as_str)) {
+        (Some(effort), _) => Some(effort),
+        (None, Some("enabled")) => match thinking("budget_tokens").and_then(Value::as_u64) {
+            Some(4096..) => Some("high"),
+            Some(2048..) => Some("medium"),
+            Some(1024..) => Some("low"),
+            Some(_) => Some("minimal"),
+            None => Some("medium"),
+        },
+        (None, Some("adaptive")) => Some("medium"),
+        _ => None,
+    };
+    if let Some(effort) = effort {
+        chat.set_str("reasoning_effort", effort);
+    }
+}
+
+fn format(request: &mut MessagesRequest, chat: &mut JsonObject) -> Result<(), Error> {
+    let newer = request
+        .output_config
+        .as_mut()
+        .and_then(|config| config.shift_remove("format"));
+    let Some(format) = newer.or(request.output_format.take()) else {
+        return Ok(());
+    };
+    let Some(schema) = format.get("schema") else {
+        return Err(Error::bad_request("output_format.schema", "is missing"));
+    };
+    let format = json!({
+        "type": "json_schema",
+        "json_schema": {"name": "answer", "schema": schema, "strict": true},
+    });
+    chat.set("response_format", &format);
+    Ok(())
+}

@@ -1,0 +1,125 @@
+//! The pipeline: tidy, drop what is to be dropped, refuse what the target cannot take, rename, quirks.
+
+use llm_types::{Op, StreamOptions};
+
+use super::{drop_path, tidy};
+use crate::{Body, Call, Error, Kind, edit};
+
+/// Settles a call's parameters: what is dropped, renamed, refused.
+pub(crate) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
+    let provider = call.target.provider;
+    let Body::Json(body) = &mut call.body else {
+        return quirk(call);
+    };
+    call.stream = body.is_true("stream");
+    call.include_usage = body
+        .get::<StreamOptions>("stream_options")?
+        .is_some_and(|options| options.include_usage);
+    if !matches!(call.op, Op::Chat | Op::Completion | Op::Embedding) {
+        edit::apply(provider.edits, body);
+        return quirk(call);
+    }
+    body.retain(|_, raw| &raw[..] != b"null");
+    drop_named(call)?;
+    tidy::tidy(call)?;
+    refuse_untaken(call)?;
+    edit::apply(provider.edits, call.json_mut()?);
+    quirk(call)
+}
+
+fn quirk(call: &mut Call<'_>) -> Result<(), Error> {
+    match call.target.provider.quirk {
+        Some(quirk) => quirk(call),
+        None => Ok(()),
+    }
+}
+
+/// `additional_drop_params`: whole keys and paths inside them.
+fn drop_named(call: &mut Call<'_>) -> Result<(), Error> {
+    let options = call.options;
+    for path in &options.additional_drop_params {
+        if drop_path::remove(call.json_mut()?, path)? {
+            call.notice(path, "dropped as additional_drop_params asks");
+        }
+    }
+    Ok(())
+}
+
+/// What the target's parameters do not contain is dropped or refused, all in one error.
+fn refuse_untaken(call: &mut Call<'_>) -> Result<(), Error> {
+    let target = call.target;
+    let params = target.provider.params_of(&target.model, &target.facts);
+    let op = call.op;
+    let body = call.json()?;
+    let untaken: Vec<String> = body
+        .iter()
+        .filter(|(key, raw)| {
+            !params.takes(op, key, &target.facts) && !is_nothing(key, raw) && !is_said(call, key)
+        })
+        .map(|(key, _)| key.to_owned())
+        .collect();
+    if !params.takes(op, "n", &target.facts) && body.raw("n").is_some_and(|n| &n[..] == b"1") {
+        call.json_mut()?.remove("n");
+    }
+    if !params.user && !is_said(call, "user") && call.json_mut()?.remove("user").is_some() {
+        call.notice("user", "not sent: this provider does not take it");
+    }
+    if !params.stream_options && call.json_mut()?.remove("stream_options").is_some() {
+        call.notice(
+            "stream_options",
+            "not sent: this provider does not take it; usage is collected in any case",
+        );
+    }
+    refuse_all(call, &untaken)
+}
+
+/// Whether the caller insists on sending it.
+fn is_said(call: &Call<'_>, key: &str) -> bool {
+    call.options
+        .allowed_openai_params
+        .iter()
+        .any(|allowed| allowed == key)
+}
+
+/// `n: 1` asks for what everybody does anyway.
+fn is_nothing(key: &str, raw: &[u8]) -> bool {
+    key == "n" && raw == b"1"
+}
+
+/// For quirks: refuses (or drops) those of `names` that the body has and the caller does not insist on.
+pub(crate) fn refuse(call: &mut Call<'_>, names: &[&str]) -> Result<(), Error> {
+    let body = call.json()?;
+    let found: Vec<String> = names
+        .iter()
+        .filter(|name| body.contains(name) && !is_said(call, name))
+        .map(|name| (*name).to_owned())
+        .collect();
+    refuse_all(call, &found)
+}
+
+fn refuse_all(call: &mut Call<'_>, names: &[String]) -> Result<(), Error> {
+    if names.is_empty() {
+        return Ok(());
+    }
+    let (provider, model) = (call.target.provider.name, call.target.model.clone());
+    if call.options.drop_params {
+        for name in names {
+            call.json_mut()?.remove(name);
+            call.notice(
+                name,
+                format!("dropped: {provider} does not take it for {model}"),
+            );
+        }
+        return Ok(());
+    }
+    let list = format!("['{}']", names.join("', '"));
+    let mut error = Error::new(
+        Kind::UnsupportedParams,
+        format!(
+            "{provider} does not support parameters: {list}, for model={model}. Set `drop_params=True` to drop them, \
+             or `allowed_openai_params={list}` to send them all the same."
+        ),
+    );
+    error.param = names.first().cloned();
+    Err(error)
+}

@@ -1,0 +1,92 @@
+//! Cohere's own API, version 2: chat and embeddings.
+//!
+//! Version 1 of the chat is refused by name: Cohere stopped adding models to it, and it has no tool messages.
+
+mod embed;
+mod request;
+mod response;
+mod stream;
+mod wire;
+
+pub(crate) use request::settle;
+
+use bytes::Bytes;
+use http::Request;
+use llm_types::Op;
+
+use crate::{Call, Decoder, Error, Kind, Protocol, Reply, Step, error_table};
+
+/// Cohere's v2 wire.
+#[derive(Debug)]
+pub struct Cohere;
+
+impl Protocol for Cohere {
+    fn encode(&self, call: &Call<'_>) -> Result<Request<Bytes>, Error> {
+        match call.op {
+            Op::Chat => request::chat(call),
+            Op::Embedding => embed::encode(call),
+            _ => Err(call.unsupported()),
+        }
+    }
+
+    fn decode(&self, call: &Call<'_>, reply: Reply) -> Result<Step, Error> {
+        let answer = match call.op {
+            Op::Chat => response::chat(call, &reply)?,
+            Op::Embedding => embed::decode(call, &reply)?,
+            _ => return Err(call.unsupported()),
+        };
+        Ok(answer.into())
+    }
+
+    fn decoder(&self, call: &Call<'_>) -> Result<Box<dyn Decoder>, Error> {
+        match call.op {
+            Op::Chat => Ok(Box::new(stream::ChatStream::new(call))),
+            _ => Err(call.unsupported()),
+        }
+    }
+
+    fn error(&self, call: &Call<'_>, reply: &Reply) -> Error {
+        let mut error = error_table::classify(call.target.provider.name, reply);
+        let said = error.message.to_ascii_lowercase();
+        if said.contains("too many tokens") {
+            error.kind = Kind::ContextWindow;
+        } else if said.contains("invalid api token") || said.contains("no api key provided") {
+            error.kind = Kind::Auth;
+        } else if said.contains("invalid type: parameter") {
+            error.kind = Kind::BadRequest;
+        }
+        error
+    }
+}
+
+/// The address of `name` (`chat`, `embed`): a base URL may be the host, the version's root, or an endpoint's full address.
+fn endpoint(base: &str, name: &str) -> String {
+    let base = base.trim_end_matches('/');
+    let root = ["/chat", "/embed"]
+        .iter()
+        .find_map(|own| base.strip_suffix(own))
+        .unwrap_or(base);
+    if root.ends_with("/v2") || root.len() < base.len() {
+        format!("{root}/{name}")
+    } else {
+        format!("{root}/v2/{name}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::endpoint;
+
+    #[test]
+    fn any_base_leads_to_the_endpoint() {
+        for base in [
+            "https://api.cohere.com",
+            "https://api.cohere.com/",
+            "https://api.cohere.com/v2",
+            "https://api.cohere.com/v2/chat",
+        ] {
+            assert_eq!(endpoint(base, "embed"), "https://api.cohere.com/v2/embed");
+        }
+        assert_eq!(endpoint("http://own/chat", "chat"), "http://own/chat");
+    }
+}

@@ -1,0 +1,124 @@
+//! Google's generateContent, as AI Studio serves it.
+
+mod grounding;
+mod media;
+mod messages;
+mod model;
+mod names;
+mod parts;
+mod prepare;
+mod request;
+mod response;
+mod schema;
+mod signature;
+mod stream;
+mod thinking;
+mod tools;
+mod usage;
+mod wire;
+
+use bytes::Bytes;
+use http::Request;
+use llm_types::{Map, Op};
+
+use crate::{Answer, Call, Decoder, Error, Kind, Protocol, Reply, Step, path, protocols::openai};
+
+pub(crate) use prepare::settle;
+
+/// Gemini over AI Studio.
+#[derive(Debug)]
+pub struct Gemini;
+
+impl Protocol for Gemini {
+    fn fetches(&self, call: &Call<'_>) -> Vec<String> {
+        match call.op {
+            Op::Chat => request::fetches(call),
+            _ => Vec::new(),
+        }
+    }
+
+    fn encode(&self, call: &Call<'_>) -> Result<Request<Bytes>, Error> {
+        match call.op {
+            Op::Chat => {
+                let body = request::body(call)?;
+                let uri = address(call, &body, verb(call))?;
+                post(&uri, &body)
+            }
+            _ => Err(call.unsupported()),
+        }
+    }
+
+    fn decode(&self, call: &Call<'_>, reply: Reply) -> Result<Step, Error> {
+        decode(call, &reply)
+    }
+
+    fn decoder(&self, call: &Call<'_>) -> Result<Box<dyn Decoder>, Error> {
+        decoder(call)
+    }
+}
+
+/// Reads a reply to any of Gemini's operations.
+pub(crate) fn decode(call: &Call<'_>, reply: &Reply) -> Result<Step, Error> {
+    let name = call.target.provider.name;
+    let mut events = stream::events(&reply.body, name)?;
+    match (events.pop(), events.is_empty()) {
+        (Some(only), true) => Ok(Answer::chat(response::chat(call, only)?).into()),
+        _ => Err(Error::new(Kind::Decode, "the answer is empty").of(name)),
+    }
+}
+
+/// Reads a streamed reply.
+pub(crate) fn decoder(call: &Call<'_>) -> Result<Box<dyn Decoder>, Error> {
+    match call.op {
+        Op::Chat => Ok(Box::new(stream::ChatStream::new(call))),
+        _ => Err(call.unsupported()),
+    }
+}
+
+/// The method after the model's name.
+pub(crate) fn verb(call: &Call<'_>) -> &'static str {
+    if call.stream {
+        "streamGenerateContent?alt=sse"
+    } else {
+        "generateContent"
+    }
+}
+
+/// A JSON `POST`.
+pub(crate) fn post(uri: &str, body: &Map) -> Result<Request<Bytes>, Error> {
+    let body = serde_json::to_vec(body)
+        .map_err(|e| Error::new(Kind::BadRequest, "the request cannot be written").because(e))?;
+    openai::request(uri, body.into())
+}
+
+/// Google's own host wants a version; an address of one's own is complete as it is.
+fn address(call: &Call<'_>, body: &Map, verb: &str) -> Result<String, Error> {
+    let base = call.base_url();
+    let model = call.model().trim_start_matches("models/");
+    let version = if base != call.target.provider.base_url {
+        ""
+    } else if resolution_by_part(body) {
+        "v1alpha/"
+    } else {
+        "v1beta/"
+    };
+    let kind = if model.starts_with("tunedModels/") {
+        ""
+    } else {
+        "models/"
+    };
+    let model = path::segments(model)?;
+    Ok(path::join(base, &format!("{version}{kind}{model}:{verb}")))
+}
+
+/// The resolution of single media is in `v1alpha` only.
+fn resolution_by_part(body: &Map) -> bool {
+    let contents = body.get("contents").and_then(serde_json::Value::as_array);
+    let parts = contents
+        .into_iter()
+        .flatten()
+        .filter_map(|content| content["parts"].as_array());
+    parts
+        .flatten()
+        .any(|part| part.get("mediaResolution").is_some())
+}

@@ -1,0 +1,171 @@
+//! OpenAI's wire, which most vendors speak. Bodies pass through as they are; only what a vendor writes otherwise than
+//! OpenAI is put right, and only then is a body parsed and written anew.
+
+mod citations;
+mod repair;
+mod stream;
+mod usage;
+mod wire;
+
+use bytes::Bytes;
+use http::{Method, Request, header::CONTENT_TYPE};
+use llm_types::{JsonObject, Map, Op, Usage};
+use serde_json::Value;
+
+use crate::{Answer, Call, Decoder, Error, Kind, Protocol, Reply, Step, error_table, path};
+use repair::Repair;
+
+/// OpenAI's API and everything that copies it.
+#[derive(Debug)]
+pub struct OpenAi;
+
+impl Protocol for OpenAi {
+    fn encode(&self, call: &Call<'_>) -> Result<Request<Bytes>, Error> {
+        request(&address(call), body(call)?.to_bytes())
+    }
+
+    fn forwards_chat(&self) -> bool {
+        true
+    }
+
+    fn decode(&self, call: &Call<'_>, reply: Reply) -> Result<Step, Error> {
+        decode(call, reply)
+    }
+
+    fn decoder(&self, call: &Call<'_>) -> Result<Box<dyn Decoder>, Error> {
+        Ok(Box::new(stream::Stream::new(call)))
+    }
+}
+
+/// The body as it goes out: the client's, with the target's name of the model.
+pub(crate) fn body(call: &Call<'_>) -> Result<JsonObject, Error> {
+    let mut body = call.json()?.clone();
+    if body.str("model").as_deref() != Some(call.model()) {
+        body.set_str("model", call.model());
+    }
+    let takes_options = call.target.provider.params.stream_options;
+    if call.stream && takes_options && matches!(call.op, Op::Chat | Op::Completion) {
+        ask_for_usage(&mut body)?;
+    }
+    Ok(body)
+}
+
+/// The base URL and the operation's path, unless the base URL is the whole address already.
+pub(crate) fn address(call: &Call<'_>) -> String {
+    let (base, path) = (call.base_url(), call.target.provider.path(call.op));
+    if base.ends_with(path) {
+        return base.to_owned();
+    }
+    path::join(base, path)
+}
+
+/// A JSON `POST`.
+pub(crate) fn request(uri: &str, body: Bytes) -> Result<Request<Bytes>, Error> {
+    Request::builder()
+        .method(Method::POST)
+        .uri(uri)
+        .header(CONTENT_TYPE, "application/json")
+        .body(body)
+        .map_err(|e| {
+            Error::new(
+                Kind::BadRequest,
+                format!("the address '{uri}' is not valid: {e}"),
+            )
+        })
+}
+
+/// Usage is billed, so it is always asked for; whether the client sees it is the decoder's affair.
+fn ask_for_usage(body: &mut JsonObject) -> Result<(), Error> {
+    if !body.contains("stream_options") {
+        body.set_raw("stream_options", r#"{"include_usage":true}"#);
+        return Ok(());
+    }
+    let mut options: Map = body.get("stream_options")?.unwrap_or_default();
+    options.insert("include_usage".into(), true.into());
+    body.set("stream_options", &options);
+    Ok(())
+}
+
+/// Reads a whole answer in OpenAI's shape.
+pub(crate) fn decode(call: &Call<'_>, reply: Reply) -> Result<Step, Error> {
+    let provider = call.target.provider.name;
+    if let Some(error) = error_table::in_answer(provider, &reply) {
+        return Err(error);
+    }
+    let answer = match call.op {
+        Op::Chat | Op::Completion => chat(call, reply.body)?,
+        Op::Embedding => embedding(call, reply.body)?,
+        _ => {
+            let object = JsonObject::parse(&reply.body)
+                .map_err(|_| error_table::unreadable(provider, &reply.body))?;
+            let usage = object.get::<Usage>("usage").unwrap_or_default();
+            Answer::raw(reply.body, usage)
+        }
+    };
+    Ok(Step::Done(answer))
+}
+
+fn chat(call: &Call<'_>, body: Bytes) -> Result<Answer, Error> {
+    let provider = call.target.provider.name;
+    let mut repair = Repair::new(call, false);
+    if let Ok(document) = serde_json::from_slice::<wire::Document<'_>>(&body) {
+        if document.choices.is_none() {
+            return Err(Error::decode(provider, "there are no choices in it"));
+        }
+        if repair.is_plain(&document) {
+            let usage = document.usage.and_then(usage::read).map(|(usage, _)| usage);
+            return Ok(Answer::raw(body, usage));
+        }
+    }
+    let mut document = object(provider, &body)?;
+    if !document.get("choices").is_some_and(Value::is_array) {
+        return Err(Error::decode(provider, "there are no choices in it"));
+    }
+    let usage = repair.apply(&mut document);
+    Ok(Answer::raw(write(provider, &document)?, usage))
+}
+
+/// Vectors, in order.
+fn embedding(call: &Call<'_>, body: Bytes) -> Result<Answer, Error> {
+    let provider = call.target.provider.name;
+    if let Ok(vectors) = serde_json::from_slice::<wire::Vectors<'_>>(&body)
+        && vectors.is_plain()
+        && let Some((usage, false)) = vectors
+            .usage
+            .map_or(Some((Usage::default(), false)), usage::read)
+    {
+        let usage = vectors.usage.is_some().then_some(usage);
+        return Ok(Answer::raw(body, usage));
+    }
+    let mut document = object(provider, &body)?;
+    let Some(Value::Array(data)) = document.get_mut("data") else {
+        return Err(Error::decode(provider, "there is no data in it"));
+    };
+    for (i, item) in data.iter_mut().enumerate() {
+        let Value::Object(item) = item else {
+            return Err(Error::decode(provider, format!("data[{i}] is no object")));
+        };
+        if !item.contains_key("embedding") {
+            return Err(Error::decode(provider, format!("data[{i}] has no vector")));
+        }
+        item.entry("object").or_insert_with(|| "embedding".into());
+        item.entry("index").or_insert_with(|| i.into());
+    }
+    document.entry("object").or_insert_with(|| "list".into());
+    document
+        .entry("model")
+        .or_insert_with(|| call.target.model.clone().into());
+    let usage = usage::repair(&mut document);
+    Ok(Answer::raw(write(provider, &document)?, usage))
+}
+
+fn object(provider: &'static str, body: &[u8]) -> Result<Map, Error> {
+    serde_json::from_slice(body).map_err(|_| error_table::unreadable(provider, body))
+}
+
+fn write(provider: &'static str, document: &Map) -> Result<Bytes, Error> {
+    match serde_json::to_vec(document) {
+        Ok(bytes) => Ok(bytes.into()),
+        Err(e) => Err(Error::decode(provider, e)),
+    }
+}

@@ -1,0 +1,281 @@
+//! AWS credentials as they are fetched: a token service, a container's agent and a metadata service on the loopback.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::{
+    collections::BTreeMap,
+    io::{Read, Write},
+    net::TcpListener,
+    sync::{Arc, Mutex},
+    time::{Duration, SystemTime},
+};
+
+use llm_providers::{
+    Credential, lookup,
+    resolve::Surroundings,
+    transport::{HyperTransport, TransportSettings},
+};
+use llm_types::JsonObject;
+use serde_json::{Value, json};
+
+/// Answers by the request's first line and body, and remembers what it was asked.
+struct Server {
+    url: String,
+    seen: Arc<Mutex<Vec<String>>>,
+}
+
+impl Server {
+    fn start(answer: impl Fn(&str) -> (u16, String) + Send + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let seen: Arc<Mutex<Vec<String>>> = Arc::default();
+        let log = seen.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let mut request = Vec::new();
+                let mut piece = [0; 4096];
+                while !whole(&request) {
+                    let count = stream.read(&mut piece).unwrap();
+                    request.extend_from_slice(&piece[..count]);
+                }
+                let request = String::from_utf8(request).unwrap();
+                let (status, body) = answer(&request);
+                log.lock().unwrap().push(request);
+                let length = body.len();
+                write!(
+                    stream,
+                    "HTTP/1.1 {status} X\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+                )
+                .unwrap();
+            }
+        });
+        Self { url, seen }
+    }
+
+    fn seen(&self) -> Vec<String> {
+        self.seen.lock().unwrap().clone()
+    }
+}
+
+fn whole(request: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(request);
+    let Some((head, body)) = text.split_once("\r\n\r\n") else {
+        return false;
+    };
+    let length = head.lines().find_map(|line| {
+        line.to_ascii_lowercase()
+            .strip_prefix("content-length: ")?
+            .parse()
+            .ok()
+    });
+    body.len() >= length.unwrap_or(0)
+}
+
+struct Around(BTreeMap<String, String>);
+
+impl Surroundings for Around {
+    fn var(&self, name: &str) -> Option<String> {
+        self.0.get(name).cloned()
+    }
+    fn file(&self, path: &str) -> Option<String> {
+        std::fs::read_to_string(path).ok()
+    }
+    fn provider_of(&self, _: &str) -> Option<String> {
+        None
+    }
+}
+
+fn login(params: Value, around: &[(&str, &str)]) -> Credential {
+    let mut params = JsonObject::from_serialize(&params).unwrap();
+    let vars = around
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let login = lookup("bedrock").unwrap().login.unwrap();
+    login(&mut params, &Around(vars.collect()))
+        .unwrap()
+        .unwrap()
+}
+
+async fn fetch(credential: &Credential, now: SystemTime) -> Result<String, String> {
+    let Credential::Source(source) = credential else {
+        panic!("{credential:?} is not fetched");
+    };
+    let transport = HyperTransport::new(&TransportSettings::default()).unwrap();
+    match source.get(&transport, now).await {
+        Ok(Credential::Aws(keys)) => Ok(format!(
+            "{} {} {}",
+            keys.access_key_id,
+            keys.secret_access_key.expose(),
+            keys.session_token
+                .as_ref()
+                .map_or("-", |token| token.expose())
+        )),
+        other => Err(other.map_or_else(|e| e.to_string(), |c| format!("{c:?}"))),
+    }
+}
+
+fn sts(expires: &str) -> String {
+    format!(
+        "<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>AKTEMP</AccessKeyId>\
+         <SecretAccessKey>sec</SecretAccessKey><SessionToken>tok</SessionToken><Expiration>{expires}</Expiration>\
+         </Credentials></AssumeRoleResult></AssumeRoleResponse>"
+    )
+}
+
+fn at(seconds: u64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+}
+
+/// 2030-01-01T00:00:00Z.
+const NEW_YEAR: u64 = 1_893_456_000;
+
+#[tokio::test]
+async fn a_role_is_taken_on_once_and_again_before_it_ends() {
+    let server = Server::start(|_| (200, sts("2030-01-01T01:00:00Z")));
+    let credential = login(
+        json!({"aws_access_key_id": "AKBASE", "aws_secret_access_key": "s",
+            "aws_role_name": "arn:aws:iam::1:role/r", "aws_session_name": "me", "aws_external_id": "ex",
+            "aws_session_tags": [{"Key": "team", "Value": "a b"}], "aws_sts_endpoint": server.url,
+            "aws_region_name": "eu-west-1"}),
+        &[],
+    );
+    let now = at(NEW_YEAR);
+    let (one, two) = tokio::join!(fetch(&credential, now), fetch(&credential, now));
+    assert_eq!(one.unwrap(), "AKTEMP sec tok");
+    assert_eq!(two.unwrap(), "AKTEMP sec tok");
+    assert_eq!(server.seen().len(), 1, "one fetch serves both");
+    let request = server.seen().remove(0);
+    for part in [
+        "POST / HTTP/1.1",
+        "Credential=AKBASE/20300101/eu-west-1/sts/aws4_request",
+        "Action=AssumeRole&",
+        "RoleSessionName=me",
+        "ExternalId=ex",
+        "Tags%2Emember%2E1%2EKey=team",
+        "Tags%2Emember%2E1%2EValue=a%20b",
+    ] {
+        assert!(request.contains(part), "{part} in {request}");
+    }
+    fetch(&credential, at(NEW_YEAR + 3000)).await.unwrap();
+    assert_eq!(server.seen().len(), 1, "good for ten minutes more");
+    fetch(&credential, at(NEW_YEAR + 3400)).await.unwrap();
+    assert_eq!(server.seen().len(), 2, "renewed before it ends");
+}
+
+#[tokio::test]
+async fn keys_that_are_still_good_outlive_a_failure_of_the_issuer() {
+    let calls = Mutex::new(0);
+    let server = Server::start(move |_| {
+        let mut calls = calls.lock().unwrap();
+        *calls += 1;
+        match *calls {
+            1 => (200, sts("2030-01-01T01:00:00Z")),
+            _ => (
+                403,
+                "<E><Error><Code>AccessDenied</Code><Message>no</Message></Error></E>".into(),
+            ),
+        }
+    });
+    let credential = login(
+        json!({"aws_access_key_id": "AK", "aws_secret_access_key": "s", "aws_role_name": "r",
+            "aws_sts_endpoint": server.url}),
+        &[],
+    );
+    fetch(&credential, at(NEW_YEAR)).await.unwrap();
+    assert!(fetch(&credential, at(NEW_YEAR + 3500)).await.is_ok());
+    let error = fetch(&credential, at(NEW_YEAR + 3700)).await.unwrap_err();
+    assert!(error.contains("AccessDenied no"), "{error}");
+}
+
+#[tokio::test]
+async fn a_web_identity_is_read_from_its_file_each_time() {
+    let server = Server::start(|_| (200, sts("2030-01-01T00:01:00Z")));
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "first\n").unwrap();
+    let credential = login(
+        json!({"aws_sts_endpoint": server.url}),
+        &[
+            ("AWS_WEB_IDENTITY_TOKEN_FILE", file.path().to_str().unwrap()),
+            ("AWS_ROLE_ARN", "arn:aws:iam::1:role/pod"),
+            ("AWS_REGION", "us-east-1"),
+        ],
+    );
+    fetch(&credential, at(NEW_YEAR)).await.unwrap();
+    std::fs::write(file.path(), "second\n").unwrap();
+    fetch(&credential, at(NEW_YEAR)).await.unwrap();
+    let seen = server.seen();
+    assert!(seen[0].contains("WebIdentityToken=first"), "{}", seen[0]);
+    assert!(seen[1].contains("WebIdentityToken=second"), "{}", seen[1]);
+    assert!(!seen[0].contains("authorization"), "nothing is signed");
+}
+
+#[tokio::test]
+async fn a_container_s_agent_is_asked_with_its_token() {
+    let server = Server::start(|_| {
+        (
+            200,
+            json!({"AccessKeyId": "AKPOD", "SecretAccessKey": "s", "Token": "t",
+            "Expiration": "2030-01-01T06:00:00Z"})
+            .to_string(),
+        )
+    });
+    let credential = login(
+        json!({}),
+        &[
+            (
+                "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+                &format!("{}/v1/creds", server.url),
+            ),
+            ("AWS_CONTAINER_AUTHORIZATION_TOKEN", "agent-token"),
+        ],
+    );
+    assert_eq!(fetch(&credential, at(NEW_YEAR)).await.unwrap(), "AKPOD s t");
+    let request = server.seen().remove(0);
+    assert!(request.starts_with("GET /v1/creds "), "{request}");
+    assert!(request.contains("authorization: agent-token"), "{request}");
+}
+
+#[tokio::test]
+async fn a_machine_is_asked_in_three_steps() {
+    let server = Server::start(|request| {
+        let good = request.contains("x-aws-ec2-metadata-token: session");
+        match request.lines().next().unwrap() {
+            "PUT /latest/api/token HTTP/1.1" => (200, "session".into()),
+            "GET /latest/meta-data/iam/security-credentials/ HTTP/1.1" if good => (200, "my-role\n".into()),
+            "GET /latest/meta-data/iam/security-credentials/my-role HTTP/1.1" if good => (
+                200,
+                json!({"Code": "Success", "AccessKeyId": "AKVM", "SecretAccessKey": "s", "Token": "t",
+                    "Expiration": "2030-01-01T06:00:00Z"}).to_string(),
+            ),
+            _ => (401, String::new()),
+        }
+    });
+    let around = [("AWS_EC2_METADATA_SERVICE_ENDPOINT", server.url.as_str())];
+    let credential = login(json!({}), &around);
+    assert_eq!(fetch(&credential, at(NEW_YEAR)).await.unwrap(), "AKVM s t");
+    assert_eq!(server.seen().len(), 3);
+}
+
+#[tokio::test]
+async fn a_machine_without_a_role_says_what_to_do() {
+    let server = Server::start(|_| (404, String::new()));
+    let around = [("AWS_EC2_METADATA_SERVICE_ENDPOINT", server.url.as_str())];
+    let error = fetch(&login(json!({}), &around), at(NEW_YEAR))
+        .await
+        .unwrap_err();
+    assert!(error.contains("404"), "{error}");
+}
+
+#[test]
+fn a_bearer_token_needs_no_keys() {
+    let login = lookup("bedrock").unwrap().login.unwrap();
+    let mut params = JsonObject::from_serialize(&json!({"api_key": "k"})).unwrap();
+    assert!(
+        login(&mut params, &Around(BTreeMap::new()))
+            .unwrap()
+            .is_none()
+    );
+    let token = ("AWS_BEARER_TOKEN_BEDROCK".to_owned(), "b".to_owned());
+    let around = Around([token].into());
+    assert!(login(&mut JsonObject::new(), &around).unwrap().is_none());
+}

@@ -1,0 +1,372 @@
+//! Whatever a vendor streams, a client of Anthropic's dialect gets events that keep its grammar and say what the whole
+//! answer would have said.
+
+use bytes::Bytes;
+use llm_providers::bridges::{Bridge, Event, messages::Messages};
+use llm_types::{ChatChunk, ChatResponse, JsonObject};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+/// One answer, to be told whole or in pieces.
+#[derive(Debug, Clone)]
+struct Script {
+    /// Text and signature.
+    thoughts: Vec<(String, String)>,
+    text: String,
+    calls: Vec<Call>,
+    finish: &'static str,
+}
+
+#[derive(Debug, Clone)]
+struct Call {
+    id: String,
+    name: String,
+    arguments: String,
+}
+
+impl Script {
+    fn response(&self) -> ChatResponse {
+        let calls: Vec<Value> = self
+            .calls
+            .iter()
+            .map(|call| json!({"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}))
+            .collect();
+        let thoughts: Vec<Value> = self
+            .thoughts
+            .iter()
+            .map(|(thinking, signature)| json!({"type": "thinking", "thinking": thinking, "signature": signature}))
+            .collect();
+        serde_json::from_value(json!({
+            "id": "c1", "model": "m", "usage": usage(),
+            "choices": [{"index": 0, "finish_reason": self.finish, "message": {
+                "role": "assistant", "content": self.text, "tool_calls": calls, "thinking_blocks": thoughts}}],
+        }))
+        .expect("an answer")
+    }
+
+    /// The deltas, cut by `dice`; calls come one after the other, or their fragments in any order.
+    fn deltas(&self, dice: &mut Dice, interleaved: bool) -> Vec<Value> {
+        let mut deltas = vec![json!({"role": "assistant", "content": ""})];
+        for (thinking, signature) in &self.thoughts {
+            for piece in dice.cut(thinking) {
+                deltas.push(json!({"reasoning_content": piece, "thinking_blocks": [{"type": "thinking", "thinking": piece}]}));
+            }
+            deltas.push(json!({"thinking_blocks": [{"type": "thinking", "thinking": "", "signature": signature}]}));
+        }
+        for piece in dice.cut(&self.text) {
+            deltas.push(json!({"content": piece}));
+        }
+        let mut queues: Vec<Vec<Value>> = Vec::new();
+        for (index, call) in self.calls.iter().enumerate() {
+            let mut pieces = dice.cut(&call.arguments);
+            let head = if dice.roll(2) == 0 || pieces.is_empty() {
+                String::new()
+            } else {
+                pieces.remove(0)
+            };
+            let mut queue = vec![
+                json!({"index": index, "id": call.id, "type": "function", "function": {"name": call.name, "arguments": head}}),
+            ];
+            queue.extend(
+                pieces
+                    .into_iter()
+                    .map(|p| json!({"index": index, "function": {"arguments": p}})),
+            );
+            queue.reverse();
+            queues.push(queue);
+        }
+        // Calls begin in the order of their indices, whatever order they go on in.
+        let mut begun = 0;
+        while let Some(first) = queues.iter().position(|queue| !queue.is_empty()) {
+            let mut at = first;
+            if interleaved {
+                let open: Vec<_> = (0..queues.len().min(begun + 1))
+                    .filter(|i| !queues[*i].is_empty())
+                    .collect();
+                at = open[dice.roll(open.len())];
+            }
+            begun = begun.max(at + 1);
+            deltas.extend(queues[at].pop().map(|call| json!({"tool_calls": [call]})));
+        }
+        deltas
+    }
+
+    fn chunks(&self, dice: &mut Dice, interleaved: bool) -> Vec<ChatChunk> {
+        let chunk = |value: Value| serde_json::from_value(value).expect("a chunk");
+        let mut chunks: Vec<ChatChunk> = self
+            .deltas(dice, interleaved)
+            .into_iter()
+            .map(|delta| {
+                chunk(json!({"id": "c1", "model": "m", "choices": [{"index": 0, "delta": delta}]}))
+            })
+            .collect();
+        chunks.push(chunk(
+            json!({"id": "c1", "model": "m", "choices": [{"index": 0, "delta": {}, "finish_reason": self.finish}]}),
+        ));
+        chunks.push(chunk(
+            json!({"id": "c1", "model": "m", "choices": [], "usage": usage()}),
+        ));
+        chunks
+    }
+}
+
+fn usage() -> Value {
+    json!({"prompt_tokens": 20, "completion_tokens": 7, "total_tokens": 27, "prompt_tokens_details": {"cached_tokens": 5}})
+}
+
+/// A sequence of choices.
+struct Dice(Vec<u8>, usize);
+
+impl Dice {
+    fn roll(&mut self, sides: usize) -> usize {
+        self.1 += 1;
+        self.0
+            .get(self.1 % self.0.len().max(1))
+            .map_or(0, |n| usize::from(*n) % sides.max(1))
+    }
+
+    fn cut(&mut self, text: &str) -> Vec<String> {
+        let mut pieces = Vec::new();
+        let mut piece = String::new();
+        for c in text.chars() {
+            piece.push(c);
+            if self.roll(3) == 0 {
+                pieces.push(std::mem::take(&mut piece));
+            }
+        }
+        if !piece.is_empty() {
+            pieces.push(piece);
+        }
+        pieces
+    }
+}
+
+fn asked() -> JsonObject {
+    JsonObject::parse(&Bytes::from_static(br#"{"model":"asked","messages":[]}"#))
+        .expect("an object")
+}
+
+fn events(chunks: Vec<ChatChunk>) -> Vec<Value> {
+    let (mut stream, mut events) = (Messages.stream(&asked()), Vec::new());
+    for chunk in chunks {
+        stream.push(chunk, &mut events).expect("events");
+    }
+    stream.finish(&mut events).expect("an end");
+    events.iter().map(read).collect()
+}
+
+fn read(event: &Event) -> Value {
+    let data: Value = serde_json::from_slice(&event.data).expect("json");
+    assert_eq!(data["type"].as_str(), event.name, "the name is the type");
+    data
+}
+
+/// Puts events together as Anthropic's own clients do, and refuses what breaks their grammar.
+fn folded(events: &[Value]) -> Value {
+    let mut message = Value::Null;
+    let mut open: Option<usize> = None;
+    let mut input = String::new();
+    let mut ended = false;
+    for (i, event) in events.iter().enumerate() {
+        let kind = event["type"].as_str().expect("a type");
+        assert_eq!(kind == "message_start", i == 0, "one start, and first");
+        assert_eq!(
+            kind == "message_stop",
+            i + 1 == events.len(),
+            "one stop, and last"
+        );
+        match kind {
+            "message_start" => message = event["message"].clone(),
+            "content_block_start" => {
+                let blocks = message["content"].as_array_mut().expect("blocks");
+                assert_eq!(open, None, "one block at a time");
+                assert!(!ended, "no block after the end");
+                assert_eq!(event["index"], blocks.len(), "indices count up");
+                open = Some(blocks.len());
+                blocks.push(event["content_block"].clone());
+                input.clear();
+            }
+            "content_block_delta" => {
+                let at = open.expect("an open block");
+                assert_eq!(event["index"], at);
+                let (block, delta) = (&mut message["content"][at], &event["delta"]);
+                let (block_kind, field) = match delta["type"].as_str().expect("a type") {
+                    "text_delta" => ("text", "text"),
+                    "thinking_delta" => ("thinking", "thinking"),
+                    "signature_delta" => ("thinking", "signature"),
+                    "input_json_delta" => {
+                        assert_eq!(block["type"], "tool_use");
+                        input += delta["partial_json"].as_str().expect("json text");
+                        continue;
+                    }
+                    other => panic!("{other} is not expected here"),
+                };
+                assert_eq!(block["type"], block_kind, "the delta fits its block");
+                let more = delta[field].as_str().expect("a text");
+                assert!(!more.is_empty(), "no empty deltas");
+                block[field] = (block[field].as_str().unwrap_or_default().to_owned() + more).into();
+            }
+            "content_block_stop" => {
+                let at = open.take().expect("an open block");
+                assert_eq!(event["index"], at);
+                if !input.is_empty() {
+                    message["content"][at]["input"] =
+                        serde_json::from_str(&input).expect("an input");
+                }
+            }
+            "message_delta" => {
+                assert_eq!(open, None, "all blocks are closed");
+                assert!(!std::mem::replace(&mut ended, true), "one end");
+                message["stop_reason"] = event["delta"]["stop_reason"].clone();
+                message["stop_sequence"] = event["delta"]["stop_sequence"].clone();
+                message["usage"] = event["usage"].clone();
+            }
+            "message_stop" => assert!(ended, "an end before the stop"),
+            other => panic!("{other} is no event"),
+        }
+    }
+    message
+}
+
+fn whole(script: &Script) -> Value {
+    let bytes = Messages
+        .response(&asked(), script.response())
+        .expect("an answer");
+    serde_json::from_slice(&bytes).expect("json")
+}
+
+fn arguments() -> impl Strategy<Value = String> {
+    prop_oneof![
+        Just("{}".to_owned()),
+        Just(String::new()),
+        proptest::collection::btree_map("[a-z]{1,3}", ".{0,6}", 0..4)
+            .prop_map(|map| serde_json::to_string(&map).expect("json")),
+        Just(r#"{"a":{"b":["}","{\"",3]},"c":"\\"}"#.to_owned()),
+    ]
+}
+
+fn scripts() -> impl Strategy<Value = Script> {
+    let call = ("[a-z0-9]{1,8}", "[a-z_]{1,8}", arguments());
+    (
+        proptest::collection::vec(("[a-zé ]{1,12}", "[A-Za-z0-9]{4}"), 0..3),
+        ".{0,20}",
+        proptest::collection::vec(call, 0..4),
+        prop_oneof![Just("stop"), Just("length"), Just("content_filter")],
+    )
+        .prop_map(|(thoughts, text, calls, finish)| Script {
+            finish: if calls.is_empty() {
+                finish
+            } else {
+                "tool_calls"
+            },
+            calls: calls
+                .into_iter()
+                .enumerate()
+                .map(|(i, (id, name, arguments))| Call {
+                    id: format!("{id}{i}"),
+                    name,
+                    arguments,
+                })
+                .collect(),
+            thoughts,
+            text,
+        })
+}
+
+proptest! {
+    #[test]
+    fn a_stream_says_what_the_answer_says(
+        script in scripts(),
+        dice in proptest::collection::vec(any::<u8>(), 1..40),
+        interleaved: bool,
+    ) {
+        let chunks = script.chunks(&mut Dice(dice, 0), interleaved);
+        prop_assert_eq!(folded(&events(chunks)), whole(&script));
+    }
+
+    #[test]
+    fn any_chunks_keep_the_grammar(
+        deltas in proptest::collection::vec(delta(), 0..20),
+    ) {
+        let chunks = deltas
+            .into_iter()
+            .map(|delta| serde_json::from_value(json!({"choices": [{"index": 0, "delta": delta}]})).expect("a chunk"))
+            .collect();
+        folded(&events(chunks));
+    }
+}
+
+/// Deltas in no sensible order, but calls that are whole.
+fn delta() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        "[a-z]{0,3}".prop_map(|text| json!({"content": text})),
+        "[a-z]{0,3}".prop_map(|text| json!({"reasoning_content": text})),
+        "[a-z]{0,3}".prop_map(|text| json!({"thinking_blocks": [{"type": "thinking", "thinking": "", "signature": text}]})),
+        Just(json!({"thinking_blocks": [{"type": "redacted_thinking", "data": "x"}]})),
+        Just(json!({"refusal": "no"})),
+        any::<u8>().prop_map(|index| json!({"tool_calls": [{"index": index, "id": "a", "function": {"name": "f", "arguments": ""}}]})),
+        any::<u8>().prop_map(|index| json!({"tool_calls": [{"index": index, "function": {"arguments": ""}}]})),
+    ]
+}
+
+#[test]
+fn the_first_fragment_of_a_call_is_never_lost() {
+    let script = Script {
+        thoughts: vec![("Hm".into(), "sig".into())],
+        text: "Let me see.".into(),
+        calls: vec![
+            Call {
+                id: "a".into(),
+                name: "weather".into(),
+                arguments: r#"{"city":"Kyiv"}"#.into(),
+            },
+            Call {
+                id: "b".into(),
+                name: "time".into(),
+                arguments: r#"{"zone":"EET"}"#.into(),
+            },
+        ],
+        finish: "stop",
+    };
+    // All in one chunk, as vendors send it that do not cut calls up.
+    let mut delta = json!({"content": script.text, "reasoning_content": "Hm",
+        "thinking_blocks": [{"type": "thinking", "thinking": "Hm", "signature": "sig"}]});
+    delta["tool_calls"] = (0..)
+        .zip(&script.calls)
+        .map(|(i, call)| json!({"index": i, "id": call.id, "function": {"name": call.name, "arguments": call.arguments}}))
+        .collect();
+    let chunks = vec![
+        serde_json::from_value(json!({"id": "c1", "model": "m", "choices": [{"index": 0, "delta": delta, "finish_reason": "stop"}], "usage": usage()}))
+            .expect("a chunk"),
+    ];
+    let message = folded(&events(chunks));
+    assert_eq!(message, whole(&script));
+    assert_eq!(message["stop_reason"], "tool_use", "an agent must go on");
+    assert_eq!(message["content"][3]["input"]["zone"], "EET");
+}
+
+#[test]
+fn calls_stream_while_they_arrive() {
+    let (mut stream, mut out) = (Messages.stream(&asked()), Vec::new());
+    for (fragment, expected) in [("{\"a\"", "{\"a\""), (":1", ":1"), ("}", "}")] {
+        let delta = json!({"tool_calls": [{"index": 0, "id": "x", "function": {"name": "f", "arguments": fragment}}]});
+        let chunk = serde_json::from_value(json!({"choices": [{"index": 0, "delta": delta}]}))
+            .expect("a chunk");
+        stream.push(chunk, &mut out).expect("events");
+        let last = read(out.last().expect("an event"));
+        assert_eq!(last["delta"]["partial_json"], expected);
+    }
+}
+
+#[test]
+fn errors_are_in_the_clients_dialect() {
+    let mut error = llm_providers::Error::new(llm_providers::Kind::RateLimit, "slow down");
+    error.request_id = Some("req_1".into());
+    let event = llm_providers::bridges::messages::error_event(&error);
+    assert_eq!(event.name, Some("error"));
+    let body: Value = serde_json::from_slice(&event.data).expect("json");
+    assert_eq!(
+        body,
+        json!({"type": "error", "error": {"type": "rate_limit_error", "message": "slow down"}, "request_id": "req_1"})
+    );
+}

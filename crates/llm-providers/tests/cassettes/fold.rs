@@ -1,0 +1,108 @@
+//! What an answer says, whole or streamed, in one shape that can be compared.
+
+use llm_types::{ChatChunk, ChatResponse, ThinkingBlock, Usage};
+use serde_json::Value;
+
+/// The meaning of one answer.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Said {
+    pub(crate) text: String,
+    pub(crate) reasoning: String,
+    /// Signatures and sealed thinking, in order.
+    pub(crate) seals: Vec<String>,
+    /// Id, name, arguments.
+    pub(crate) calls: Vec<(String, String, Value)>,
+    pub(crate) citations: Vec<Value>,
+    pub(crate) finish: String,
+    /// Input with cache, output, cache read, cache written.
+    pub(crate) usage: Option<(u64, u64, u64, u64)>,
+}
+
+impl Said {
+    /// What a whole answer says.
+    pub(crate) fn whole(response: &ChatResponse) -> Self {
+        let choice = &response.choices[0];
+        let message = &choice.message;
+        let calls = message.tool_calls.iter().map(|call| {
+            (
+                call.id.clone().unwrap_or_default(),
+                call.function.name.clone().unwrap_or_default(),
+                parsed(&call.function.arguments),
+            )
+        });
+        Self {
+            text: message
+                .content
+                .as_ref()
+                .map(|c| c.text())
+                .unwrap_or_default(),
+            reasoning: message.reasoning_content.clone().unwrap_or_default(),
+            seals: message.thinking_blocks.iter().filter_map(seal).collect(),
+            calls: calls.collect(),
+            citations: list(message.provider_specific_fields.get("citations")),
+            finish: choice.finish_reason.clone().unwrap_or_default(),
+            usage: response.usage.as_ref().map(counts),
+        }
+    }
+
+    /// What a stream's chunks say together.
+    pub(crate) fn streamed(chunks: &[ChatChunk], usage: Option<&Usage>) -> Self {
+        let mut said = Self {
+            usage: usage.map(counts),
+            ..Self::default()
+        };
+        let mut calls: Vec<(String, String, String)> = Vec::new();
+        for choice in chunks.iter().flat_map(|chunk| &chunk.choices) {
+            assert!(said.finish.is_empty(), "nothing follows the finish reason");
+            let delta = &choice.delta;
+            said.text += delta.content.as_deref().unwrap_or_default();
+            said.reasoning += delta.reasoning_content.as_deref().unwrap_or_default();
+            said.seals
+                .extend(delta.thinking_blocks.iter().filter_map(seal));
+            said.citations
+                .extend(delta.provider_specific_fields.get("citation").cloned());
+            for call in &delta.tool_calls {
+                let at = call.index.expect("an index") as usize;
+                if at == calls.len() {
+                    calls.push(Default::default());
+                }
+                let entry = &mut calls[at];
+                entry.0 += call.id.as_deref().unwrap_or_default();
+                entry.1 += call.function.name.as_deref().unwrap_or_default();
+                entry.2 += &call.function.arguments;
+            }
+            if let Some(reason) = &choice.finish_reason {
+                said.finish = reason.clone();
+            }
+        }
+        said.calls = calls
+            .into_iter()
+            .map(|(id, name, arguments)| (id, name, parsed(&arguments)))
+            .collect();
+        said
+    }
+}
+
+pub(crate) fn parsed(arguments: &str) -> Value {
+    serde_json::from_str(arguments).unwrap_or_else(|_| Value::String(arguments.to_owned()))
+}
+
+fn seal(block: &ThinkingBlock) -> Option<String> {
+    match block {
+        ThinkingBlock::Thinking { signature, .. } => signature.clone(),
+        ThinkingBlock::RedactedThinking { data } => Some(data.clone()),
+    }
+}
+
+fn counts(usage: &Usage) -> (u64, u64, u64, u64) {
+    (
+        usage.prompt_tokens,
+        usage.completion_tokens,
+        usage.cached_tokens(),
+        usage.cache_write_tokens(),
+    )
+}
+
+fn list(value: Option<&Value>) -> Vec<Value> {
+    value.and_then(Value::as_array).cloned().unwrap_or_default()
+}

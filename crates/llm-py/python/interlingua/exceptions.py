@@ -1,0 +1,491 @@
+"""Everything that can be raised.
+
+Where the `openai` package is loaded, each class also descends from the class of the same name there, so
+`except openai.RateLimitError` catches ours. The package is never imported for that: the classes are joined when the
+first error after its import is made. The one limit: an error that was made before `openai` was imported for the first
+time is told from then on only from the next error of any class.
+"""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+class Response:
+    """The vendor's reply to a failed request, in the shape of an httpx response."""
+
+    __slots__ = ("headers", "request", "status_code", "text")
+
+    def __init__(
+        self, status_code: int, headers: dict[str, str] | None = None, text: str = "", request: Any = None
+    ) -> None:
+        self.status_code = status_code
+        self.headers = Headers(headers or {})
+        self.text = text
+        self.request = request
+
+    @property
+    def content(self) -> bytes:
+        """The body's bytes."""
+        return self.text.encode()
+
+    def json(self) -> Any:
+        """The body, decoded."""
+        import json
+
+        return json.loads(self.text)
+
+    def __repr__(self) -> str:
+        return f"<Response [{self.status_code}]>"
+
+
+class Headers(dict):
+    """Header names in lower case, found in any case."""
+
+    __slots__ = ()
+
+    def __init__(self, headers: dict[str, str]) -> None:
+        super().__init__({name.lower(): value for name, value in headers.items()})
+
+    def __getitem__(self, name: str) -> str:
+        return super().__getitem__(name.lower())
+
+    def __contains__(self, name: object) -> bool:
+        return super().__contains__(name.lower() if isinstance(name, str) else name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The header's value, or `default`."""
+        return super().get(name.lower(), default)
+
+
+class _Rooted(Exception):
+    """A base of our own: only between classes made in Python can bases be exchanged later."""
+
+
+class _ApiFailure(_Rooted):
+    """What all errors of calls have in common."""
+
+    status_code: int = 500
+    type: str | None = None
+    code: str | None = None
+    param: str | None = None
+    body: Any = None
+    request_id: str | None = None
+    llm_provider: str | None = None
+    model: str | None = None
+    litellm_debug_info: str | None = None
+    max_retries: int | None = None
+    num_retries: int | None = None
+    litellm_response_headers: Any = None
+    request: Any = None
+
+    def __init__(
+        self,
+        message: str = "",
+        llm_provider: str | None = None,
+        model: str | None = None,
+        response: Any = None,
+        litellm_debug_info: str | None = None,
+        max_retries: int | None = None,
+        num_retries: int | None = None,
+        *,
+        status_code: int | None = None,
+        headers: Any = None,
+        body: Any = None,
+        **facts: Any,
+    ) -> None:
+        # Frameworks look for LiteLLM's prefix in the text.
+        prefix = f"litellm.{type(self).__name__}: "
+        self.message = message if message.startswith("litellm.") else prefix + message
+        Exception.__init__(self, self.message)
+        self.llm_provider = llm_provider
+        self.model = model
+        if status_code is not None:
+            self.status_code = status_code
+        self.litellm_debug_info = litellm_debug_info
+        self.max_retries = max_retries
+        self.num_retries = num_retries
+        self.response = Response(self.status_code, headers) if response is None else response
+        self.headers = headers if headers is not None else getattr(self.response, "headers", {})
+        self.litellm_response_headers = headers
+        self.body = body
+        for name, value in facts.items():
+            setattr(self, name, value)
+
+    def __str__(self) -> str:
+        text = self.message
+        if self.num_retries:
+            text += f" LiteLLM Retried: {self.num_retries} times"
+        if self.max_retries:
+            text += f", LiteLLM Max Retries: {self.max_retries}"
+        return text
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self)!r})"
+
+    def __reduce__(self) -> Any:
+        return (_rebuilt, (type(self), self.args, self.__dict__))
+
+
+def _rebuilt(cls: type[BaseException], args: tuple[Any, ...], state: dict[str, Any]) -> BaseException:
+    error = cls.__new__(cls, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
+
+class AuthenticationError(_ApiFailure):
+    """The key is missing or wrong."""
+
+    status_code = 401
+
+
+class NotFoundError(_ApiFailure):
+    """No such model, deployment or path."""
+
+    status_code = 404
+
+
+class BadRequestError(_ApiFailure):
+    """The request is wrong."""
+
+    status_code = 400
+
+
+class ContextWindowExceededError(BadRequestError):
+    """The prompt is longer than the model's window."""
+
+
+class ContentPolicyViolationError(BadRequestError):
+    """The vendor's content policy refuses."""
+
+    provider_specific_fields: dict[str, Any] | None = None
+
+
+class RejectedRequestError(BadRequestError):
+    """A check refused the request before it was sent."""
+
+    request_data: Any = None
+
+
+class UnsupportedParamsError(BadRequestError):
+    """A parameter that this model cannot take; `drop_params=True` drops it."""
+
+
+class PaymentRequiredError(BadRequestError):
+    """Money is missing at the vendor."""
+
+    status_code = 402
+
+
+class ImageFetchError(BadRequestError):
+    """An image that the request names cannot be fetched."""
+
+
+class LiteLLMUnknownProvider(BadRequestError):
+    """There is no such provider."""
+
+
+class InvalidRequestError(_ApiFailure):
+    """The request is wrong: an older name, for programs that still catch it."""
+
+    status_code = 400
+
+
+class UnprocessableEntityError(_ApiFailure):
+    """Well-formed, and still not processable."""
+
+    status_code = 422
+
+
+class PermissionDeniedError(_ApiFailure):
+    """The key may not do this."""
+
+    status_code = 403
+
+
+class RateLimitError(_ApiFailure):
+    """Too many requests or tokens."""
+
+    status_code = 429
+    code = "429"
+    type = "throttling_error"
+    category: str = "vendor_rate_limit"
+    rate_limit_type: str | None = None
+    detail: Any = None
+
+
+class Timeout(_ApiFailure):
+    """Nothing came in time."""
+
+    status_code = 408
+
+
+class InternalServerError(_ApiFailure):
+    """The vendor failed."""
+
+    status_code = 500
+    type = "internal_server_error"
+
+
+class ServiceUnavailableError(_ApiFailure):
+    """The vendor is overloaded or being worked on."""
+
+    status_code = 503
+
+
+class MidStreamFallbackError(ServiceUnavailableError):
+    """A stream broke after part of the answer had come."""
+
+    original_exception: BaseException | None = None
+    generated_content: str = ""
+    is_pre_first_chunk: bool = False
+
+
+class BadGatewayError(_ApiFailure):
+    """A gateway before the vendor failed."""
+
+    status_code = 502
+
+
+class APIError(_ApiFailure):
+    """Any other failure."""
+
+    def __init__(self, status_code: int = 500, message: str = "", *args: Any, **facts: Any) -> None:
+        # LiteLLM's order of arguments is another one here.
+        super().__init__(message, *args, status_code=status_code, **facts)
+
+
+class MockException(_ApiFailure):
+    """A failure that a mock was asked for."""
+
+    def __init__(self, status_code: int = 500, message: str = "", *args: Any, **facts: Any) -> None:
+        super().__init__(message, *args, status_code=status_code, **facts)
+
+
+class APIConnectionError(_ApiFailure):
+    """The connection could not be made, or broke."""
+
+    status_code = 500
+
+
+class APIResponseValidationError(_ApiFailure):
+    """The answer is not what the vendor documents."""
+
+    status_code = 500
+
+
+class JSONSchemaValidationError(APIResponseValidationError):
+    """The answer does not match the schema that was asked for."""
+
+    raw_response: str | None = None
+    schema: Any = None
+
+
+class OpenAIError(_Rooted):
+    """An older base class."""
+
+    def __init__(self, original_exception: Any = None) -> None:
+        super().__init__(str(original_exception))
+
+
+class AzureOpenAIError(_Rooted):
+    """An older base class."""
+
+    def __init__(self, status_code: int = 500, message: str = "", **_: Any) -> None:
+        self.status_code = status_code
+        self.message = message
+        super().__init__(message)
+
+
+class BudgetExceededError(Exception):
+    """More was spent than is allowed."""
+
+    status_code = 422
+
+    def __init__(
+        self,
+        current_cost: float,
+        max_budget: float,
+        message: str | None = None,
+        entity_type: str | None = None,
+        entity_id: str | None = None,
+    ) -> None:
+        self.current_cost = current_cost
+        self.max_budget = max_budget
+        self.entity_type = entity_type
+        self.entity_id = entity_id
+        self.message = (
+            message or f"Budget has been exceeded! Current cost: {current_cost}, Max budget: {max_budget}"
+        )
+        super().__init__(self.message)
+
+
+class ModelNotMappedError(Exception):
+    """The price table does not know the model."""
+
+
+class RouterRateLimitError(ValueError):
+    """Every deployment of a group is cooling down."""
+
+
+class RouterRateLimitErrorBasic(ValueError):
+    """Every deployment of a group is cooling down."""
+
+
+class GuardrailRaisedException(Exception):
+    """A guardrail refused."""
+
+    status_code = 400
+
+    def __init__(self, guardrail_name: str | None = None, message: str = "", **facts: Any) -> None:
+        self.guardrail_name = guardrail_name
+        self.message = message
+        self.__dict__.update(facts)
+        super().__init__(message)
+
+
+class BlockedPiiEntityError(GuardrailRaisedException):
+    """A guardrail found personal data that must not go out."""
+
+    def __init__(self, entity_type: str | None = None, guardrail_name: str | None = None, **facts: Any) -> None:
+        super().__init__(guardrail_name, f"Blocked entity detected: {entity_type}", **facts)
+        self.entity_type = entity_type
+
+
+#: The class for each kind of failure that the native half tells apart.
+_KINDS: dict[str, type[_ApiFailure]] = {
+    "bad_request": BadRequestError,
+    "unsupported_params": UnsupportedParamsError,
+    "auth": AuthenticationError,
+    "denied": PermissionDeniedError,
+    "not_found": NotFoundError,
+    "payment_required": PaymentRequiredError,
+    "context_window": ContextWindowExceededError,
+    "content_policy": ContentPolicyViolationError,
+    "unprocessable": UnprocessableEntityError,
+    "rate_limit": RateLimitError,
+    "timeout": Timeout,
+    "connection": APIConnectionError,
+    "overloaded": ServiceUnavailableError,
+    "bad_gateway": BadGatewayError,
+    "upstream": InternalServerError,
+    "decode": APIConnectionError,
+    "unsupported": BadRequestError,
+}
+
+#: Ours, and the name in the `openai` package.
+_COUSINS: dict[type[_Rooted], str] = {
+    AuthenticationError: "AuthenticationError",
+    NotFoundError: "NotFoundError",
+    BadRequestError: "BadRequestError",
+    InvalidRequestError: "BadRequestError",
+    UnprocessableEntityError: "UnprocessableEntityError",
+    PermissionDeniedError: "PermissionDeniedError",
+    RateLimitError: "RateLimitError",
+    Timeout: "APITimeoutError",
+    InternalServerError: "InternalServerError",
+    ServiceUnavailableError: "APIStatusError",
+    BadGatewayError: "APIStatusError",
+    APIError: "APIError",
+    MockException: "APIError",
+    APIConnectionError: "APIConnectionError",
+    APIResponseValidationError: "APIResponseValidationError",
+    OpenAIError: "OpenAIError",
+}
+
+_joined = False
+
+
+def _join_openai() -> None:
+    """Makes our classes descend from those of the `openai` package, once it is loaded."""
+    global _joined
+    openai = sys.modules.get("openai")
+    if _joined or openai is None:
+        return
+    for ours, name in _COUSINS.items():
+        theirs = getattr(openai, name, None)
+        if theirs is None:  # It is only half loaded: the next error tries again.
+            return
+        if not issubclass(ours, theirs):
+            ours.__bases__ = (*ours.__bases__, theirs)
+    _joined = True
+
+
+def from_facts(facts: dict[str, Any]) -> BaseException:
+    """The exception for a failure of the native half."""
+    _join_openai()
+    kind, status = facts["kind"], facts["status"]
+    cls = _KINDS.get(kind, APIError)
+    own: dict[str, Any] = {
+        "llm_provider": facts["provider"] or None,
+        "model": facts.get("model"),
+        "num_retries": facts.get("num_retries"),
+        "max_retries": facts.get("max_retries"),
+        "headers": facts["headers"],
+        "body": _decoded(facts["body"]),
+        "param": facts["param"],
+        "request_id": facts["request_id"],
+        "litellm_call_id": facts.get("call_id"),
+    }
+    if facts["code"] is not None:
+        own["code"] = facts["code"]
+    message = facts["message"]
+    if facts.get("fallback_message"):
+        message += f" (the fallbacks failed too: {facts['fallback_message']})"
+    code = status or (facts["default_status"] if kind == "unsupported" else cls.status_code)
+    own["response"] = Response(code, facts["headers"], facts["body"] or "")
+    return cls(message=message, status_code=code, **own)
+
+
+def _decoded(body: str | None) -> Any:
+    """As the `openai` package has it: the error object where the body is JSON, else the text."""
+    if not body:
+        return None
+    import json
+
+    try:
+        decoded = json.loads(body)
+    except ValueError:
+        return body
+    return decoded.get("error", decoded) if isinstance(decoded, dict) else decoded
+
+
+__all__ = [
+    "APIConnectionError",
+    "APIError",
+    "APIResponseValidationError",
+    "AuthenticationError",
+    "AzureOpenAIError",
+    "BadGatewayError",
+    "BadRequestError",
+    "BlockedPiiEntityError",
+    "BudgetExceededError",
+    "ContentPolicyViolationError",
+    "ContextWindowExceededError",
+    "GuardrailRaisedException",
+    "ImageFetchError",
+    "InternalServerError",
+    "InvalidRequestError",
+    "JSONSchemaValidationError",
+    "LiteLLMUnknownProvider",
+    "MidStreamFallbackError",
+    "MockException",
+    "ModelNotMappedError",
+    "NotFoundError",
+    "OpenAIError",
+    "PaymentRequiredError",
+    "PermissionDeniedError",
+    "RateLimitError",
+    "RejectedRequestError",
+    "RouterRateLimitError",
+    "RouterRateLimitErrorBasic",
+    "ServiceUnavailableError",
+    "Timeout",
+    "UnprocessableEntityError",
+    "UnsupportedParamsError",
+]

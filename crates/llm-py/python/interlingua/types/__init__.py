@@ -1,0 +1,1 @@
+"""The objects that functions return, under LiteLLM's paths."""

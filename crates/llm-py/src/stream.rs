@@ -1,0 +1,101 @@
+//! A streamed answer as Python reads it.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+    task::Poll,
+};
+
+use llm_providers::Error;
+use llm_sdk::Event;
+use pyo3::{prelude::*, types::PyList};
+
+use crate::{
+    client::{SIGNALS, Task},
+    errors,
+    notifier::Notifier,
+    pipe::Pipe,
+};
+
+/// What one read of the network brought.
+pub(crate) type Batch = Result<Vec<Event>, Error>;
+
+/// A streamed answer: lists of JSON texts, an empty list at its end. Dropping it hangs up.
+#[pyclass(frozen, module = "interlingua._native")]
+pub(crate) struct Stream {
+    pipe: Arc<Pipe<Batch>>,
+    task: Arc<Task>,
+    /// An error that came together with events: they are handed out first.
+    broken: Mutex<Option<Error>>,
+}
+
+impl Stream {
+    pub(crate) fn new(pipe: Arc<Pipe<Batch>>, task: Arc<Task>) -> Self {
+        Self {
+            pipe,
+            task,
+            broken: Mutex::default(),
+        }
+    }
+
+    fn list<'py>(&self, py: Python<'py>, batches: VecDeque<Batch>) -> PyResult<Bound<'py, PyList>> {
+        let list = PyList::empty(py);
+        for batch in batches {
+            match batch {
+                Ok(events) => {
+                    for event in events {
+                        list.append(errors::text(py, &event.data)?)?;
+                    }
+                }
+                Err(error) if list.is_empty() => return Err(errors::plain(py, &error)),
+                Err(error) => *self.lock() = Some(error),
+            }
+        }
+        Ok(list)
+    }
+
+    fn broken(&self, py: Python<'_>) -> PyResult<()> {
+        match self.lock().take() {
+            Some(error) => Err(errors::plain(py, &error)),
+            None => Ok(()),
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Error>> {
+        self.broken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[pymethods]
+impl Stream {
+    /// Waits for events with the interpreter released; Ctrl-C is heard.
+    fn wait<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        self.task.belongs_here(py)?;
+        self.broken(py)?;
+        loop {
+            if let Some(batches) = py.detach(|| self.pipe.wait(SIGNALS)) {
+                return self.list(py, batches);
+            }
+            py.check_signals().inspect_err(|_| self.task.end())?;
+        }
+    }
+
+    /// The events that are there; otherwise the notifier rings with `token` when there are some.
+    fn poll<'py>(
+        &self,
+        py: Python<'py>,
+        notifier: &Notifier,
+        token: u64,
+    ) -> PyResult<Option<Bound<'py, PyList>>> {
+        self.broken(py)?;
+        match self.pipe.poll(&notifier.waker(token)) {
+            Poll::Pending => Ok(None),
+            Poll::Ready(batches) => self.list(py, batches).map(Some),
+        }
+    }
+
+    /// Hangs up.
+    fn cancel(&self) {
+        self.task.end();
+    }
+}
