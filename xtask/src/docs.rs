@@ -3,7 +3,9 @@
 use std::{fmt::Write as _, path::PathBuf};
 
 use anyhow::{Context, Result, bail};
-use llm_providers::{ModelFacts, Provider, backends, bridges, supported_params};
+use llm_providers::{
+    Credential, ModelFacts, Provider, Target, backends, bridges, supported_params,
+};
 use llm_proxy::config::keys::{SECTIONS, State};
 use llm_types::Op;
 
@@ -54,9 +56,14 @@ fn rows() -> Vec<&'static Provider> {
     rows
 }
 
+/// Any model of a backend: where models differ, the table shows what most can do.
+fn target(row: &'static Provider) -> Target {
+    Target::new(row, "model", Credential::None)
+}
+
 /// How `row` answers `op`: natively, over chat, or not.
-fn mark(row: &Provider, op: Op) -> &'static str {
-    match bridges::between(op, row) {
+fn mark(row: &'static Provider, op: Op) -> &'static str {
+    match bridges::between(op, &target(row)) {
         Ok(None) => "native",
         Ok(Some(_)) => "bridged",
         Err(_) => "",
@@ -111,7 +118,7 @@ fn operations_table() -> String {
         let native = rows().iter().filter(|row| row.speaks(op)).count();
         let bridged = rows()
             .iter()
-            .filter(|row| matches!(bridges::between(op, row), Ok(Some(_))))
+            .filter(|row| matches!(bridges::between(op, &target(row)), Ok(Some(_))))
             .count();
         let by = match (native, bridged) {
             (0, 0) => "not built yet".to_owned(),

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use llm_types::{ChatResponse, JsonObject, Op, Usage};
 
-use crate::{CallOptions, Decoder, Error, Kind, Target, extra, params};
+use crate::{CallOptions, Credential, Decoder, Error, Kind, Target, extra, params};
 
 /// One attempt. Made by [`Call::prepare`], which settles the parameters; then encode, decode or stream.
 #[derive(Debug, Clone)]
@@ -25,14 +25,14 @@ pub struct Call<'a> {
     pub options: &'a CallOptions,
     /// What was dropped or changed on the way, for the answer's metadata.
     pub notices: Vec<Notice>,
+    /// What [`Call::fetches`] asked for, by address. The client fills it in before it encodes.
+    pub fetched: BTreeMap<String, Fetched>,
     /// The model's name on the wire, where a quirk says another than the target's.
     pub(crate) model: Option<String>,
     /// Where this one call goes, where a quirk says elsewhere than the target's address.
     pub(crate) base_url: Option<String>,
     /// The schema of `response_format` went out as a forced tool named [`JSON_TOOL`]: its arguments are the answer.
     pub(crate) json_tool: bool,
-    /// What [`Call::fetches`] asked for, by address. The client fills it in before it encodes.
-    pub fetched: BTreeMap<String, Fetched>,
 }
 
 /// A file that was fetched for a request.
@@ -147,10 +147,10 @@ impl<'a> Call<'a> {
             include_usage: false,
             options,
             notices: Vec::new(),
+            fetched: BTreeMap::new(),
             model: None,
             base_url: None,
             json_tool: false,
-            fetched: BTreeMap::new(),
         };
         if !target.speaks(op) {
             return Err(call.unsupported());
@@ -271,6 +271,10 @@ impl<'a> Call<'a> {
     fn blame(&self, mut error: Error) -> Error {
         if error.provider.is_empty() {
             error.provider = self.target.provider.name;
+        }
+        // Some vendors repeat the key they refuse.
+        if let Credential::Key(key) | Credential::Token(key) = &self.target.credential {
+            error.redact(key);
         }
         error
     }

@@ -10,7 +10,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use http::{HeaderMap, Request};
 
 use crate::{
-    Answer, Call, Credential, Error, EventStream, FetchSettings, Kind, Reply, Step, auth,
+    Answer, Call, Credential, Error, EventStream, FetchSettings, Framing, Kind, Reply, Step, auth,
     fetch::Fetcher,
     transport::{BoxFuture, ByteStream, HyperTransport, Transport, TransportSettings, read_all},
 };
@@ -108,31 +108,55 @@ impl Client {
             .total
             .map(|total| tokio::time::Instant::now() + total);
         let sent = self.send(call, call.encode()?);
-        let response = within(limits.first_byte, "the first byte", sent).await?;
-        let (parts, body) = response.into_parts();
+        let (parts, body) = within(limits.first_byte, "the first byte", sent)
+            .await?
+            .into_parts();
         if !parts.status.is_success() {
             let body = read_all(body, 1 << 20).await.unwrap_or_default();
-            let reply = Reply {
+            return Err(call.refusal(&Reply {
                 status: parts.status,
                 headers: parts.headers,
                 body,
-            };
-            return Err(call.refusal(&reply));
+            }));
         }
-        if call.stream {
+        let replayed = call.stream && call.target.provider.protocol.framing(call) == Framing::Whole;
+        if call.stream && !replayed {
             let mut stream = EventStream::new(call, body, &parts.headers, limits.stall, deadline)?;
             within(limits.first_byte, "the first event", stream.prime()).await?;
             return Ok(Outcome::Stream(stream, parts.headers));
         }
         let headers = parts.headers.clone();
-        let mut step = decoded(call, parts, body, limits).await?;
+        let (answer, body) = self.settled(call, parts, body, limits).await?;
+        if !replayed {
+            return Ok(Outcome::Answer(answer, headers));
+        }
+        // The vendor does not stream this: the decoder makes a stream of the reply that brought the answer.
+        let body = Box::pin(stream::iter([Ok(body)]));
+        let mut stream = EventStream::new(call, body, &headers, limits.stall, deadline)?;
+        stream.prime().await?;
+        Ok(Outcome::Stream(stream, headers))
+    }
+
+    /// Reads a whole reply, and asks again as long as the protocol says so. The answer, and the reply that brought it.
+    async fn settled(
+        &self,
+        call: &Call<'_>,
+        mut parts: http::response::Parts,
+        mut body: ByteStream,
+        limits: &Limits,
+    ) -> Result<(Answer, Bytes), Error> {
         loop {
-            match step {
-                Step::Done(answer) => return Ok(Outcome::Answer(answer, headers)),
+            let bytes = read_all(body, limits.max_reply).await?;
+            let reply = Reply {
+                status: parts.status,
+                headers: parts.headers,
+                body: bytes.clone(),
+            };
+            match call.decode(reply)? {
+                Step::Done(answer) => return Ok((answer, bytes)),
                 Step::Again { request, after } => {
                     tokio::time::sleep(after).await;
-                    let (parts, body) = self.send(call, request).await?.into_parts();
-                    step = decoded(call, parts, body, limits).await?;
+                    (parts, body) = self.send(call, request).await?.into_parts();
                 }
             }
         }
@@ -196,20 +220,6 @@ impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Client")
     }
-}
-
-async fn decoded(
-    call: &Call<'_>,
-    head: http::response::Parts,
-    body: ByteStream,
-    limits: &Limits,
-) -> Result<Step, Error> {
-    let body = read_all(body, limits.max_reply).await?;
-    call.decode(Reply {
-        status: head.status,
-        headers: head.headers,
-        body,
-    })
 }
 
 async fn within<T>(

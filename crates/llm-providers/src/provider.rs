@@ -30,6 +30,8 @@ pub struct Provider {
     /// Makes the credential where a plain key is not all there is: AWS, Google, Entra, IAM tokens. Takes its own keys
     /// out of the parameters; `Ok(None)` falls back to the plain key.
     pub login: Option<Login>,
+    /// What a plain key becomes where it is not itself what goes on a request: IBM's buys tokens.
+    pub exchange: Option<Exchange>,
     /// The vendor's own settings, and where they come from if the caller does not give them.
     pub settings: &'static [Setting],
     /// Headers on every request. `{name}` in a value is filled in from the target's settings; a header whose setting
@@ -65,6 +67,9 @@ pub type Quirk = fn(&mut crate::Call<'_>) -> Result<(), Error>;
 
 /// Makes a credential of LiteLLM's parameters (`aws_access_key_id`, `vertex_credentials`, ...) and the surroundings.
 pub type Login = fn(&mut JsonObject, &dyn Surroundings) -> Result<Option<Credential>, Error>;
+
+/// Makes a credential of a plain key, the target's own parameters and the surroundings.
+pub type Exchange = fn(String, &JsonObject, &dyn Surroundings) -> Credential;
 
 /// One setting of a vendor, by LiteLLM's name for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,6 +144,7 @@ impl Provider {
         key_default: "",
         auth: Auth::Bearer,
         login: None,
+        exchange: None,
         settings: &[],
         headers: &[],
         ops: &[Op::Chat],
@@ -168,7 +174,7 @@ impl Provider {
             .map_or_else(|| op.path(), |(_, path)| path)
     }
 
-    /// Whether `op` is spoken natively.
+    /// Whether `op` is spoken natively, by some model at least.
     pub fn speaks(&self, op: Op) -> bool {
         self.ops.contains(&op)
     }

@@ -116,17 +116,10 @@ fn load(args: &Args) -> Result<Settings, Vec<String>> {
     Ok(settings)
 }
 
-/// Reads a configuration; its warnings become notices.
+/// Reads a configuration.
 fn read(path: &Path) -> Result<Settings, Vec<String>> {
-    let loaded = config::load(path, &Process);
-    let told = loaded.problems.iter().map(ToString::to_string).collect();
-    match loaded.settings {
-        Some(mut settings) => {
-            settings.notices.extend(told);
-            Ok(settings)
-        }
-        None => Err(told),
-    }
+    config::load(path, &Process)
+        .map_err(|problems| problems.iter().map(ToString::to_string).collect())
 }
 
 fn quick(args: &Args, model: &str) -> Quick {

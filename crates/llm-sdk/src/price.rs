@@ -166,7 +166,7 @@ impl Rates {
 }
 
 /// What the table and the configuration know of `target`'s model.
-pub(crate) fn facts(
+pub fn facts(
     table: &PriceTable,
     target: &Target,
     model_info: &llm_types::Map,

@@ -6,6 +6,11 @@ mod apply;
     expect(dead_code, reason = "only the client follows a recipe")
 )]
 pub(crate) mod aws;
+#[cfg_attr(
+    not(feature = "client"),
+    expect(dead_code, reason = "only the client follows a recipe")
+)]
+pub(crate) mod google;
 #[cfg(feature = "client")]
 pub(crate) mod kept;
 mod secret;
@@ -16,7 +21,11 @@ pub use secret::Secret;
 pub use sigv4::{AwsKeys, sign};
 
 #[cfg(feature = "client")]
+mod iam;
+#[cfg(feature = "client")]
 mod source;
+#[cfg(feature = "client")]
+pub use iam::TokenForm;
 #[cfg(feature = "client")]
 pub use source::CredentialSource;
 

@@ -1,6 +1,6 @@
 use llm_types::Op;
 
-use crate::{Params, Provider};
+use crate::{Provider, protocols::embedders};
 
 /// Jina AI: <https://jina.ai/embeddings/>
 pub(super) const ROW: Provider = Provider {
@@ -9,7 +9,8 @@ pub(super) const ROW: Provider = Provider {
     base_env: &["JINA_AI_API_BASE"],
     key_env: &["JINA_AI_API_KEY", "JINA_AI_TOKEN"],
     ops: &[Op::Embedding],
-    params: Params::STANDARD.embedding(&["dimensions"]),
+    hosts: &["api.jina.ai"],
+    protocol: &embedders::Jina,
     docs: "https://jina.ai/embeddings/",
     ..Provider::OPENAI_LIKE
 };

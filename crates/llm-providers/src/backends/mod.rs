@@ -11,6 +11,7 @@ mod aiml;
 mod aiohttp_openai;
 mod amazon_nova;
 mod anthropic;
+mod anthropic_text;
 mod anyscale;
 mod apertis;
 mod assemblyai;
@@ -33,6 +34,7 @@ mod crusoe;
 mod custom_openai;
 mod darkbloom;
 mod dashscope;
+mod databricks;
 mod datarobot;
 mod deepinfra;
 mod deepseek;
@@ -57,6 +59,7 @@ mod groq;
 mod helicone;
 mod heroku;
 mod hosted_vllm;
+mod huggingface;
 mod hyperbolic;
 mod inception;
 mod infinity;
@@ -102,6 +105,7 @@ mod qwen_ai_platform;
 mod qwencloud;
 mod ragflow;
 mod reka;
+mod replicate;
 mod sail;
 mod sambanova;
 mod sarvam;
@@ -120,10 +124,12 @@ mod upstage;
 mod v0;
 mod veniceai;
 mod vercel_ai_gateway;
+mod vertex_ai;
 mod vllm;
 mod volcengine;
 mod voyage;
 mod wandb;
+mod watsonx;
 mod writer;
 mod xai;
 mod xiaomi_mimo;
@@ -140,6 +146,7 @@ pub const ALL: &[&Provider] = &[
     &aiohttp_openai::ROW,
     &amazon_nova::ROW,
     &anthropic::ROW,
+    &anthropic_text::ROW,
     &anyscale::ROW,
     &apertis::ROW,
     &assemblyai::ROW,
@@ -162,6 +169,7 @@ pub const ALL: &[&Provider] = &[
     &custom_openai::ROW,
     &darkbloom::ROW,
     &dashscope::ROW,
+    &databricks::ROW,
     &datarobot::ROW,
     &deepinfra::ROW,
     &deepseek::ROW,
@@ -186,6 +194,7 @@ pub const ALL: &[&Provider] = &[
     &helicone::ROW,
     &heroku::ROW,
     &hosted_vllm::ROW,
+    &huggingface::ROW,
     &hyperbolic::ROW,
     &inception::ROW,
     &infinity::ROW,
@@ -231,6 +240,7 @@ pub const ALL: &[&Provider] = &[
     &qwencloud::ROW,
     &ragflow::ROW,
     &reka::ROW,
+    &replicate::ROW,
     &sail::ROW,
     &sambanova::ROW,
     &sarvam::ROW,
@@ -249,10 +259,12 @@ pub const ALL: &[&Provider] = &[
     &v0::ROW,
     &veniceai::ROW,
     &vercel_ai_gateway::ROW,
+    &vertex_ai::ROW,
     &vllm::ROW,
     &volcengine::ROW,
     &voyage::ROW,
     &wandb::ROW,
+    &watsonx::ROW,
     &writer::ROW,
     &xai::ROW,
     &xiaomi_mimo::ROW,

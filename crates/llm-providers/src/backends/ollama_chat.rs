@@ -34,7 +34,7 @@ pub(super) const ROW: Provider = Provider {
 };
 
 /// A server of one's own needs no key.
-fn login(params: &mut JsonObject, around: &dyn Surroundings) -> Result<Option<Credential>, Error> {
-    let has_key = params.raw("api_key").is_some() || around.var("OLLAMA_API_KEY").is_some();
+fn login(_: &mut JsonObject, around: &dyn Surroundings) -> Result<Option<Credential>, Error> {
+    let has_key = around.var("OLLAMA_API_KEY").is_some();
     Ok((!has_key).then_some(Credential::None))
 }

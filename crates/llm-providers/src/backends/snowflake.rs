@@ -1,4 +1,4 @@
-use crate::{Edit, Params, Provider, Setting};
+use crate::{Credential, Edit, Params, Provider, Setting, protocols::loose::Loose};
 
 /// Snowflake Cortex: <https://docs.snowflake.com/en/user-guide/snowflake-cortex/open_ai_sdk>
 pub(super) const ROW: Provider = Provider {
@@ -11,8 +11,13 @@ pub(super) const ROW: Provider = Provider {
         Setting::new("token_type", &["SNOWFLAKE_TOKEN_TYPE"]),
     ],
     headers: &[("x-snowflake-authorization-token-type", "{token_type}")],
+    exchange: Some(|key, _, _| {
+        // LiteLLM marks programmatic access tokens so; Snowflake tells them apart by itself.
+        Credential::key(key.strip_prefix("pat/").unwrap_or(&key))
+    }),
     params: Params::STANDARD.with(&["reasoning_effort"]),
     edits: &[Edit::Rename("max_tokens", "max_completion_tokens")],
+    protocol: &Loose,
     docs: "https://docs.snowflake.com/en/user-guide/snowflake-cortex/open_ai_sdk",
     ..Provider::OPENAI_LIKE
 };

@@ -1,14 +1,17 @@
 use llm_types::Op;
 
-use crate::{Edit, Provider};
+use crate::{Edit, Provider, protocols::embedders};
 
 /// Voyage AI: <https://docs.voyageai.com/reference/embeddings-api>
 pub(super) const ROW: Provider = Provider {
     name: "voyage",
     base_url: "https://api.voyageai.com/v1",
+    base_env: &["VOYAGE_API_BASE"],
     key_env: &["VOYAGE_API_KEY", "VOYAGE_AI_API_KEY", "VOYAGE_AI_TOKEN"],
     ops: &[Op::Embedding],
     edits: &[Edit::Rename("dimensions", "output_dimension")],
+    hosts: &["api.voyageai.com"],
+    protocol: &embedders::Voyage,
     docs: "https://docs.voyageai.com/reference/embeddings-api",
     ..Provider::OPENAI_LIKE
 };

@@ -16,7 +16,7 @@ impl Emitter {
     /// The common part of `call`'s answer; the vendor's id and time are filled in when they are seen.
     pub(crate) fn new(call: &Call<'_>) -> Self {
         Self {
-            model: call.target.model.clone(),
+            model: call.model().to_owned(),
             ..Self::default()
         }
     }

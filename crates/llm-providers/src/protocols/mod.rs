@@ -2,12 +2,19 @@
 
 pub mod anthropic;
 pub mod bedrock;
-mod effort;
-mod emit;
-mod legacy;
-pub(crate) mod vectors;
-
 pub mod cohere;
+pub mod databricks;
+mod effort;
+pub mod embedders;
+mod emit;
 pub mod gemini;
+pub mod huggingface;
+mod legacy;
+pub mod loose;
 pub mod ollama;
 pub mod openai;
+mod prompt;
+pub mod replicate;
+pub(crate) mod vectors;
+pub mod vertex;
+pub mod watsonx;

@@ -79,7 +79,12 @@ pub fn target(params: &mut JsonObject, around: &dyn Surroundings) -> Result<Targ
     let (row, model) = provider(&model, custom.as_deref(), api_base.as_deref(), around)?;
     let mut own = take_own(params, row);
     resolve_names(&mut own, around);
+    // Some logins are at the same address as everything else.
+    if let Some(base) = &api_base {
+        own.set_str("api_base", base);
+    }
     let credential = credential(row, api_key, &mut own, around)?;
+    own.remove("api_base");
     let target = Target {
         settings: settings(row, &own, around),
         ..Target::new(row, model, credential)
@@ -145,8 +150,12 @@ fn credential(
     own: &mut JsonObject,
     around: &dyn Surroundings,
 ) -> Result<Credential, Error> {
+    let plain = |key: String, own: &JsonObject| match row.exchange {
+        Some(exchange) => exchange(key, own, around),
+        None => Credential::key(key),
+    };
     if let Some(key) = api_key.filter(|key| !key.is_empty()) {
-        return Ok(Credential::key(key));
+        return Ok(plain(key, own));
     }
     if let Some(login) = row.login
         && let Some(credential) = login(own, around).map_err(|e| e.of(row.name))?
@@ -154,7 +163,7 @@ fn credential(
         return Ok(credential);
     }
     if let Some(key) = first(row.key_env, around) {
-        return Ok(Credential::key(key));
+        return Ok(plain(key, own));
     }
     if !row.key_default.is_empty() {
         return Ok(Credential::key(row.key_default));

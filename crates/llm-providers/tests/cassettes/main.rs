@@ -12,6 +12,11 @@ mod fold;
 mod folded;
 mod gemini;
 mod ollama;
+mod openai_chat;
+mod openai_completions;
+mod openai_embeddings;
+mod openai_facts;
+mod vendors;
 
 use std::{
     collections::BTreeMap,

@@ -26,29 +26,22 @@ const STRATEGIES: &[&str] = &[
     "provider-budget-routing",
 ];
 
-/// A configuration that was read.
-#[derive(Debug)]
-pub struct Loaded {
-    /// What the gateway runs; `None` if there is an error among the problems.
-    pub settings: Option<Settings>,
-    /// Every mistake and every warning, in the order of the file.
-    pub problems: Vec<Problem>,
-}
-
-/// Reads `path`; every mistake in it at once.
-pub fn load(path: &Path, around: &dyn Surroundings) -> Loaded {
+/// Reads `path`; every mistake in it at once. What is only worth knowing is among the settings' notices.
+pub fn load(path: &Path, around: &dyn Surroundings) -> Result<Settings, Vec<Problem>> {
     let mut problems = Problems::default();
     let mut file = file::read(path, &|name| around.var(name), &mut problems);
     let overlay = Overlay {
         own: std::mem::take(&mut file.environment),
         around,
     };
-    let settings = build(path, file, &overlay, &mut problems);
-    let settings = (!problems.has_errors()).then_some(settings);
-    Loaded {
-        settings,
-        problems: problems.all,
+    let mut settings = build(path, file, &overlay, &mut problems);
+    if problems.has_errors() {
+        return Err(problems.all);
     }
+    settings
+        .notices
+        .extend(problems.all.iter().map(Problem::to_string));
+    Ok(settings)
 }
 
 /// `environment_variables` of the file, before the process's own.

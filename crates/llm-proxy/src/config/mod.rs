@@ -6,6 +6,6 @@ pub mod keys;
 mod node;
 mod problem;
 
-pub use build::{Loaded, load};
+pub use build::load;
 pub use node::At;
 pub use problem::{Problem, Severity};

@@ -26,6 +26,18 @@ pub enum Severity {
     Error,
 }
 
+impl Problem {
+    /// A mistake that stands in no file: in a flag, in the environment, in the settings as a whole.
+    pub fn new(place: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            file: place.into(),
+            at: At::default(),
+            severity: Severity::Error,
+            message: message.into(),
+        }
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let severity = match self.severity {

@@ -546,8 +546,32 @@ fn format(request: &mut MessagesRequest, chat: &mut JsonObject) -> Result<(), Er
     };
     let format = json!({
         "type": "json_schema",
-        "json_schema": {"name": "answer", "schema": schema, "strict": true},
+        "json_schema": {"name": "answer", "schema": schema, "strict": is_strict(schema)},
     });
     chat.set("response_format", &format);
     Ok(())
+}
+
+/// Whether OpenAI would take the schema as a strict one: closed objects, no optional keys.
+fn is_strict(schema: &Value) -> bool {
+    match schema {
+        Value::Object(map) => {
+            let closed = match map.get("properties").and_then(Value::as_object) {
+                None => true,
+                Some(properties) => {
+                    let required = map.get("required").and_then(Value::as_array);
+                    let all = |list: &Vec<Value>| {
+                        properties
+                            .keys()
+                            .all(|key| list.iter().any(|name| name == key))
+                    };
+                    map.get("additionalProperties") == Some(&Value::Bool(false))
+                        && (properties.is_empty() || required.is_some_and(all))
+                }
+            };
+            closed && map.values().all(is_strict)
+        }
+        Value::Array(list) => list.iter().all(is_strict),
+        _ => true,
+    }
 }

@@ -1,24 +1,27 @@
 //! Streamed Messages answers to chat chunks.
 
 use llm_types::{
-    ChatChunk, ChunkChoice, Delta, FunctionCall, Map, ThinkingBlock, ToolCall,
-    messages::{Block, EventDelta, MessagesResponse, MessagesUsage, StreamEvent},
+    Delta, FunctionCall, Map, ThinkingBlock, ToolCall,
+    messages::{Block, Blocks, EventDelta, MessagesResponse, MessagesUsage, StreamEvent},
 };
-use serde_json::{Value, json};
+use serde_json::{Value, json, value::RawValue};
 
 use super::{
     error_of,
     names::Names,
     response::{self, Reading, annotation, caller, finish, is_hosted, result_field, unwrapped},
-    tools::JSON_TOOL,
 };
-use crate::{Chunks, Decoder, Error, Kind, frame::Frame};
+use crate::{
+    Chunks, Decoder, Error, Kind,
+    call::JSON_TOOL,
+    frame::Frame,
+    protocols::emit::{Emitter, opening},
+};
 
 /// Reads Anthropic's events, whatever framed them.
 pub(crate) struct ChatStream {
     reading: Reading,
-    id: String,
-    model: String,
+    emit: Emitter,
     usage: MessagesUsage,
     started: bool,
     finished: bool,
@@ -30,6 +33,10 @@ pub(crate) struct ChatStream {
     held: String,
     /// The JSON tool has answered.
     answered: bool,
+    /// Where the vendor runs tools: all blocks, for the next request must bring them back in their order.
+    blocks: Vec<Block>,
+    /// The input of the last of them.
+    input: String,
 }
 
 /// The block that is being streamed. Anthropic never has two open.
@@ -44,11 +51,8 @@ enum Open {
         held: String,
         flows: bool,
     },
-    /// A hosted tool's call, whose input comes in fragments.
-    Hosted {
-        block: Box<Block>,
-        input: String,
-    },
+    /// A compaction, which comes in fragments.
+    Hosted,
 }
 
 impl ChatStream {
@@ -56,8 +60,7 @@ impl ChatStream {
     pub(crate) fn new(reading: Reading) -> Self {
         Self {
             reading,
-            id: String::new(),
-            model: String::new(),
+            emit: Emitter::default(),
             usage: MessagesUsage::default(),
             started: false,
             finished: false,
@@ -66,24 +69,13 @@ impl ChatStream {
             open: Open::Other,
             held: String::new(),
             answered: false,
-        }
-    }
-
-    fn chunk(&self, delta: Delta) -> ChatChunk {
-        ChatChunk {
-            id: self.id.clone(),
-            object: "chat.completion.chunk".into(),
-            model: self.model.clone(),
-            choices: vec![ChunkChoice {
-                delta,
-                ..ChunkChoice::default()
-            }],
-            ..ChatChunk::default()
+            blocks: Vec::new(),
+            input: String::new(),
         }
     }
 
     fn say(&self, delta: Delta, out: &mut Chunks) {
-        out.chat(self.chunk(delta));
+        out.chat(self.emit.delta(delta));
     }
 
     fn start(&mut self, message: MessagesResponse, out: &mut Chunks) {
@@ -91,21 +83,17 @@ impl ChatStream {
             return;
         }
         self.started = true;
-        (self.id, self.model) = (message.id, message.model);
+        (self.emit.id, self.emit.model) = (message.id, message.model);
         self.usage = message.usage;
         out.usage = Some(self.usage.normalise());
-        self.say(
-            Delta {
-                role: Some("assistant".into()),
-                content: Some(String::new()),
-                ..Delta::default()
-            },
-            out,
-        );
+        self.say(opening(), out);
     }
 
     fn open(&mut self, block: Block, out: &mut Chunks) {
         self.open = Open::Other;
+        if self.reading.hosted {
+            self.blocks.push(block.clone());
+        }
         match block.kind.as_str() {
             "text" => self.text(block.text.unwrap_or_default(), out),
             "thinking" => {
@@ -123,12 +111,7 @@ impl ChatStream {
                 );
             }
             "tool_use" => self.call(block, out),
-            kind if is_hosted(kind) && block.input.is_some() => {
-                self.open = Open::Hosted {
-                    block: Box::new(block),
-                    input: String::new(),
-                };
-            }
+            "compaction" => self.open = Open::Hosted,
             _ => self.hosted(&block, out),
         }
     }
@@ -233,14 +216,42 @@ impl ChatStream {
         );
     }
 
-    /// A hosted tool's call or result, whole.
+    /// A hosted tool's result, whole.
     fn hosted(&self, block: &Block, out: &mut Chunks) {
-        let mut fields = Map::new();
-        fields.insert("content_blocks".into(), json!([block]));
         if let Some(field) = result_field(&block.kind) {
-            fields.insert(field.into(), json!([block]));
+            let fields = Map::from_iter([(field.to_owned(), json!([block]))]);
+            self.fields(fields, Vec::new(), out);
         }
-        self.fields(fields, Vec::new(), out);
+    }
+
+    /// Adds to the record of the open block.
+    fn record(&mut self, delta: &EventDelta) {
+        fn add(to: &mut Option<String>, more: &Option<String>) {
+            if let Some(more) = more {
+                to.get_or_insert_default().push_str(more);
+            }
+        }
+        let Some(block) = self.blocks.last_mut() else {
+            return;
+        };
+        add(&mut block.text, &delta.text);
+        add(&mut block.thinking, &delta.thinking);
+        add(&mut block.signature, &delta.signature);
+        if let Some(more) = &delta.partial_json {
+            self.input.push_str(more);
+        }
+        if let Some(summary) = delta.content.as_ref().and_then(Value::as_str) {
+            match &mut block.content {
+                Some(Blocks::Text(text)) => text.push_str(summary),
+                content => *content = Some(Blocks::Text(summary.to_owned())),
+            }
+        }
+        if let Some(citation) = &delta.citation {
+            match &mut block.citations {
+                Some(Value::Array(list)) => list.push(citation.clone()),
+                citations => *citations = Some(json!([citation])),
+            }
+        }
     }
 
     fn fields(&self, fields: Map, annotations: Vec<Value>, out: &mut Chunks) {
@@ -255,6 +266,9 @@ impl ChatStream {
     }
 
     fn delta(&mut self, delta: EventDelta, out: &mut Chunks) {
+        if self.reading.hosted {
+            self.record(&delta);
+        }
         match delta.kind.as_deref().unwrap_or_default() {
             "text_delta" => self.text(delta.text.unwrap_or_default(), out),
             "thinking_delta" => self.thinking(delta.thinking.unwrap_or_default(), out),
@@ -265,12 +279,6 @@ impl ChatStream {
                     let annotations = annotation(&citation, None).into_iter().collect();
                     let fields = Map::from_iter([("citation".to_owned(), citation)]);
                     self.fields(fields, annotations, out);
-                }
-            }
-            "compaction_delta" => {
-                if let (Open::Hosted { block, .. }, Some(content)) = (&mut self.open, delta.content)
-                {
-                    block.extra.insert("content".into(), content);
                 }
             }
             _ => {}
@@ -295,12 +303,14 @@ impl ChatStream {
                     self.answer(text, out);
                 }
             }
-            Open::Hosted { input, .. } => input.push_str(&fragment),
-            Open::Other => {}
+            Open::Hosted | Open::Other => {}
         }
     }
 
     fn close(&mut self, out: &mut Chunks) {
+        if let (Some(block), false) = (self.blocks.last_mut(), self.input.is_empty()) {
+            block.input = RawValue::from_string(std::mem::take(&mut self.input)).ok();
+        }
         match std::mem::replace(&mut self.open, Open::Other) {
             // No fragment came: what the start said is all there is.
             Open::Tool { input: Some(input) } => {
@@ -309,11 +319,10 @@ impl ChatStream {
             }
             Open::Json { held, flows: true } => self.answer(held, out),
             Open::Json { held, .. } => self.answer(unwrapped(held), out),
-            Open::Hosted { mut block, input } => {
-                if let Ok(raw) = serde_json::value::RawValue::from_string(input) {
-                    block.input = Some(raw);
+            Open::Hosted => {
+                if let Some(block) = self.blocks.last() {
+                    self.hosted(block, out);
                 }
-                self.hosted(&block, out);
             }
             _ => {}
         }
@@ -354,6 +363,10 @@ impl ChatStream {
         let Some(reason) = delta.stop_reason else {
             return;
         };
+        if self.blocks.iter().any(|block| is_hosted(&block.kind)) {
+            let blocks = std::mem::take(&mut self.blocks);
+            fields.insert("content_blocks".into(), json!(blocks));
+        }
         if self.finished {
             return;
         }
@@ -370,7 +383,7 @@ impl ChatStream {
             );
         }
         let (finish, native) = finish(Some(&reason), delta.stop_sequence, json);
-        let mut chunk = self.chunk(Delta {
+        let mut chunk = self.emit.delta(Delta {
             provider_specific_fields: fields,
             ..Delta::default()
         });
@@ -387,11 +400,10 @@ impl ChatStream {
             return;
         }
         out.done = true;
-        if self.reading.include_usage {
-            let mut chunk = self.chunk(Delta::default());
-            chunk.choices = Vec::new();
-            chunk.usage.clone_from(&out.usage);
-            out.chat(chunk);
+        if self.reading.include_usage
+            && let Some(usage) = out.usage.clone()
+        {
+            out.chat(self.emit.usage(usage));
         }
     }
 
@@ -402,7 +414,7 @@ impl ChatStream {
         let chat = response::translate(&self.reading, response);
         self.started = true;
         self.finished = true;
-        (self.id, self.model) = (chat.id, chat.model);
+        (self.emit.id, self.emit.model) = (chat.id, chat.model);
         out.usage = chat.usage;
         for choice in chat.choices {
             let message = choice.message;
@@ -410,7 +422,7 @@ impl ChatStream {
             for (call, index) in calls.iter_mut().zip(0..) {
                 call.index = Some(index);
             }
-            let mut chunk = self.chunk(Delta {
+            let mut chunk = self.emit.delta(Delta {
                 role: Some(message.role),
                 content: Some(message.content.map(|c| c.text()).unwrap_or_default()),
                 tool_calls: calls,

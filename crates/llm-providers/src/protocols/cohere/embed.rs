@@ -14,7 +14,7 @@ use crate::{
 
 pub(super) fn encode(call: &Call<'_>) -> Result<Request<Bytes>, Error> {
     let mut body = call.json()?.clone();
-    body.set_str("model", &call.target.model);
+    body.set_str("model", call.model());
     body.remove("user");
     body.rename("dimensions", "output_dimension");
     let encoding: Option<String> = body.take("encoding_format")?;
@@ -25,7 +25,7 @@ pub(super) fn encode(call: &Call<'_>) -> Result<Request<Bytes>, Error> {
     if !body.contains("input_type") {
         body.set_str("input_type", "search_document");
     }
-    let uri = super::endpoint(&call.target.base_url, "embed");
+    let uri = super::endpoint(call.base_url(), "embed");
     openai::request(&uri, body.to_bytes())
 }
 

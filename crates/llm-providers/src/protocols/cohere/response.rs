@@ -21,7 +21,7 @@ pub(super) fn chat(call: &Call<'_>, reply: &Reply) -> Result<Answer, Error> {
     Ok(Answer::chat(ChatResponse {
         id: answer.id,
         object: "chat.completion".into(),
-        model: call.target.model.clone(),
+        model: call.model().to_owned(),
         choices: vec![choice],
         usage: answer.usage.map(wire::Counts::usage),
         ..ChatResponse::default()

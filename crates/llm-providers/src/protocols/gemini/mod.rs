@@ -1,5 +1,6 @@
 //! Google's generateContent, as AI Studio serves it.
 
+pub(crate) mod embedding;
 mod grounding;
 mod media;
 mod messages;
@@ -24,6 +25,7 @@ use llm_types::{Map, Op};
 use crate::{Answer, Call, Decoder, Error, Kind, Protocol, Reply, Step, path, protocols::openai};
 
 pub(crate) use prepare::settle;
+pub(crate) use request::{body, fetches};
 
 /// Gemini over AI Studio.
 #[derive(Debug)]
@@ -31,25 +33,28 @@ pub struct Gemini;
 
 impl Protocol for Gemini {
     fn fetches(&self, call: &Call<'_>) -> Vec<String> {
-        match call.op {
-            Op::Chat => request::fetches(call),
-            _ => Vec::new(),
-        }
+        fetches(call)
     }
 
     fn encode(&self, call: &Call<'_>) -> Result<Request<Bytes>, Error> {
         match call.op {
             Op::Chat => {
-                let body = request::body(call)?;
-                let uri = address(call, &body, verb(call))?;
-                post(&uri, &body)
+                let body = body(call)?;
+                post(&address(call, &body, verb(call))?, &body)
+            }
+            Op::Embedding => {
+                let body = embedding::batch(call)?;
+                post(&address(call, &body, "batchEmbedContents")?, &body)
             }
             _ => Err(call.unsupported()),
         }
     }
 
     fn decode(&self, call: &Call<'_>, reply: Reply) -> Result<Step, Error> {
-        decode(call, &reply)
+        match call.op {
+            Op::Embedding => Ok(embedding::answer(call, &reply)?.into()),
+            _ => decode(call, &reply),
+        }
     }
 
     fn decoder(&self, call: &Call<'_>) -> Result<Box<dyn Decoder>, Error> {
@@ -57,7 +62,7 @@ impl Protocol for Gemini {
     }
 }
 
-/// Reads a reply to any of Gemini's operations.
+/// Reads a whole chat answer.
 pub(crate) fn decode(call: &Call<'_>, reply: &Reply) -> Result<Step, Error> {
     let name = call.target.provider.name;
     let mut events = stream::events(&reply.body, name)?;

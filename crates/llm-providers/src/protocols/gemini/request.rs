@@ -80,6 +80,9 @@ pub(crate) fn body(call: &Call<'_>) -> Result<Map, Error> {
 
 /// The addresses that [`body`] needs the contents of.
 pub(crate) fn fetches(call: &Call<'_>) -> Vec<String> {
+    if call.op != llm_types::Op::Chat {
+        return Vec::new();
+    }
     let Some(raw) = call.json().ok().and_then(|body| body.raw("messages")) else {
         return Vec::new();
     };

@@ -23,7 +23,7 @@ const OWN: &[&str] = &[
 
 pub(super) fn encode(call: &Call<'_>) -> Result<Request<Bytes>, Error> {
     let mut body = call.json()?.clone();
-    body.set_str("model", &call.target.model);
+    body.set_str("model", call.model());
     match body.get::<EmbeddingInput>("input")? {
         Some(EmbeddingInput::Text(_) | EmbeddingInput::Texts(_)) => {}
         None => return Err(Error::bad_request("input", "'input' is missing")),
@@ -33,7 +33,7 @@ pub(super) fn encode(call: &Call<'_>) -> Result<Request<Bytes>, Error> {
         body.remove(key);
     }
     request::gather_options(&mut body, OWN)?;
-    openai::request(&endpoint(&call.target.base_url, "embed"), body.to_bytes())
+    openai::request(&endpoint(call.base_url(), "embed"), body.to_bytes())
 }
 
 #[derive(Deserialize)]

@@ -31,7 +31,7 @@ const OWN: &[&str] = &[
 
 pub(super) fn encode(call: &Call<'_>) -> Result<Request<Bytes>, Error> {
     let mut body = call.json()?.clone();
-    body.set_str("model", &call.target.model);
+    body.set_str("model", call.model());
     let prompt = match body.take::<Prompt>("prompt")? {
         None => return Err(Error::bad_request("prompt", "'prompt' is missing")),
         Some(Prompt::Text(text)) => text,
@@ -73,10 +73,7 @@ pub(super) fn encode(call: &Call<'_>) -> Result<Request<Bytes>, Error> {
     }
     request::shared(call, &mut body)?;
     request::gather_options(&mut body, OWN)?;
-    openai::request(
-        &endpoint(&call.target.base_url, "generate"),
-        body.to_bytes(),
-    )
+    openai::request(&endpoint(call.base_url(), "generate"), body.to_bytes())
 }
 
 pub(super) fn decode(call: &Call<'_>, reply: &Reply) -> Result<Answer, Error> {
@@ -89,7 +86,7 @@ pub(super) fn decode(call: &Call<'_>, reply: &Reply) -> Result<Answer, Error> {
     let text = line.response.take().unwrap_or_default();
     let mut choice = choice(text, line.thinking.take(), &mut line);
     choice.finish_reason = Some(reason(&line).into());
-    let mut answer = frame_of(&line, &call.target.model, vec![choice]);
+    let mut answer = frame_of(&line, call.model(), vec![choice]);
     answer.usage = line.usage();
     let body = serde_json::to_vec(&answer).map_err(|e| Error::decode(name, e))?;
     Ok(Answer::raw(body.into(), answer.usage))
@@ -139,7 +136,7 @@ impl TextStream {
     pub(super) fn new(call: &Call<'_>) -> Self {
         Self {
             provider: call.target.provider.name,
-            model: call.target.model.clone(),
+            model: call.model().to_owned(),
             include_usage: call.include_usage,
             frame: None,
             complete: false,

@@ -3,7 +3,7 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::Request;
-use llm_types::{Content, ContentPart, JsonObject, Map, Message, Tool, ToolChoice};
+use llm_types::{Content, ContentPart, JsonObject, Map, Message, Op, Tool, ToolChoice};
 use serde_json::{Value, json};
 
 use super::endpoint;
@@ -37,12 +37,12 @@ const RENAMED: [(&str, &str); 2] = [
 pub(super) fn chat(call: &Call<'_>) -> Result<Request<Bytes>, Error> {
     let mut body = call.json()?.clone();
     legacy::modernise(&mut body)?;
-    body.set_str("model", &call.target.model);
+    body.set_str("model", call.model());
     messages(call, &mut body)?;
     tools(&mut body)?;
     shared(call, &mut body)?;
     gather_options(&mut body, OWN)?;
-    openai::request(&endpoint(&call.target.base_url, "chat"), body.to_bytes())
+    openai::request(&endpoint(call.base_url(), "chat"), body.to_bytes())
 }
 
 /// What `/api/chat` and `/api/generate` have in common.
@@ -61,6 +61,9 @@ pub(super) fn shared(call: &Call<'_>, body: &mut JsonObject) -> Result<(), Error
 
 /// Says what Ollama cannot be asked for exactly. Part of settling a call's parameters.
 pub(crate) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
+    if call.op != Op::Chat {
+        return Ok(());
+    }
     let choice: Option<ToolChoice> = call.json()?.get("tool_choice")?;
     let named = choice.as_ref().and_then(ToolChoice::function_name);
     if let Some(name) = named {
@@ -276,7 +279,7 @@ fn think(call: &Call<'_>, body: &mut JsonObject) -> Result<(), Error> {
         return Ok(());
     }
     if let Some(level) = effort.as_ref().and_then(effort::level) {
-        let on_levels = call.target.model.contains("gpt-oss");
+        let on_levels = call.model().contains("gpt-oss");
         match level {
             "none" | "disable" => body.set("think", &false),
             "minimal" if on_levels => body.set_str("think", "low"),

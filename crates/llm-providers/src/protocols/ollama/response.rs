@@ -35,7 +35,7 @@ pub(super) fn chat(call: &Call<'_>, reply: &Reply) -> Result<Answer, Error> {
         id,
         object: "chat.completion".into(),
         created,
-        model: call.target.model.clone(),
+        model: call.model().to_owned(),
         choices: vec![choice],
         usage,
         ..ChatResponse::default()

@@ -1,0 +1,123 @@
+//! IBM watsonx.ai: OpenAI's messages under addresses, keys and a login of its own; text generation; embeddings.
+
+mod chat;
+mod embed;
+mod generate;
+
+pub(crate) use chat::settle;
+
+use bytes::Bytes;
+use http::Request;
+use llm_types::{JsonObject, Op};
+use serde_json::Value;
+
+use super::{loose, openai::OpenAi};
+use crate::{Call, Decoder, Error, Kind, Protocol, Reply, Step, error_table, path};
+
+/// The version of the API that is asked for where no other is set.
+const VERSION: &str = "2024-03-13";
+
+/// watsonx.ai's wire.
+#[derive(Debug)]
+pub struct Watsonx;
+
+impl Protocol for Watsonx {
+    fn encode(&self, call: &Call<'_>) -> Result<Request<Bytes>, Error> {
+        match call.op {
+            Op::Chat => chat::encode(call),
+            Op::Completion => generate::encode(call),
+            Op::Embedding => embed::encode(call),
+            _ => Err(call.unsupported()),
+        }
+    }
+
+    fn decode(&self, call: &Call<'_>, reply: Reply) -> Result<Step, Error> {
+        match call.op {
+            Op::Chat => match OpenAi.decode(call, reply)? {
+                Step::Done(answer) => Ok(loose::repaired(call, answer)?.into()),
+                step => Ok(step),
+            },
+            Op::Completion => Ok(generate::decode(call, &reply)?.into()),
+            Op::Embedding => Ok(embed::decode(call, &reply)?.into()),
+            _ => Err(call.unsupported()),
+        }
+    }
+
+    fn forwards_chat(&self) -> bool {
+        true
+    }
+
+    fn decoder(&self, call: &Call<'_>) -> Result<Box<dyn Decoder>, Error> {
+        match call.op {
+            Op::Chat => Ok(Box::new(loose::Repair::new(call, OpenAi.decoder(call)?))),
+            Op::Completion => Ok(Box::new(generate::TextStream::new(call))),
+            _ => Err(call.unsupported()),
+        }
+    }
+
+    fn error(&self, call: &Call<'_>, reply: &Reply) -> Error {
+        error(call.target.provider.name, reply)
+    }
+}
+
+/// `{"errors": [{"code", "message"}], "trace"}`.
+fn error(provider: &'static str, reply: &Reply) -> Error {
+    let mut error = error_table::classify(provider, reply);
+    let body: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
+    let first = &body["errors"][0];
+    if let Some(message) = first["message"].as_str() {
+        error.message = message.to_owned();
+    }
+    if let Some(code) = first["code"].as_str() {
+        error.code = Some(code.to_owned());
+    }
+    if let Some(trace) = body["trace"].as_str() {
+        error.request_id.get_or_insert_with(|| trace.to_owned());
+    }
+    match error.code.as_deref() {
+        Some("token_quota_reached") => error.kind = Kind::RateLimit,
+        Some("model_no_support_for_function") => error.kind = Kind::BadRequest,
+        _ if error.message.contains("maximum sequence length")
+            || error
+                .message
+                .contains("exceeds the maximum number of tokens") =>
+        {
+            error.kind = Kind::ContextWindow;
+        }
+        _ => {}
+    }
+    error
+}
+
+/// `/ml/v1/text/NAME`, of a deployment where the model is `deployment/ID`.
+fn endpoint(call: &Call<'_>, name: &str) -> Result<String, Error> {
+    let target = call.target;
+    let version = path::segment(target.setting("api_version").unwrap_or(VERSION))?;
+    let place = match deployment(call) {
+        Some(id) => format!("ml/v1/deployments/{}/text/{name}", path::segment(id)?),
+        None => format!("ml/v1/text/{name}"),
+    };
+    let url = path::join(&target.base_url, &place);
+    Ok(format!("{url}?version={version}"))
+}
+
+fn deployment<'a>(call: &'a Call<'_>) -> Option<&'a str> {
+    call.model().strip_prefix("deployment/")
+}
+
+/// Names the model and who pays: a deployment knows both by itself.
+fn place(call: &Call<'_>, body: &mut JsonObject) {
+    body.remove("model");
+    if deployment(call).is_some() {
+        return;
+    }
+    body.set_str("model_id", call.model());
+    if body.contains("project_id") || body.contains("space_id") {
+        return;
+    }
+    for key in ["space_id", "project_id"] {
+        if let Some(id) = call.target.setting(key) {
+            return body.set_str(key, id);
+        }
+    }
+}
