@@ -10,7 +10,6 @@ mod emit;
 pub mod gemini;
 pub mod huggingface;
 mod legacy;
-pub mod loose;
 pub mod ollama;
 pub mod openai;
 mod prompt;
