@@ -3,6 +3,7 @@
 //!
 //! The recordings are not part of the repository. They are looked for in `$INTERLINGUA_CASSETTES`, then in
 //! `shared/cassettes` beside the checkout; where neither is there, these tests say so and pass.
+#![allow(missing_docs, reason = "a test")]
 
 mod anthropic;
 mod azure;
