@@ -27,7 +27,13 @@ pub(super) const ROW: Provider = Provider {
         )
         .or(vertex::LOCATION),
     ],
-    ops: &[Op::Chat, Op::Embedding, Op::Messages, Op::CountTokens],
+    ops: &[
+        Op::Chat,
+        Op::Embedding,
+        Op::Messages,
+        Op::CountTokens,
+        Op::GenerateContent,
+    ],
     model_speaks: Some(vertex::speaks),
     params: Params::THINKING,
     model_params: Some(params),

@@ -4,22 +4,30 @@ use llm_types::Map;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-/// Mistral's thinking models answer in parts, Cloudflare with the JSON that was asked for.
+/// Mistral's thinking models and Databricks' Claude answer in parts, Cloudflare with the JSON that was asked for.
 pub(super) fn content(message: &mut Map) {
     match message.get_mut("content") {
         Some(Value::Array(parts)) => {
             let parts = std::mem::take(parts);
             let (mut text, mut thinking, mut others) = (String::new(), String::new(), Vec::new());
+            let mut signed = Vec::new();
             for part in parts {
                 match part.get("type").and_then(Value::as_str) {
                     Some("text") => text.push_str(&text_of(part.get("text"))),
                     Some("thinking") => thinking.push_str(&text_of(part.get("thinking"))),
+                    Some("reasoning") => {
+                        thinking.push_str(&text_of(part.get("summary")));
+                        signed.extend(blocks(&part));
+                    }
                     _ => others.push(part),
                 }
             }
             message.insert("content".into(), text.into());
             if !thinking.is_empty() {
                 message.insert("reasoning_content".into(), thinking.into());
+            }
+            if !signed.is_empty() {
+                message.insert("thinking_blocks".into(), signed.into());
             }
             if !others.is_empty() {
                 let fields = message
@@ -35,6 +43,22 @@ pub(super) fn content(message: &mut Map) {
         }
         _ => {}
     }
+}
+
+/// Databricks: the summaries of a `reasoning` part as Anthropic's blocks, which go back with their signatures.
+fn blocks(part: &Value) -> Vec<Value> {
+    let summaries = part.get("summary").and_then(Value::as_array);
+    summaries
+        .into_iter()
+        .flatten()
+        .map(|summary| {
+            let mut block = json!({"type": "thinking", "thinking": text_of(summary.get("text"))});
+            if let Some(signature) = summary.get("signature").filter(|text| text.is_string()) {
+                block["signature"] = signature.clone();
+            }
+            block
+        })
+        .collect()
 }
 
 /// A text, or the texts of a list of parts.

@@ -15,7 +15,7 @@ use crate::{
     protocols::{
         anthropic::{self, Flavor, Reading},
         gemini,
-        openai::OpenAi,
+        openai::{self, OpenAi},
     },
 };
 use model::Wire;
@@ -40,8 +40,13 @@ impl Protocol for Vertex {
         match (call.op, wire) {
             (Op::Embedding, _) => predict::encode(call, wire),
             (_, Wire::Claude(model)) => claude::encode(call, model),
+            (Op::GenerateContent, Wire::Gemini | Wire::GeminiEndpoint(_)) => {
+                let resource = resource(call.model(), wire)?;
+                let uri = address::of(call, "v1beta1", &resource, gemini::verb(call))?;
+                openai::request(&uri, gemini::native::body(call)?)
+            }
             (Op::Chat, Wire::Gemini | Wire::GeminiEndpoint(_)) => {
-                let body = gemini::body(call)?;
+                let body = gemini::body(call, gemini::Service::Vertex)?;
                 let resource = resource(call.model(), wire)?;
                 let uri = address::of(call, "v1beta1", &resource, gemini::verb(call))?;
                 gemini::post(&uri, &body)
@@ -64,7 +69,7 @@ impl Protocol for Vertex {
             }
             (Op::CountTokens, Wire::Claude(_)) => Ok(Answer::raw(reply.body, None).into()),
             (_, wire) if wire.is_openai() => partner::decode(call, wire, reply),
-            _ => gemini::decode(call, &reply),
+            _ => gemini::decode(call, reply),
         }
     }
 
@@ -95,11 +100,15 @@ pub(crate) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
     }
 }
 
-/// Whether a model speaks `op`: Messages are Claude's alone.
+/// Whether the target's model speaks `op` itself.
 pub(crate) fn speaks(target: &Target, op: Op) -> bool {
-    match op {
-        Op::Messages | Op::CountTokens => matches!(Wire::of(&target.model), Wire::Claude(_)),
-        _ => true,
+    match (op, Wire::of(&target.model)) {
+        (Op::Messages | Op::CountTokens, wire) => matches!(wire, Wire::Claude(_)),
+        (Op::GenerateContent, wire) => matches!(wire, Wire::Gemini | Wire::GeminiEndpoint(_)),
+        (Op::Embedding, wire) => {
+            matches!(wire, Wire::Gemini | Wire::GeminiEndpoint(_) | Wire::Bge(_))
+        }
+        (_, wire) => !matches!(wire, Wire::Bge(_)),
     }
 }
 
