@@ -1,6 +1,7 @@
 //! The wire formats.
 
 pub mod anthropic;
+pub mod azure;
 pub mod bedrock;
 pub mod cohere;
 pub mod databricks;
@@ -14,5 +15,7 @@ pub mod ollama;
 pub mod openai;
 mod prompt;
 pub mod replicate;
+pub mod sagemaker;
 pub(crate) mod vectors;
+pub mod vertex;
 pub mod watsonx;
