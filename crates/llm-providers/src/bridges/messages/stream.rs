@@ -61,13 +61,18 @@ struct Call {
 
 /// One delta of a block.
 #[derive(Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(tag = "type")]
 enum Piece {
-    TextDelta { text: String },
-    CitationsDelta { citation: Value },
-    ThinkingDelta { thinking: String },
-    SignatureDelta { signature: String },
-    InputJsonDelta { partial_json: String },
+    #[serde(rename = "text_delta")]
+    Text { text: String },
+    #[serde(rename = "citations_delta")]
+    Citations { citation: Value },
+    #[serde(rename = "thinking_delta")]
+    Thinking { thinking: String },
+    #[serde(rename = "signature_delta")]
+    Signature { signature: String },
+    #[serde(rename = "input_json_delta")]
+    InputJson { partial_json: String },
 }
 
 impl Events {
@@ -125,10 +130,10 @@ impl Events {
         }
         let said = [delta.content, delta.refusal];
         for text in said.into_iter().flatten().filter(|text| !text.is_empty()) {
-            self.add(Kind::is_text, || Kind::Text, Piece::TextDelta { text }, out);
+            self.add(Kind::is_text, || Kind::Text, Piece::Text { text }, out);
         }
         for citation in delta.annotations.iter().filter_map(response::citation) {
-            let piece = Piece::CitationsDelta { citation };
+            let piece = Piece::Citations { citation };
             self.add(Kind::is_text, || Kind::Text, piece, out);
         }
         for image in delta.images.iter().filter_map(response::image) {
@@ -155,7 +160,7 @@ impl Events {
             self.add(
                 Kind::is_open_thought,
                 new,
-                Piece::ThinkingDelta { thinking },
+                Piece::Thinking { thinking },
                 out,
             );
         }
@@ -166,7 +171,7 @@ impl Events {
             return;
         }
         let new = || Kind::Thinking { sealed: false };
-        let piece = Piece::SignatureDelta { signature };
+        let piece = Piece::Signature { signature };
         self.add(Kind::is_open_thought, new, piece, out);
         let last = self.waiting.back_mut().or(self.open.as_mut());
         if let Some(Open {
@@ -246,7 +251,7 @@ impl Events {
             known.arguments.read(&fragment);
         }
         if !fragment.is_empty() {
-            open.pieces.push_back(Piece::InputJsonDelta {
+            open.pieces.push_back(Piece::InputJson {
                 partial_json: fragment,
             });
         }
