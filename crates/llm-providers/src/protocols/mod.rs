@@ -11,6 +11,7 @@ pub mod gemini;
 pub mod huggingface;
 mod legacy;
 pub mod loose;
+pub(crate) mod names;
 pub mod ollama;
 pub mod openai;
 mod prompt;

@@ -13,11 +13,13 @@ use super::response;
 use crate::{
     Error,
     bridges::{BridgeStream, Event},
+    protocols::names::Names,
 };
 
 /// Turns chunks into events that keep Anthropic's grammar.
 pub(super) struct Events {
     asked: String,
+    names: Names,
     id: String,
     started: bool,
     /// The block that is being streamed.
@@ -76,9 +78,10 @@ enum Piece {
 }
 
 impl Events {
-    pub(super) fn new(asked: String) -> Self {
+    pub(super) fn new(asked: String, names: Names) -> Self {
         Self {
             asked,
+            names,
             id: String::new(),
             started: false,
             open: None,
@@ -288,7 +291,7 @@ impl Events {
                 let id = call.id.clone();
                 let id = id.unwrap_or_else(|| response::call_id(&self.id, self.calls));
                 self.calls += 1;
-                json!({"type": "tool_use", "id": id, "name": call.name, "input": {}})
+                json!({"type": "tool_use", "id": id, "name": self.names.own(call.name.clone()), "input": {}})
             }
             Kind::Whole(block) => json!(block),
         };
