@@ -16,8 +16,12 @@ mod anyscale;
 mod apertis;
 mod assemblyai;
 mod avian;
+mod azure;
+mod azure_ai;
+mod azure_text;
 mod baseten;
 mod bedrock;
+mod bedrock_mantle;
 mod bytez;
 mod cerebras;
 mod charity_engine;
@@ -106,6 +110,9 @@ mod qwencloud;
 mod ragflow;
 mod reka;
 mod replicate;
+mod sagemaker;
+mod sagemaker_chat;
+mod sagemaker_nova;
 mod sail;
 mod sambanova;
 mod sarvam;
@@ -124,6 +131,7 @@ mod upstage;
 mod v0;
 mod veniceai;
 mod vercel_ai_gateway;
+mod vertex_ai;
 mod vllm;
 mod volcengine;
 mod voyage;
@@ -150,8 +158,12 @@ pub const ALL: &[&Provider] = &[
     &apertis::ROW,
     &assemblyai::ROW,
     &avian::ROW,
+    &azure::ROW,
+    &azure_ai::ROW,
+    &azure_text::ROW,
     &baseten::ROW,
     &bedrock::ROW,
+    &bedrock_mantle::ROW,
     &bytez::ROW,
     &cerebras::ROW,
     &charity_engine::ROW,
@@ -240,6 +252,9 @@ pub const ALL: &[&Provider] = &[
     &ragflow::ROW,
     &reka::ROW,
     &replicate::ROW,
+    &sagemaker::ROW,
+    &sagemaker_chat::ROW,
+    &sagemaker_nova::ROW,
     &sail::ROW,
     &sambanova::ROW,
     &sarvam::ROW,
@@ -258,6 +273,7 @@ pub const ALL: &[&Provider] = &[
     &v0::ROW,
     &veniceai::ROW,
     &vercel_ai_gateway::ROW,
+    &vertex_ai::ROW,
     &vllm::ROW,
     &volcengine::ROW,
     &voyage::ROW,

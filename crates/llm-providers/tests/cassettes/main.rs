@@ -12,12 +12,15 @@
 )]
 
 mod anthropic;
+mod azure;
 mod bedrock;
 mod bedrock_invoke;
 mod cohere;
 mod fold;
 mod folded;
 mod gemini;
+mod gemini_requests;
+mod google_embeddings;
 mod ollama;
 mod openai_chat;
 mod openai_completions;
