@@ -648,6 +648,10 @@ fn embeddings() {
         single["body"],
         json!({"content": {"parts": [{"text": "a"}]}})
     );
+    let options = CallOptions::default();
+    let target_2 = vertex("gemini-embedding-2");
+    let call = Call::prepare(Op::Embedding, &target_2, object(&texts), &options).unwrap();
+    assert_eq!(call.split().unwrap().len(), 2);
     for wrong in [json!({"input": [1, 2]}), json!({})] {
         let error = sent(&target("gemini-embedding-001"), Op::Embedding, &wrong).unwrap_err();
         assert_eq!(error.param.as_deref(), Some("input"));

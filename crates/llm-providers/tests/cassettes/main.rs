@@ -14,11 +14,11 @@ mod gemini;
 mod gemini_requests;
 mod google_embeddings;
 mod ollama;
-mod vendors;
 mod openai_chat;
 mod openai_completions;
 mod openai_embeddings;
 mod openai_facts;
+mod vendors;
 
 use std::{
     collections::BTreeMap,

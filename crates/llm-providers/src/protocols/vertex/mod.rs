@@ -8,7 +8,7 @@ mod predict;
 
 use bytes::Bytes;
 use http::Request;
-use llm_types::Op;
+use llm_types::{JsonObject, Op};
 
 use crate::{
     Answer, Call, Decoder, Error, Framing, Params, Protocol, Reply, Step, Target, path,
@@ -32,6 +32,13 @@ impl Protocol for Vertex {
             Wire::Gemini | Wire::GeminiEndpoint(_) => gemini::fetches(call),
             Wire::Claude(_) => claude::fetches(call),
             _ => Vec::new(),
+        }
+    }
+
+    fn split(&self, call: &Call<'_>) -> Result<Vec<JsonObject>, Error> {
+        match call.op {
+            Op::Embedding => predict::split(call),
+            _ => Ok(Vec::new()),
         }
     }
 
