@@ -714,3 +714,18 @@ fn gemmas_answer_is_inside_predicts() {
             .is_err()
     );
 }
+
+proptest::proptest! {
+    /// Whatever comes in the place of an event's parts is read or refused, never a panic.
+    #[test]
+    fn any_event_is_chunks_or_an_error(noise in "[\\[\\]{}\",:a-z0-9 ]{0,60}", at in 0_usize..400, bytes: Vec<u8>) {
+        let target = target("gemini-2.5-flash");
+        let call = asking(&target, true);
+        let mut body = fixture("answer.sse");
+        let at = (0..=at).rev().find(|at| body.is_char_boundary(*at)).unwrap();
+        body.insert_str(at, &noise);
+        let _ = decode(&call, body.as_bytes(), 64);
+        let _ = decode(&call, &bytes, 3);
+        let _ = call.decode(Reply::ok(bytes));
+    }
+}

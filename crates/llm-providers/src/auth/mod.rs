@@ -6,10 +6,6 @@ mod apply;
     expect(dead_code, reason = "only the client follows a recipe")
 )]
 pub(crate) mod aws;
-#[cfg_attr(
-    not(feature = "client"),
-    expect(dead_code, reason = "only the client follows a recipe")
-)]
 pub(crate) mod google;
 #[cfg(feature = "client")]
 pub(crate) mod kept;

@@ -12,7 +12,7 @@ mod prepare;
 mod request;
 mod response;
 mod schema;
-mod signature;
+pub(crate) mod signature;
 mod stream;
 mod thinking;
 mod tools;
