@@ -623,24 +623,28 @@ fn the_first_api_still_answers() {
 
 #[test]
 fn other_dialects_reach_every_vendor_over_chat() {
-    let openai = lookup("openai").expect("the row");
-    let claude = lookup("anthropic").expect("the row");
+    let openai = Target::new(
+        lookup("openai").expect("the row"),
+        "gpt-4o",
+        Credential::key("k"),
+    );
+    let claude = claude(OLD);
     assert!(
-        bridges::between(Op::Messages, openai)
+        bridges::between(Op::Messages, &openai)
             .expect("a way")
             .is_some()
     );
     assert!(
-        bridges::between(Op::Messages, claude)
+        bridges::between(Op::Messages, &claude)
             .expect("a way")
             .is_none(),
         "spoken natively"
     );
     assert!(
-        bridges::between(Op::Completion, claude)
+        bridges::between(Op::Completion, &claude)
             .expect("a way")
             .is_some()
     );
-    let error = bridges::between(Op::Speech, claude).err().expect("no way");
+    let error = bridges::between(Op::Speech, &claude).err().expect("no way");
     assert_eq!(error.kind, Kind::Unsupported);
 }

@@ -5,6 +5,7 @@
 //! `shared/cassettes` beside the checkout; where neither is there, these tests say so and pass.
 
 mod anthropic;
+mod azure;
 mod bedrock;
 mod bedrock_invoke;
 mod cohere;
