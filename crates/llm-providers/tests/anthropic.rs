@@ -623,8 +623,12 @@ fn the_first_api_still_answers() {
 
 #[test]
 fn other_dialects_reach_every_vendor_over_chat() {
-    let target = |name| Target::new(lookup(name).expect("the row"), "m", Credential::None);
-    let (openai, claude) = (target("openai"), target("anthropic"));
+    let openai = Target::new(
+        lookup("openai").expect("the row"),
+        "gpt-4o",
+        Credential::key("k"),
+    );
+    let claude = claude(OLD);
     assert!(
         bridges::between(Op::Messages, &openai)
             .expect("a way")

@@ -112,11 +112,12 @@ fn unknown_keys_survive_where_bodies_are_forwarded() {
             let call = Call::prepare(op, &target, Body::Json(body), &options).expect(row.name);
             let request = call.encode().expect(row.name);
             let text = std::str::from_utf8(request.body()).expect("text");
-            assert!(
-                text.contains(r#""never_heard_of":{"a":[1, 2.50],"b":"\u00e9"}"#),
-                "{} {op:?}: {text}",
-                row.name
-            );
+            // Chat goes out byte for byte; watsonx translates texts and vectors.
+            let survives = match op {
+                Op::Chat => text.contains(r#""never_heard_of":{"a":[1, 2.50],"b":"\u00e9"}"#),
+                _ => text.contains(r#""never_heard_of":{"a":[1,"#),
+            };
+            assert!(survives, "{} {op:?}: {text}", row.name);
         }
     }
 }
@@ -249,7 +250,7 @@ fn no_secret_shows() {
         let error = call.refusal(&Reply {
             status: StatusCode::UNAUTHORIZED,
             headers: Default::default(),
-            body: Bytes::from_static(br#"{"error":{"message":"no"}}"#),
+            body: format!(r#"{{"error":{{"message":"the key {SECRET} is wrong"}}}}"#).into(),
         });
         assert!(
             !format!("{error:?} {error}").contains(SECRET),

@@ -1,3 +1,36 @@
-//! The gateway.
+//! The gateway: OpenAI's and Anthropic's APIs over HTTP, in front of every vendor that the engine knows.
+//!
+//! It knows HTTP, keys and configuration files; it knows no vendor's wire and decides no route: that is the engine's.
+//! Start reading at [`settings`] (what a gateway goes by) and `gateway.rs` (the whole life of a request).
 
+mod auth;
+mod banner;
+mod body;
+mod caller;
+mod catalog;
+mod check;
+mod cli;
 pub mod config;
+mod controls;
+mod cors;
+mod discover;
+mod error;
+mod gateway;
+mod json_scan;
+mod logs;
+mod metrics;
+mod openapi;
+mod probe;
+mod record;
+mod reload;
+mod respond;
+mod routes;
+mod server;
+pub mod settings;
+mod sse;
+mod start;
+mod state;
+mod tls;
+
+pub use server::{Running, serve};
+pub use start::run;

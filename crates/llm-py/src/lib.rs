@@ -14,21 +14,31 @@ mod notifier;
 mod pipe;
 mod runtime;
 mod stream;
+mod tokens;
 
 /// The native half of the wheel.
 #[pymodule(gil_used = false)]
 mod _native {
+    use pyo3::prelude::*;
+
     #[pymodule_export]
     use crate::client::{Call, Client};
     #[pymodule_export]
     use crate::meta::Meta;
     #[pymodule_export]
     use crate::models::{
-        cost, key_variables, model_info, new_id, price_entry, price_names, provider, providers,
-        register_model, supports,
+        cost, model_info, new_id, price_entry, price_names, provider, providers, register_models,
+        supported_params, supports, validate_environment,
     };
     #[pymodule_export]
     use crate::notifier::Notifier;
     #[pymodule_export]
     use crate::stream::Stream;
+    #[pymodule_export]
+    use crate::tokens::{count_messages, count_text, decode, encode};
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))
+    }
 }

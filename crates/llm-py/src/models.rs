@@ -1,9 +1,9 @@
 //! What is known of models: who serves them, what they can do, what they cost.
 
 use llm_cost::{Adjusted, CostContext, Pricing, Terms, adjust};
-use llm_providers::resolve;
-use llm_sdk::surroundings::{self, Process};
-use llm_types::{Map, Usage};
+use llm_providers::{Credential, Target, lookup, resolve};
+use llm_sdk::surroundings::{self, Process, prices};
+use llm_types::{Map, Op, Usage};
 use pyo3::{exceptions::PyValueError, prelude::*};
 use serde::Deserialize;
 use serde_json::Value;
@@ -39,47 +39,70 @@ pub(crate) fn providers() -> Vec<&'static str> {
         .collect()
 }
 
-/// The environment variables that hold a provider's key, any of which is enough, and whether it needs one at all.
+/// What the environment lacks for a model, as JSON in LiteLLM's shape.
 #[pyfunction]
-pub(crate) fn key_variables(provider: &str) -> Vec<&'static str> {
-    llm_providers::lookup(provider)
-        .filter(|row| row.key_default.is_empty())
-        .map(|row| row.key_env.to_vec())
-        .unwrap_or_default()
+#[pyo3(signature = (model, api_key=None, api_base=None, api_version=None))]
+pub(crate) fn validate_environment(
+    py: Python<'_>,
+    model: &str,
+    api_key: Option<&str>,
+    api_base: Option<&str>,
+    api_version: Option<&str>,
+) -> PyResult<(bool, Vec<String>)> {
+    resolve::validate_environment(model, api_key, api_base, api_version, &Process)
+        .map(|found| (found.keys_in_environment, found.missing_keys))
+        .map_err(|e| errors::plain(py, &e))
+}
+
+/// The OpenAI parameters that a model takes; `None` for an unknown provider.
+#[pyfunction]
+pub(crate) fn supported_params(provider: &str, model: &str, op: &str) -> Option<Vec<&'static str>> {
+    let row = lookup(provider)?;
+    let op = Op::all().find(|known| known.name() == op)?;
+    let target = Target::new(row, model, Credential::None);
+    let facts = llm_sdk::facts(&prices(), &target, &Map::new());
+    Some(llm_providers::supported_params(row, model, &facts, op))
 }
 
 /// All of a model's entry in the price table as JSON; `None` if there is none.
 #[pyfunction]
 pub(crate) fn model_info(provider: &str, model: &str) -> Option<String> {
-    let found = surroundings::prices().get(provider, model)?;
+    let found = prices().get(provider, model)?;
     Some(Value::Object(found.row.to_json()).to_string())
 }
 
 /// One entry of the price table as JSON, as the list has it.
 #[pyfunction]
 pub(crate) fn price_entry(name: &str) -> Option<String> {
-    let row = surroundings::prices().entry(name)?;
+    let row = prices().entry(name)?;
     Some(Value::Object(row.fields().clone()).to_string())
 }
 
 /// The names in the price table.
 #[pyfunction]
 pub(crate) fn price_names() -> Vec<String> {
-    surroundings::prices().names().map(str::to_owned).collect()
+    prices().names().map(str::to_owned).collect()
 }
 
-/// Lays an entry, given as JSON, over the price table.
+/// Lays entries, given as one JSON object of names and fields, over the price table.
 #[pyfunction]
-pub(crate) fn register_model(name: &str, fields: &str) -> PyResult<()> {
-    let fields: Map = read("model", fields)?;
-    surroundings::register_model(name, &fields);
+pub(crate) fn register_models(entries: &str) -> PyResult<()> {
+    let entries: Map = read("models", entries)?;
+    let fields = |(name, value)| match value {
+        Value::Object(fields) => Ok((name, fields)),
+        _ => Err(PyValueError::new_err(format!("{name}: expected an object"))),
+    };
+    let entries: Vec<(String, Map)> = entries.into_iter().map(fields).collect::<PyResult<_>>()?;
+    for (name, fields) in &entries {
+        surroundings::register_model(name, fields);
+    }
     Ok(())
 }
 
 /// Whether a model can do `what`.
 #[pyfunction]
 pub(crate) fn supports(provider: &str, model: &str, what: &str) -> bool {
-    surroundings::prices().supports(model, provider, what)
+    prices().supports(model, provider, what)
 }
 
 /// What a bill depends on besides the model.
@@ -106,7 +129,7 @@ struct Ask {
 #[pyfunction]
 pub(crate) fn cost(provider: &str, model: &str, ask: &str) -> PyResult<Option<(f64, f64, f64)>> {
     let ask: Ask = read("cost", ask)?;
-    let table = surroundings::prices();
+    let table = prices();
     let found = match &ask.region {
         Some(region) => table.get_in_region(provider, region, model),
         None => table.get(provider, model),

@@ -1,7 +1,7 @@
 //! Deployments from LiteLLM's parameters.
 
 use llm_cost::PriceTable;
-use llm_providers::{CallOptions, Error, Kind, Target, resolve, resolve::Surroundings};
+use llm_providers::{CallOptions, Credential, Error, Kind, Target, resolve, resolve::Surroundings};
 use llm_router::{Deployment, Fallback, Router, Settings};
 use llm_types::{JsonObject, Map};
 use sha2::{Digest, Sha256};
@@ -51,7 +51,15 @@ pub(crate) fn direct(
         .get("model")?
         .ok_or_else(|| Error::bad_request("model", "'model' is missing"))?;
     let mut params = body.clone();
-    let target = resolve::target(&mut params, around)?;
+    let target = match resolve::target(&mut params, around) {
+        // A canned answer needs neither a key nor an address.
+        Err(_) if route.mock.is_some() => {
+            let named: Option<String> = body.get("custom_llm_provider")?;
+            let (row, model) = resolve::provider(&model, named.as_deref(), None, around)?;
+            Target::new(row, model, Credential::None)
+        }
+        resolved => resolved?,
+    };
     let provider = target.provider.name;
     let mut deployments = vec![one(&model, target, route)];
     let mut settings = Settings {

@@ -88,6 +88,7 @@ impl Engine {
         let Request {
             op,
             model,
+            route_as,
             mut body,
             options,
             mut route,
@@ -118,7 +119,7 @@ impl Engine {
             },
         };
         let ask = Ask {
-            model: &model,
+            model: route_as.as_deref().unwrap_or(&model),
             stream,
             num_retries: route.num_retries,
             fallbacks: route.fallbacks.clone(),

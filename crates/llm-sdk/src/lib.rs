@@ -35,7 +35,7 @@ pub mod surroundings;
 
 pub use answer::{Body, Failure, Meta, Response};
 pub use engine::Engine;
-pub use price::{Charge, Prices};
+pub use price::{Charge, Prices, facts};
 pub use record::{Observer, Outcome, Record};
 pub use request::{Request, RouteOptions};
 pub use stream::{AnswerStream, Event};

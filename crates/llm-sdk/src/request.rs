@@ -17,6 +17,8 @@ pub struct Request {
     pub op: Op,
     /// The model as the client names it.
     pub model: String,
+    /// The name to route by, where it is not the client's.
+    pub route_as: Option<String>,
     /// The body, without our own keys.
     pub body: JsonObject,
     /// How parameters are treated.
@@ -135,6 +137,7 @@ impl Request {
         Ok(Self {
             op,
             model,
+            route_as: None,
             body,
             options,
             route,

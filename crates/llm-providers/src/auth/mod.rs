@@ -11,6 +11,11 @@ pub(crate) mod aws;
     expect(dead_code, reason = "only the client fetches tokens")
 )]
 pub(crate) mod azure;
+#[cfg_attr(
+    not(feature = "client"),
+    expect(dead_code, reason = "only the client follows a recipe")
+)]
+pub(crate) mod google;
 mod issuer;
 #[cfg(feature = "client")]
 pub(crate) mod kept;

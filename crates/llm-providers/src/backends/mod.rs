@@ -131,6 +131,7 @@ mod upstage;
 mod v0;
 mod veniceai;
 mod vercel_ai_gateway;
+mod vertex_ai;
 mod vllm;
 mod volcengine;
 mod voyage;
@@ -250,10 +251,10 @@ pub const ALL: &[&Provider] = &[
     &qwencloud::ROW,
     &ragflow::ROW,
     &reka::ROW,
+    &replicate::ROW,
     &sagemaker::ROW,
     &sagemaker_chat::ROW,
     &sagemaker_nova::ROW,
-    &replicate::ROW,
     &sail::ROW,
     &sambanova::ROW,
     &sarvam::ROW,
@@ -272,6 +273,7 @@ pub const ALL: &[&Provider] = &[
     &v0::ROW,
     &veniceai::ROW,
     &vercel_ai_gateway::ROW,
+    &vertex_ai::ROW,
     &vllm::ROW,
     &volcengine::ROW,
     &voyage::ROW,

@@ -12,6 +12,8 @@ mod cohere;
 mod fold;
 mod folded;
 mod gemini;
+mod gemini_requests;
+mod google_embeddings;
 mod ollama;
 mod openai_chat;
 mod openai_completions;

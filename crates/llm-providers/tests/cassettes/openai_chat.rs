@@ -161,7 +161,9 @@ fn stream(call: &Call<'_>, cassette: &Cassette) -> Result<(), String> {
 fn requests_keep_their_meaning() {
     let mut tally = Tally::default();
     for cassette in all() {
-        let mine = lookup(&cassette.provider).is_some_and(|row| row.protocol.forwards_chat());
+        let mine = lookup(&cassette.provider).is_some_and(|row| row.protocol.forwards_chat())
+            // Recorded at its OpenAI-like address; the row uses watsonx's own, which names things otherwise.
+            && cassette.provider != "watsonx";
         if let (true, Some(body)) = (mine, cassette.request()) {
             tally.check(&cassette.id, request(Op::Chat, &cassette, body));
         }

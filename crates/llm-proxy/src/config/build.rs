@@ -17,27 +17,31 @@ use crate::settings::Settings;
 
 /// LiteLLM's strategies; the first is built.
 const STRATEGIES: &[&str] = &[
-    "simple-shuffle", "least-busy", "usage-based-routing", "usage-based-routing-v2", "latency-based-routing",
-    "cost-based-routing", "provider-budget-routing",
+    "simple-shuffle",
+    "least-busy",
+    "usage-based-routing",
+    "usage-based-routing-v2",
+    "latency-based-routing",
+    "cost-based-routing",
+    "provider-budget-routing",
 ];
 
-/// A configuration that was read.
-#[derive(Debug)]
-pub struct Loaded {
-    /// What the gateway runs; `None` if there is an error among the problems.
-    pub settings: Option<Settings>,
-    /// Every mistake and every warning, in the order of the file.
-    pub problems: Vec<Problem>,
-}
-
-/// Reads `path`; every mistake in it at once.
-pub fn load(path: &Path, around: &dyn Surroundings) -> Loaded {
+/// Reads `path`; every mistake in it at once. What is only worth knowing is among the settings' notices.
+pub fn load(path: &Path, around: &dyn Surroundings) -> Result<Settings, Vec<Problem>> {
     let mut problems = Problems::default();
     let mut file = file::read(path, &|name| around.var(name), &mut problems);
-    let overlay = Overlay { own: std::mem::take(&mut file.environment), around };
-    let settings = build(path, file, &overlay, &mut problems);
-    let settings = (!problems.has_errors()).then_some(settings);
-    Loaded { settings, problems: problems.all }
+    let overlay = Overlay {
+        own: std::mem::take(&mut file.environment),
+        around,
+    };
+    let mut settings = build(path, file, &overlay, &mut problems);
+    if problems.has_errors() {
+        return Err(problems.all);
+    }
+    settings
+        .notices
+        .extend(problems.all.iter().map(Problem::to_string));
+    Ok(settings)
 }
 
 /// `environment_variables` of the file, before the process's own.
@@ -48,7 +52,10 @@ struct Overlay<'a> {
 
 impl Surroundings for Overlay<'_> {
     fn var(&self, name: &str) -> Option<String> {
-        self.own.get(name).cloned().or_else(|| self.around.var(name))
+        self.own
+            .get(name)
+            .cloned()
+            .or_else(|| self.around.var(name))
     }
 
     fn file(&self, path: &str) -> Option<String> {
@@ -86,9 +93,18 @@ struct Defaults {
 impl Defaults {
     fn take(file: &mut File, problems: &mut Problems) -> Self {
         Self {
-            params: file.router.take("default_litellm_params", problems).unwrap_or_default(),
-            drop_params: file.litellm.take("drop_params", problems).unwrap_or_default(),
-            modify_params: file.litellm.take("modify_params", problems).unwrap_or_default(),
+            params: file
+                .router
+                .take("default_litellm_params", problems)
+                .unwrap_or_default(),
+            drop_params: file
+                .litellm
+                .take("drop_params", problems)
+                .unwrap_or_default(),
+            modify_params: file
+                .litellm
+                .take("modify_params", problems)
+                .unwrap_or_default(),
         }
     }
 
@@ -98,7 +114,10 @@ impl Defaults {
                 params.set(key.clone(), value);
             }
         }
-        for (key, on) in [("drop_params", self.drop_params), ("modify_params", self.modify_params)] {
+        for (key, on) in [
+            ("drop_params", self.drop_params),
+            ("modify_params", self.modify_params),
+        ] {
             if on && !params.contains(key) {
                 params.set(key, &true);
             }
@@ -106,14 +125,30 @@ impl Defaults {
     }
 }
 
-fn deployment(model: file::Model, defaults: &Defaults, around: &Overlay<'_>, settings: &mut Settings, problems: &mut Problems) {
-    let file::Model { name, mut params, info, file, at } = model;
+fn deployment(
+    model: file::Model,
+    defaults: &Defaults,
+    around: &Overlay<'_>,
+    settings: &mut Settings,
+    problems: &mut Problems,
+) {
+    let file::Model {
+        name,
+        mut params,
+        info,
+        file,
+        at,
+    } = model;
     let outer = problems.enter(&file);
     defaults.under(&mut params);
     match deploy::deployment(&name, params, info, PriceTable::embedded(), around) {
         // The same entry twice is the same deployment with twice the share.
         Ok(mut deployment) => {
-            let twins = settings.deployments.iter().filter(|other| other.id.starts_with(&deployment.id)).count();
+            let twins = settings
+                .deployments
+                .iter()
+                .filter(|other| other.id.starts_with(&deployment.id))
+                .count();
             if twins > 0 {
                 deployment.id = format!("{}-{}", deployment.id, twins + 1);
             }
@@ -154,7 +189,11 @@ fn litellm(values: &mut Values, settings: &mut Settings, problems: &mut Problems
     if let Some(most) = values.take("max_fallbacks", problems) {
         router.max_fallbacks = most;
     }
-    router.aliases.extend(values.take::<BTreeMap<String, String>>("model_alias_map", problems).unwrap_or_default());
+    router.aliases.extend(
+        values
+            .take::<BTreeMap<String, String>>("model_alias_map", problems)
+            .unwrap_or_default(),
+    );
     if let Some(json) = values.take("json_logs", problems) {
         settings.logs.json = json;
     }
@@ -192,8 +231,15 @@ fn callbacks(values: &mut Values, problems: &mut Problems) {
         };
         let Some((at, file)) = place else { continue };
         let outer = problems.enter(&file);
-        for name in names.iter().filter_map(Value::as_str).filter(|name| *name != "prometheus") {
-            problems.warn(at, format!("'{name}' in '{key}' has no effect yet: logging callbacks are not built"));
+        for name in names
+            .iter()
+            .filter_map(Value::as_str)
+            .filter(|name| *name != "prometheus")
+        {
+            problems.warn(
+                at,
+                format!("'{name}' in '{key}' has no effect yet: logging callbacks are not built"),
+            );
         }
         problems.enter(&outer);
     }
@@ -217,8 +263,9 @@ fn router(values: &mut Values, settings: &mut Settings, problems: &mut Problems)
     if let Some(policy) = values.take::<BTreeMap<String, u32>>("retry_policy", problems) {
         router.retry_policy = retry_policy(&policy, problems, "retry_policy");
     }
-    let groups: BTreeMap<String, BTreeMap<String, u32>> =
-        values.take("model_group_retry_policy", problems).unwrap_or_default();
+    let groups: BTreeMap<String, BTreeMap<String, u32>> = values
+        .take("model_group_retry_policy", problems)
+        .unwrap_or_default();
     for (group, policy) in groups {
         let policy = retry_policy(&policy, problems, "model_group_retry_policy");
         router.group_retry_policy.insert(group, policy);
@@ -227,10 +274,19 @@ fn router(values: &mut Values, settings: &mut Settings, problems: &mut Problems)
     if let Some(most) = values.take("max_fallbacks", problems) {
         router.max_fallbacks = most;
     }
-    let aliases: BTreeMap<String, Value> = values.take("model_group_alias", problems).unwrap_or_default();
+    let aliases: BTreeMap<String, Value> = values
+        .take("model_group_alias", problems)
+        .unwrap_or_default();
     for (alias, target) in aliases {
-        let group = target.as_str().or_else(|| target.get("model")?.as_str()).unwrap_or_default();
-        if target.get("hidden").and_then(Value::as_bool).unwrap_or_default() {
+        let group = target
+            .as_str()
+            .or_else(|| target.get("model")?.as_str())
+            .unwrap_or_default();
+        if target
+            .get("hidden")
+            .and_then(Value::as_bool)
+            .unwrap_or_default()
+        {
             settings.hidden.insert(alias.clone());
         }
         router.aliases.insert(alias, group.to_owned());
@@ -238,17 +294,34 @@ fn router(values: &mut Values, settings: &mut Settings, problems: &mut Problems)
 }
 
 fn strategy(values: &mut Values, problems: &mut Problems) {
-    let Some((at, file)) = values.place("routing_strategy").map(|(at, file)| (at, file.to_owned())) else { return };
-    let name: String = values.take("routing_strategy", problems).unwrap_or_default();
+    let Some((at, file)) = values
+        .place("routing_strategy")
+        .map(|(at, file)| (at, file.to_owned()))
+    else {
+        return;
+    };
+    let name: String = values
+        .take("routing_strategy", problems)
+        .unwrap_or_default();
     let outer = problems.enter(&file);
     match name.as_str() {
         "" | "simple-shuffle" => {}
         known if STRATEGIES.contains(&known) => {
-            problems.warn(at, format!("routing_strategy '{known}' is not built yet: 'simple-shuffle' is used"));
+            problems.warn(
+                at,
+                format!("routing_strategy '{known}' is not built yet: 'simple-shuffle' is used"),
+            );
         }
         unknown => {
-            let hint = nearest(unknown, STRATEGIES.iter().copied()).map(|near| format!(": did you mean '{near}'?"));
-            problems.error(at, format!("unknown routing_strategy '{unknown}'{}", hint.unwrap_or_default()));
+            let hint = nearest(unknown, STRATEGIES.iter().copied())
+                .map(|near| format!(": did you mean '{near}'?"));
+            problems.error(
+                at,
+                format!(
+                    "unknown routing_strategy '{unknown}'{}",
+                    hint.unwrap_or_default()
+                ),
+            );
         }
     }
     problems.enter(&outer);
@@ -269,7 +342,10 @@ fn retry_policy(given: &BTreeMap<String, u32>, problems: &mut Problems, key: &st
             "NotFoundErrorRetries" => &mut policy.not_found,
             "DefaultRetries" => &mut policy.default,
             _ => {
-                problems.warn(super::At::default(), format!("unknown key '{name}' in {key}: it has no effect"));
+                problems.warn(
+                    super::At::default(),
+                    format!("unknown key '{name}' in {key}: it has no effect"),
+                );
                 continue;
             }
         };
@@ -284,14 +360,18 @@ fn fallback_lists(values: &mut Values, fallbacks: &mut Fallbacks, problems: &mut
         ("context_window_fallbacks", &mut fallbacks.context_window),
         ("content_policy_fallbacks", &mut fallbacks.content_policy),
     ] {
-        let given: Vec<BTreeMap<String, Vec<Value>>> = values.take(key, problems).unwrap_or_default();
+        let given: Vec<BTreeMap<String, Vec<Value>>> =
+            values.take(key, problems).unwrap_or_default();
         for (group, targets) in given.into_iter().flatten() {
             list.insert(group, targets.into_iter().filter_map(fallback).collect());
         }
     }
     let default: Option<Vec<Value>> = values.take("default_fallbacks", problems);
     if let Some(targets) = default {
-        fallbacks.general.insert("*".to_owned(), targets.into_iter().filter_map(fallback).collect());
+        fallbacks.general.insert(
+            "*".to_owned(),
+            targets.into_iter().filter_map(fallback).collect(),
+        );
     }
 }
 
@@ -300,7 +380,10 @@ fn fallback(value: Value) -> Option<Fallback> {
         Value::String(group) => Some(Fallback::to(group)),
         Value::Object(mut map) => {
             let group = map.remove("model")?.as_str()?.to_owned();
-            Some(Fallback { group, overrides: map })
+            Some(Fallback {
+                group,
+                overrides: map,
+            })
         }
         _ => None,
     }
@@ -308,7 +391,11 @@ fn fallback(value: Value) -> Option<Fallback> {
 
 /// Names that lead nowhere: LiteLLM finds out at the first failure.
 fn check_groups(settings: &Settings, problems: &mut Problems) {
-    let groups: Vec<&str> = settings.deployments.iter().map(|d| d.group.as_str()).collect();
+    let groups: Vec<&str> = settings
+        .deployments
+        .iter()
+        .map(|d| d.group.as_str())
+        .collect();
     let leads = |name: &str| {
         groups.contains(&name)
             || settings.router.aliases.contains_key(name)
@@ -321,18 +408,34 @@ fn check_groups(settings: &Settings, problems: &mut Problems) {
         ("context_window_fallbacks", &fallbacks.context_window),
         ("content_policy_fallbacks", &fallbacks.content_policy),
     ] {
-        for target in list.values().flatten().filter(|target| !leads(&target.group)) {
+        for target in list
+            .values()
+            .flatten()
+            .filter(|target| !leads(&target.group))
+        {
             problems.warn(super::At::default(), nowhere(key, &target.group, &groups));
         }
     }
-    for target in settings.router.aliases.values().filter(|target| !leads(target)) {
-        problems.warn(super::At::default(), nowhere("model_group_alias", target, &groups));
+    for target in settings
+        .router
+        .aliases
+        .values()
+        .filter(|target| !leads(target))
+    {
+        problems.warn(
+            super::At::default(),
+            nowhere("model_group_alias", target, &groups),
+        );
     }
 }
 
 fn nowhere(key: &str, name: &str, groups: &[&str]) -> String {
-    let hint = nearest(name, groups.iter().copied()).map(|near| format!(": did you mean '{near}'?"));
-    format!("{key}: no model is named '{name}'{}", hint.unwrap_or_default())
+    let hint =
+        nearest(name, groups.iter().copied()).map(|near| format!(": did you mean '{near}'?"));
+    format!(
+        "{key}: no model is named '{name}'{}",
+        hint.unwrap_or_default()
+    )
 }
 
 fn seconds(key: &str, values: &mut Values, problems: &mut Problems) -> Option<Duration> {
@@ -342,7 +445,10 @@ fn seconds(key: &str, values: &mut Values, problems: &mut Problems) -> Option<Du
         Ok(duration) => Some(duration).filter(|duration| *duration > Duration::ZERO),
         Err(_) => {
             let outer = problems.enter(&file);
-            problems.error(at, format!("'{key}' must be a number of seconds, and is {given}"));
+            problems.error(
+                at,
+                format!("'{key}' must be a number of seconds, and is {given}"),
+            );
             problems.enter(&outer);
             None
         }

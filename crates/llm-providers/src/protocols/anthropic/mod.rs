@@ -10,6 +10,7 @@ mod complete;
 mod names;
 mod native;
 mod parts;
+mod record;
 mod request;
 mod response;
 mod schema;

@@ -2,14 +2,15 @@
 
 use llm_types::{
     Delta, FunctionCall, Map, ThinkingBlock, ToolCall,
-    messages::{Block, Blocks, EventDelta, MessagesResponse, MessagesUsage, StreamEvent},
+    messages::{Block, EventDelta, MessagesResponse, MessagesUsage, StreamEvent},
 };
-use serde_json::{Value, json, value::RawValue};
+use serde_json::{Value, json};
 
 use super::{
     error_of,
     names::Names,
-    response::{self, Reading, annotation, caller, finish, is_hosted, result_field, unwrapped},
+    record::Record,
+    response::{self, Reading, annotation, caller, finish, result_field, unwrapped},
 };
 use crate::{
     Chunks, Decoder, Error, Kind,
@@ -33,10 +34,7 @@ pub(crate) struct ChatStream {
     held: String,
     /// The JSON tool has answered.
     answered: bool,
-    /// Where the vendor runs tools: all blocks, for the next request must bring them back in their order.
-    blocks: Vec<Block>,
-    /// The input of the last of them.
-    input: String,
+    record: Record,
 }
 
 /// The block that is being streamed. Anthropic never has two open.
@@ -69,8 +67,7 @@ impl ChatStream {
             open: Open::Other,
             held: String::new(),
             answered: false,
-            blocks: Vec::new(),
-            input: String::new(),
+            record: Record::default(),
         }
     }
 
@@ -92,7 +89,7 @@ impl ChatStream {
     fn open(&mut self, block: Block, out: &mut Chunks) {
         self.open = Open::Other;
         if self.reading.hosted {
-            self.blocks.push(block.clone());
+            self.record.open(block.clone());
         }
         match block.kind.as_str() {
             "text" => self.text(block.text.unwrap_or_default(), out),
@@ -224,36 +221,6 @@ impl ChatStream {
         }
     }
 
-    /// Adds to the record of the open block.
-    fn record(&mut self, delta: &EventDelta) {
-        fn add(to: &mut Option<String>, more: &Option<String>) {
-            if let Some(more) = more {
-                to.get_or_insert_default().push_str(more);
-            }
-        }
-        let Some(block) = self.blocks.last_mut() else {
-            return;
-        };
-        add(&mut block.text, &delta.text);
-        add(&mut block.thinking, &delta.thinking);
-        add(&mut block.signature, &delta.signature);
-        if let Some(more) = &delta.partial_json {
-            self.input.push_str(more);
-        }
-        if let Some(summary) = delta.content.as_ref().and_then(Value::as_str) {
-            match &mut block.content {
-                Some(Blocks::Text(text)) => text.push_str(summary),
-                content => *content = Some(Blocks::Text(summary.to_owned())),
-            }
-        }
-        if let Some(citation) = &delta.citation {
-            match &mut block.citations {
-                Some(Value::Array(list)) => list.push(citation.clone()),
-                citations => *citations = Some(json!([citation])),
-            }
-        }
-    }
-
     fn fields(&self, fields: Map, annotations: Vec<Value>, out: &mut Chunks) {
         self.say(
             Delta {
@@ -267,7 +234,7 @@ impl ChatStream {
 
     fn delta(&mut self, delta: EventDelta, out: &mut Chunks) {
         if self.reading.hosted {
-            self.record(&delta);
+            self.record.add(&delta);
         }
         match delta.kind.as_deref().unwrap_or_default() {
             "text_delta" => self.text(delta.text.unwrap_or_default(), out),
@@ -308,9 +275,7 @@ impl ChatStream {
     }
 
     fn close(&mut self, out: &mut Chunks) {
-        if let (Some(block), false) = (self.blocks.last_mut(), self.input.is_empty()) {
-            block.input = RawValue::from_string(std::mem::take(&mut self.input)).ok();
-        }
+        self.record.close();
         match std::mem::replace(&mut self.open, Open::Other) {
             // No fragment came: what the start said is all there is.
             Open::Tool { input: Some(input) } => {
@@ -320,7 +285,7 @@ impl ChatStream {
             Open::Json { held, flows: true } => self.answer(held, out),
             Open::Json { held, .. } => self.answer(unwrapped(held), out),
             Open::Hosted => {
-                if let Some(block) = self.blocks.last() {
+                if let Some(block) = self.record.last() {
                     self.hosted(block, out);
                 }
             }
@@ -363,9 +328,8 @@ impl ChatStream {
         let Some(reason) = delta.stop_reason else {
             return;
         };
-        if self.blocks.iter().any(|block| is_hosted(&block.kind)) {
-            let blocks = std::mem::take(&mut self.blocks);
-            fields.insert("content_blocks".into(), json!(blocks));
+        if let Some(blocks) = self.record.take() {
+            fields.insert("content_blocks".into(), blocks);
         }
         if self.finished {
             return;
@@ -392,6 +356,28 @@ impl ChatStream {
             choice.provider_specific_fields = native.clone();
         }
         out.chat(chunk);
+    }
+
+    /// The vendor's own end mark: some that copy Anthropic give no reason before it.
+    fn stop(&mut self, out: &mut Chunks) {
+        let reason = if self.calls > 0 {
+            "tool_use"
+        } else {
+            "end_turn"
+        };
+        let delta = EventDelta {
+            stop_reason: Some(reason.to_owned()),
+            ..EventDelta::default()
+        };
+        if !self.finished {
+            self.end(
+                StreamEvent {
+                    delta: Some(delta),
+                    ..StreamEvent::default()
+                },
+                out,
+            );
+        }
     }
 
     /// The usage chunk, once.
@@ -468,8 +454,10 @@ impl Decoder for ChatStream {
             }
             "content_block_stop" => self.close(out),
             "message_delta" => self.end(event, out),
-            "message_stop" if self.finished => self.complete(out),
-            "message_stop" => return Err(cut(self.reading.provider)),
+            "message_stop" => {
+                self.stop(out);
+                self.complete(out);
+            }
             "error" => return Err(error_of(self.reading.provider, &frame.data)),
             "message" => return self.whole(&frame.data, out),
             _ => {}

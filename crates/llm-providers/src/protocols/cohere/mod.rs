@@ -13,7 +13,7 @@ use bytes::Bytes;
 use http::Request;
 use llm_types::Op;
 
-use crate::{Call, Decoder, Error, Framing, Kind, Protocol, Reply, Step, error_table};
+use crate::{Call, Decoder, Error, Framing, Protocol, Reply, Step};
 
 /// Cohere's v2 wire.
 #[derive(Debug)]
@@ -52,19 +52,6 @@ impl Protocol for Cohere {
             true => Framing::Lines,
             false => Framing::Sse,
         }
-    }
-
-    fn error(&self, call: &Call<'_>, reply: &Reply) -> Error {
-        let mut error = error_table::classify(call.target.provider.name, reply);
-        let said = error.message.to_ascii_lowercase();
-        if said.contains("too many tokens") {
-            error.kind = Kind::ContextWindow;
-        } else if said.contains("invalid api token") || said.contains("no api key provided") {
-            error.kind = Kind::Auth;
-        } else if said.contains("invalid type: parameter") {
-            error.kind = Kind::BadRequest;
-        }
-        error
     }
 }
 

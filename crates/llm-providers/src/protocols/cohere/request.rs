@@ -40,7 +40,8 @@ pub(crate) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
         call.notice("metadata", "dropped: Cohere does not take it");
     }
     let choice: Option<ToolChoice> = call.json()?.get("tool_choice")?;
-    if let Some(name) = choice.as_ref().and_then(ToolChoice::function_name) {
+    let named = choice.as_ref().and_then(ToolChoice::function_name);
+    if let Some(name) = named {
         let message = format!(
             "Cohere cannot name a tool: only '{name}' is offered, and one call is required"
         );
@@ -48,10 +49,11 @@ pub(crate) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
     }
     let tools: Vec<Tool> = call.json()?.get("tools")?.unwrap_or_default();
     let strict = tools.iter().filter(|tool| is_strict(tool)).count();
-    if strict > 0 && strict < tools.len() {
+    let first = super::v1::is_meant(call);
+    if strict > 0 && (first || (named.is_none() && strict < tools.len())) {
         call.notice(
             "tools[*].function.strict",
-            "Cohere is strict with all tools or with none: dropped, as not all of them ask for it",
+            "dropped: Cohere is strict with all tools or with none, and never in its first chat API",
         );
     }
     Ok(())

@@ -78,11 +78,7 @@ fn messages(body: &mut JsonObject) -> Result<(), Error> {
     let mut asked = String::new();
     let last = messages.len().checked_sub(1);
     for (i, message) in messages.iter().enumerate() {
-        let text = message
-            .content
-            .as_ref()
-            .map(Content::text)
-            .unwrap_or_default();
+        let text = text_only(i, message)?;
         match message.role.as_str() {
             "user" if Some(i) == last => asked = text,
             "user" => history.push(json!({"role": "USER", "message": text})),
@@ -110,6 +106,24 @@ fn messages(body: &mut JsonObject) -> Result<(), Error> {
         body.set("tool_results", &results);
     }
     Ok(())
+}
+
+fn text_only(i: usize, message: &Message) -> Result<String, Error> {
+    let content = message.content.clone().map(Content::into_parts);
+    let mut text = String::new();
+    for (j, part) in content.into_iter().flatten().enumerate() {
+        if part.kind != "text" {
+            return Err(Error::bad_request(
+                format!("messages[{i}].content[{j}]"),
+                format!(
+                    "Cohere's first chat API does not take parts of type '{}'",
+                    part.kind
+                ),
+            ));
+        }
+        text.push_str(&part.text.unwrap_or_default());
+    }
+    Ok(text)
 }
 
 fn chatbot(i: usize, message: &Message, text: String) -> Result<Value, Error> {

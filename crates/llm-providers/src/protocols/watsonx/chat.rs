@@ -19,6 +19,9 @@ pub(super) fn encode(call: &Call<'_>) -> Result<Request<Bytes>, Error> {
     legacy::modernise(&mut body)?;
     place(call, &mut body);
     tools(&mut body)?;
+    if let Some(Value::String(one)) = body.get("stop")? {
+        body.set("stop", &[one]);
+    }
     if let Some(Value::String(mode)) = body.get("tool_choice")? {
         body.remove("tool_choice");
         body.set_str("tool_choice_option", &mode);
@@ -36,6 +39,13 @@ pub(crate) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
     let functions = || tools.iter().filter_map(|tool| tool.function.as_ref());
     if functions().any(|function| function.strict.is_some()) {
         call.notice("tools[*].function.strict", "dropped: watsonx.ai refuses it");
+    }
+    let open = |schema: &Value| schema.to_string().contains("\"additionalProperties\"");
+    if functions().any(|function| function.parameters.as_ref().is_some_and(open)) {
+        call.notice(
+            "tools[*].function.parameters",
+            "sent without additionalProperties: watsonx.ai refuses it",
+        );
     }
     Ok(())
 }

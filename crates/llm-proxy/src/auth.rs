@@ -1,0 +1,114 @@
+//! From a request's headers to its caller.
+
+use http::{HeaderMap, StatusCode, header::AUTHORIZATION};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use crate::{caller::Caller, error::Refusal, settings::Settings};
+
+/// Headers that hold a bare key, in the order in which they are asked after `x-litellm-api-key` and `authorization`.
+const BARE: [&str; 4] = [
+    "api-key",
+    "x-api-key",
+    "x-goog-api-key",
+    "ocp-apim-subscription-key",
+];
+
+/// The caller, or why there is none.
+pub(crate) fn caller(
+    settings: &Settings,
+    headers: &HeaderMap,
+    query_key: Option<&str>,
+) -> Result<Caller, Refusal> {
+    let Some(master) = &settings.master_key else {
+        return Ok(Caller::Anyone);
+    };
+    let key = find(headers, query_key)?;
+    if bool::from(key.as_bytes().ct_eq(master.expose().as_bytes())) {
+        return Ok(Caller::Admin);
+    }
+    Err(unknown(key))
+}
+
+/// The key as the client sent it.
+fn find<'a>(headers: &'a HeaderMap, query_key: Option<&'a str>) -> Result<&'a str, Refusal> {
+    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or(""));
+    if let Some(value) = text("x-litellm-api-key") {
+        return Ok(strip_scheme(value, &["Bearer ", "bearer "]).unwrap_or(value));
+    }
+    if let Some(value) = headers.get(AUTHORIZATION) {
+        let value = value.to_str().unwrap_or("");
+        return authorization(value).ok_or_else(|| {
+            denied("Malformed API Key passed in. Ensure Key has `Bearer ` prefix.")
+        });
+    }
+    BARE.iter()
+        .find_map(|name| text(name))
+        .or(query_key)
+        .filter(|key| !key.is_empty())
+        .ok_or_else(|| denied("Authentication Error, No api key passed in."))
+}
+
+/// `Bearer KEY`, `Basic KEY`, or the credential of a request that an AWS client signed with the key as its identity.
+fn authorization(value: &str) -> Option<&str> {
+    if let Some(key) = strip_scheme(
+        value,
+        &["Bearer ", "bearer ", "BEARER ", "Basic ", "basic "],
+    ) {
+        return Some(key);
+    }
+    let signed = value.strip_prefix("AWS4-HMAC-SHA256")?;
+    let credential = signed.split_once("Credential=")?.1;
+    let credential = strip_scheme(credential, &["Bearer "]).unwrap_or(credential);
+    credential.split('/').next()
+}
+
+fn strip_scheme<'a>(value: &'a str, schemes: &[&str]) -> Option<&'a str> {
+    let key = schemes
+        .iter()
+        .find_map(|scheme| value.strip_prefix(scheme))?;
+    Some(key.trim())
+}
+
+/// A refusal that shows of the key only what helps its owner to tell which one it was.
+fn unknown(key: &str) -> Refusal {
+    let end = |n: usize| -> String {
+        let letters: Vec<char> = key.chars().collect();
+        letters[letters.len().saturating_sub(n)..].iter().collect()
+    };
+    if key.is_empty() {
+        return denied("Malformed API Key passed in. Ensure Key has `Bearer ` prefix.");
+    }
+    if !key.starts_with("sk-") {
+        let start: String = key.chars().take(4).collect();
+        let shown = if key.chars().count() > 12 {
+            format!("{start}****{}", end(4))
+        } else {
+            "****".to_owned()
+        };
+        return denied(&format!(
+            "LiteLLM Virtual Key expected. Received={shown}, expected to start with 'sk-'."
+        ));
+    }
+    let shown = if key.chars().count() > 12 {
+        end(4)
+    } else {
+        "****".to_owned()
+    };
+    let hash = hex::encode(Sha256::digest(key.as_bytes()));
+    Refusal {
+        param: Some("key".into()),
+        kind: "token_not_found_in_db",
+        ..denied(&format!(
+            "Authentication Error, Invalid proxy server token passed. Received API Key = sk-...{shown}, \
+             Key Hash (Token) ={hash}. Unable to find token."
+        ))
+    }
+}
+
+fn denied(message: &str) -> Refusal {
+    Refusal {
+        param: Some("None".into()),
+        ..Refusal::new(StatusCode::UNAUTHORIZED, "auth_error", message)
+    }
+}

@@ -1,0 +1,192 @@
+//! Bodies: reading a request's within its limits, and the three kinds of reply.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::{Bytes, BytesMut};
+use http::{
+    HeaderMap, StatusCode,
+    header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT},
+};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use tokio::time::timeout;
+
+use crate::{error::Refusal, settings::Limits, sse::Events, state::UnderWay};
+
+/// Reads a JSON request's body, whatever type it claims to have: curl says it is a form.
+pub(crate) async fn read(
+    mut body: Incoming,
+    headers: &HeaderMap,
+    limits: &Limits,
+) -> Result<Bytes, Refusal> {
+    let kind = headers.get(CONTENT_TYPE).map(|value| value.as_bytes());
+    if kind.is_some_and(|kind| kind.starts_with(b"multipart/")) {
+        return Err(Refusal::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "invalid_request_error",
+            "a form cannot be read here: send a JSON object with content-type application/json",
+        ));
+    }
+    let announced = headers
+        .get(CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > limits.body) {
+        discard(body, headers, limits).await;
+        return Err(too_large(limits));
+    }
+    let Some(first) = next(&mut body, limits).await? else {
+        return Ok(Bytes::new());
+    };
+    if body.is_end_stream() && first.len() <= limits.body {
+        return Ok(first);
+    }
+    let mut all = BytesMut::with_capacity(announced.unwrap_or(0).min(1 << 20).max(first.len()));
+    all.extend_from_slice(&first);
+    while all.len() <= limits.body {
+        match next(&mut body, limits).await? {
+            Some(more) => all.extend_from_slice(&more),
+            None => return Ok(all.freeze()),
+        }
+    }
+    drop(all);
+    discard(body, headers, limits).await;
+    Err(too_large(limits))
+}
+
+/// The next piece of a body.
+async fn next(body: &mut Incoming, limits: &Limits) -> Result<Option<Bytes>, Refusal> {
+    loop {
+        let frame = timeout(limits.body_stall, body.frame())
+            .await
+            .map_err(|_| {
+                Refusal::new(
+                    StatusCode::REQUEST_TIMEOUT,
+                    "timeout_error",
+                    "the request's body did not come in time",
+                )
+            })?;
+        match frame {
+            None => return Ok(None),
+            Some(Err(_)) => {
+                return Err(Refusal::bad(
+                    "request_body",
+                    "the request's body was cut short",
+                ));
+            }
+            // Trailers say nothing that anyone here reads.
+            Some(Ok(frame)) => {
+                if let Ok(data) = frame.into_data() {
+                    return Ok(Some(data));
+                }
+            }
+        }
+    }
+}
+
+/// Reads on a little after a refusal: a client that is still sending would see a reset connection and not the refusal.
+pub(crate) async fn discard(mut body: Incoming, headers: &HeaderMap, limits: &Limits) {
+    const MOST: usize = 64 << 20;
+    // Who asked first has not begun to send.
+    if headers.contains_key(EXPECT) {
+        return;
+    }
+    let work = async {
+        let mut seen = 0;
+        while seen < MOST {
+            match next(&mut body, limits).await {
+                Ok(Some(more)) => seen += more.len(),
+                _ => return,
+            }
+        }
+    };
+    let _ = timeout(std::time::Duration::from_secs(2), work).await;
+}
+
+fn too_large(limits: &Limits) -> Refusal {
+    Refusal::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "invalid_request_error",
+        format!(
+            "Request size is too large. Max size is {} MB",
+            limits.body as f64 / f64::from(1 << 20)
+        ),
+    )
+}
+
+/// A reply's body. The request is under way until it is sent or dropped.
+pub(crate) struct ReplyBody {
+    kind: Kind,
+    _under_way: Option<UnderWay>,
+}
+
+enum Kind {
+    Whole(Bytes),
+    Events(Box<Events>),
+    Page(axum::body::Body),
+}
+
+impl ReplyBody {
+    pub(crate) fn whole(bytes: impl Into<Bytes>) -> Self {
+        Self {
+            kind: Kind::Whole(bytes.into()),
+            _under_way: None,
+        }
+    }
+
+    pub(crate) fn events(events: Events) -> Self {
+        Self {
+            kind: Kind::Events(Box::new(events)),
+            _under_way: None,
+        }
+    }
+
+    pub(crate) fn page(body: axum::body::Body) -> Self {
+        Self {
+            kind: Kind::Page(body),
+            _under_way: None,
+        }
+    }
+
+    /// Counts the request as under way for as long as this body lives.
+    pub(crate) fn holding(mut self, under_way: UnderWay) -> Self {
+        self._under_way = Some(under_way);
+        self
+    }
+}
+
+impl Body for ReplyBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        match &mut self.kind {
+            Kind::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Kind::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Kind::Events(events) => events.poll(cx).map(|next| next.map(|b| Ok(Frame::data(b)))),
+            Kind::Page(page) => Pin::new(page).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.kind {
+            Kind::Whole(bytes) => bytes.is_empty(),
+            Kind::Events(_) => false,
+            Kind::Page(page) => page.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.kind {
+            Kind::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Kind::Events(_) => SizeHint::default(),
+            Kind::Page(page) => page.size_hint(),
+        }
+    }
+}

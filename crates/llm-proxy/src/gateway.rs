@@ -1,0 +1,295 @@
+//! The whole life of a request, in order.
+
+use std::{net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, time::Instant};
+
+use futures_util::FutureExt;
+use http::{
+    HeaderValue, Method, Request, StatusCode, Uri,
+    header::{ALLOW, ORIGIN},
+    request::Parts,
+};
+use hyper::body::Incoming;
+use llm_providers::Kind;
+use llm_sdk::{Failure, Request as Ask};
+use llm_types::{BodyKind, JsonObject, Op};
+use tower::ServiceExt;
+
+use crate::{
+    auth, body,
+    caller::Caller,
+    check, controls, cors,
+    error::{Dialect, Refusal, show},
+    json_scan,
+    record::Recorder,
+    respond::{self, Reply},
+    routes::inference::{self, Found},
+    state::{Gateway, Live},
+};
+
+/// Answers one HTTP request, whatever it asks for. `pages` answers what is no operation.
+pub(crate) async fn handle(
+    gateway: Arc<Gateway>,
+    pages: axum::Router,
+    _peer: SocketAddr,
+    request: Request<Incoming>,
+) -> Reply {
+    let live = gateway.live();
+    let under_way = gateway.enter();
+    let origin = request.headers().get(ORIGIN).cloned();
+    let work = route(&gateway, &live, pages, request);
+    // Nothing here panics; if something does, it costs this request and no other.
+    let mut reply = match AssertUnwindSafe(work).catch_unwind().await {
+        Ok(reply) => reply,
+        Err(_) => {
+            tracing::error!("a request met a defect of the gateway");
+            respond::refusal(&Refusal::internal(), Dialect::OpenAi, "")
+        }
+    };
+    let headers = reply.headers_mut();
+    respond::secure(headers);
+    if origin.is_some() {
+        cors::decorate(&live.settings.cors, origin.as_ref(), headers);
+    }
+    if gateway.is_draining() {
+        headers.insert(http::header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    reply.map(|body| body.holding(under_way))
+}
+
+async fn route(
+    gateway: &Arc<Gateway>,
+    live: &Arc<Live>,
+    pages: axum::Router,
+    mut request: Request<Incoming>,
+) -> Reply {
+    if cors::is_preflight(request.method(), request.headers()) {
+        let mut reply = respond::detail(StatusCode::OK, "OK");
+        *reply.status_mut() =
+            cors::preflight(&live.settings.cors, request.headers(), reply.headers_mut());
+        return reply;
+    }
+    if !live.settings.root_path.is_empty() {
+        below(&live.settings.root_path, request.uri_mut());
+    }
+    let path = request.uri().path().to_owned();
+    let Some(found) = inference::find(&path) else {
+        return page(pages, request).await;
+    };
+    if request.method() != Method::POST {
+        let mut reply = respond::detail(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed");
+        reply
+            .headers_mut()
+            .insert(ALLOW, HeaderValue::from_static("POST"));
+        return reply;
+    }
+    serve(gateway, live, found, request).await
+}
+
+/// What is no operation: lists of models, health, metrics, documents.
+async fn page(pages: axum::Router, request: Request<Incoming>) -> Reply {
+    match pages.oneshot(request.map(axum::body::Body::new)).await {
+        Ok(reply) => reply.map(body::ReplyBody::page),
+        Err(never) => match never {},
+    }
+}
+
+/// One operation: who asks, what for, the engine, the reply.
+async fn serve(
+    gateway: &Arc<Gateway>,
+    live: &Arc<Live>,
+    found: Found<'_>,
+    request: Request<Incoming>,
+) -> Reply {
+    let started = Instant::now();
+    let (op, dialect) = (found.op, Dialect::of(found.op));
+    let (head, body) = request.into_parts();
+    let call_id = controls::call_id(&head.headers).unwrap_or_else(new_id);
+    let refuse = |caller: Caller, refusal: Refusal| {
+        gateway
+            .hub
+            .refused(op.path(), &call_id, caller, &refusal, started.elapsed());
+        respond::refusal(&refusal, dialect, &call_id)
+    };
+    let caller = match admit(gateway, live, op, &head) {
+        Ok(caller) => caller,
+        Err(refusal) => {
+            body::discard(body, &head.headers, &live.settings.limits).await;
+            return refuse(Caller::Anyone, refusal);
+        }
+    };
+    let mut ask = match prepare(live, found, &head, body).await {
+        Ok(ask) => ask,
+        Err(refusal) => return refuse(caller, refusal),
+    };
+    if op == Op::CountTokens && !counted_by_vendor(live, &ask.model) {
+        return match count_here(&ask, &call_id) {
+            Ok(reply) => reply,
+            Err(refusal) => refuse(caller, refusal),
+        };
+    }
+    ask.call_id.clone_from(&call_id);
+    ask.observer = Some(Arc::new(Recorder {
+        hub: Arc::clone(&gateway.hub),
+        live: Arc::clone(live),
+        route: op.path(),
+        caller,
+    }));
+    match live.engine.call(ask).await {
+        Ok(response) => {
+            respond::answer(response, &live.settings, &head.headers, started.elapsed()).await
+        }
+        Err(failure) => {
+            let failure = explained(live, failure, op);
+            respond::failure(&failure, dialect, live.settings.explain_fallbacks)
+        }
+    }
+}
+
+/// Whether there is room, and who asks.
+fn admit(gateway: &Gateway, live: &Live, op: Op, head: &Parts) -> Result<Caller, Refusal> {
+    let limits = &live.settings.limits;
+    if limits
+        .requests
+        .is_some_and(|most| gateway.under_way() > most)
+    {
+        return Err(Refusal {
+            retry_after: Some(1),
+            ..Refusal::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "internal_server_error",
+                "the gateway is busy: too many requests at the same time",
+            )
+        });
+    }
+    // Google's clients put the key into the query.
+    let query = head.uri.query().filter(|_| op == Op::GenerateContent);
+    let key = query.and_then(|query| query.split('&').find_map(|pair| pair.strip_prefix("key=")));
+    auth::caller(&live.settings, &head.headers, key)
+}
+
+/// Reads and checks the body, and makes of it what the engine takes.
+async fn prepare(
+    live: &Live,
+    found: Found<'_>,
+    head: &Parts,
+    incoming: Incoming,
+) -> Result<Ask, Refusal> {
+    let settings = &live.settings;
+    let op = found.op;
+    if op.body() != BodyKind::Json || matches!(op, Op::GenerateContent | Op::Batch | Op::FineTuning)
+    {
+        body::discard(incoming, &head.headers, &settings.limits).await;
+        return Err(Refusal::new(
+            StatusCode::NOT_IMPLEMENTED,
+            "unsupported_operation",
+            format!("{} is not supported by this gateway", op.path()),
+        ));
+    }
+    let bytes = body::read(incoming, &head.headers, &settings.limits).await?;
+    if bytes.is_empty() {
+        return Err(Refusal::bad(
+            "request_body",
+            "Invalid JSON payload: the body is empty",
+        ));
+    }
+    if let Some(fault) = json_scan::fault(&bytes) {
+        return Err(Refusal::bad(
+            "request_body",
+            format!("Invalid JSON payload: {fault}"),
+        ));
+    }
+    let mut object = JsonObject::parse(&bytes).map_err(Refusal::json)?;
+    check::allowed(&object)?;
+    check::strip(&mut object, settings.allow_client_mock_response);
+    let route = op.path();
+    let named = check::model(&object)?;
+    let wanted = match found.model {
+        Some(in_path) => {
+            check::model_name(&in_path)?;
+            Some(in_path.into_owned())
+        }
+        None if named.is_some() => None,
+        None => Some(settings.default_model.clone().ok_or_else(|| {
+            Refusal::bad(
+                "model",
+                format!("{route}: Missing required parameter: 'model'. Call `/v1/models` to view available models."),
+            )
+        })?),
+    };
+    if let Some(model) = wanted {
+        object.set_str("model", &model);
+    }
+    check::complete(op, route, &object)?;
+    let mut ask = Ask::from_object(op, object).map_err(Refusal::json)?;
+    ask.restamp = true;
+    if settings.bare_names {
+        ask.route_as = crate::catalog::with_vendor(&ask.model, &live.router);
+    }
+    controls::apply(&mut ask, &head.headers)?;
+    Ok(ask)
+}
+
+/// Whether tokens are counted by who will bill them. An unknown model goes there too: the engine refuses it.
+fn counted_by_vendor(live: &Live, model: &str) -> bool {
+    let deployments = live.router.deployments(model);
+    deployments
+        .first()
+        .is_none_or(|deployment| deployment.target.provider.speaks(Op::CountTokens))
+}
+
+/// How many tokens an Anthropic request has, by our own count.
+fn count_here(ask: &Ask, call_id: &str) -> Result<Reply, Refusal> {
+    let body = ask.body.to_map().map_err(Refusal::json)?;
+    let tokens = crate::catalog::count_tokens(&ask.model, &body)
+        .map_err(|message| Refusal::bad("messages", message))?;
+    Ok(respond::json(
+        &serde_json::json!({"input_tokens": tokens, "litellm_count_source": "local_estimate"}),
+        call_id,
+    ))
+}
+
+/// An unknown model is explained with the names that are near it.
+fn explained(live: &Live, mut failure: Box<Failure>, op: Op) -> Box<Failure> {
+    let unknown = failure.trace.attempts.is_empty()
+        && failure.error.kind == Kind::BadRequest
+        && live.router.deployments(&failure.requested).is_empty();
+    if unknown {
+        let near = crate::catalog::near(&failure.requested, &live.router);
+        let mut message = format!(
+            "{}: Invalid model name passed in model={}. Call `/v1/models` to view available models for your key.",
+            op.path(),
+            show(&failure.requested)
+        );
+        if live.settings.bare_names
+            && let Some(hint) = crate::catalog::missing_key(&failure.requested)
+        {
+            message.push_str(&hint);
+        } else if !near.is_empty() {
+            message.push_str(&format!(" Did you mean {}?", near.join(", ")));
+        }
+        failure.error.message = message;
+    }
+    failure
+}
+
+/// Takes the gateway's own prefix off a path.
+fn below(root: &str, uri: &mut Uri) {
+    let Some(rest) = uri
+        .path()
+        .strip_prefix(root)
+        .filter(|rest| rest.starts_with('/'))
+    else {
+        return;
+    };
+    let rest = match uri.query() {
+        Some(query) => format!("{rest}?{query}"),
+        None => rest.to_owned(),
+    };
+    if let Ok(short) = rest.parse() {
+        *uri = short;
+    }
+}
+
+fn new_id() -> String {
+    uuid::Uuid::new_v4().to_string()
+}

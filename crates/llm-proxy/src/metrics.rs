@@ -1,0 +1,445 @@
+//! Prometheus metrics, by LiteLLM's names.
+
+use std::{
+    hash::{BuildHasher, Hash, Hasher, RandomState},
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
+
+use dashmap::{DashMap, DashSet};
+use llm_cost::NanoDollars;
+use llm_router::Deployment;
+use llm_sdk::{Outcome, Record};
+use prometheus_client::{
+    encoding::text,
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::Registry,
+};
+
+use crate::error::class;
+
+/// Different model names that get series of their own: names come from clients, memory does not.
+const MOST_NAMES: usize = 1000;
+
+const BUCKETS: [f64; 17] = [
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 420.0,
+    600.0,
+];
+
+type Labels = Vec<(&'static str, String)>;
+type Count = Family<Labels, Counter>;
+type Money = Family<Labels, Counter<f64, AtomicU64>>;
+type Times = Family<Labels, Histogram, fn() -> Histogram>;
+
+/// Every metric, and the registry that prints them.
+pub(crate) struct Metrics {
+    registry: Registry,
+    total_requests: Count,
+    failed_requests: Count,
+    requests: Count,
+    request_latency: Times,
+    api_latency: Times,
+    first_token: Times,
+    overhead: Times,
+    total_tokens: Count,
+    input_tokens: Count,
+    output_tokens: Count,
+    cached_tokens: Count,
+    reasoning_tokens: Count,
+    spend: Money,
+    deployment_requests: Count,
+    deployment_successes: Count,
+    deployment_failures: Count,
+    deployment_state: Family<Labels, Gauge>,
+    fallbacks_succeeded: Count,
+    fallbacks_failed: Count,
+    in_flight: Gauge,
+    dropped_log_lines: Counter,
+    /// What an answered request adds to, by what it was: no label is put together twice.
+    handles: DashMap<u64, Arc<Handles>>,
+    names: DashSet<String>,
+    hasher: RandomState,
+}
+
+/// The series of one kind of answered request.
+struct Handles {
+    total_requests: Counter,
+    requests: Counter,
+    request_latency: Histogram,
+    api_latency: Histogram,
+    first_token: Histogram,
+    overhead: Histogram,
+    total_tokens: Counter,
+    input_tokens: Counter,
+    output_tokens: Counter,
+    cached_tokens: Counter,
+    reasoning_tokens: Counter,
+    spend: Counter<f64, AtomicU64>,
+    deployment_requests: Counter,
+    deployment_successes: Counter,
+    state: Gauge,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let mut all = Self {
+            registry: Registry::default(),
+            total_requests: Count::default(),
+            failed_requests: Count::default(),
+            requests: Count::default(),
+            request_latency: times(),
+            api_latency: times(),
+            first_token: times(),
+            overhead: times(),
+            total_tokens: Count::default(),
+            input_tokens: Count::default(),
+            output_tokens: Count::default(),
+            cached_tokens: Count::default(),
+            reasoning_tokens: Count::default(),
+            spend: Money::default(),
+            deployment_requests: Count::default(),
+            deployment_successes: Count::default(),
+            deployment_failures: Count::default(),
+            deployment_state: Family::default(),
+            fallbacks_succeeded: Count::default(),
+            fallbacks_failed: Count::default(),
+            in_flight: Gauge::default(),
+            dropped_log_lines: Counter::default(),
+            handles: DashMap::new(),
+            names: DashSet::new(),
+            hasher: RandomState::new(),
+        };
+        all.register();
+        all
+    }
+
+    fn register(&mut self) {
+        let registry = &mut self.registry;
+        macro_rules! register {
+            ($($field:ident $name:literal $help:literal;)*) => {
+                $(registry.register($name, $help, self.$field.clone());)*
+            };
+        }
+        register! {
+            total_requests "litellm_proxy_total_requests_metric" "Requests, however they ended";
+            failed_requests "litellm_proxy_failed_requests_metric" "Requests that brought no answer";
+            requests "litellm_requests_metric" "Answered requests";
+            request_latency "litellm_request_total_latency_metric" "Seconds from a request to its end";
+            api_latency "litellm_llm_api_latency_metric" "Seconds of it that the vendor took";
+            first_token "litellm_llm_api_time_to_first_token_metric" "Seconds to a stream's first event";
+            overhead "litellm_overhead_latency_metric" "Seconds that were not the vendor's";
+            total_tokens "litellm_total_tokens_metric" "Input and output tokens";
+            input_tokens "litellm_input_tokens_metric" "Input tokens";
+            output_tokens "litellm_output_tokens_metric" "Output tokens";
+            cached_tokens "litellm_input_cached_tokens_metric" "Input tokens from the vendor's cache";
+            reasoning_tokens "litellm_output_reasoning_tokens_metric" "Output tokens spent on thinking";
+            spend "litellm_spend_metric" "US dollars";
+            deployment_requests "litellm_deployment_total_requests" "Attempts by deployment";
+            deployment_successes "litellm_deployment_success_responses" "Attempts that brought an answer";
+            deployment_failures "litellm_deployment_failure_responses" "Attempts that failed";
+            deployment_state "litellm_deployment_state" "0 healthy, 1 partial outage, 2 complete outage";
+            fallbacks_succeeded "litellm_deployment_successful_fallbacks" "Answers by a fallback";
+            fallbacks_failed "litellm_deployment_failed_fallbacks" "Fallbacks that failed too";
+            in_flight "litellm_in_flight_requests" "Requests under way";
+            dropped_log_lines "interlingua_dropped_log_lines" "Log lines that the log could not take in time";
+        }
+    }
+
+    /// The text that Prometheus reads.
+    pub(crate) fn text(&self, under_way: u64, dropped_lines: u64) -> String {
+        self.in_flight
+            .set(i64::try_from(under_way).unwrap_or(i64::MAX));
+        let seen = self.dropped_log_lines.get();
+        self.dropped_log_lines
+            .inc_by(dropped_lines.saturating_sub(seen));
+        let mut out = String::new();
+        // Writing to a string cannot fail.
+        let _ = text::encode(&mut out, &self.registry);
+        out
+    }
+
+    /// A request that ended before anyone was asked.
+    pub(crate) fn refused(&self, route: &'static str, key: &str, status: u16, class: &str) {
+        let labels = |own: &[(&'static str, &str)]| {
+            let mut all = owned(&[
+                ("hashed_api_key", key),
+                ("requested_model", "None"),
+                ("route", route),
+            ]);
+            all.extend(owned(own));
+            all
+        };
+        let status = status.to_string();
+        self.total_requests
+            .get_or_create_owned(&labels(&[
+                ("status_code", &status),
+                ("model_id", "None"),
+                ("api_provider", "None"),
+            ]))
+            .inc();
+        self.failed_requests
+            .get_or_create_owned(&labels(&[
+                ("exception_status", &status),
+                ("exception_class", class),
+                ("model_id", "None"),
+                ("api_provider", "None"),
+            ]))
+            .inc();
+    }
+
+    /// A request that the engine took. `known`: whether its model's name is one of ours.
+    pub(crate) fn record(&self, record: &Record, route: &'static str, key: &str, known: bool) {
+        let requested = self.bounded(&record.requested, known);
+        self.attempts(record, requested);
+        match (&record.outcome, &record.deployment) {
+            (Outcome::Failed { kind, status, .. }, deployment) => {
+                self.failed(
+                    record,
+                    requested,
+                    route,
+                    key,
+                    (class(*kind), *status),
+                    deployment.as_deref(),
+                );
+            }
+            (outcome, Some(deployment)) => {
+                let handles = self.handles(record, requested, route, key, outcome, deployment);
+                handles.add(record);
+            }
+            // Who hangs up before an answer began has cost nothing and met nobody.
+            (_, None) => self.refused(route, key, 499, "ClientDisconnected"),
+        }
+    }
+
+    fn bounded<'a>(&self, name: &'a str, known: bool) -> &'a str {
+        if !known {
+            return "None";
+        }
+        if self.names.contains(name) {
+            return name;
+        }
+        if self.names.len() >= MOST_NAMES {
+            return "other";
+        }
+        self.names.insert(name.to_owned());
+        name
+    }
+
+    /// Failed attempts, of failed and answered requests alike.
+    fn attempts(&self, record: &Record, requested: &str) {
+        for attempt in &record.trace.attempts {
+            let Some(kind) = attempt.error else { continue };
+            let status = attempt
+                .status
+                .map_or_else(|| kind.default_status().as_u16(), |s| s);
+            let labels = owned(&[
+                ("model_group", &attempt.group),
+                ("requested_model", requested),
+                ("model_id", &attempt.deployment),
+                ("exception_status", &status.to_string()),
+                ("exception_class", class(kind)),
+            ]);
+            self.deployment_failures.get_or_create_owned(&labels).inc();
+        }
+        if record.trace.fallbacks > 0 {
+            let last = record
+                .trace
+                .attempts
+                .last()
+                .map_or("None", |a| a.group.as_str());
+            let labels = owned(&[("requested_model", requested), ("fallback_model", last)]);
+            let family = match record.outcome {
+                Outcome::Failed { .. } => &self.fallbacks_failed,
+                _ => &self.fallbacks_succeeded,
+            };
+            family.get_or_create_owned(&labels).inc();
+        }
+    }
+
+    fn failed(
+        &self,
+        record: &Record,
+        requested: &str,
+        route: &'static str,
+        key: &str,
+        (class, status): (&str, u16),
+        deployment: Option<&Deployment>,
+    ) {
+        let status = status.to_string();
+        let last = record.trace.attempts.last();
+        let id = deployment
+            .map(|d| d.id.as_str())
+            .or(last.map(|attempt| attempt.deployment.as_str()))
+            .unwrap_or("None");
+        let provider = deployment.map_or("None", |d| d.target.provider.name);
+        let common = [
+            ("hashed_api_key", key),
+            ("requested_model", requested),
+            ("route", route),
+            ("model_id", id),
+            ("api_provider", provider),
+        ];
+        let mut labels = owned(&common);
+        labels.push(("status_code", status.clone()));
+        self.total_requests.get_or_create_owned(&labels).inc();
+        let mut labels = owned(&common);
+        labels.push(("exception_status", status));
+        labels.push(("exception_class", class.to_owned()));
+        self.failed_requests.get_or_create_owned(&labels).inc();
+    }
+
+    fn handles(
+        &self,
+        record: &Record,
+        requested: &str,
+        route: &'static str,
+        key: &str,
+        outcome: &Outcome,
+        deployment: &Deployment,
+    ) -> Arc<Handles> {
+        let hung_up = *outcome == Outcome::HungUp;
+        let mut hasher = self.hasher.build_hasher();
+        (
+            &deployment.id,
+            requested,
+            route,
+            key,
+            hung_up,
+            &record.group,
+        )
+            .hash(&mut hasher);
+        let slot = hasher.finish();
+        if let Some(handles) = self.handles.get(&slot) {
+            return Arc::clone(&handles);
+        }
+        let status = if hung_up { "499" } else { "200" };
+        let handles = Arc::new(self.make(record, requested, route, key, status, deployment));
+        self.handles.insert(slot, Arc::clone(&handles));
+        handles
+    }
+
+    fn make(
+        &self,
+        record: &Record,
+        requested: &str,
+        route: &'static str,
+        key: &str,
+        status: &str,
+        deployment: &Deployment,
+    ) -> Handles {
+        let group = record.group.as_deref().unwrap_or("None");
+        let target = &deployment.target;
+        let base = target.base_url.split('?').next().unwrap_or_default();
+        let model = [
+            ("hashed_api_key", key),
+            ("model", target.model.as_str()),
+            ("requested_model", requested),
+            ("model_id", &deployment.id),
+            ("api_provider", target.provider.name),
+        ];
+        let (counted, mut timed) = (owned(&model), owned(&model));
+        timed.push(("model_group", group.to_owned()));
+        let total = owned(&[
+            ("hashed_api_key", key),
+            ("requested_model", requested),
+            ("route", route),
+            ("model_id", &deployment.id),
+            ("api_provider", target.provider.name),
+            ("status_code", status),
+        ]);
+        let place = owned(&[
+            ("litellm_model_name", target.model.as_str()),
+            ("model_id", &deployment.id),
+            ("api_base", base),
+            ("api_provider", target.provider.name),
+        ]);
+        let mut placed = place.clone();
+        placed.push(("model_group", group.to_owned()));
+        let (mut asked, mut keyed) = (placed.clone(), placed);
+        asked.push(("requested_model", requested.to_owned()));
+        keyed.push(("hashed_api_key", key.to_owned()));
+        Handles {
+            total_requests: self.total_requests.get_or_create_owned(&total),
+            requests: self.requests.get_or_create_owned(&counted),
+            request_latency: self.request_latency.get_or_create_owned(&timed),
+            api_latency: self.api_latency.get_or_create_owned(&timed),
+            first_token: self.first_token.get_or_create_owned(&timed),
+            overhead: self.overhead.get_or_create_owned(&keyed),
+            total_tokens: self.total_tokens.get_or_create_owned(&counted),
+            input_tokens: self.input_tokens.get_or_create_owned(&counted),
+            output_tokens: self.output_tokens.get_or_create_owned(&counted),
+            cached_tokens: self.cached_tokens.get_or_create_owned(&counted),
+            reasoning_tokens: self.reasoning_tokens.get_or_create_owned(&counted),
+            spend: self.spend.get_or_create_owned(&counted),
+            deployment_requests: self.deployment_requests.get_or_create_owned(&asked),
+            deployment_successes: self.deployment_successes.get_or_create_owned(&asked),
+            state: self.deployment_state.get_or_create_owned(&place),
+        }
+    }
+}
+
+impl Handles {
+    fn add(&self, record: &Record) {
+        self.total_requests.inc();
+        self.requests.inc();
+        self.deployment_requests.inc();
+        if record.outcome == Outcome::Answered {
+            self.deployment_successes.inc();
+            self.state.set(0);
+        }
+        self.request_latency.observe(record.took.as_secs_f64());
+        let vendor = vendor_time(record);
+        self.api_latency.observe(vendor.as_secs_f64());
+        self.overhead
+            .observe(record.took.saturating_sub(vendor).as_secs_f64());
+        if let Some(first) = record.first_event {
+            self.first_token.observe(first.as_secs_f64());
+        }
+        if let Some(usage) = &record.usage {
+            self.input_tokens.inc_by(usage.prompt_tokens);
+            self.output_tokens.inc_by(usage.completion_tokens);
+            self.total_tokens.inc_by(usage.total_tokens);
+            self.cached_tokens.inc_by(usage.cached_tokens());
+            self.reasoning_tokens.inc_by(usage.reasoning_tokens());
+        }
+        if let Some(total) = record.charge.total() {
+            self.spend.inc_by(dollars(total));
+        }
+    }
+}
+
+impl std::fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Metrics")
+    }
+}
+
+/// How long vendors had the request: all attempts, and of a stream what came after its first event.
+pub(crate) fn vendor_time(record: &Record) -> Duration {
+    let attempts: Duration = record
+        .trace
+        .attempts
+        .iter()
+        .map(|attempt| attempt.took)
+        .sum();
+    match record.first_event {
+        Some(first) => attempts + record.took.saturating_sub(first),
+        None => attempts,
+    }
+}
+
+/// As a float, for sums that nobody is billed by.
+pub(crate) fn dollars(amount: NanoDollars) -> f64 {
+    amount.to_f64()
+}
+
+fn times() -> Times {
+    Family::new_with_constructor(|| Histogram::new(BUCKETS))
+}
+
+fn owned(labels: &[(&'static str, &str)]) -> Labels {
+    labels
+        .iter()
+        .map(|(name, value)| (*name, (*value).to_owned()))
+        .collect()
+}

@@ -1,0 +1,222 @@
+//! How requests ended: one line in the log, and the metrics.
+
+use std::{fmt::Write, sync::Arc, time::Duration};
+
+use llm_sdk::{Observer, Outcome, Record};
+use serde::Serialize;
+use std::time::SystemTime;
+
+use crate::{
+    caller::Caller,
+    error::{Refusal, show},
+    logs::{Lines, write_time},
+    metrics::{Metrics, dollars, vendor_time},
+    settings::Logs,
+    state::Live,
+};
+
+/// Where requests are recorded.
+#[derive(Debug)]
+pub(crate) struct Hub {
+    pub(crate) metrics: Metrics,
+    pub(crate) lines: Lines,
+    json: bool,
+    requests: bool,
+}
+
+/// Records one request that the engine took.
+#[derive(Debug)]
+pub(crate) struct Recorder {
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) live: Arc<Live>,
+    pub(crate) route: &'static str,
+    pub(crate) caller: Caller,
+}
+
+/// The level and the message that every such line has.
+#[derive(Debug, Default, Serialize)]
+enum Level {
+    #[default]
+    #[serde(rename = "INFO")]
+    Info,
+}
+
+#[derive(Debug, Default, Serialize)]
+enum Message {
+    #[default]
+    #[serde(rename = "request")]
+    Request,
+}
+
+/// One line of the log. Never a body, never a key.
+#[derive(Debug, Default, Serialize)]
+struct Entry<'a> {
+    timestamp: String,
+    level: Level,
+    message: Message,
+    call_id: &'a str,
+    route: &'static str,
+    status: u16,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    model: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deployment: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provider: Option<&'a str>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    stream: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    input_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost_usd: Option<f64>,
+    duration_ms: f64,
+    vendor_ms: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_event_ms: Option<f64>,
+    #[serde(skip_serializing_if = "is_zero")]
+    retries: u32,
+    #[serde(skip_serializing_if = "is_zero")]
+    fallbacks: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+impl Hub {
+    pub(crate) fn new(logs: &Logs, lines: Lines) -> Self {
+        let quiet = ["error", "warn", "off"].contains(&logs.filter.as_str());
+        Self {
+            metrics: Metrics::new(),
+            lines,
+            json: logs.json,
+            requests: logs.requests && !quiet,
+        }
+    }
+
+    /// Records a request that ended before anyone was asked.
+    pub(crate) fn refused(
+        &self,
+        route: &'static str,
+        call_id: &str,
+        caller: Caller,
+        refusal: &Refusal,
+        took: Duration,
+    ) {
+        let status = refusal.status.as_u16();
+        self.metrics
+            .refused(route, caller.key_name(), status, refusal.class);
+        self.log(Entry {
+            call_id,
+            route,
+            status,
+            duration_ms: millis(took),
+            error: Some(show(&refusal.message)),
+            ..Entry::default()
+        });
+    }
+
+    fn log(&self, mut entry: Entry<'_>) {
+        if !self.requests {
+            return;
+        }
+        write_time(&mut entry.timestamp, SystemTime::now());
+        let mut line = if self.json {
+            serde_json::to_string(&entry).unwrap_or_default()
+        } else {
+            entry.line()
+        };
+        line.push('\n');
+        self.lines.push(line.as_bytes());
+    }
+}
+
+impl Observer for Recorder {
+    fn record(&self, record: &Record) {
+        let known = !self.live.router.deployments(&record.requested).is_empty();
+        let key = self.caller.key_name();
+        self.hub.metrics.record(record, self.route, key, known);
+        if !self.hub.requests {
+            return;
+        }
+        let (status, error) = match &record.outcome {
+            Outcome::Answered => (200, None),
+            Outcome::Failed {
+                status, message, ..
+            } => (*status, Some(show(message))),
+            Outcome::HungUp => (499, Some("the client hung up".to_owned())),
+        };
+        let usage = record.usage.as_ref();
+        self.hub.log(Entry {
+            call_id: &record.call_id,
+            route: self.route,
+            status,
+            model: show(&record.requested),
+            deployment: record.deployment.as_ref().map(|d| d.id.as_str()),
+            provider: record.deployment.as_ref().map(|d| d.target.provider.name),
+            stream: record.stream,
+            input_tokens: usage.map(|usage| usage.prompt_tokens),
+            output_tokens: usage.map(|usage| usage.completion_tokens),
+            cost_usd: record.charge.total().map(dollars),
+            duration_ms: millis(record.took),
+            vendor_ms: millis(vendor_time(record)),
+            first_event_ms: record.first_event.map(millis),
+            retries: record.trace.retries(),
+            fallbacks: record.trace.fallbacks,
+            error,
+            ..Entry::default()
+        });
+    }
+}
+
+impl Entry<'_> {
+    /// The line for people: a time, a status, and names with values.
+    fn line(&self) -> String {
+        let mut out = String::with_capacity(256);
+        // Writing to a string cannot fail.
+        let _ = write!(
+            out,
+            "{} INFO request status={} route={} call_id={} ms={:.1}",
+            self.timestamp, self.status, self.route, self.call_id, self.duration_ms
+        );
+        if !self.model.is_empty() {
+            let _ = write!(
+                out,
+                " vendor_ms={:.1} model={:?}",
+                self.vendor_ms, self.model
+            );
+        }
+        if let (Some(deployment), Some(provider)) = (self.deployment, self.provider) {
+            let _ = write!(out, " deployment={deployment} provider={provider}");
+        }
+        if self.stream {
+            let first = self.first_event_ms.unwrap_or_default();
+            let _ = write!(out, " stream first_event_ms={first:.1}");
+        }
+        if let (Some(input), Some(output)) = (self.input_tokens, self.output_tokens) {
+            let _ = write!(out, " tokens={input}+{output}");
+        }
+        if let Some(cost) = self.cost_usd {
+            let _ = write!(out, " cost_usd={cost}");
+        }
+        if self.retries > 0 || self.fallbacks > 0 {
+            let _ = write!(
+                out,
+                " retries={} fallbacks={}",
+                self.retries, self.fallbacks
+            );
+        }
+        if let Some(error) = &self.error {
+            let _ = write!(out, " error={error:?}");
+        }
+        out
+    }
+}
+
+fn millis(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e6).round() / 1e3
+}
+
+fn is_zero(n: &u32) -> bool {
+    *n == 0
+}

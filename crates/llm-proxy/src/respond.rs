@@ -1,0 +1,300 @@
+//! Answers and refusals as HTTP responses, with the headers that LiteLLM's clients read.
+
+use std::{io::Write, time::Duration};
+
+use bytes::Bytes;
+use flate2::{Compression, write::GzEncoder};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
+    header::{
+        ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
+        RETRY_AFTER, SET_COOKIE, VARY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    },
+};
+use llm_sdk::{Body, Charge, Failure, Meta};
+
+use crate::{
+    body::ReplyBody,
+    error::{Dialect, Refusal},
+    settings::Settings,
+    sse::Events,
+};
+
+/// A reply to a client.
+pub(crate) type Reply = Response<ReplyBody>;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const CALL_ID: HeaderName = HeaderName::from_static("x-litellm-call-id");
+const COST: HeaderName = HeaderName::from_static("x-litellm-response-cost");
+const VERSION: HeaderName = HeaderName::from_static("x-litellm-version");
+/// Shorter answers are not worth compressing.
+const WORTH_COMPRESSING: usize = 500;
+
+/// An answer. `asked` are the request's headers; `took` is the time so far.
+pub(crate) async fn answer(
+    response: llm_sdk::Response,
+    settings: &Settings,
+    asked: &HeaderMap,
+    took: Duration,
+) -> Reply {
+    let llm_sdk::Response { meta, body } = response;
+    match body {
+        Body::Whole {
+            bytes,
+            content_type,
+            charge,
+            ..
+        } => {
+            let (bytes, compressed) = compressed(bytes, asked).await;
+            let mut reply = Response::new(ReplyBody::whole(bytes));
+            let headers = reply.headers_mut();
+            describe(headers, &meta, &charge, took);
+            let content_type = match content_type.as_str() {
+                "application/json" => JSON,
+                other => HeaderValue::from_str(other).unwrap_or(JSON),
+            };
+            headers.insert(CONTENT_TYPE, content_type);
+            if compressed {
+                headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+                headers.append(VARY, HeaderValue::from_static("Accept-Encoding"));
+            }
+            reply
+        }
+        Body::Stream(stream) => {
+            let every = match Dialect::of(meta.op) {
+                Dialect::Anthropic => settings.pings.anthropic,
+                Dialect::OpenAi => settings.pings.openai,
+            };
+            let events = Events::new(stream, meta.op, meta.call_id.clone(), every);
+            let mut reply = Response::new(ReplyBody::events(events));
+            let headers = reply.headers_mut();
+            describe(headers, &meta, &Charge::default(), took);
+            headers.insert(
+                CONTENT_TYPE,
+                HeaderValue::from_static("text/event-stream; charset=utf-8"),
+            );
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+            headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+            reply
+        }
+    }
+}
+
+/// A request that nobody answered.
+pub(crate) fn failure(failure: &Failure, dialect: Dialect, explain: bool) -> Reply {
+    let mut reply = refusal(
+        &Refusal::failed(failure, explain),
+        dialect,
+        &failure.call_id,
+    );
+    let headers = reply.headers_mut();
+    let trace = &failure.trace;
+    number(headers, "x-litellm-attempted-retries", trace.retries());
+    number(headers, "x-litellm-attempted-fallbacks", trace.fallbacks);
+    number(headers, "x-litellm-max-retries", trace.max_retries);
+    vendors(headers, &failure.error.headers);
+    reply
+}
+
+/// A request that gets no answer.
+pub(crate) fn refusal(refusal: &Refusal, dialect: Dialect, call_id: &str) -> Reply {
+    let mut reply = Response::new(ReplyBody::whole(refusal.body(dialect, Some(call_id))));
+    *reply.status_mut() = refusal.status;
+    let headers = reply.headers_mut();
+    headers.insert(CONTENT_TYPE, JSON);
+    text(headers, CALL_ID, call_id);
+    headers.insert(COST, HeaderValue::from_static("0"));
+    headers.insert(VERSION, version());
+    if let Some(seconds) = refusal.retry_after {
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    reply
+}
+
+/// A whole answer of our own.
+pub(crate) fn json(body: &serde_json::Value, call_id: &str) -> Reply {
+    let mut reply = Response::new(ReplyBody::whole(body.to_string()));
+    let headers = reply.headers_mut();
+    headers.insert(CONTENT_TYPE, JSON);
+    text(headers, CALL_ID, call_id);
+    headers.insert(VERSION, version());
+    reply
+}
+
+/// FastAPI's shape for what is no request at all: `{"detail": "Not Found"}`.
+pub(crate) fn detail(status: StatusCode, detail: &str) -> Reply {
+    let body = serde_json::json!({ "detail": detail }).to_string();
+    let mut reply = Response::new(ReplyBody::whole(body));
+    *reply.status_mut() = status;
+    reply.headers_mut().insert(CONTENT_TYPE, JSON);
+    reply
+}
+
+/// What every reply says to browsers.
+pub(crate) fn secure(headers: &mut HeaderMap) {
+    headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers
+        .entry(CONTENT_SECURITY_POLICY)
+        .or_insert(HeaderValue::from_static("frame-ancestors 'none'"));
+}
+
+/// Who answered, at what price, after which detours.
+fn describe(headers: &mut HeaderMap, meta: &Meta, charge: &Charge, took: Duration) {
+    headers.reserve(24 + 2 * meta.headers.len());
+    let deployment = &meta.deployment;
+    text(headers, CALL_ID, &meta.call_id);
+    text(
+        headers,
+        HeaderName::from_static("x-litellm-model-id"),
+        &deployment.id,
+    );
+    text(
+        headers,
+        HeaderName::from_static("x-litellm-model-name"),
+        &meta.model,
+    );
+    text(
+        headers,
+        HeaderName::from_static("x-litellm-model-group"),
+        &meta.group,
+    );
+    let base = &deployment.target.base_url;
+    let base = base.split('?').next().unwrap_or_default();
+    text(
+        headers,
+        HeaderName::from_static("x-litellm-model-api-base"),
+        base,
+    );
+    headers.insert(VERSION, version());
+    if let Some(total) = charge.total() {
+        text(headers, COST, &total.to_string());
+    }
+    let overhead = took.saturating_sub(meta.upstream);
+    duration(headers, "x-litellm-response-duration-ms", took);
+    duration(headers, "x-litellm-overhead-duration-ms", overhead);
+    number(headers, "x-litellm-attempted-retries", meta.trace.retries());
+    number(
+        headers,
+        "x-litellm-attempted-fallbacks",
+        meta.trace.fallbacks,
+    );
+    if !meta.notices.is_empty() {
+        let all: Vec<String> = meta
+            .notices
+            .iter()
+            .map(|notice| format!("{}: {}", notice.param, notice.message))
+            .collect();
+        text(
+            headers,
+            HeaderName::from_static("x-interlingua-notices"),
+            &all.join("; "),
+        );
+    }
+    vendors(headers, &meta.headers);
+}
+
+/// The vendor's own headers, marked as its own; its rate limits and request id also bare.
+fn vendors(headers: &mut HeaderMap, theirs: &HeaderMap) {
+    for (name, value) in theirs {
+        if name == SET_COOKIE {
+            continue;
+        }
+        let plain = name.as_str();
+        if let Ok(marked) = HeaderName::try_from(format!("llm_provider-{plain}")) {
+            headers.append(marked, value.clone());
+        }
+        if plain.starts_with("x-ratelimit-") || plain == "request-id" {
+            headers.append(name.clone(), value.clone());
+        }
+    }
+}
+
+fn text(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    if value.is_empty() {
+        return;
+    }
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
+}
+
+fn number(headers: &mut HeaderMap, name: &'static str, value: u32) {
+    headers.insert(HeaderName::from_static(name), HeaderValue::from(value));
+}
+
+fn duration(headers: &mut HeaderMap, name: &'static str, value: Duration) {
+    let millis = format!("{:.3}", value.as_secs_f64() * 1e3);
+    text(headers, HeaderName::from_static(name), &millis);
+}
+
+fn version() -> HeaderValue {
+    HeaderValue::from_static(env!("CARGO_PKG_VERSION"))
+}
+
+/// The bytes, compressed where the client takes that and it is worth it.
+async fn compressed(bytes: Bytes, asked: &HeaderMap) -> (Bytes, bool) {
+    /// Longer ones would hold up the other requests of their thread.
+    const LONG: usize = 256 << 10;
+    let accepts = asked
+        .get(ACCEPT_ENCODING)
+        .is_some_and(|value| takes_gzip(value.as_bytes()));
+    if !accepts || bytes.len() < WORTH_COMPRESSING {
+        return (bytes, false);
+    }
+    let plain = bytes.clone();
+    let result = if bytes.len() > LONG {
+        tokio::task::spawn_blocking(move || gzip(&bytes))
+            .await
+            .ok()
+            .flatten()
+    } else {
+        gzip(&bytes)
+    };
+    match result {
+        Some(short) => (short, true),
+        None => (plain, false),
+    }
+}
+
+fn gzip(bytes: &[u8]) -> Option<Bytes> {
+    let out = Vec::with_capacity(bytes.len() / 2);
+    // The fastest level: a network that gains from a better one is slower than any gateway.
+    let mut encoder = GzEncoder::new(out, Compression::fast());
+    encoder.write_all(bytes).ok()?;
+    encoder.finish().ok().map(Bytes::from)
+}
+
+/// `gzip` in an `accept-encoding`, unless its quality is 0.
+fn takes_gzip(accept: &[u8]) -> bool {
+    let text = std::str::from_utf8(accept).unwrap_or_default();
+    text.split(',').any(|item| {
+        let (name, quality) = item.split_once(';').unwrap_or((item, ""));
+        let refused = quality
+            .trim()
+            .trim_start_matches("q=")
+            .trim_matches(['0', '.', ' '])
+            .is_empty();
+        matches!(name.trim(), "gzip" | "*") && (quality.is_empty() || !refused)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gzip_is_used_where_it_is_accepted() {
+        for (accept, yes) in [
+            ("gzip, deflate", true),
+            ("br;q=1.0, gzip;q=0.8", true),
+            ("*", true),
+            ("gzip;q=0", false),
+            ("gzip;q=0.0", false),
+            ("identity", false),
+            ("", false),
+        ] {
+            assert_eq!(takes_gzip(accept.as_bytes()), yes, "{accept}");
+        }
+    }
+}

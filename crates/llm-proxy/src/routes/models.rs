@@ -1,0 +1,278 @@
+//! What the gateway answers for.
+
+use std::collections::BTreeSet;
+
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{Path, Query, State},
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Response},
+};
+use llm_providers::{backends, lookup};
+use llm_router::{Deployment, Router};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::pages::{Refused, Shared, detail, keyed};
+use crate::{
+    catalog,
+    error::{Refusal, show},
+};
+
+/// LiteLLM's date of every model.
+const CREATED: u64 = 1_677_610_602;
+
+/// Which models to list.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Which {
+    #[serde(default)]
+    return_wildcard_routes: bool,
+    #[serde(default)]
+    include_metadata: bool,
+    litellm_model_id: Option<String>,
+    model_group: Option<String>,
+    model: Option<String>,
+}
+
+/// `GET /v1/models`.
+pub(crate) async fn list(
+    State(gateway): Shared,
+    headers: HeaderMap,
+    Query(which): Query<Which>,
+) -> Result<Json<Value>, Refused> {
+    keyed(&gateway, &headers)?;
+    let live = gateway.live();
+    let data: Vec<Value> = catalog::names(&live.router)
+        .filter(|name| which.return_wildcard_routes || !name.contains('*'))
+        .filter(|name| !live.settings.hidden.contains(*name))
+        .map(|name| entry(name, &live.router, which.include_metadata))
+        .collect();
+    if headers.contains_key("anthropic-version") {
+        return Ok(Json(anthropic(&data)));
+    }
+    Ok(Json(json!({"data": data, "object": "list"})))
+}
+
+/// `GET /v1/models/NAME`.
+pub(crate) async fn one(
+    State(gateway): Shared,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+) -> Result<Response, Refused> {
+    keyed(&gateway, &headers)?;
+    let live = gateway.live();
+    if live.router.deployments(&id).is_empty() {
+        let id = show(&id);
+        let message = format!("The model `{id}` does not exist or is not accessible");
+        return Ok(detail(StatusCode::NOT_FOUND, &message));
+    }
+    Ok(Json(entry(&id, &live.router, false)).into_response())
+}
+
+/// `GET /model/info`.
+pub(crate) async fn info(
+    State(gateway): Shared,
+    headers: HeaderMap,
+    Query(which): Query<Which>,
+) -> Result<Json<Value>, Refused> {
+    keyed(&gateway, &headers)?;
+    let live = gateway.live();
+    let data: Vec<Value> = live
+        .router
+        .groups()
+        .flat_map(|(_, deployments)| deployments)
+        .filter(|d| which.litellm_model_id.as_ref().is_none_or(|id| *id == d.id))
+        .map(|deployment| full(deployment))
+        .collect();
+    Ok(Json(json!({ "data": data })))
+}
+
+/// `GET /model_group/info`.
+pub(crate) async fn groups(
+    State(gateway): Shared,
+    headers: HeaderMap,
+    Query(which): Query<Which>,
+) -> Result<Json<Value>, Refused> {
+    keyed(&gateway, &headers)?;
+    let live = gateway.live();
+    let data: Vec<Value> = live
+        .router
+        .groups()
+        .filter(|(name, _)| {
+            which
+                .model_group
+                .as_ref()
+                .is_none_or(|wanted| wanted == name)
+        })
+        .map(|(name, deployments)| group(name, deployments))
+        .collect();
+    Ok(Json(json!({ "data": data })))
+}
+
+/// `GET /utils/supported_openai_params?model=`.
+pub(crate) async fn supported_params(
+    State(gateway): Shared,
+    headers: HeaderMap,
+    Query(which): Query<Which>,
+) -> Result<Response, Refused> {
+    keyed(&gateway, &headers)?;
+    let live = gateway.live();
+    let model = which.model.unwrap_or_default();
+    let routed = live.router.deployments(&model).first();
+    let provider = match routed {
+        Some(deployment) => Some(deployment.target.provider),
+        None => model.split_once('/').and_then(|(name, _)| lookup(name)),
+    };
+    let Some(provider) = provider else {
+        let known = backends::ALL.len();
+        let message = format!(
+            "Could not map model={}: none of {known} providers",
+            show(&model)
+        );
+        return Ok(detail(StatusCode::BAD_REQUEST, &message));
+    };
+    Ok(Json(json!({
+        "supported_openai_params": catalog::params(provider),
+    }))
+    .into_response())
+}
+
+/// `POST /utils/token_counter`.
+pub(crate) async fn count_tokens(
+    State(gateway): Shared,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Json<Value>, Refused> {
+    keyed(&gateway, &headers)?;
+    let body: Map<String, Value> = serde_json::from_slice(&body).map_err(|e| {
+        Refused(Refusal::bad(
+            "request_body",
+            format!("Invalid JSON payload: {e}"),
+        ))
+    })?;
+    let live = gateway.live();
+    let model = body
+        .get("model")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    let used = live
+        .router
+        .deployments(model)
+        .first()
+        .map_or(model, |deployment| deployment.target.model.as_str());
+    let total = catalog::count_tokens(used, &body)
+        .map_err(|message| Refused(Refusal::bad("messages", message)))?;
+    Ok(Json(json!({
+        "total_tokens": total, "request_model": model, "model_used": used,
+        "tokenizer_type": "openai_tokenizer", "count_source": "local_estimate",
+        "original_response": null, "error": false, "error_message": null, "status_code": null,
+    })))
+}
+
+fn entry(name: &str, router: &Router, metadata: bool) -> Value {
+    let mut entry =
+        json!({"id": name, "object": "model", "created": CREATED, "owned_by": "openai"});
+    if let Some(deployment) = router.deployments(name).first() {
+        let facts = &deployment.target.facts;
+        let mut add = |key: &str, value: Option<Value>| {
+            if let Some(value) = value {
+                entry[key] = value;
+            }
+        };
+        add("mode", facts.mode.clone().map(Value::from));
+        add("max_input_tokens", facts.max_input_tokens.map(Value::from));
+        add(
+            "max_output_tokens",
+            facts.max_output_tokens.map(Value::from),
+        );
+    }
+    if metadata {
+        let fallbacks = router.settings().fallbacks.general.get(name);
+        let names: Vec<&str> = fallbacks
+            .into_iter()
+            .flatten()
+            .map(|fallback| fallback.group.as_str())
+            .collect();
+        entry["metadata"] = json!({ "fallbacks": names });
+    }
+    entry
+}
+
+fn anthropic(data: &[Value]) -> Value {
+    let ids: Vec<&Value> = data.iter().filter_map(|model| model.get("id")).collect();
+    let models: Vec<Value> = ids
+        .iter()
+        .map(|id| {
+            json!({"type": "model", "id": id, "display_name": id, "created_at": "2023-02-28T18:56:42Z"})
+        })
+        .collect();
+    json!({"data": models, "has_more": false, "first_id": ids.first(), "last_id": ids.last()})
+}
+
+fn full(deployment: &Deployment) -> Value {
+    let target = &deployment.target;
+    let mut params = json!({
+        "model": format!("{}/{}", target.provider.name, target.model),
+        "custom_llm_provider": target.provider.name,
+        "api_base": target.base_url.split('?').next(),
+    });
+    for (key, raw) in deployment.defaults.iter() {
+        if let Ok(value) = serde_json::from_slice::<Value>(raw) {
+            params[key] = value;
+        }
+    }
+    let numbers = [("rpm", deployment.rpm), ("tpm", deployment.tpm)];
+    for (key, value) in numbers {
+        if let Some(value) = value {
+            params[key] = value.into();
+        }
+    }
+    let mut info = Value::Object(deployment.model_info.clone());
+    info["id"] = deployment.id.as_str().into();
+    info["db_model"] = false.into();
+    info["key"] = target.model.as_str().into();
+    info["litellm_provider"] = target.provider.name.into();
+    let facts = &target.facts;
+    for (key, value) in [
+        ("max_input_tokens", facts.max_input_tokens),
+        ("max_output_tokens", facts.max_output_tokens),
+    ] {
+        if info.get(key).is_none() {
+            info[key] = value.into();
+        }
+    }
+    json!({"model_name": deployment.group, "litellm_params": params, "model_info": info})
+}
+
+fn group(name: &str, deployments: &[std::sync::Arc<Deployment>]) -> Value {
+    let providers: BTreeSet<&str> = deployments.iter().map(|d| d.target.provider.name).collect();
+    let most =
+        |get: fn(&Deployment) -> Option<u64>| deployments.iter().filter_map(|d| get(d)).max();
+    let sum = |get: fn(&Deployment) -> Option<u64>| {
+        let mut all = deployments.iter().filter_map(|d| get(d)).peekable();
+        all.peek().is_some().then(|| all.sum::<u64>())
+    };
+    let supports = |what: &str| {
+        deployments
+            .iter()
+            .any(|d| d.target.facts.supports(what) == Some(true))
+    };
+    let params = deployments
+        .first()
+        .map(|deployment| catalog::params(deployment.target.provider));
+    json!({
+        "model_group": name, "providers": providers,
+        "max_input_tokens": most(|d| d.target.facts.max_input_tokens),
+        "max_output_tokens": most(|d| d.target.facts.max_output_tokens),
+        "mode": deployments.iter().find_map(|d| d.target.facts.mode.as_deref()).unwrap_or("chat"),
+        "rpm": sum(|d| d.rpm), "tpm": sum(|d| d.tpm),
+        "supports_parallel_function_calling": supports("parallel_function_calling"),
+        "supports_vision": supports("vision"),
+        "supports_web_search": supports("web_search"),
+        "supports_reasoning": supports("reasoning"),
+        "supports_function_calling": supports("function_calling"),
+        "supported_openai_params": params,
+        "is_public_model_group": false,
+    })
+}

@@ -1,0 +1,198 @@
+//! Sockets: accepting, TLS, HTTP, and ending without cutting anyone off.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use anyhow::Result;
+use hyper::{body::Incoming, service::service_fn};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto::Builder,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    task::JoinHandle,
+    time::timeout,
+};
+use tokio_rustls::TlsAcceptor;
+
+use crate::{
+    gateway,
+    logs::{self, Lines},
+    record::Hub,
+    routes::pages,
+    settings::Settings,
+    state::{Gateway, Live},
+    tls,
+};
+
+/// A gateway that answers.
+#[derive(Debug)]
+pub struct Running {
+    address: SocketAddr,
+    gateway: Arc<Gateway>,
+    stop: watch::Sender<bool>,
+    accepting: JoinHandle<()>,
+}
+
+/// How connections are served.
+struct Serving {
+    http: Builder<TokioExecutor>,
+    gateway: Arc<Gateway>,
+    pages: axum::Router,
+    stop: watch::Receiver<bool>,
+    tls: Option<TlsAcceptor>,
+}
+
+/// Serves `settings` on `listener`, logging to standard error.
+pub async fn serve(listener: TcpListener, settings: Settings) -> Result<Running> {
+    let lines = Lines::to(std::io::stderr());
+    logs::install(&settings.logs, &lines);
+    serve_logging(listener, settings, lines).await
+}
+
+pub(crate) async fn serve_logging(
+    listener: TcpListener,
+    settings: Settings,
+    lines: Lines,
+) -> Result<Running> {
+    let address = listener.local_addr()?;
+    let tls = settings
+        .listen
+        .tls
+        .as_ref()
+        .map(tls::acceptor)
+        .transpose()?;
+    let limits = settings.limits;
+    let hub = Arc::new(Hub::new(&settings.logs, lines));
+    let live = Live::new(settings, None)?;
+    let gateway = Arc::new(Gateway::new(live, hub));
+    let mut http = Builder::new(TokioExecutor::new());
+    http.http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head_timeout)
+        .max_buf_size(limits.head.max(8 << 10));
+    http.http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(u32::try_from(limits.head).unwrap_or(u32::MAX))
+        .max_concurrent_streams(1000);
+    let (stop, stopped) = watch::channel(false);
+    let serving = Arc::new(Serving {
+        http,
+        pages: pages::router(Arc::clone(&gateway)),
+        gateway: Arc::clone(&gateway),
+        stop: stopped,
+        tls,
+    });
+    let accepting = tokio::spawn(accept(listener, serving));
+    Ok(Running {
+        address,
+        gateway,
+        stop,
+        accepting,
+    })
+}
+
+impl Running {
+    /// Where it answers.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Puts new settings to work for the requests that come from now on.
+    pub fn reload(&self, settings: Settings) -> Result<()> {
+        self.gateway.replace(settings)
+    }
+
+    /// Readiness says no from now on, requests are still answered, and connections end after their next answer.
+    pub fn drain(&self) {
+        self.gateway.drain();
+    }
+
+    /// Requests under way.
+    pub fn under_way(&self) -> u64 {
+        self.gateway.under_way()
+    }
+
+    /// Drains, waits for the requests under way, at most the configured time, and stops. Says whether all could end.
+    pub async fn stop(self) -> bool {
+        self.drain();
+        let grace = self.gateway.live().settings.shutdown_grace;
+        let all = timeout(grace, self.gateway.idle()).await.is_ok();
+        self.accepting.abort();
+        let _ = self.stop.send(true);
+        // The last bytes of finished answers are still on their way to their sockets.
+        let closed = timeout(Duration::from_secs(1), self.stop.closed()).await;
+        self.gateway.hub.lines.flush();
+        all && closed.is_ok()
+    }
+
+    pub(crate) fn gateway(&self) -> &Arc<Gateway> {
+        &self.gateway
+    }
+}
+
+async fn accept(listener: TcpListener, serving: Arc<Serving>) {
+    loop {
+        match listener.accept().await {
+            Ok((socket, peer)) => {
+                let _ = socket.set_nodelay(true);
+                tokio::spawn(connection(socket, peer, Arc::clone(&serving)));
+            }
+            Err(error) => {
+                // Out of file descriptors, mostly: accepting again at once would only burn the processor.
+                tracing::error!(%error, "a connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+async fn connection(socket: TcpStream, peer: SocketAddr, serving: Arc<Serving>) {
+    let Some(tls) = &serving.tls else {
+        return http(socket, peer, &serving).await;
+    };
+    let handshake = timeout(Duration::from_secs(10), tls.accept(socket)).await;
+    match handshake {
+        Ok(Ok(socket)) => http(socket, peer, &serving).await,
+        Ok(Err(error)) => tracing::debug!(%error, %peer, "a TLS handshake failed"),
+        Err(_) => tracing::debug!(%peer, "a TLS handshake took too long"),
+    }
+}
+
+async fn http(
+    socket: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: SocketAddr,
+    serving: &Arc<Serving>,
+) {
+    let service = service_fn(|request: hyper::Request<Incoming>| {
+        let (gateway, pages) = (Arc::clone(&serving.gateway), serving.pages.clone());
+        async move {
+            Ok::<_, std::convert::Infallible>(gateway::handle(gateway, pages, peer, request).await)
+        }
+    });
+    let mut stop = serving.stop.clone();
+    let connection = serving.http.serve_connection(TokioIo::new(socket), service);
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        biased;
+        ended = connection.as_mut() => Some(ended),
+        () = told(&mut stop) => None,
+    };
+    let ended = match ended {
+        Some(ended) => ended,
+        None => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, %peer, "a connection ended early");
+    }
+}
+
+/// Waits until the gateway stops.
+async fn told(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}

@@ -1,0 +1,131 @@
+//! What all requests of a gateway share.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64, Ordering},
+};
+
+use anyhow::Result;
+use arc_swap::ArcSwap;
+use llm_cost::PriceTable;
+use llm_providers::Client;
+use llm_router::Router;
+use llm_sdk::{Engine, Prices};
+use tokio::sync::Notify;
+
+use crate::{record::Hub, settings::Settings};
+
+/// A gateway: what holds for now, and what counts over all its time.
+#[derive(Debug)]
+pub(crate) struct Gateway {
+    live: ArcSwap<Live>,
+    /// Where requests are recorded.
+    pub(crate) hub: Arc<Hub>,
+    draining: AtomicBool,
+    under_way: AtomicU64,
+    idle: Notify,
+}
+
+/// One configuration at work. Immutable: a new configuration is a new one of these.
+#[derive(Debug)]
+pub(crate) struct Live {
+    /// What it goes by; its deployments are in the router.
+    pub(crate) settings: Settings,
+    /// Who answers.
+    pub(crate) engine: Engine,
+    /// Who answers for which name.
+    pub(crate) router: Arc<Router>,
+}
+
+/// One request under way.
+#[derive(Debug)]
+pub(crate) struct UnderWay(Arc<Gateway>);
+
+impl Live {
+    /// Puts settings to work; `client` where one with the same transport exists.
+    pub(crate) fn new(mut settings: Settings, client: Option<Client>) -> Result<Self> {
+        let deployments = std::mem::take(&mut settings.deployments);
+        let router = Router::new(deployments, settings.router.clone())?;
+        let router = Arc::new(router);
+        let client = match client {
+            Some(client) => client,
+            None => Engine::client(&settings.transport)?,
+        };
+        let prices = Prices::new(
+            Arc::new(PriceTable::embedded().clone()),
+            settings.discounts.clone(),
+            settings.margins.clone(),
+        );
+        Ok(Self {
+            engine: Engine::routed(Arc::clone(&router), client, Arc::new(prices)),
+            settings,
+            router,
+        })
+    }
+}
+
+impl Gateway {
+    pub(crate) fn new(live: Live, hub: Arc<Hub>) -> Self {
+        Self {
+            live: ArcSwap::from_pointee(live),
+            hub,
+            draining: AtomicBool::new(false),
+            under_way: AtomicU64::new(0),
+            idle: Notify::new(),
+        }
+    }
+
+    /// The configuration that holds now.
+    pub(crate) fn live(&self) -> Arc<Live> {
+        self.live.load_full()
+    }
+
+    /// Puts new settings to work for the requests that come from now on. Connections to vendors stay.
+    pub(crate) fn replace(&self, settings: Settings) -> Result<()> {
+        let old = self.live();
+        let same = format!("{:?}", old.settings.transport) == format!("{:?}", settings.transport);
+        let client = same.then(|| old.engine.http().clone());
+        self.live.store(Arc::new(Live::new(settings, client)?));
+        Ok(())
+    }
+
+    /// Counts a request as under way.
+    pub(crate) fn enter(self: &Arc<Self>) -> UnderWay {
+        self.under_way.fetch_add(1, Ordering::AcqRel);
+        UnderWay(Arc::clone(self))
+    }
+
+    /// Requests under way.
+    pub(crate) fn under_way(&self) -> u64 {
+        self.under_way.load(Ordering::Acquire)
+    }
+
+    /// From now on readiness says no.
+    pub(crate) fn drain(&self) {
+        self.draining.store(true, Ordering::Release);
+    }
+
+    /// Whether the gateway is about to stop.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
+    /// Waits until no request is under way.
+    pub(crate) async fn idle(&self) {
+        loop {
+            let notified = self.idle.notified();
+            if self.under_way() == 0 {
+                return;
+            }
+            notified.await;
+        }
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        if self.0.under_way.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.idle.notify_waiters();
+        }
+    }
+}

@@ -1,0 +1,195 @@
+"""Streamed answers."""
+
+from __future__ import annotations
+
+import json
+
+from .exceptions import APIConnectionError
+from .types.chat import ModelResponseStream
+from .types.other import TextCompletionResponse
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from types import TracebackType
+    from typing import Any
+
+    from typing_extensions import Self
+
+    from ._native import Meta, Stream
+
+_scan = json.JSONDecoder().scan_once
+
+
+class CustomStreamWrapper:
+    """A streamed chat answer: iterate it, with `for` or with `async for`."""
+
+    def __init__(self, completion_stream: Stream, meta: Meta, model: str | None = None) -> None:
+        self.completion_stream = completion_stream
+        self.model = meta.model
+        self.custom_llm_provider = meta.provider
+        self.logging_obj: Any = None
+        self.chunks: list[ModelResponseStream] = []
+        self.response_id: str | None = None
+        self._meta = meta
+        self._hidden: dict[str, Any] | None = None
+        self._texts: list[str] = []
+        self._next = 0
+        self._created: int | None = None
+        self._roles: set[int] = set()
+        self._tools: set[int] = set()
+        self._ended = False
+        self._closed: str | None = None
+
+    @property
+    def _hidden_params(self) -> dict[str, Any]:
+        if self._hidden is None:
+            self._hidden = self._meta.hidden()
+        return self._hidden
+
+    @_hidden_params.setter
+    def _hidden_params(self, value: dict[str, Any]) -> None:
+        self._hidden = value
+
+    def __iter__(self) -> Iterator[ModelResponseStream]:
+        return self
+
+    def __next__(self) -> ModelResponseStream:
+        while True:
+            if self._next < len(self._texts):
+                chunk = self._take()
+                if chunk is not None:
+                    return chunk
+                continue
+            if self._over():
+                raise StopIteration
+            self._refill(self.completion_stream.wait())
+
+    def __aiter__(self) -> AsyncIterator[ModelResponseStream]:
+        return self
+
+    async def __anext__(self) -> ModelResponseStream:
+        while True:
+            if self._next < len(self._texts):
+                chunk = self._take()
+                if chunk is not None:
+                    return chunk
+                continue
+            if self._over():
+                raise StopAsyncIteration
+            from ._bridge import bridge
+
+            try:
+                texts = await bridge().result(self.completion_stream)
+            except BaseException:
+                # The wait was cancelled, and with it the answer: what came so far is not all of it.
+                self._closed = "the wait for it was cancelled"
+                raise
+            self._refill(texts)
+
+    def close(self) -> None:
+        """Hangs up. The stream is over then."""
+        self.completion_stream.cancel()
+        self._ended = True
+        self._texts, self._next = [], 0
+
+    async def aclose(self) -> None:
+        """Hangs up. The stream is over then."""
+        self.close()
+
+    def fetch_sync_stream(self) -> Stream:
+        """The native stream."""
+        return self.completion_stream
+
+    async def fetch_stream(self) -> Stream:
+        """The native stream."""
+        return self.completion_stream
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _over(self) -> bool:
+        if self._ended:
+            return True
+        if self._closed is not None:
+            raise APIConnectionError(
+                f"the stream is not complete: {self._closed}", self.custom_llm_provider, self.model
+            )
+        return False
+
+    def _refill(self, texts: list[str]) -> None:
+        self._texts, self._next = texts, 0
+        self._ended = not texts
+
+    def _take(self) -> ModelResponseStream | None:
+        """The next chunk; None for one that says nothing."""
+        text = self._texts[self._next]
+        self._next += 1
+        fields, _ = _scan(text, 0)
+        if self.response_id is None:
+            self.response_id = fields.get("id")
+            self._created = fields.get("created")
+        # One answer has one name, whatever vendors put on its pieces.
+        fields["id"], fields["created"], fields["model"] = self.response_id, self._created, self.model
+        fields["object"] = "chat.completion.chunk"
+        usage = fields.get("usage", self)
+        if usage is None:
+            del fields["usage"]
+        choices = fields.get("choices")
+        if choices:
+            for choice in choices:
+                self._tidy(choice)
+        elif usage is self or usage is None:
+            return None
+        else:
+            # Readers index the first choice of every chunk.
+            fields["choices"] = [{"index": 0, "delta": {}, "finish_reason": None}]
+        chunk = ModelResponseStream.__new__(ModelResponseStream)
+        chunk.__dict__ = fields
+        self.chunks.append(chunk)
+        return chunk
+
+    def _tidy(self, choice: dict[str, Any]) -> None:
+        """The role comes once, at the beginning; whoever called tools ended because of them."""
+        delta = choice.get("delta")
+        if delta is None:
+            delta = choice["delta"] = {}
+        index = choice.get("index", 0)
+        if index in self._roles:
+            if "role" in delta:
+                del delta["role"]
+        else:
+            self._roles.add(index)
+            delta["role"] = "assistant"
+        if delta.get("tool_calls"):
+            self._tools.add(index)
+        if choice.get("finish_reason") == "stop" and index in self._tools:
+            choice["finish_reason"] = "tool_calls"
+
+
+class TextCompletionStreamWrapper(CustomStreamWrapper):
+    """A streamed text."""
+
+    def _take(self) -> Any:
+        text = self._texts[self._next]
+        self._next += 1
+        fields, _ = _scan(text, 0)
+        if fields.get("usage", self) is None:
+            del fields["usage"]
+        chunk = TextCompletionResponse.__new__(TextCompletionResponse)
+        chunk.__dict__ = fields
+        self.chunks.append(chunk)
+        return chunk

@@ -1,0 +1,1 @@
+"""Parts of LiteLLM that programs import from its insides."""

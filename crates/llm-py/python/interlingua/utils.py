@@ -1,0 +1,51 @@
+"""Helpers, and the response objects, under the path that programs written for LiteLLM import them from."""
+
+from ._models import (
+    decode,
+    encode,
+    get_llm_provider,
+    get_max_tokens,
+    get_model_info,
+    get_supported_openai_params,
+    register_model,
+    supports_audio_input,
+    supports_audio_output,
+    supports_computer_use,
+    supports_embedding_image_input,
+    supports_function_calling,
+    supports_native_streaming,
+    supports_native_structured_output,
+    supports_none_reasoning_effort,
+    supports_parallel_function_calling,
+    supports_pdf_input,
+    supports_prompt_caching,
+    supports_reasoning,
+    supports_response_schema,
+    supports_system_messages,
+    supports_tool_choice,
+    supports_url_context,
+    supports_video_input,
+    supports_vision,
+    supports_web_search,
+    token_counter,
+    validate_environment,
+)
+from ._stream import CustomStreamWrapper
+from .types.utils import (
+    ChatCompletionDeltaToolCall,
+    ChatCompletionMessageToolCall,
+    Choices,
+    Delta,
+    Embedding,
+    EmbeddingResponse,
+    Function,
+    Message,
+    ModelResponse,
+    ModelResponseStream,
+    StreamingChoices,
+    TextChoices,
+    TextCompletionResponse,
+    Usage,
+)
+
+__all__ = [name for name in dir() if not name.startswith("_")]
