@@ -1,6 +1,11 @@
 //! Credentials of AWS and Azure as they are fetched: token services, a container's agent and metadata services on the
 //! loopback.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 use std::{
     collections::BTreeMap,
