@@ -41,17 +41,14 @@ def test_parameters_are_dropped_where_the_module_says_so(
         completion(top_p=0.5, drop_params=False, **where)
 
 
-def test_headers_aliases_and_stops(
+def test_headers_and_aliases(
     upstream: Upstream, openai: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(interlingua, "headers", {"x-all": "1", "x-both": "all"})
     monkeypatch.setattr(interlingua, "model_alias_map", {"best": "openai/gpt-4.1"})
-    monkeypatch.setattr(interlingua, "disable_stop_sequence_limit", True)
-    stop = ["1", "2", "3", "4", "5"]
-    completion(messages=USER, stop=stop, headers={"x-both": "one"}, **{**openai, "model": "best"})
+    completion(messages=USER, headers={"x-both": "one"}, **{**openai, "model": "best"})
     assert (upstream.last.headers["x-all"], upstream.last.headers["x-both"]) == ("1", "one")
     assert upstream.last.body["model"] == "gpt-4.1"
-    assert upstream.last.body["stop"] == stop
 
 
 def test_retries(upstream: Upstream, openai: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -111,7 +111,6 @@ num_retries: int | None = None
 request_timeout: float = float(os.environ.get("REQUEST_TIMEOUT") or 6000)
 max_tokens: int = 4096
 model_alias_map: dict[str, str] = {}
-disable_stop_sequence_limit: bool = False
 cost_discount_config: dict[str, float] = {}
 cost_margin_config: dict[str, Any] = {}
 vertex_project: str | None = None

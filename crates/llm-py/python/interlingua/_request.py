@@ -116,9 +116,6 @@ def chat_body(params: dict[str, Any]) -> bytes:
             params.pop("tool_choice", None)
     if "tool_choice" in params:
         params["tool_choice"] = tool_choice(params["tool_choice"], params.get("model"))
-    stop = params.get("stop")
-    if type(stop) is list and len(stop) > 4 and not settings()["disable_stop_sequence_limit"]:
-        params["stop"] = stop[:4]
     thinking = params.get("thinking")
     if thinking is not None and type(thinking) is not dict:
         if thinking:
