@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use llm_types::{ChatResponse, JsonObject, Op, Usage};
 
-use crate::{CallOptions, Decoder, Error, Kind, Target, extra, params};
+use crate::{CallOptions, Credential, Decoder, Error, Kind, Target, extra, params};
 
 /// One attempt. Made by [`Call::prepare`], which settles the parameters; then encode, decode or stream.
 #[derive(Debug, Clone)]
@@ -271,6 +271,10 @@ impl<'a> Call<'a> {
     fn blame(&self, mut error: Error) -> Error {
         if error.provider.is_empty() {
             error.provider = self.target.provider.name;
+        }
+        // Some vendors repeat the key they refuse.
+        if let Credential::Key(key) | Credential::Token(key) = &self.target.credential {
+            error.redact(key);
         }
         error
     }

@@ -5,6 +5,8 @@ use std::{fmt, time::Duration};
 use http::{HeaderMap, StatusCode};
 use llm_types::JsonError;
 
+use crate::Secret;
+
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A failed attempt. Match on [`kind`](Self::kind); the rest is for people and logs.
@@ -141,6 +143,24 @@ impl Error {
     pub fn because(mut self, source: impl Into<BoxError>) -> Self {
         self.source = Some(source.into());
         self
+    }
+
+    /// Takes a key out of what a vendor said.
+    pub(crate) fn redact(&mut self, key: &Secret) {
+        const PLACEHOLDER: usize = 8;
+        let key = key.expose();
+        // A short key is a placeholder, and could be any word.
+        if key.len() < PLACEHOLDER {
+            return;
+        }
+        for text in [Some(&mut self.message), self.body.as_mut()]
+            .into_iter()
+            .flatten()
+        {
+            if text.contains(key) {
+                *text = text.replace(key, "***");
+            }
+        }
     }
 
     /// The status for our own client: the provider's where it gave one, else the kind's.

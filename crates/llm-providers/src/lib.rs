@@ -63,7 +63,7 @@ pub use client::{Client, Limits, Outcome};
 pub use error::{Error, Kind};
 #[cfg(feature = "client")]
 pub use fetch::FetchSettings;
-pub use options::CallOptions;
+pub use options::{CallOptions, JsonObjectEq};
 pub use params::{Params, supported_params};
 pub use protocol::{Chunk, Chunks, Decoder, Framing, Protocol};
 pub use provider::{Auth, Edit, Exchange, Login, Provider, Quirk, Setting};

@@ -174,7 +174,7 @@ impl Provider {
             .map_or_else(|| op.path(), |(_, path)| path)
     }
 
-    /// Whether `op` is spoken natively.
+    /// Whether `op` is spoken natively, by some model at least.
     pub fn speaks(&self, op: Op) -> bool {
         self.ops.contains(&op)
     }

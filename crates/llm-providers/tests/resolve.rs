@@ -1,4 +1,10 @@
 //! Model strings, keys, addresses and settings: from what a user writes to a target.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests"
+)]
 
 use std::collections::BTreeMap;
 
@@ -60,7 +66,14 @@ fn model_strings_split_at_the_first_slash() {
         models: [("mistral-huge", "mistral"), ("jamba", "ai21_chat")].into(),
         ..Around::default()
     };
-    let cases: &[(&str, Option<&str>, Option<&str>, &str, &str)] = &[
+    type Case = (
+        &'static str,
+        Option<&'static str>,
+        Option<&'static str>,
+        &'static str,
+        &'static str,
+    );
+    let cases: &[Case] = &[
         ("groq/llama-3.3-70b", None, None, "groq", "llama-3.3-70b"),
         (
             "groq/openai/gpt-oss-20b",
@@ -268,7 +281,7 @@ fn addresses_are_filled_in_from_settings() {
     let (target, _) = made(r#"{"model":"cloudflare/m","account_id":"other"}"#, &around);
     assert!(target.base_url.contains("/accounts/other/"));
     let mut bare = params(r#"{"model":"cloudflare/m","api_key":"k"}"#);
-    let error = super_target(&mut bare);
+    let error = refused(&mut bare);
     assert!(error.contains("CLOUDFLARE_ACCOUNT_ID"), "{error}");
     let (target, _) = made(
         r#"{"model":"mistral/m","api_key":"k","api_base":"https://m.example"}"#,
@@ -277,7 +290,7 @@ fn addresses_are_filled_in_from_settings() {
     assert_eq!(target.base_url, "https://m.example/v1");
 }
 
-fn super_target(params: &mut JsonObject) -> String {
+fn refused(params: &mut JsonObject) -> String {
     target(params, &Around::default())
         .expect_err("an error")
         .message

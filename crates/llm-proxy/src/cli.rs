@@ -13,7 +13,7 @@ use clap::{Parser, Subcommand};
     disable_version_flag = true,
     rename_all = "snake_case"
 )]
-pub struct Args {
+pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
     /// The address to answer on [default: every one with a master key, 127.0.0.1 without].
@@ -105,8 +105,7 @@ pub(crate) enum Command {
 /// LiteLLM's flags that have nothing to steer here: accepted, with a word about it.
 #[derive(Debug, clap::Args)]
 #[command(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "hidden flags; their names are LiteLLM's")]
-pub struct Ignored {
+pub(crate) struct Ignored {
     #[arg(long, hide = true)]
     add_key: Option<String>,
     #[arg(long, hide = true)]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use llm_cost::PriceTable;
 use llm_providers::{Credential, Error, Target, backends, lookup, resolve::Surroundings};
 use llm_router::Deployment;
 use llm_sdk::{demo, deploy};
@@ -26,7 +27,7 @@ pub(crate) fn vendors(around: &dyn Surroundings) -> Found {
         let target = Target::new(row, "demo", Credential::None);
         deployments.push(Deployment::new("demo", "demo", target));
     }
-    let mut aliases = BTreeMap::from([("demo/demo".to_owned(), "demo".to_owned())]);
+    let aliases = BTreeMap::from([("demo/demo".to_owned(), "demo".to_owned())]);
     for row in backends::ALL
         .iter()
         .filter(|row| row.name != demo::PROVIDER)
@@ -38,7 +39,9 @@ pub(crate) fn vendors(around: &dyn Surroundings) -> Found {
         let mut params = JsonObject::new();
         params.set_str("model", &group);
         // A vendor that needs more than a key (an address, a project) is left to a configuration.
-        if let Ok(mut deployment) = deploy::deployment(&group, params, Map::new(), around) {
+        if let Ok(mut deployment) =
+            deploy::deployment(&group, params, Map::new(), PriceTable::embedded(), around)
+        {
             deployment.id = row.name.to_owned();
             deployments.push(deployment);
         }
@@ -81,5 +84,5 @@ pub(crate) fn quick(
     if quick.drop_params {
         params.set_raw("drop_params", Bytes::from_static(b"true"));
     }
-    deploy::deployment(group, params, Map::new(), around)
+    deploy::deployment(group, params, Map::new(), PriceTable::embedded(), around)
 }

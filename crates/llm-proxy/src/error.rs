@@ -86,8 +86,13 @@ impl Refusal {
     /// What a failed request's client is told.
     pub(crate) fn failed(failure: &Failure, explain: bool) -> Self {
         let error = &failure.error;
-        let mut message = describe(error);
-        if explain && !failure.trace.attempts.is_empty() {
+        let asked = !failure.trace.attempts.is_empty();
+        let mut message = if asked {
+            describe(error)
+        } else {
+            error.message.clone()
+        };
+        if explain && asked {
             let name = show(&failure.requested);
             message.push_str(&format!(
                 "\n\nInterlingua: model group '{name}' failed with the error above. "

@@ -249,7 +249,7 @@ fn count_here(ask: &Ask, call_id: &str) -> Result<Reply, Refusal> {
 }
 
 /// An unknown model is explained with the names that are near it.
-fn explained(live: &Live, mut failure: Failure, op: Op) -> Failure {
+fn explained(live: &Live, mut failure: Box<Failure>, op: Op) -> Box<Failure> {
     let unknown = failure.trace.attempts.is_empty()
         && failure.error.kind == Kind::BadRequest
         && live.router.deployments(&failure.requested).is_empty();

@@ -9,7 +9,7 @@ mod body;
 mod caller;
 mod catalog;
 mod check;
-pub mod cli;
+mod cli;
 pub mod config;
 mod controls;
 mod cors;

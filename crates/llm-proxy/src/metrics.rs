@@ -7,6 +7,7 @@ use std::{
 };
 
 use dashmap::{DashMap, DashSet};
+use llm_cost::NanoDollars;
 use llm_router::Deployment;
 use llm_sdk::{Outcome, Record};
 use prometheus_client::{
@@ -401,8 +402,8 @@ impl Handles {
             self.cached_tokens.inc_by(usage.cached_tokens());
             self.reasoning_tokens.inc_by(usage.reasoning_tokens());
         }
-        if let Some(nanos) = record.charge.total {
-            self.spend.inc_by(nanos as f64 / 1e9);
+        if let Some(total) = record.charge.total() {
+            self.spend.inc_by(dollars(total));
         }
     }
 }
@@ -425,6 +426,11 @@ pub(crate) fn vendor_time(record: &Record) -> Duration {
         Some(first) => attempts + record.took.saturating_sub(first),
         None => attempts,
     }
+}
+
+/// As a float, for sums that nobody is billed by.
+pub(crate) fn dollars(amount: NanoDollars) -> f64 {
+    amount.to_f64()
 }
 
 fn times() -> Times {

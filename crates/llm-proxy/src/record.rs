@@ -10,7 +10,7 @@ use crate::{
     caller::Caller,
     error::{Refusal, show},
     logs::{Lines, write_time},
-    metrics::{Metrics, vendor_time},
+    metrics::{Metrics, dollars, vendor_time},
     settings::Logs,
     state::Live,
 };
@@ -157,7 +157,7 @@ impl Observer for Recorder {
             stream: record.stream,
             input_tokens: usage.map(|usage| usage.prompt_tokens),
             output_tokens: usage.map(|usage| usage.completion_tokens),
-            cost_usd: record.charge.total.map(|nanos| nanos as f64 / 1e9),
+            cost_usd: record.charge.total().map(dollars),
             duration_ms: millis(record.took),
             vendor_ms: millis(vendor_time(record)),
             first_event_ms: record.first_event.map(millis),

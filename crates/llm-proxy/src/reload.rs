@@ -5,13 +5,10 @@ use std::{path::Path, sync::Arc};
 use notify::{RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 
-use crate::{
-    server::Running,
-    settings::{Problem, Settings},
-};
+use crate::{server::Running, settings::Settings};
 
 /// Reads the configuration again.
-pub(crate) type Loader = Arc<dyn Fn() -> Result<Settings, Vec<Problem>> + Send + Sync>;
+pub(crate) type Loader = Arc<dyn Fn() -> Result<Settings, Vec<String>> + Send + Sync>;
 
 /// A file's folder is watched, not the file: editors and Kubernetes replace files instead of writing them.
 pub(crate) fn watch(file: &Path) -> Option<(impl Watcher + use<>, mpsc::Receiver<()>)> {
@@ -42,7 +39,7 @@ pub(crate) fn reload(running: &Running, load: &Loader) {
                 tracing::info!("the configuration was loaded anew");
                 return;
             }
-            Err(problem) => vec![problem],
+            Err(error) => vec![format!("{error:#}")],
         },
         Err(problems) => problems,
     };

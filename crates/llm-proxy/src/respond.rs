@@ -167,8 +167,8 @@ fn describe(headers: &mut HeaderMap, meta: &Meta, charge: &Charge, took: Duratio
         base,
     );
     headers.insert(VERSION, version());
-    if let Some(nanos) = charge.total {
-        text(headers, COST, &dollars(nanos));
+    if let Some(total) = charge.total() {
+        text(headers, COST, &total.to_string());
     }
     let overhead = took.saturating_sub(meta.upstream);
     duration(headers, "x-litellm-response-duration-ms", took);
@@ -208,20 +208,6 @@ fn vendors(headers: &mut HeaderMap, theirs: &HeaderMap) {
             headers.append(name.clone(), value.clone());
         }
     }
-}
-
-/// Dollars without an exponent: clients read them with whatever parser they have.
-fn dollars(nanos: i64) -> String {
-    let whole = format!(
-        "{}.{:09}",
-        nanos / 1_000_000_000,
-        (nanos % 1_000_000_000).abs()
-    );
-    let short = whole.trim_end_matches('0');
-    short
-        .strip_suffix('.')
-        .map_or(short, |whole| whole)
-        .to_owned()
 }
 
 fn text(headers: &mut HeaderMap, name: HeaderName, value: &str) {
@@ -296,18 +282,6 @@ fn takes_gzip(accept: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn dollars_have_no_exponent() {
-        for (nanos, text) in [
-            (0, "0"),
-            (1, "0.000000001"),
-            (1_500_000_000, "1.5"),
-            (12_300, "0.0000123"),
-        ] {
-            assert_eq!(dollars(nanos), text);
-        }
-    }
 
     #[test]
     fn gzip_is_used_where_it_is_accepted() {

@@ -22,7 +22,7 @@ use crate::{
     logs::{self, Lines},
     record::Hub,
     routes::pages,
-    settings::{Problem, Settings},
+    settings::Settings,
     state::{Gateway, Live},
     tls,
 };
@@ -66,7 +66,7 @@ pub(crate) async fn serve_logging(
         .transpose()?;
     let limits = settings.limits;
     let hub = Arc::new(Hub::new(&settings.logs, lines));
-    let live = Live::new(settings, None).map_err(|problem| anyhow::anyhow!("{problem}"))?;
+    let live = Live::new(settings, None)?;
     let gateway = Arc::new(Gateway::new(live, hub));
     let mut http = Builder::new(TokioExecutor::new());
     http.http1()
@@ -101,7 +101,7 @@ impl Running {
     }
 
     /// Puts new settings to work for the requests that come from now on.
-    pub fn reload(&self, settings: Settings) -> Result<(), Problem> {
+    pub fn reload(&self, settings: Settings) -> Result<()> {
         self.gateway.replace(settings)
     }
 
@@ -176,8 +176,13 @@ async fn http(
     let connection = serving.http.serve_connection(TokioIo::new(socket), service);
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        _ = stop.wait_for(|stop| *stop) => {
+        biased;
+        ended = connection.as_mut() => Some(ended),
+        () = told(&mut stop) => None,
+    };
+    let ended = match ended {
+        Some(ended) => ended,
+        None => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
@@ -185,4 +190,9 @@ async fn http(
     if let Err(error) = ended {
         tracing::debug!(%error, %peer, "a connection ended early");
     }
+}
+
+/// Waits until the gateway stops.
+async fn told(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
 }

@@ -6,10 +6,10 @@ use std::{
     time::Duration,
 };
 
-use llm_providers::{Secret, resolve::Surroundings, transport::TransportSettings};
+use llm_providers::{Error, Secret, resolve::Surroundings, transport::TransportSettings};
 use llm_router::Deployment;
+use serde_json::Value;
 
-pub use crate::config::Problem;
 use crate::discover;
 
 /// Everything a running gateway goes by.
@@ -51,16 +51,16 @@ pub struct Settings {
     pub shutdown_grace: Duration,
     /// A path before every route, without a slash at its end; empty for none.
     pub root_path: String,
-    /// The file these came from: a change of it is a new configuration.
-    pub file: Option<PathBuf>,
-    /// Every file these came from: the file itself and what it includes.
-    pub files: Vec<PathBuf>,
-    /// Names that lead somewhere and are not shown.
+    /// Aliases that lists of models leave out.
     pub hidden: BTreeSet<String>,
-    /// `cost_discount_config`: fractions off by provider.
-    pub discounts: Option<serde_json::Value>,
-    /// `cost_margin_config`: fractions or amounts on top by provider.
-    pub margins: Option<serde_json::Value>,
+    /// LiteLLM's `cost_discount_config`.
+    pub discounts: Option<Value>,
+    /// LiteLLM's `cost_margin_config`.
+    pub margins: Option<Value>,
+    /// The file these came from.
+    pub file: Option<PathBuf>,
+    /// That file and all that it includes: a change of any is a new configuration.
+    pub files: Vec<PathBuf>,
     /// What the user should know though nothing is wrong.
     pub notices: Vec<String>,
 }
@@ -221,11 +221,11 @@ impl Settings {
                 .var("SERVER_ROOT_PATH")
                 .map(|path| path.trim_end_matches('/').to_owned())
                 .unwrap_or_default(),
-            file: None,
-            files: Vec::new(),
             hidden: BTreeSet::new(),
             discounts: None,
             margins: None,
+            file: None,
+            files: Vec::new(),
             notices: Vec::new(),
         }
     }
@@ -241,12 +241,14 @@ impl Settings {
     }
 
     /// Settings for one model from the command line; every other name leads to it too.
-    pub fn quick(quick: &Quick, around: &dyn Surroundings) -> Result<Self, Vec<Problem>> {
+    pub fn quick(quick: &Quick, around: &dyn Surroundings) -> Result<Self, Error> {
         let mut settings = Self::base(around);
         let name = quick.alias.as_ref().unwrap_or(&quick.model);
         for group in [name.as_str(), "*"] {
-            let deployment = discover::quick(group, quick, around)
-                .map_err(|e| vec![Problem::new("--model", e.to_string())])?;
+            let mut deployment = discover::quick(group, quick, around)?;
+            if group == "*" {
+                deployment.id.push_str("-any");
+            }
             settings.deployments.push(deployment);
         }
         settings.default_model = Some(name.clone());

@@ -3,6 +3,7 @@
 use std::{
     io::{self, ErrorKind, Write},
     net::{IpAddr, SocketAddr, ToSocketAddrs},
+    path::Path,
     process::ExitCode,
     sync::Arc,
     time::Duration,
@@ -23,7 +24,7 @@ use crate::{
     reload::{self, Loader},
     routes::pages,
     server::{self, Running},
-    settings::{Problem, Quick, Settings, Tls, flag},
+    settings::{Quick, Settings, Tls, flag},
 };
 
 /// Runs the gateway as the command line and the environment say, until it is told to stop.
@@ -51,7 +52,7 @@ fn command(args: Args) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     if let Some(Command::Check { config }) = &args.command {
-        return Ok(checked(config::load(config, &Process)));
+        return Ok(checked(read(config)));
     }
     if args.validate_config {
         return Ok(checked(load(&args)));
@@ -103,15 +104,22 @@ async fn serve(args: Arc<Args>, settings: Settings) -> Result<ExitCode> {
 }
 
 /// What the command line, the environment and the configuration come to.
-fn load(args: &Args) -> Result<Settings, Vec<Problem>> {
+fn load(args: &Args) -> Result<Settings, Vec<String>> {
     let around = &Process;
     let mut settings = match (&args.config, &args.model) {
-        (Some(path), _) => config::load(path, around)?,
-        (None, Some(model)) => Settings::quick(&quick(args, model), around)?,
+        (Some(path), _) => read(path)?,
+        (None, Some(model)) => Settings::quick(&quick(args, model), around)
+            .map_err(|e| vec![format!("--model {model}: {e}")])?,
         (None, None) => Settings::embedded(around),
     };
     apply(args, around, &mut settings);
     Ok(settings)
+}
+
+/// Reads a configuration.
+fn read(path: &Path) -> Result<Settings, Vec<String>> {
+    config::load(path, &Process)
+        .map_err(|problems| problems.iter().map(ToString::to_string).collect())
 }
 
 fn quick(args: &Args, model: &str) -> Quick {
@@ -313,7 +321,7 @@ impl Signals {
     }
 }
 
-fn checked(result: Result<Settings, Vec<Problem>>) -> ExitCode {
+fn checked(result: Result<Settings, Vec<String>>) -> ExitCode {
     match result {
         Ok(settings) => {
             let models = settings.deployments.len();
@@ -327,9 +335,9 @@ fn checked(result: Result<Settings, Vec<Problem>>) -> ExitCode {
     }
 }
 
-fn report(problems: &[Problem]) -> ExitCode {
+fn report(problems: &[String]) -> ExitCode {
     for problem in problems {
-        complain(&problem.to_string());
+        complain(problem);
     }
     let s = if problems.len() == 1 { "" } else { "s" };
     complain(&format!(

@@ -5,16 +5,15 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
+use anyhow::Result;
 use arc_swap::ArcSwap;
+use llm_cost::PriceTable;
 use llm_providers::Client;
 use llm_router::Router;
-use llm_sdk::Engine;
+use llm_sdk::{Engine, Prices};
 use tokio::sync::Notify;
 
-use crate::{
-    record::Hub,
-    settings::{Problem, Settings},
-};
+use crate::{record::Hub, settings::Settings};
 
 /// A gateway: what holds for now, and what counts over all its time.
 #[derive(Debug)]
@@ -44,19 +43,21 @@ pub(crate) struct UnderWay(Arc<Gateway>);
 
 impl Live {
     /// Puts settings to work; `client` where one with the same transport exists.
-    pub(crate) fn new(mut settings: Settings, client: Option<Client>) -> Result<Self, Problem> {
+    pub(crate) fn new(mut settings: Settings, client: Option<Client>) -> Result<Self> {
         let deployments = std::mem::take(&mut settings.deployments);
-        let router = Router::new(deployments, settings.router.clone())
-            .map_err(|e| Problem::new("", e.to_string()))?;
+        let router = Router::new(deployments, settings.router.clone())?;
         let router = Arc::new(router);
         let client = match client {
             Some(client) => client,
-            None => {
-                Engine::client(&settings.transport).map_err(|e| Problem::new("", e.to_string()))?
-            }
+            None => Engine::client(&settings.transport)?,
         };
+        let prices = Prices::new(
+            Arc::new(PriceTable::embedded().clone()),
+            settings.discounts.clone(),
+            settings.margins.clone(),
+        );
         Ok(Self {
-            engine: Engine::routed(Arc::clone(&router), client, prices),
+            engine: Engine::routed(Arc::clone(&router), client, Arc::new(prices)),
             settings,
             router,
         })
@@ -80,7 +81,7 @@ impl Gateway {
     }
 
     /// Puts new settings to work for the requests that come from now on. Connections to vendors stay.
-    pub(crate) fn replace(&self, settings: Settings) -> Result<(), Problem> {
+    pub(crate) fn replace(&self, settings: Settings) -> Result<()> {
         let old = self.live();
         let same = format!("{:?}", old.settings.transport) == format!("{:?}", settings.transport);
         let client = same.then(|| old.engine.http().clone());

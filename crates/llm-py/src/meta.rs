@@ -61,7 +61,10 @@ impl Meta {
         hidden.set_item("api_base", &target.base_url)?;
         hidden.set_item("litellm_call_id", &meta.call_id)?;
         hidden.set_item("litellm_model_name", &meta.model)?;
-        hidden.set_item("response_cost", self.charge.total().map(|total| total.to_f64()))?;
+        hidden.set_item(
+            "response_cost",
+            self.charge.total().map(|total| total.to_f64()),
+        )?;
         let (headers, additional) = headers(py, &meta.headers)?;
         if meta.trace.fallbacks > 0 {
             additional.set_item("x-litellm-attempted-fallbacks", meta.trace.fallbacks)?;

@@ -6,6 +6,17 @@ mod apply;
     expect(dead_code, reason = "only the client follows a recipe")
 )]
 pub(crate) mod aws;
+#[cfg_attr(
+    not(feature = "client"),
+    expect(dead_code, reason = "only the client fetches tokens")
+)]
+pub(crate) mod azure;
+#[cfg_attr(
+    not(feature = "client"),
+    expect(dead_code, reason = "only the client follows a recipe")
+)]
+pub(crate) mod google;
+mod issuer;
 #[cfg(feature = "client")]
 pub(crate) mod kept;
 mod secret;

@@ -21,6 +21,7 @@ pub(super) const ROW: Provider = Provider {
         stream_options: false,
         ..Params::STANDARD
     },
+    keeps: &["*"],
     hosts: &["api.anthropic.com"],
     quirk: Some(settle),
     protocol: &Anthropic,

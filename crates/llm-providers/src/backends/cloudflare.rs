@@ -1,6 +1,6 @@
 use llm_types::Op;
 
-use crate::{Call, Error, Provider, Setting, protocols::loose::Loose};
+use crate::{Call, Error, Provider, Setting};
 
 /// Cloudflare Workers AI: <https://developers.cloudflare.com/workers-ai/configuration/open-ai-compatibility/>
 pub(super) const ROW: Provider = Provider {
@@ -11,7 +11,6 @@ pub(super) const ROW: Provider = Provider {
     settings: &[Setting::new("account_id", &["CLOUDFLARE_ACCOUNT_ID"])],
     ops: &[Op::Chat, Op::Embedding],
     quirk: Some(readdress),
-    protocol: &Loose,
     docs: "https://developers.cloudflare.com/workers-ai/configuration/open-ai-compatibility/",
     ..Provider::OPENAI_LIKE
 };

@@ -16,7 +16,11 @@ pub(super) const ROW: Provider = Provider {
             "top_logprobs",
         ])
         .without_stream_options(),
-    edits: &[Edit::Rename("max_completion_tokens", "max_tokens")],
+    edits: &[
+        Edit::Rename("max_completion_tokens", "max_tokens"),
+        Edit::Rename("seed", "random_seed"),
+    ],
+    quirk: Some(super::mistral::quirk),
     docs: "https://docs.mistral.ai/capabilities/code_generation/",
     ..Provider::OPENAI_LIKE
 };

@@ -1,9 +1,7 @@
 use llm_types::{JsonObject, Op};
 
 use crate::{
-    Credential, Edit, Error, Params, Provider,
-    protocols::{databricks, loose::Loose},
-    resolve::Surroundings,
+    Credential, Edit, Error, Params, Provider, protocols::databricks, resolve::Surroundings,
 };
 
 /// Databricks model serving: <https://docs.databricks.com/aws/en/machine-learning/foundation-model-apis/api-reference>
@@ -34,12 +32,13 @@ pub(super) const ROW: Provider = Provider {
         ],
         accepts: &["reasoning_effort", "thinking"],
         stream_options: false,
+        embedding: &["encoding_format"],
         ..Params::STANDARD
     },
-    keeps: &["cache_control"],
+    keeps: &["cache_control", "thinking_blocks"],
     edits: &[Edit::Rename("max_completion_tokens", "max_tokens")],
     quirk: Some(databricks::settle),
-    protocol: &Loose,
+    protocol: &databricks::Databricks,
     docs: "https://docs.databricks.com/aws/en/machine-learning/foundation-model-apis/api-reference",
     ..Provider::OPENAI_LIKE
 };

@@ -12,7 +12,7 @@ pub(super) const ROW: Provider = Provider {
     ops: &[Op::Chat, Op::Completion],
     params: Params::THINKING,
     // A turn that called tools must come back with its thinking, or the next one is refused.
-    keeps: &["reasoning_content"],
+    keeps: &["reasoning_content", "reasoning"],
     hosts: &["api.deepseek.com"],
     quirk: Some(quirk),
     docs: "https://api-docs.deepseek.com/",

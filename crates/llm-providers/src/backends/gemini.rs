@@ -9,7 +9,7 @@ pub(super) const ROW: Provider = Provider {
     base_env: &["GEMINI_API_BASE"],
     key_env: &["GOOGLE_API_KEY", "GEMINI_API_KEY"],
     auth: Auth::Google,
-    ops: &[Op::Chat],
+    ops: &[Op::Chat, Op::Embedding, Op::GenerateContent],
     params: Params::STANDARD
         .without(&["logit_bias", "logprobs", "top_logprobs"])
         .with(&["reasoning_effort", "thinking"]),

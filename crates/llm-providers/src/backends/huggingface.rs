@@ -9,7 +9,7 @@ pub(super) const ROW: Provider = Provider {
     base_env: &["HF_API_BASE", "HUGGINGFACE_API_BASE"],
     key_env: &["HF_TOKEN", "HUGGINGFACE_API_KEY"],
     ops: &[Op::Chat, Op::Embedding],
-    params: Params::STANDARD,
+    params: Params::STANDARD.embedding(&["encoding_format"]),
     keeps: &["cache_control"],
     hosts: &["router.huggingface.co"],
     quirk: Some(huggingface::settle),

@@ -1,6 +1,6 @@
 use llm_types::Op;
 
-use crate::Provider;
+use crate::{Call, Error, Provider, params};
 
 /// Meta's Llama API: <https://llama.developer.meta.com/docs/api/chat>
 pub(super) const ROW: Provider = Provider {
@@ -9,6 +9,15 @@ pub(super) const ROW: Provider = Provider {
     base_env: &["LLAMA_API_BASE"],
     key_env: &["LLAMA_API_KEY"],
     ops: &[Op::Chat, Op::Completion],
+    quirk: Some(quirk),
     docs: "https://llama.developer.meta.com/docs/api/chat",
     ..Provider::OPENAI_LIKE
 };
+
+/// It answers to a schema, and knows no JSON without one.
+fn quirk(call: &mut Call<'_>) -> Result<(), Error> {
+    if params::mentions(call.json()?, "response_format", "\"json_object\"") {
+        return params::refuse(call, &["response_format"]);
+    }
+    Ok(())
+}

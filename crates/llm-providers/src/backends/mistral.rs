@@ -14,6 +14,7 @@ pub(super) const ROW: Provider = Provider {
     edits: &[
         Edit::Rename("max_completion_tokens", "max_tokens"),
         Edit::Rename("seed", "random_seed"),
+        Edit::Rename("dimensions", "output_dimension"),
     ],
     quirk: Some(quirk),
     docs: "https://docs.mistral.ai/api/",

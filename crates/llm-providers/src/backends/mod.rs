@@ -11,12 +11,17 @@ mod aiml;
 mod aiohttp_openai;
 mod amazon_nova;
 mod anthropic;
+mod anthropic_text;
 mod anyscale;
 mod apertis;
 mod assemblyai;
 mod avian;
+mod azure;
+mod azure_ai;
+mod azure_text;
 mod baseten;
 mod bedrock;
+mod bedrock_mantle;
 mod bytez;
 mod cerebras;
 mod charity_engine;
@@ -105,6 +110,9 @@ mod qwencloud;
 mod ragflow;
 mod reka;
 mod replicate;
+mod sagemaker;
+mod sagemaker_chat;
+mod sagemaker_nova;
 mod sail;
 mod sambanova;
 mod sarvam;
@@ -123,6 +131,7 @@ mod upstage;
 mod v0;
 mod veniceai;
 mod vercel_ai_gateway;
+mod vertex_ai;
 mod vllm;
 mod volcengine;
 mod voyage;
@@ -144,12 +153,17 @@ pub const ALL: &[&Provider] = &[
     &aiohttp_openai::ROW,
     &amazon_nova::ROW,
     &anthropic::ROW,
+    &anthropic_text::ROW,
     &anyscale::ROW,
     &apertis::ROW,
     &assemblyai::ROW,
     &avian::ROW,
+    &azure::ROW,
+    &azure_ai::ROW,
+    &azure_text::ROW,
     &baseten::ROW,
     &bedrock::ROW,
+    &bedrock_mantle::ROW,
     &bytez::ROW,
     &cerebras::ROW,
     &charity_engine::ROW,
@@ -238,6 +252,9 @@ pub const ALL: &[&Provider] = &[
     &ragflow::ROW,
     &reka::ROW,
     &replicate::ROW,
+    &sagemaker::ROW,
+    &sagemaker_chat::ROW,
+    &sagemaker_nova::ROW,
     &sail::ROW,
     &sambanova::ROW,
     &sarvam::ROW,
@@ -256,6 +273,7 @@ pub const ALL: &[&Provider] = &[
     &v0::ROW,
     &veniceai::ROW,
     &vercel_ai_gateway::ROW,
+    &vertex_ai::ROW,
     &vllm::ROW,
     &volcengine::ROW,
     &voyage::ROW,

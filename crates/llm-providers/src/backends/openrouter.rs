@@ -39,9 +39,31 @@ fn quirk(call: &mut Call<'_>) -> Result<(), Error> {
     if body.str("reasoning_effort").as_deref() == Some("max") {
         body.set_str("reasoning_effort", "xhigh");
     }
+    thinking(call)?;
+    let body = call.json_mut()?;
     if params::mentions(body, "messages", "\"cache_control\"") {
         params::edit_messages(body, marker_to_last_part)?;
     }
+    Ok(())
+}
+
+/// Anthropic's `thinking` is OpenRouter's `reasoning`, for every model.
+fn thinking(call: &mut Call<'_>) -> Result<(), Error> {
+    let body = call.json_mut()?;
+    let Some(thinking) = body.take::<Map>("thinking")? else {
+        return Ok(());
+    };
+    if body.raw("reasoning").is_some() {
+        return Ok(());
+    }
+    let off = thinking.get("type").and_then(Value::as_str) == Some("disabled");
+    let reasoning = match thinking.get("budget_tokens") {
+        _ if off => json!({"enabled": false}),
+        Some(budget) => json!({ "max_tokens": budget }),
+        None => json!({"enabled": true}),
+    };
+    body.set("reasoning", &reasoning);
+    call.notice("thinking", "sent as reasoning");
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-use crate::{Credential, Edit, Params, Provider, Setting, protocols::loose::Loose};
+use crate::{Credential, Edit, Params, Provider, Setting};
 
 /// Snowflake Cortex: <https://docs.snowflake.com/en/user-guide/snowflake-cortex/open_ai_sdk>
 pub(super) const ROW: Provider = Provider {
@@ -17,7 +17,6 @@ pub(super) const ROW: Provider = Provider {
     }),
     params: Params::STANDARD.with(&["reasoning_effort"]),
     edits: &[Edit::Rename("max_tokens", "max_completion_tokens")],
-    protocol: &Loose,
     docs: "https://docs.snowflake.com/en/user-guide/snowflake-cortex/open_ai_sdk",
     ..Provider::OPENAI_LIKE
 };

@@ -47,6 +47,7 @@ pub(super) const ROW: Provider = Provider {
         ],
         accepts: &["reasoning_effort"],
         stream_options: false,
+        embedding: &["encoding_format"],
         ..Params::STANDARD
     },
     keeps: &["cache_control"],

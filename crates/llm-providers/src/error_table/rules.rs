@@ -117,6 +117,7 @@ const GROUPS: &[Group] = &[
         providers: &["cohere*"],
         rules: &[
             rule(Kind::Auth, &["invalid api token", "no api key provided"]),
+            rule(Kind::BadRequest, &["invalid type: parameter"]),
             rule(Kind::ContextWindow, &["too many tokens"]),
             rule(Kind::Upstream, &["internal server error"]),
         ],
@@ -141,6 +142,7 @@ const GROUPS: &[Group] = &[
             rule(Kind::Auth, &["incorrect authentication token"]),
             rule(Kind::ContextWindow, &["input is too long"]),
             rule(Kind::RateLimit, &["request was throttled"]),
+            rule(Kind::BadRequest, &["modelerror"]),
         ],
         statuses: &[(500, Kind::Overloaded)],
     },
@@ -156,7 +158,20 @@ const GROUPS: &[Group] = &[
     Group {
         providers: &["ollama*"],
         rules: &[
-            rule(Kind::BadRequest, &["no such file or directory"]),
+            rule(
+                Kind::ContextWindow,
+                &[
+                    "exceeds maximum context length",
+                    "input length exceeds the context length",
+                ],
+            ),
+            rule(
+                Kind::BadRequest,
+                &[
+                    "no such file or directory",
+                    "invalid response object from api",
+                ],
+            ),
             rule(Kind::Overloaded, &["failed to establish a new connection"]),
             rule(Kind::Timeout, &["read timed out"]),
         ],

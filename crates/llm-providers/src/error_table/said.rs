@@ -48,7 +48,15 @@ impl Said {
             .unwrap_or_else(|| cut(body));
         let mut codes: Vec<String> = aws_name(aws_type).into_iter().collect();
         for object in [error, json] {
-            for key in ["code", "type", "status", "error_code", "__type", "reason"] {
+            for key in [
+                "code",
+                "status_code",
+                "type",
+                "status",
+                "error_code",
+                "__type",
+                "reason",
+            ] {
                 codes.extend(text(object.get(key)));
             }
         }

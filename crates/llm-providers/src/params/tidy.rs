@@ -60,7 +60,7 @@ fn limit(call: &mut Call<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-/// A string passes; `{"type": "auto"}` becomes its string; a function must be named.
+/// A string and a named function pass; `{"type": "auto"}` becomes its string.
 fn tool_choice(call: &mut Call<'_>) -> Result<(), Error> {
     let body = call.json_mut()?;
     let Some(raw) = body.raw("tool_choice") else {
@@ -79,12 +79,14 @@ fn tool_choice(call: &mut Call<'_>) -> Result<(), Error> {
         .get("tool_choice")
         .map_err(|_| wrong())?
         .unwrap_or_default();
+    if choice.contains_key("function") {
+        return Ok(());
+    }
     let kind = choice
         .get("type")
         .and_then(Value::as_str)
         .ok_or_else(wrong)?;
     let new = match kind {
-        _ if choice.contains_key("function") => return Ok(()),
         "auto" | "none" | "required" => json!(kind),
         // Anthropic's spellings.
         "any" => json!("required"),

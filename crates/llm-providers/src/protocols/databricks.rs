@@ -1,10 +1,54 @@
 //! Databricks model serving: OpenAI's wire under `/serving-endpoints`; Claude takes Anthropic's `thinking`.
 
-use llm_types::{Op, Tool};
+use bytes::Bytes;
+use http::Request;
+use llm_types::{Content, ContentPart, EmbeddingResponse, Message, Op, ThinkingBlock, Tool};
 use serde_json::{Value, json};
 
-use super::effort;
-use crate::{Call, Error};
+use super::{effort, openai::OpenAi, vectors};
+use crate::{Answer, Call, Decoder, Error, Protocol, Reply, Step};
+
+/// OpenAI's wire, but for the encoding of vectors, which Databricks does not know: they come as numbers and are packed
+/// here.
+#[derive(Debug)]
+pub struct Databricks;
+
+impl Protocol for Databricks {
+    fn encode(&self, call: &Call<'_>) -> Result<Request<Bytes>, Error> {
+        if call.op != Op::Embedding || !call.json()?.contains("encoding_format") {
+            return OpenAi.encode(call);
+        }
+        let mut plain = call.clone();
+        plain.json_mut()?.remove("encoding_format");
+        OpenAi.encode(&plain)
+    }
+
+    fn decode(&self, call: &Call<'_>, reply: Reply) -> Result<Step, Error> {
+        match OpenAi.decode(call, reply)? {
+            Step::Done(answer) if call.op == Op::Embedding => Ok(packed(call, answer)?.into()),
+            step => Ok(step),
+        }
+    }
+
+    fn forwards_chat(&self) -> bool {
+        true
+    }
+
+    fn decoder(&self, call: &Call<'_>) -> Result<Box<dyn Decoder>, Error> {
+        OpenAi.decoder(call)
+    }
+}
+
+fn packed(call: &Call<'_>, answer: Answer) -> Result<Answer, Error> {
+    if call.json()?.str("encoding_format").as_deref() != Some("base64") {
+        return Ok(answer);
+    }
+    let usage = answer.usage.clone();
+    let response: EmbeddingResponse = serde_json::from_slice(&answer.into_bytes()?)
+        .map_err(|e| Error::decode(call.target.provider.name, e))?;
+    let vectors = response.data.into_iter().map(|item| item.embedding);
+    vectors::answer(call, vectors.collect(), usage, response.extra)
+}
 
 /// A workspace's bare address means its serving endpoints.
 fn with_path(base: &str) -> Option<String> {
@@ -16,7 +60,12 @@ fn with_path(base: &str) -> Option<String> {
 /// Claude behind Databricks takes Anthropic's `thinking`, and no `strict` tools. Part of settling a call's parameters.
 pub(crate) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
     call.base_url = with_path(call.base_url());
-    if call.op != Op::Chat || !call.model().contains("claude") {
+    if call.op != Op::Chat {
+        return Ok(());
+    }
+    let claude = call.model().contains("claude");
+    thinking_in_history(call, claude)?;
+    if !claude {
         return Ok(());
     }
     if let Some(mut tools) = call.json()?.get::<Vec<Tool>>("tools")? {
@@ -58,6 +107,47 @@ pub(crate) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
         body.set("max_tokens", &(budget + 4096));
     }
     Ok(())
+}
+
+/// Thinking goes back in the parts it came in, with its signatures; models other than Claude have none.
+fn thinking_in_history(call: &mut Call<'_>, claude: bool) -> Result<(), Error> {
+    let body = call.json_mut()?;
+    let there = body
+        .raw("messages")
+        .is_some_and(|raw| memchr::memmem::find(raw, b"\"thinking_blocks\"").is_some());
+    if !there {
+        return Ok(());
+    }
+    let mut messages: Vec<Message> = body.get("messages")?.unwrap_or_default();
+    for message in &mut messages {
+        let blocks = std::mem::take(&mut message.thinking_blocks);
+        let summaries: Vec<Value> = blocks.into_iter().filter_map(summary).collect();
+        if summaries.is_empty() || !claude {
+            continue;
+        }
+        let content = message.content.take();
+        let mut parts = vec![ContentPart {
+            kind: "reasoning".into(),
+            extra: [("summary".to_owned(), summaries.into())]
+                .into_iter()
+                .collect(),
+            ..ContentPart::default()
+        }];
+        parts.extend(content.map(Content::into_parts).unwrap_or_default());
+        message.content = Some(Content::Parts(parts));
+    }
+    body.set("messages", &messages);
+    Ok(())
+}
+
+fn summary(block: ThinkingBlock) -> Option<Value> {
+    match block {
+        ThinkingBlock::Thinking {
+            thinking,
+            signature: Some(signature),
+        } => Some(json!({"type": "summary_text", "text": thinking, "signature": signature})),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use llm_types::{EmbeddingInput, EmbeddingVector, Op};
 use serde_json::{Value, json};
 
 use super::{openai, openai::OpenAi, vectors};
-use crate::{Call, Decoder, Error, Kind, Protocol, Reply, Step, error_table, path};
+use crate::{Call, Decoder, Error, Protocol, Reply, Step, path};
 
 const ROUTER: &str = "https://router.huggingface.co";
 
@@ -40,18 +40,6 @@ impl Protocol for HuggingFace {
 
     fn decoder(&self, call: &Call<'_>) -> Result<Box<dyn Decoder>, Error> {
         OpenAi.decoder(call)
-    }
-
-    fn error(&self, call: &Call<'_>, reply: &Reply) -> Error {
-        let mut error = error_table::classify(call.target.provider.name, reply);
-        if error.message.contains("length limit exceeded") {
-            error.kind = Kind::ContextWindow;
-        } else if error.message.contains("A valid user token is required") {
-            error.kind = Kind::Auth;
-        } else if error.message.contains("Rate limit reached") {
-            error.kind = Kind::RateLimit;
-        }
-        error
     }
 }
 

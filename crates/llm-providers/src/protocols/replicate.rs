@@ -52,7 +52,7 @@ impl Protocol for Replicate {
 
     fn decode(&self, call: &Call<'_>, reply: Reply) -> Result<Step, Error> {
         let prediction = Prediction::read(call.target.provider.name, &reply.body)?;
-        if prediction.over(call.target.provider.name)? {
+        if prediction.is_over() {
             return Ok(prediction.answer(call).into());
         }
         let base = call.base_url().trim_end_matches('/');
@@ -86,19 +86,6 @@ impl Protocol for Replicate {
 
     fn framing(&self, _call: &Call<'_>) -> Framing {
         Framing::Whole
-    }
-
-    fn error(&self, call: &Call<'_>, reply: &Reply) -> Error {
-        let mut error = error_table::classify(call.target.provider.name, reply);
-        // `{"title", "detail", "status"}`.
-        let body: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
-        if let Some(detail) = body["detail"].as_str() {
-            error.message = detail.to_owned();
-        }
-        if let Some(kind) = by_words(&error.message) {
-            error.kind = kind;
-        }
-        error
     }
 }
 
@@ -250,30 +237,24 @@ struct Prediction {
     #[serde(default)]
     output: Value,
     #[serde(default)]
-    error: Value,
-    #[serde(default)]
     metrics: Value,
 }
 
 impl Prediction {
+    /// An error if there will never be an answer.
     fn read(provider: &'static str, body: &[u8]) -> Result<Self, Error> {
-        serde_json::from_slice(body).map_err(|e| Error::decode(provider, e))
+        let prediction: Self =
+            serde_json::from_slice(body).map_err(|e| Error::decode(provider, e))?;
+        match prediction.status.as_str() {
+            "succeeded" | "starting" | "processing" | "queued" => Ok(prediction),
+            status => Err(error_table::in_frame(provider, body).unwrap_or_else(|| {
+                Error::new(Kind::Upstream, format!("the prediction has {status}")).of(provider)
+            })),
+        }
     }
 
-    /// Whether the answer is whole; an error if it will never be.
-    fn over(&self, provider: &'static str) -> Result<bool, Error> {
-        match self.status.as_str() {
-            "succeeded" => Ok(true),
-            "starting" | "processing" | "queued" => Ok(false),
-            status => {
-                let said = self
-                    .error
-                    .as_str()
-                    .unwrap_or("the prediction did not succeed");
-                let kind = by_words(said).unwrap_or(Kind::Upstream);
-                Err(Error::new(kind, format!("{status}: {said}")).of(provider))
-            }
-        }
+    fn is_over(&self) -> bool {
+        self.status == "succeeded"
     }
 
     fn text(&self) -> String {
@@ -315,19 +296,6 @@ impl Prediction {
     }
 }
 
-fn by_words(said: &str) -> Option<Kind> {
-    let kinds = [
-        ("Incorrect authentication token", Kind::Auth),
-        ("input is too long", Kind::ContextWindow),
-        ("Request was throttled", Kind::RateLimit),
-        ("ModelError", Kind::BadRequest),
-    ];
-    kinds
-        .iter()
-        .find(|(words, _)| said.contains(words))
-        .map(|(_, kind)| *kind)
-}
-
 /// Replays a finished prediction as a stream.
 struct Replay {
     provider: &'static str,
@@ -339,7 +307,7 @@ struct Replay {
 impl Decoder for Replay {
     fn push(&mut self, frame: Frame, out: &mut Chunks) -> Result<(), Error> {
         let prediction = Prediction::read(self.provider, &frame.data)?;
-        if !prediction.over(self.provider)? {
+        if !prediction.is_over() {
             return Err(
                 Error::new(Kind::Connection, "the prediction is not finished").of(self.provider),
             );

@@ -1,10 +1,8 @@
 //! Embeddings in OpenAI's shape, from vendors that answer with bare vectors.
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use llm_types::{Embedding, EmbeddingResponse, EmbeddingVector, Usage};
-use serde_json::Number;
 
-use crate::{Answer, Call, Error};
+use crate::{Answer, Call, Error, embedding};
 
 /// An answer of `vectors`, in the encoding that the client asked for.
 pub(crate) fn answer(
@@ -69,15 +67,17 @@ fn packed(vector: EmbeddingVector) -> EmbeddingVector {
     let EmbeddingVector::Floats(numbers) = vector else {
         return vector;
     };
-    let bytes: Vec<u8> = numbers
+    let floats: Vec<f32> = numbers
         .iter()
-        .flat_map(|number| (Number::as_f64(number).unwrap_or_default() as f32).to_le_bytes())
+        .map(|number| number.as_f64().unwrap_or_default() as f32)
         .collect();
-    EmbeddingVector::Base64(STANDARD.encode(bytes))
+    EmbeddingVector::Base64(embedding::base64(&floats))
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Number;
+
     use super::*;
 
     #[test]

@@ -78,11 +78,12 @@ fn special(row: &'static Provider, model: &str) -> &'static Provider {
 
 /// The provider that answers at `address`: the same host, and the same path or one below it.
 fn by_address(address: &str) -> Option<&'static Provider> {
-    let (host, path) = host_and_path(address)?;
+    let (host, port, path) = parts(address)?;
     let is_at = |known: &str| {
-        host_and_path(known).is_some_and(|(their_host, their_path)| {
+        parts(known).is_some_and(|(their_host, their_port, their_path)| {
             let their_path = their_path.trim_end_matches('/');
             their_host == host
+                && (their_port.is_none() || their_port == port)
                 && path
                     .strip_prefix(their_path)
                     .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -98,18 +99,20 @@ fn by_address(address: &str) -> Option<&'static Provider> {
         .find(|row| (fixed(row) && is_at(row.base_url)) || row.hosts.iter().any(|host| is_at(host)))
 }
 
-/// The host in small letters, with its port where that says something, and the path.
-fn host_and_path(address: &str) -> Option<(String, &str)> {
+/// The host in small letters, the port if there is one, and the path.
+fn parts(address: &str) -> Option<(String, Option<&str>, &str)> {
     let rest = address
         .strip_prefix("https://")
         .or_else(|| address.strip_prefix("http://"))
         .unwrap_or(address);
-    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let host = host.rsplit('@').next()?;
-    let usual = host.strip_suffix(":443").or(host.strip_suffix(":80"));
-    let host = usual.unwrap_or(host);
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let authority = authority.rsplit('@').next()?;
+    let (host, port) = match authority.split_once(':') {
+        Some((host, port)) => (host, Some(port)),
+        None => (authority, None),
+    };
     let path = path.split(['?', '#']).next()?;
-    (!host.is_empty()).then(|| (host.to_ascii_lowercase(), path))
+    (!host.is_empty()).then(|| (host.to_ascii_lowercase(), port, path))
 }
 
 /// A name without a provider.

@@ -389,3 +389,107 @@ fn same_embed_request(cassette: &Cassette, native: &Value) -> Result<(), String>
     map.entry("embedding_types").or_insert(json!(["float"]));
     same_json(&got, &expected)
 }
+
+/// Version 1: a whole answer, or the last line of a stream, which repeats it.
+fn expected_v1(answer: &Value) -> Facts {
+    let tokens = &answer["meta"]["tokens"];
+    Facts {
+        text: answer["text"].as_str().expect("text").to_owned(),
+        citations: answer["citations"].as_array().cloned().unwrap_or_default(),
+        finish: finish(answer["finish_reason"].as_str().unwrap_or("COMPLETE")).to_owned(),
+        usage: tokens["input_tokens"]
+            .as_u64()
+            .map(|input| (input, tokens["output_tokens"].as_u64().unwrap_or_default())),
+        ..Facts::default()
+    }
+}
+
+#[test]
+fn version_1() {
+    let mut tally = Tally::default();
+    let options = CallOptions::default();
+    for cassette in recorded("cohere_v1", "chat") {
+        let mut target = target(&cassette);
+        target.model = format!("v1/{}", target.model);
+        let native = cassette.request().cloned().expect("a request");
+        let mut messages = Vec::new();
+        for turn in native["chat_history"].as_array().into_iter().flatten() {
+            let role = match turn["role"]
+                .as_str()
+                .expect("a role")
+                .to_lowercase()
+                .as_str()
+            {
+                "chatbot" => "assistant",
+                "system" => "system",
+                _ => "user",
+            };
+            messages.push(json!({"role": role, "content": turn["message"]}));
+        }
+        messages.push(json!({"role": "user", "content": native["message"]}));
+        let mut asked = native.clone();
+        let map = asked.as_object_mut().expect("an object");
+        map.retain(|key, _| key != "message" && key != "chat_history" && key != "raw_prompting");
+        map.insert("messages".into(), messages.into());
+        let call = call(&target, Op::Chat, &asked, &options);
+        let request = call.encode().expect("a request");
+        assert_eq!(request.uri().path(), "/v1/chat", "{}", cassette.id);
+        let mut got: Value = serde_json::from_slice(request.body()).expect("json");
+        let mut theirs = native.clone();
+        for body in [&mut got, &mut theirs] {
+            let map = body.as_object_mut().expect("an object");
+            map.entry("stream").or_insert(false.into());
+            map.retain(|key, value| *value != json!([]) && key != "raw_prompting");
+            for turn in map
+                .get_mut("chat_history")
+                .and_then(Value::as_array_mut)
+                .into_iter()
+                .flatten()
+            {
+                turn["role"] = turn["role"].as_str().expect("a role").to_uppercase().into();
+            }
+        }
+        let result = same_json(&got, &theirs).and_then(|()| match cassette.is_stream() {
+            true => version_1_stream(&call, &cassette.body()),
+            false => version_1_answer(&call, &cassette),
+        });
+        tally.check(&cassette.id, result);
+    }
+    tally.settle("Cohere version 1", &[]);
+}
+
+fn version_1_answer(call: &Call<'_>, cassette: &Cassette) -> Result<(), String> {
+    let body = cassette.body();
+    match call.decode(cassette.reply()) {
+        Ok(Step::Done(answer)) => {
+            let native: Value = serde_json::from_slice(&body).expect("json");
+            Facts::of(&answer.into_chat().expect("chat")).same(&expected_v1(&native))
+        }
+        Ok(Step::Again { .. }) => Err("not at once".into()),
+        Err(e) if cassette.status().is_success() => Err(e.to_string()),
+        Err(e) => same_error(cassette, &e),
+    }
+}
+
+fn version_1_stream(call: &Call<'_>, body: &Bytes) -> Result<(), String> {
+    let whole = decode_stream(call, body, usize::MAX);
+    if let Some(cut) = CUTS
+        .iter()
+        .find(|cut| decode_stream(call, body, **cut) != whole)
+    {
+        return Err(format!("differs in pieces of {cut}"));
+    }
+    if let Some(error) = whole.error {
+        return Err(error);
+    }
+    let text = std::str::from_utf8(body).expect("text").trim_end();
+    let (before, last) = text.rsplit_once('\n').expect("lines");
+    let last: Value = serde_json::from_str(last).expect("json");
+    let mut expected = expected_v1(&last["response"]);
+    expected.finish = finish(last["finish_reason"].as_str().expect("a reason")).to_owned();
+    Facts::folded(&whole.chunks, whole.usage.as_ref()).same(&expected)?;
+    match decode_stream(call, &body.slice(..before.len()), usize::MAX).error {
+        Some(_) => Ok(()),
+        None => Err("a truncated stream passed".into()),
+    }
+}

@@ -365,3 +365,8 @@ fn check(provider: &'static str) {
 fn answers_of_ai_studio() {
     check("gemini");
 }
+
+#[test]
+fn answers_of_vertex() {
+    check("vertex_ai");
+}

@@ -5,13 +5,20 @@
 //! `shared/cassettes` beside the checkout; where neither is there, these tests say so and pass.
 
 mod anthropic;
+mod azure;
 mod bedrock;
 mod bedrock_invoke;
 mod cohere;
 mod fold;
 mod folded;
 mod gemini;
+mod gemini_requests;
+mod google_embeddings;
 mod ollama;
+mod openai_chat;
+mod openai_completions;
+mod openai_embeddings;
+mod openai_facts;
 mod vendors;
 
 use std::{

@@ -45,6 +45,7 @@ pub(crate) async fn list(
     let live = gateway.live();
     let data: Vec<Value> = catalog::names(&live.router)
         .filter(|name| which.return_wildcard_routes || !name.contains('*'))
+        .filter(|name| !live.settings.hidden.contains(*name))
         .map(|name| entry(name, &live.router, which.include_metadata))
         .collect();
     if headers.contains_key("anthropic-version") {

@@ -1,5 +1,6 @@
 //! Anthropic Messages over chat, for every provider that does not speak Messages itself.
 
+mod parts;
 mod request;
 mod response;
 mod stream;

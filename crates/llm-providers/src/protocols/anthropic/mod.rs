@@ -6,9 +6,11 @@
 
 mod betas;
 mod caps;
+mod complete;
 mod names;
 mod native;
 mod parts;
+mod record;
 mod request;
 mod response;
 mod schema;
@@ -23,12 +25,16 @@ use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use llm_types::{Op, messages::MessagesError};
 
 pub(crate) use betas::Betas;
+pub use complete::Complete;
+pub(crate) use complete::settle as settle_text;
 pub(crate) use native::{MessagesStream, messages_response};
 
-pub(crate) use request::{chat_request, messages_request};
+pub(crate) use request::{chat_request, fetches, messages_request};
 pub(crate) use response::{Reading, chat_response};
 pub(crate) use settle::settle;
 pub(crate) use stream::ChatStream;
+
+use request::metadata;
 
 use crate::{
     Answer, Call, Decoder, Error, Protocol, Reply, Step, error_table, path,
@@ -99,7 +105,7 @@ impl Protocol for Anthropic {
             ),
             _ => return Err(call.unsupported()),
         };
-        let mut request = post(&address(&call.target.base_url, tail), encoded.body)?;
+        let mut request = post(&address(call.base_url(), tail), encoded.body)?;
         add_betas(request.headers_mut(), &encoded.betas)?;
         Ok(request)
     }

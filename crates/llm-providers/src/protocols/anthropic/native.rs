@@ -84,7 +84,6 @@ impl Decoder for MessagesStream {
                 out.usage = Some(response.usage.normalise());
                 return replay(response, self.provider, out);
             }
-            Some("message_stop") if !self.finished => return Err(cut(self.provider)),
             Some("message_stop") => out.done = true,
             Some("content_block_delta") if memmem::find(&data, b"\"type\"").is_none() => {
                 return Err(Error::decode(self.provider, "an event without its type"));

@@ -1,16 +1,20 @@
 //! Content parts to content blocks.
 
-use base64::Engine as _;
+use std::collections::BTreeMap;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use llm_types::{Content, ContentPart, messages::Block, messages::Blocks};
 use serde_json::{Value, json};
 
 use super::betas::Betas;
-use crate::{Error, Kind};
+use crate::{Error, Kind, call::Fetched};
 
 /// Turns parts into blocks, and notes what they need.
 pub(super) struct Parts<'a> {
     /// Whether the vendor fetches media from addresses.
     pub(super) urls: bool,
+    /// What was fetched where it does not.
+    pub(super) fetched: &'a BTreeMap<String, Fetched>,
     pub(super) betas: &'a mut Betas,
 }
 
@@ -135,6 +139,14 @@ impl Parts<'_> {
                 "expected an https address or a data URI",
             ));
         }
+        if let Some(file) = self.fetched.get(url) {
+            let mime = format.or(file.content_type.as_deref());
+            return embedded(
+                mime.unwrap_or("image/jpeg"),
+                &STANDARD.encode(&file.bytes),
+                at,
+            );
+        }
         if !self.urls {
             let mut error = Error::new(
                 Kind::BadRequest,
@@ -154,7 +166,7 @@ impl Parts<'_> {
 /// Media in base64: images, PDFs, and plain text, which goes as text.
 fn embedded(mime: &str, data: &str, at: impl Fn() -> String) -> Result<Block, Error> {
     if mime.starts_with("text/") {
-        let text = base64::engine::general_purpose::STANDARD
+        let text = STANDARD
             .decode(data)
             .ok()
             .and_then(|bytes| String::from_utf8(bytes).ok());
@@ -188,6 +200,17 @@ fn refusal(part: &ContentPart) -> String {
         .or(part.text.as_deref())
         .unwrap_or_default()
         .to_owned()
+}
+
+/// The address that a part points to.
+pub(super) fn address(part: &ContentPart) -> Option<String> {
+    let file = |key: &str| part.file.as_ref()?.get(key)?.as_str();
+    let url = match part.kind.as_str() {
+        "image_url" => part.url(),
+        "file" => file("file_data").or_else(|| file("file_id")),
+        _ => None,
+    };
+    url.filter(|url| is_url(url)).map(str::to_owned)
 }
 
 fn is_url(text: &str) -> bool {

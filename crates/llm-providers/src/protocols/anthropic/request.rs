@@ -2,9 +2,10 @@
 
 use bytes::Bytes;
 use llm_types::{
-    ChatRequest, JsonObject, Map,
+    ChatRequest, Content, JsonObject, Map, Message,
     messages::{Blocks, MessagesRequest, ToolChoiceParam},
 };
+use memchr::memmem;
 use serde_json::{Value, json};
 
 use super::{
@@ -12,13 +13,13 @@ use super::{
     betas::Betas,
     caps::Caps,
     names::Names,
-    parts::Parts,
+    parts::{self, Parts},
     schema::{self, Way},
     thinking::Thinking,
     tools,
     turns::{Conversation, Teller},
 };
-use crate::{Call, Error, Kind};
+use crate::{Call, Error, Kind, call::JSON_TOOL, protocols::legacy};
 
 /// A request's body, and the betas it needs.
 #[derive(Debug)]
@@ -34,13 +35,17 @@ const DEFAULT_MAX_TOKENS: u64 = 4096;
 
 /// The body for a chat call.
 pub(crate) fn chat_request(call: &Call<'_>, flavor: &Flavor) -> Result<Encoded, Error> {
-    let mut chat = ChatRequest::from_object(call.json()?)?;
+    let mut body = call.json()?.clone();
+    legacy::modernise(&mut body)?;
+    let mut chat = ChatRequest::from_object(&body)?;
+    legacy::messages(&mut chat.messages);
     let caps = Caps::of(call.target);
     let mut betas = Betas::default();
     let names = Names::of(tools::own_names(&chat));
     let told = Teller {
         parts: Parts {
             urls: flavor.urls,
+            fetched: &call.fetched,
             betas: &mut betas,
         },
         names: &names,
@@ -58,7 +63,7 @@ pub(crate) fn chat_request(call: &Call<'_>, flavor: &Flavor) -> Result<Encoded, 
         .or(call.target.facts.max_output_tokens)
         .unwrap_or(DEFAULT_MAX_TOKENS);
     let mut request = MessagesRequest {
-        model: flavor.model.then(|| call.target.model.clone()),
+        model: flavor.model.then(|| call.model().to_owned()),
         max_tokens: Some(limit),
         metadata: metadata(&chat),
         temperature: chat.temperature.take(),
@@ -97,8 +102,8 @@ pub(crate) fn chat_request(call: &Call<'_>, flavor: &Flavor) -> Result<Encoded, 
 pub(crate) fn messages_request(call: &Call<'_>, flavor: &Flavor) -> Result<Encoded, Error> {
     let mut body = call.json()?.clone();
     if flavor.model {
-        if body.str("model").as_deref() != Some(call.target.model.as_str()) {
-            body.set_str("model", &call.target.model);
+        if body.str("model").as_deref() != Some(call.model()) {
+            body.set_str("model", call.model());
         }
     } else {
         body.remove("model");
@@ -128,6 +133,21 @@ pub(crate) fn messages_request(call: &Call<'_>, flavor: &Flavor) -> Result<Encod
     })
 }
 
+/// The addresses that a host which fetches none needs the contents of.
+pub(crate) fn fetches(call: &Call<'_>, flavor: &Flavor) -> Vec<String> {
+    let messages = call.json().ok().and_then(|body| body.raw("messages"));
+    let Some(raw) = messages.filter(|raw| !flavor.urls && memmem::find(raw, b"://").is_some())
+    else {
+        return Vec::new();
+    };
+    let messages: Vec<Message> = serde_json::from_slice(raw).unwrap_or_default();
+    let contents = messages.into_iter().filter_map(|message| message.content);
+    contents
+        .flat_map(Content::into_parts)
+        .filter_map(|part| parts::address(&part))
+        .collect()
+}
+
 /// A call in the last answer without the thinking that led to it: with thinking on, Anthropic refuses that.
 fn lacks_thinking(told: &Conversation) -> bool {
     let blocks = |turn: &llm_types::messages::Turn, kinds: &[&str]| match &turn.content {
@@ -145,7 +165,7 @@ fn lacks_thinking(told: &Conversation) -> bool {
     calls && !answers.any(|turn| blocks(turn, &thought))
 }
 
-fn metadata(chat: &ChatRequest) -> Option<Map> {
+pub(super) fn metadata(chat: &ChatRequest) -> Option<Map> {
     let user = chat.user.as_deref().or(chat.safety_identifier.as_deref());
     let given = chat
         .metadata
@@ -219,7 +239,7 @@ fn structure(
                 let kind = if others { "any" } else { "tool" };
                 request.tool_choice = Some(ToolChoiceParam {
                     kind: kind.into(),
-                    name: (!others).then(|| tools::JSON_TOOL.into()),
+                    name: (!others).then(|| JSON_TOOL.into()),
                     disable_parallel_tool_use: request
                         .tool_choice
                         .take()

@@ -5,6 +5,7 @@ use llm_types::{
     ChatResponse, Choice, Content, FunctionCall, Map, Message, ThinkingBlock, ToolCall,
     messages::{Block, MessagesResponse},
 };
+use memchr::memmem;
 use serde_json::{Value, json};
 
 use super::{
@@ -13,9 +14,8 @@ use super::{
     error_of,
     names::Names,
     schema::{self, Way},
-    tools::JSON_TOOL,
 };
-use crate::{Call, Error, Reply};
+use crate::{Call, Error, Reply, call::JSON_TOOL};
 
 /// What must be known of the request to read its answer.
 #[derive(Debug, Clone)]
@@ -23,6 +23,8 @@ pub(crate) struct Reading {
     pub(super) provider: &'static str,
     pub(super) include_usage: bool,
     pub(super) json: Option<JsonAnswer>,
+    /// Tools that the vendor runs are on offer.
+    pub(super) hosted: bool,
     /// Raw, because most answers call no tool and then nobody needs the names.
     tools: Option<Bytes>,
     functions: Option<Bytes>,
@@ -48,10 +50,16 @@ impl Reading {
             }),
             _ => None,
         };
+        let own_keys = ["web_search_options", "mcp_servers", "context_management"];
+        let hosted = body
+            .raw("tools")
+            .is_some_and(|tools| memmem::find(tools, b"_20").is_some())
+            || own_keys.iter().any(|key| body.raw(key).is_some());
         Ok(Self {
             provider: call.target.provider.name,
             include_usage: call.include_usage,
             json,
+            hosted,
             tools: body.raw("tools").cloned(),
             functions: body.raw("functions").cloned(),
         })

@@ -4,7 +4,7 @@ use llm_types::Op;
 use serde_json::{Number, Value};
 
 use super::{caps::Caps, thinking};
-use crate::{Call, Error, Kind};
+use crate::{Call, Error, params::refuse};
 
 /// A row's quirk: settles the parameters that depend on the model or on their value.
 pub(crate) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
@@ -17,7 +17,6 @@ pub(crate) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
     format(call)?;
     sampling(call)?;
     room(call)?;
-    refuse(call, "verbosity")?;
     for hint in ["prompt_cache_key", "prompt_cache_retention"] {
         if call.json_mut()?.remove(hint).is_some() {
             call.notice(hint, "dropped: Anthropic caches by cache_control alone");
@@ -27,7 +26,7 @@ pub(crate) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
 }
 
 /// Anthropic wants an opaque id, and no personal data.
-fn user(call: &mut Call<'_>) -> Result<(), Error> {
+pub(super) fn user(call: &mut Call<'_>) -> Result<(), Error> {
     for key in ["user", "safety_identifier"] {
         let Some(user) = call.json()?.str(key) else {
             continue;
@@ -79,7 +78,7 @@ fn stop(call: &mut Call<'_>) -> Result<(), Error> {
 fn tier(call: &mut Call<'_>) -> Result<(), Error> {
     match call.json()?.str("service_tier").as_deref() {
         None | Some("auto" | "default" | "standard_only") => Ok(()),
-        Some(_) => refuse(call, "service_tier"),
+        Some(_) => refuse(call, &["service_tier"]),
     }
 }
 
@@ -107,10 +106,7 @@ fn sampling(call: &mut Call<'_>) -> Result<(), Error> {
     if call.json()?.get::<Number>("temperature")?.is_some_and(one) {
         call.json_mut()?.remove("temperature");
     }
-    for key in ["temperature", "top_p", "top_k"] {
-        refuse(call, key)?;
-    }
-    Ok(())
+    refuse(call, &["temperature", "top_p", "top_k"])
 }
 
 /// An answer's limit below the least budget leaves no room for thinking.
@@ -130,28 +126,6 @@ fn room(call: &mut Call<'_>) -> Result<(), Error> {
         );
     }
     Ok(())
-}
-
-/// Drops a parameter where that is allowed, else refuses the request.
-fn refuse(call: &mut Call<'_>, key: &'static str) -> Result<(), Error> {
-    let allowed = &call.options.allowed_openai_params;
-    if call.json()?.raw(key).is_none() || allowed.iter().any(|allowed| allowed == key) {
-        return Ok(());
-    }
-    if call.options.drop_params {
-        call.json_mut()?.remove(key);
-        call.notice(key, "dropped: the model does not take it");
-        return Ok(());
-    }
-    let mut error = Error::new(
-        Kind::UnsupportedParams,
-        format!(
-            "{} does not take '{key}' with this value; set drop_params to drop it",
-            call.target.model
-        ),
-    );
-    error.param = Some(key.into());
-    Err(error)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Streamed Messages answers to chat chunks.
 
 use llm_types::{
-    ChatChunk, ChunkChoice, Delta, FunctionCall, Map, ThinkingBlock, ToolCall,
+    Delta, FunctionCall, Map, ThinkingBlock, ToolCall,
     messages::{Block, EventDelta, MessagesResponse, MessagesUsage, StreamEvent},
 };
 use serde_json::{Value, json};
@@ -9,16 +9,20 @@ use serde_json::{Value, json};
 use super::{
     error_of,
     names::Names,
-    response::{self, Reading, annotation, caller, finish, is_hosted, result_field, unwrapped},
-    tools::JSON_TOOL,
+    record::Record,
+    response::{self, Reading, annotation, caller, finish, result_field, unwrapped},
 };
-use crate::{Chunks, Decoder, Error, Kind, frame::Frame};
+use crate::{
+    Chunks, Decoder, Error, Kind,
+    call::JSON_TOOL,
+    frame::Frame,
+    protocols::emit::{Emitter, opening},
+};
 
 /// Reads Anthropic's events, whatever framed them.
 pub(crate) struct ChatStream {
     reading: Reading,
-    id: String,
-    model: String,
+    emit: Emitter,
     usage: MessagesUsage,
     started: bool,
     finished: bool,
@@ -30,6 +34,7 @@ pub(crate) struct ChatStream {
     held: String,
     /// The JSON tool has answered.
     answered: bool,
+    record: Record,
 }
 
 /// The block that is being streamed. Anthropic never has two open.
@@ -44,11 +49,8 @@ enum Open {
         held: String,
         flows: bool,
     },
-    /// A hosted tool's call, whose input comes in fragments.
-    Hosted {
-        block: Box<Block>,
-        input: String,
-    },
+    /// A compaction, which comes in fragments.
+    Hosted,
 }
 
 impl ChatStream {
@@ -56,8 +58,7 @@ impl ChatStream {
     pub(crate) fn new(reading: Reading) -> Self {
         Self {
             reading,
-            id: String::new(),
-            model: String::new(),
+            emit: Emitter::default(),
             usage: MessagesUsage::default(),
             started: false,
             finished: false,
@@ -66,24 +67,12 @@ impl ChatStream {
             open: Open::Other,
             held: String::new(),
             answered: false,
-        }
-    }
-
-    fn chunk(&self, delta: Delta) -> ChatChunk {
-        ChatChunk {
-            id: self.id.clone(),
-            object: "chat.completion.chunk".into(),
-            model: self.model.clone(),
-            choices: vec![ChunkChoice {
-                delta,
-                ..ChunkChoice::default()
-            }],
-            ..ChatChunk::default()
+            record: Record::default(),
         }
     }
 
     fn say(&self, delta: Delta, out: &mut Chunks) {
-        out.chat(self.chunk(delta));
+        out.chat(self.emit.delta(delta));
     }
 
     fn start(&mut self, message: MessagesResponse, out: &mut Chunks) {
@@ -91,21 +80,17 @@ impl ChatStream {
             return;
         }
         self.started = true;
-        (self.id, self.model) = (message.id, message.model);
+        (self.emit.id, self.emit.model) = (message.id, message.model);
         self.usage = message.usage;
         out.usage = Some(self.usage.normalise());
-        self.say(
-            Delta {
-                role: Some("assistant".into()),
-                content: Some(String::new()),
-                ..Delta::default()
-            },
-            out,
-        );
+        self.say(opening(), out);
     }
 
     fn open(&mut self, block: Block, out: &mut Chunks) {
         self.open = Open::Other;
+        if self.reading.hosted {
+            self.record.open(block.clone());
+        }
         match block.kind.as_str() {
             "text" => self.text(block.text.unwrap_or_default(), out),
             "thinking" => {
@@ -123,12 +108,7 @@ impl ChatStream {
                 );
             }
             "tool_use" => self.call(block, out),
-            kind if is_hosted(kind) && block.input.is_some() => {
-                self.open = Open::Hosted {
-                    block: Box::new(block),
-                    input: String::new(),
-                };
-            }
+            "compaction" => self.open = Open::Hosted,
             _ => self.hosted(&block, out),
         }
     }
@@ -233,14 +213,12 @@ impl ChatStream {
         );
     }
 
-    /// A hosted tool's call or result, whole.
+    /// A hosted tool's result, whole.
     fn hosted(&self, block: &Block, out: &mut Chunks) {
-        let mut fields = Map::new();
-        fields.insert("content_blocks".into(), json!([block]));
         if let Some(field) = result_field(&block.kind) {
-            fields.insert(field.into(), json!([block]));
+            let fields = Map::from_iter([(field.to_owned(), json!([block]))]);
+            self.fields(fields, Vec::new(), out);
         }
-        self.fields(fields, Vec::new(), out);
     }
 
     fn fields(&self, fields: Map, annotations: Vec<Value>, out: &mut Chunks) {
@@ -255,6 +233,9 @@ impl ChatStream {
     }
 
     fn delta(&mut self, delta: EventDelta, out: &mut Chunks) {
+        if self.reading.hosted {
+            self.record.add(&delta);
+        }
         match delta.kind.as_deref().unwrap_or_default() {
             "text_delta" => self.text(delta.text.unwrap_or_default(), out),
             "thinking_delta" => self.thinking(delta.thinking.unwrap_or_default(), out),
@@ -265,12 +246,6 @@ impl ChatStream {
                     let annotations = annotation(&citation, None).into_iter().collect();
                     let fields = Map::from_iter([("citation".to_owned(), citation)]);
                     self.fields(fields, annotations, out);
-                }
-            }
-            "compaction_delta" => {
-                if let (Open::Hosted { block, .. }, Some(content)) = (&mut self.open, delta.content)
-                {
-                    block.extra.insert("content".into(), content);
                 }
             }
             _ => {}
@@ -295,12 +270,12 @@ impl ChatStream {
                     self.answer(text, out);
                 }
             }
-            Open::Hosted { input, .. } => input.push_str(&fragment),
-            Open::Other => {}
+            Open::Hosted | Open::Other => {}
         }
     }
 
     fn close(&mut self, out: &mut Chunks) {
+        self.record.close();
         match std::mem::replace(&mut self.open, Open::Other) {
             // No fragment came: what the start said is all there is.
             Open::Tool { input: Some(input) } => {
@@ -309,11 +284,10 @@ impl ChatStream {
             }
             Open::Json { held, flows: true } => self.answer(held, out),
             Open::Json { held, .. } => self.answer(unwrapped(held), out),
-            Open::Hosted { mut block, input } => {
-                if let Ok(raw) = serde_json::value::RawValue::from_string(input) {
-                    block.input = Some(raw);
+            Open::Hosted => {
+                if let Some(block) = self.record.last() {
+                    self.hosted(block, out);
                 }
-                self.hosted(&block, out);
             }
             _ => {}
         }
@@ -354,6 +328,9 @@ impl ChatStream {
         let Some(reason) = delta.stop_reason else {
             return;
         };
+        if let Some(blocks) = self.record.take() {
+            fields.insert("content_blocks".into(), blocks);
+        }
         if self.finished {
             return;
         }
@@ -370,7 +347,7 @@ impl ChatStream {
             );
         }
         let (finish, native) = finish(Some(&reason), delta.stop_sequence, json);
-        let mut chunk = self.chunk(Delta {
+        let mut chunk = self.emit.delta(Delta {
             provider_specific_fields: fields,
             ..Delta::default()
         });
@@ -381,17 +358,38 @@ impl ChatStream {
         out.chat(chunk);
     }
 
+    /// The vendor's own end mark: some that copy Anthropic give no reason before it.
+    fn stop(&mut self, out: &mut Chunks) {
+        let reason = if self.calls > 0 {
+            "tool_use"
+        } else {
+            "end_turn"
+        };
+        let delta = EventDelta {
+            stop_reason: Some(reason.to_owned()),
+            ..EventDelta::default()
+        };
+        if !self.finished {
+            self.end(
+                StreamEvent {
+                    delta: Some(delta),
+                    ..StreamEvent::default()
+                },
+                out,
+            );
+        }
+    }
+
     /// The usage chunk, once.
     fn complete(&mut self, out: &mut Chunks) {
         if out.done {
             return;
         }
         out.done = true;
-        if self.reading.include_usage {
-            let mut chunk = self.chunk(Delta::default());
-            chunk.choices = Vec::new();
-            chunk.usage.clone_from(&out.usage);
-            out.chat(chunk);
+        if self.reading.include_usage
+            && let Some(usage) = out.usage.clone()
+        {
+            out.chat(self.emit.usage(usage));
         }
     }
 
@@ -402,7 +400,7 @@ impl ChatStream {
         let chat = response::translate(&self.reading, response);
         self.started = true;
         self.finished = true;
-        (self.id, self.model) = (chat.id, chat.model);
+        (self.emit.id, self.emit.model) = (chat.id, chat.model);
         out.usage = chat.usage;
         for choice in chat.choices {
             let message = choice.message;
@@ -410,7 +408,7 @@ impl ChatStream {
             for (call, index) in calls.iter_mut().zip(0..) {
                 call.index = Some(index);
             }
-            let mut chunk = self.chunk(Delta {
+            let mut chunk = self.emit.delta(Delta {
                 role: Some(message.role),
                 content: Some(message.content.map(|c| c.text()).unwrap_or_default()),
                 tool_calls: calls,
@@ -456,8 +454,10 @@ impl Decoder for ChatStream {
             }
             "content_block_stop" => self.close(out),
             "message_delta" => self.end(event, out),
-            "message_stop" if self.finished => self.complete(out),
-            "message_stop" => return Err(cut(self.reading.provider)),
+            "message_stop" => {
+                self.stop(out);
+                self.complete(out);
+            }
             "error" => return Err(error_of(self.reading.provider, &frame.data)),
             "message" => return self.whole(&frame.data, out),
             _ => {}

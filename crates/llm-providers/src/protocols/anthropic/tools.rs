@@ -1,16 +1,13 @@
 //! Tools on offer and the choice among them.
 
 use llm_types::{
-    ChatRequest, FunctionDef, Map, Tool, ToolChoice,
+    ChatRequest, FunctionDef, Map, Tool,
     messages::{ToolChoiceParam, ToolParam},
 };
 use serde_json::{Value, json};
 
 use super::names::Names;
-use crate::Error;
-
-/// The tool through which older models answer in a JSON schema.
-pub(super) const JSON_TOOL: &str = "json_tool_call";
+use crate::{Error, call::JSON_TOOL};
 
 /// The tools of a request, and the servers of its MCP tools.
 #[derive(Debug, Default)]
@@ -30,12 +27,6 @@ pub(super) fn tools(chat: &mut ChatRequest, names: &Names) -> Result<Tools, Erro
             tools.offered.push(one(tool, names, &path)?);
         }
     }
-    for (i, function) in chat.functions.take().into_iter().flatten().enumerate() {
-        let path = format!("functions[{i}]");
-        tools
-            .offered
-            .push(function_tool(function, Map::new(), names, &path)?);
-    }
     if let Some(options) = chat.web_search_options.take() {
         tools.offered.push(web_search(&options));
     }
@@ -44,29 +35,22 @@ pub(super) fn tools(chat: &mut ChatRequest, names: &Names) -> Result<Tools, Erro
 
 /// The names of the caller's own tools.
 pub(super) fn own_names(chat: &ChatRequest) -> impl Iterator<Item = &str> + Clone {
-    let tools = chat.tools.iter().flatten().filter_map(|tool| {
+    chat.tools.iter().flatten().filter_map(|tool| {
         let flat = || tool.extra.get("name")?.as_str();
         tool.function
             .as_ref()
             .map(|f| f.name.as_str())
             .or_else(flat)
-    });
-    let functions = chat.functions.iter().flatten().map(|f| f.name.as_str());
-    tools.chain(functions)
+    })
 }
 
 /// The choice; Anthropic takes none without tools.
 pub(super) fn choice(chat: &ChatRequest, names: &Names) -> Result<Option<ToolChoiceParam>, Error> {
-    let legacy = chat.function_call.as_ref().map(|call| match call {
-        Value::String(mode) => ToolChoice::Mode(mode.clone()),
-        named => ToolChoice::Named(Map::from_iter([("function".to_owned(), named.clone())])),
-    });
-    let wanted = chat.tool_choice.as_ref().or(legacy.as_ref());
     let kind = |kind: &str| ToolChoiceParam {
         kind: kind.into(),
         ..ToolChoiceParam::default()
     };
-    let mut choice = match wanted {
+    let mut choice = match &chat.tool_choice {
         None => None,
         Some(wanted) => Some(match (wanted.mode(), wanted.function_name()) {
             (Some("auto"), _) => kind("auto"),

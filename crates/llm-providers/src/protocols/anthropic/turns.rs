@@ -27,8 +27,6 @@ pub(super) struct Conversation {
     pub(super) turns: Vec<Turn>,
     /// Whether tools are called or answered in it.
     pub(super) has_tools: bool,
-    /// The id of the legacy `function_call` that the next `function` message answers.
-    legacy: Option<String>,
 }
 
 /// What turning messages into turns depends on.
@@ -46,7 +44,7 @@ impl Teller<'_> {
             let path = format!("messages[{i}]");
             match message.role.as_str() {
                 "system" | "developer" => self.system(&mut told, message, &path)?,
-                "tool" | "function" => self.result(&mut told, message, &path)?,
+                "tool" => self.result(&mut told, message, &path)?,
                 "assistant" => self.assistant(&mut told, message, &path)?,
                 "user" => {
                     let blocks = self.content(message, &path)?;
@@ -96,12 +94,11 @@ impl Teller<'_> {
         message: Message,
         path: &str,
     ) -> Result<(), Error> {
-        let id = match message.tool_call_id.as_deref() {
-            Some(id) => names::id(id),
-            None => told
-                .legacy
-                .take()
-                .ok_or_else(|| Error::bad_request(format!("{path}.tool_call_id"), "is missing"))?,
+        let Some(id) = message.tool_call_id.as_deref().map(names::id) else {
+            return Err(Error::bad_request(
+                format!("{path}.tool_call_id"),
+                "is missing",
+            ));
         };
         let content = match message.content {
             Some(content) => Some(self.parts.result(content, &format!("{path}.content"))?),
@@ -128,9 +125,8 @@ impl Teller<'_> {
         path: &str,
     ) -> Result<(), Error> {
         let calls = std::mem::take(&mut message.tool_calls);
-        let legacy = message.function_call.take();
-        told.has_tools |= !calls.is_empty() || legacy.is_some();
-        let mut blocks = match recorded(&mut message) {
+        told.has_tools |= !calls.is_empty();
+        let mut blocks = match recorded(&mut message, &calls) {
             Some(blocks) => blocks,
             None => {
                 let mut blocks: Vec<Block> = std::mem::take(&mut message.thinking_blocks)
@@ -152,16 +148,7 @@ impl Teller<'_> {
                 blocks.push(block);
             }
         }
-        if let Some(function) = legacy {
-            let id = format!("call_{}", told.turns.len());
-            blocks.push(self.tool_use(id.clone(), function, &format!("{path}.function_call"))?);
-            told.legacy = Some(id);
-        }
-        if !blocks.is_empty() {
-            told.push("assistant", blocks);
-        } else {
-            told.push("assistant", vec![Block::text(EMPTY)]);
-        }
+        told.push("assistant", or_placeholder(blocks));
         Ok(())
     }
 
@@ -259,8 +246,8 @@ fn or_placeholder(blocks: Vec<Block>) -> Vec<Block> {
     }
 }
 
-/// The blocks of an earlier answer in their order, if its text is still what it was.
-fn recorded(message: &mut Message) -> Option<Vec<Block>> {
+/// The blocks of an earlier answer in their order, if its text and its calls are still what they were.
+fn recorded(message: &mut Message, calls: &[ToolCall]) -> Option<Vec<Block>> {
     let raw = message.provider_specific_fields.remove("content_blocks")?;
     let blocks: Vec<Block> = serde_json::from_value(raw).ok()?;
     let said = |compacted: bool| -> String {
@@ -275,6 +262,11 @@ fn recorded(message: &mut Message) -> Option<Vec<Block>> {
     };
     let now = message.content.as_ref().map(Content::text);
     let now = now.unwrap_or_default();
+    let called = |id: &String| calls.iter().any(|call| call.id.as_ref() == Some(id));
+    let mut own = blocks.iter().filter(|block| block.kind == "tool_use");
+    if !own.all(|block| block.id.as_ref().is_some_and(called)) {
+        return None;
+    }
     (now == said(false) || now == said(true)).then(|| {
         blocks
             .into_iter()

@@ -3,6 +3,7 @@
 mod embedding;
 mod errors;
 mod invoke;
+mod mantle;
 mod media;
 mod messages;
 mod model;
@@ -38,6 +39,8 @@ use crate::{
     },
 };
 
+pub(crate) use errors::in_stream as exception;
+pub use mantle::Mantle;
 pub(crate) use model::{arn_region, is_region};
 pub(crate) use settle::settle;
 
@@ -116,10 +119,6 @@ impl Protocol for Bedrock {
 
     fn framing(&self, _: &Call<'_>) -> Framing {
         Framing::AwsEventStream
-    }
-
-    fn error(&self, call: &Call<'_>, reply: &Reply) -> Error {
-        errors::in_reply(call.target.provider.name, reply)
     }
 }
 

@@ -1,11 +1,10 @@
-//! Cohere's own API, version 2: chat and embeddings.
-//!
-//! Version 1 of the chat is refused by name: Cohere stopped adding models to it, and it has no tool messages.
+//! Cohere's own API: chat in version 2 (and 1, where the model or the address says so) and embeddings.
 
 mod embed;
 mod request;
 mod response;
 mod stream;
+mod v1;
 mod wire;
 
 pub(crate) use request::settle;
@@ -14,7 +13,7 @@ use bytes::Bytes;
 use http::Request;
 use llm_types::Op;
 
-use crate::{Call, Decoder, Error, Kind, Protocol, Reply, Step, error_table};
+use crate::{Call, Decoder, Error, Framing, Protocol, Reply, Step};
 
 /// Cohere's v2 wire.
 #[derive(Debug)]
@@ -23,6 +22,7 @@ pub struct Cohere;
 impl Protocol for Cohere {
     fn encode(&self, call: &Call<'_>) -> Result<Request<Bytes>, Error> {
         match call.op {
+            Op::Chat if v1::is_meant(call) => v1::encode(call),
             Op::Chat => request::chat(call),
             Op::Embedding => embed::encode(call),
             _ => Err(call.unsupported()),
@@ -31,6 +31,7 @@ impl Protocol for Cohere {
 
     fn decode(&self, call: &Call<'_>, reply: Reply) -> Result<Step, Error> {
         let answer = match call.op {
+            Op::Chat if v1::is_meant(call) => v1::decode(call, &reply)?,
             Op::Chat => response::chat(call, &reply)?,
             Op::Embedding => embed::decode(call, &reply)?,
             _ => return Err(call.unsupported()),
@@ -40,22 +41,17 @@ impl Protocol for Cohere {
 
     fn decoder(&self, call: &Call<'_>) -> Result<Box<dyn Decoder>, Error> {
         match call.op {
+            Op::Chat if v1::is_meant(call) => Ok(Box::new(v1::ChatStream::new(call))),
             Op::Chat => Ok(Box::new(stream::ChatStream::new(call))),
             _ => Err(call.unsupported()),
         }
     }
 
-    fn error(&self, call: &Call<'_>, reply: &Reply) -> Error {
-        let mut error = error_table::classify(call.target.provider.name, reply);
-        let said = error.message.to_ascii_lowercase();
-        if said.contains("too many tokens") {
-            error.kind = Kind::ContextWindow;
-        } else if said.contains("invalid api token") || said.contains("no api key provided") {
-            error.kind = Kind::Auth;
-        } else if said.contains("invalid type: parameter") {
-            error.kind = Kind::BadRequest;
+    fn framing(&self, call: &Call<'_>) -> Framing {
+        match v1::is_meant(call) {
+            true => Framing::Lines,
+            false => Framing::Sse,
         }
-        error
     }
 }
 

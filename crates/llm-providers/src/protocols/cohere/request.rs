@@ -2,34 +2,22 @@
 
 use bytes::Bytes;
 use http::Request;
-use llm_types::{Content, ContentPart, JsonObject, Message, Tool, ToolChoice};
+use llm_types::{Content, ContentPart, JsonObject, Message, Op, Tool, ToolChoice};
 use serde_json::{Value, json};
 
 use crate::{
-    Call, Error, Kind,
+    Call, Error, params,
     protocols::{effort, legacy, openai},
 };
 
 pub(super) fn chat(call: &Call<'_>) -> Result<Request<Bytes>, Error> {
-    if let Some(model) = call.model().strip_prefix("v1/") {
-        return Err(Error::new(
-            Kind::Unsupported,
-            format!(
-                "Cohere's version 1 chat is not supported: use '{model}', which asks version 2"
-            ),
-        ));
-    }
     let mut body = call.json()?.clone();
     body.set_str("model", call.model());
     body.set("stream", &call.stream);
     for key in ["stream_options", "user"] {
         body.remove(key);
     }
-    body.rename("max_completion_tokens", "max_tokens");
-    body.rename("top_p", "p");
-    body.rename("top_k", "k");
-    stop(&mut body)?;
-    choices(&mut body)?;
+    renamed(&mut body)?;
     let documents = messages(&mut body)?;
     add_documents(&mut body, documents)?;
     legacy::modernise(&mut body)?;
@@ -42,8 +30,18 @@ pub(super) fn chat(call: &Call<'_>) -> Result<Request<Bytes>, Error> {
 
 /// Says what Cohere cannot be asked for exactly. Part of settling a call's parameters.
 pub(crate) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
+    if call.op != Op::Chat {
+        return Ok(());
+    }
+    if super::v1::is_meant(call) {
+        params::refuse(call, &["reasoning_effort", "thinking", "logprobs"])?;
+    }
+    if call.json_mut()?.remove("metadata").is_some() {
+        call.notice("metadata", "dropped: Cohere does not take it");
+    }
     let choice: Option<ToolChoice> = call.json()?.get("tool_choice")?;
-    if let Some(name) = choice.as_ref().and_then(ToolChoice::function_name) {
+    let named = choice.as_ref().and_then(ToolChoice::function_name);
+    if let Some(name) = named {
         let message = format!(
             "Cohere cannot name a tool: only '{name}' is offered, and one call is required"
         );
@@ -51,29 +49,30 @@ pub(crate) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
     }
     let tools: Vec<Tool> = call.json()?.get("tools")?.unwrap_or_default();
     let strict = tools.iter().filter(|tool| is_strict(tool)).count();
-    if strict > 0 && strict < tools.len() {
+    let first = super::v1::is_meant(call);
+    if strict > 0 && (first || (named.is_none() && strict < tools.len())) {
         call.notice(
             "tools[*].function.strict",
-            "Cohere is strict with all tools or with none: dropped, as not all of them ask for it",
+            "dropped: Cohere is strict with all tools or with none, and never in its first chat API",
         );
     }
     Ok(())
 }
 
-fn stop(body: &mut JsonObject) -> Result<(), Error> {
-    match body.take::<Value>("stop")? {
-        None => {}
-        Some(Value::String(one)) => body.set("stop_sequences", &[one]),
-        Some(many) => body.set("stop_sequences", &many),
-    }
-    Ok(())
-}
-
-fn choices(body: &mut JsonObject) -> Result<(), Error> {
+/// OpenAI's parameters under Cohere's names, the same in both versions.
+pub(super) fn renamed(body: &mut JsonObject) -> Result<(), Error> {
+    body.rename("max_completion_tokens", "max_tokens");
+    body.rename("top_p", "p");
+    body.rename("top_k", "k");
     if let Some(n) = body.take::<u64>("n")?
         && n != 1
     {
         body.set("num_generations", &n);
+    }
+    match body.take::<Value>("stop")? {
+        None => {}
+        Some(Value::String(one)) => body.set("stop_sequences", &[one]),
+        Some(many) => body.set("stop_sequences", &many),
     }
     Ok(())
 }

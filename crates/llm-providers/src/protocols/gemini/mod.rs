@@ -1,10 +1,12 @@
 //! Google's generateContent, as AI Studio serves it.
 
+pub(crate) mod embedding;
 mod grounding;
 mod media;
 mod messages;
 mod model;
 mod names;
+pub(crate) mod native;
 mod parts;
 mod prepare;
 mod request;
@@ -24,6 +26,7 @@ use llm_types::{Map, Op};
 use crate::{Answer, Call, Decoder, Error, Kind, Protocol, Reply, Step, path, protocols::openai};
 
 pub(crate) use prepare::settle;
+pub(crate) use request::{Service, body, fetches};
 
 /// Gemini over AI Studio.
 #[derive(Debug)]
@@ -31,25 +34,32 @@ pub struct Gemini;
 
 impl Protocol for Gemini {
     fn fetches(&self, call: &Call<'_>) -> Vec<String> {
-        match call.op {
-            Op::Chat => request::fetches(call),
-            _ => Vec::new(),
-        }
+        fetches(call)
     }
 
     fn encode(&self, call: &Call<'_>) -> Result<Request<Bytes>, Error> {
         match call.op {
             Op::Chat => {
-                let body = request::body(call)?;
-                let uri = address(call, &body, verb(call))?;
-                post(&uri, &body)
+                let body = body(call, Service::Studio)?;
+                post(&address(call, &body, verb(call))?, &body)
+            }
+            Op::GenerateContent => {
+                let uri = address(call, &Map::new(), verb(call))?;
+                openai::request(&uri, native::body(call)?)
+            }
+            Op::Embedding => {
+                let body = embedding::batch(call)?;
+                post(&address(call, &body, "batchEmbedContents")?, &body)
             }
             _ => Err(call.unsupported()),
         }
     }
 
     fn decode(&self, call: &Call<'_>, reply: Reply) -> Result<Step, Error> {
-        decode(call, &reply)
+        match call.op {
+            Op::Embedding => Ok(embedding::answer(call, &reply)?.into()),
+            _ => decode(call, reply),
+        }
     }
 
     fn decoder(&self, call: &Call<'_>) -> Result<Box<dyn Decoder>, Error> {
@@ -57,8 +67,11 @@ impl Protocol for Gemini {
     }
 }
 
-/// Reads a reply to any of Gemini's operations.
-pub(crate) fn decode(call: &Call<'_>, reply: &Reply) -> Result<Step, Error> {
+/// Reads a whole answer of generateContent.
+pub(crate) fn decode(call: &Call<'_>, reply: Reply) -> Result<Step, Error> {
+    if call.op == Op::GenerateContent {
+        return Ok(native::answer(call, reply)?.into());
+    }
     let name = call.target.provider.name;
     let mut events = stream::events(&reply.body, name)?;
     match (events.pop(), events.is_empty()) {
@@ -71,6 +84,7 @@ pub(crate) fn decode(call: &Call<'_>, reply: &Reply) -> Result<Step, Error> {
 pub(crate) fn decoder(call: &Call<'_>) -> Result<Box<dyn Decoder>, Error> {
     match call.op {
         Op::Chat => Ok(Box::new(stream::ChatStream::new(call))),
+        Op::GenerateContent => Ok(Box::new(native::NativeStream::new(call))),
         _ => Err(call.unsupported()),
     }
 }

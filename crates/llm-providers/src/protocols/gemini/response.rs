@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use aws_smithy_types::{DateTime, date_time::Format};
 use llm_types::{ChatResponse, Choice, Content, Map, Message};
 use serde_json::{Value, json};
 
@@ -214,13 +215,12 @@ fn choice(
         ..Counter::default()
     };
     let parts = candidate.content.unwrap_or_default().parts;
-    let texts: Vec<String> = parts.iter().map(grounding::citable).collect();
     let said = Said::read(parts, &mut counter);
     end.called = !said.calls.is_empty();
     let annotations = end
         .grounding
         .as_ref()
-        .map(|metadata| grounding::annotations(metadata, &texts))
+        .map(|metadata| grounding::annotations(metadata, &said.text))
         .unwrap_or_default();
     let (finish_reason, fields) = end.settle();
     let choice = Choice {
@@ -283,26 +283,8 @@ fn nothing() -> Error {
 
 /// Seconds since 1970 of `2026-03-12T18:06:15.185613Z`.
 fn seconds(time: &str) -> Option<u64> {
-    let (date, clock) = time.strip_suffix('Z')?.split_once('T')?;
-    let mut date = date.splitn(3, '-').map(|n| n.parse::<i64>().ok());
-    let (year, month, day) = (date.next()??, date.next()??, date.next()??);
-    let mut clock = clock
-        .split('.')
-        .next()?
-        .splitn(3, ':')
-        .map(|n| n.parse::<i64>().ok());
-    let (hour, minute, second) = (clock.next()??, clock.next()??, clock.next()??);
-    if !(1970..10_000).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
-        return None;
-    }
-    // Days from civil date, with years that start in March.
-    let (y, m) = if month > 2 {
-        (year, month - 3)
-    } else {
-        (year - 1, month + 9)
-    };
-    let days = 365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1 - 719_468;
-    u64::try_from(days * 86_400 + hour * 3600 + minute * 60 + second).ok()
+    let time = DateTime::from_str(time, Format::DateTime).ok()?;
+    u64::try_from(time.secs()).ok()
 }
 
 #[cfg(test)]

@@ -89,6 +89,7 @@ impl Definitions<'_> {
             return self.clean(&Value::Object(merged), depth + 1);
         }
         self.merge_all_of(&mut map, depth)?;
+        lower_type(&mut map);
         constant(&mut map);
         types(&mut map);
         exclusive_limits(&mut map);
@@ -173,6 +174,13 @@ impl Definitions<'_> {
             typed(items);
         }
         Some(())
+    }
+}
+
+/// Callers who know Gemini write its own names of types, `STRING`.
+fn lower_type(map: &mut Map) {
+    if let Some(Value::String(kind)) = map.get_mut("type") {
+        kind.make_ascii_lowercase();
     }
 }
 
@@ -394,6 +402,16 @@ mod tests {
         definitions.insert("d23".into(), json!({"type": "string"}));
         let doubling = json!({"$defs": definitions, "properties": {"x": {"$ref": "#/$defs/d10"}}});
         assert_eq!(clean(&doubling), None);
+    }
+
+    #[test]
+    fn geminis_own_names_of_types_are_understood() {
+        let own = json!({"type": "OBJECT", "properties": {"unit": {"type": "STRING", "enum": ["a", "b"], "nullable": true}}});
+        let clean = clean(&own).expect("finite");
+        assert_eq!(
+            clean["properties"]["unit"],
+            json!({"type": "string", "enum": ["a", "b"], "nullable": true})
+        );
     }
 
     #[test]

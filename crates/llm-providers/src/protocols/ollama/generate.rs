@@ -5,8 +5,10 @@ use http::Request;
 use llm_types::{CompletionChoice, CompletionResponse, Map, Prompt};
 use serde_json::json;
 
-use super::{endpoint, refused, request, response, wire};
-use crate::{Answer, Call, Chunks, Decoder, Error, Kind, Reply, frame::Frame, protocols::openai};
+use super::{endpoint, request, response, wire};
+use crate::{
+    Answer, Call, Chunks, Decoder, Error, Kind, Reply, error_table, frame::Frame, protocols::openai,
+};
 
 /// What stands beside `options` in the body.
 const OWN: &[&str] = &[
@@ -158,7 +160,7 @@ impl Decoder for TextStream {
         if self.complete {
             return Ok(());
         }
-        if let Some(error) = refused(self.provider, &frame.data) {
+        if let Some(error) = error_table::in_frame(self.provider, &frame.data) {
             return Err(error);
         }
         let mut line: wire::Line =

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use http::Request;
 use llm_types::Op;
 
-use crate::{Call, Decoder, Error, Framing, Kind, Protocol, Reply, Step, error_table, path};
+use crate::{Call, Decoder, Error, Framing, Protocol, Reply, Step, path};
 
 /// Ollama's wire.
 #[derive(Debug)]
@@ -61,26 +61,6 @@ impl Protocol for Ollama {
     fn framing(&self, _call: &Call<'_>) -> Framing {
         Framing::Lines
     }
-
-    fn error(&self, call: &Call<'_>, reply: &Reply) -> Error {
-        let mut error = error_table::classify(call.target.provider.name, reply);
-        let said = error.message.to_ascii_lowercase();
-        if said.contains("no such file or directory")
-            || said.contains("invalid response object from api")
-        {
-            error.kind = Kind::BadRequest;
-        } else if said.contains("failed to establish a new connection") {
-            error.kind = Kind::Overloaded;
-        } else if said.contains("read timed out") {
-            error.kind = Kind::Timeout;
-        } else if said.contains("exceeds the available context size")
-            || said.contains("exceeds maximum context length")
-            || said.contains("input length exceeds the context length")
-        {
-            error.kind = Kind::ContextWindow;
-        }
-        error
-    }
 }
 
 /// The address of one of Ollama's endpoints; a base URL may already be one.
@@ -91,21 +71,6 @@ fn endpoint(base: &str, name: &str) -> String {
         .map_or(base, |at| &base[..at])
         .trim_end_matches("/api");
     path::join(root, &format!("api/{name}"))
-}
-
-/// An error line among the answers, `{"error": "..."}`.
-fn refused(call: &'static str, line: &Bytes) -> Option<Error> {
-    memchr::memmem::find(line, b"\"error\"")?;
-    let object = llm_types::JsonObject::parse(line).ok()?;
-    object.raw("error")?;
-    Some(error_table::classify(
-        call,
-        &Reply {
-            status: http::StatusCode::INTERNAL_SERVER_ERROR,
-            headers: Default::default(),
-            body: line.clone(),
-        },
-    ))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::Request;
-use llm_types::{Content, ContentPart, JsonObject, Map, Message, Tool, ToolChoice};
+use llm_types::{Content, ContentPart, JsonObject, Map, Message, Op, Tool, ToolChoice};
 use serde_json::{Value, json};
 
 use super::endpoint;
@@ -61,6 +61,9 @@ pub(super) fn shared(call: &Call<'_>, body: &mut JsonObject) -> Result<(), Error
 
 /// Says what Ollama cannot be asked for exactly. Part of settling a call's parameters.
 pub(crate) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
+    if call.op != Op::Chat {
+        return Ok(());
+    }
     let choice: Option<ToolChoice> = call.json()?.get("tool_choice")?;
     let named = choice.as_ref().and_then(ToolChoice::function_name);
     if let Some(name) = named {

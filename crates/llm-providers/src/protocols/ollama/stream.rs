@@ -3,12 +3,12 @@
 use llm_types::{ChunkChoice, Delta};
 
 use super::{
-    refused, response,
+    response,
     think::{Split, Splitter},
     wire,
 };
 use crate::{
-    Call, Chunks, Decoder, Error, Kind,
+    Call, Chunks, Decoder, Error, Kind, error_table,
     frame::Frame,
     protocols::emit::{self, Emitter},
 };
@@ -113,7 +113,7 @@ impl Decoder for ChatStream {
         if self.complete {
             return Ok(());
         }
-        if let Some(error) = refused(self.provider, &frame.data) {
+        if let Some(error) = error_table::in_frame(self.provider, &frame.data) {
             return Err(error);
         }
         let line: wire::Line =

@@ -2,6 +2,7 @@
 //! OpenAI is put right, and only then is a body parsed and written anew.
 
 mod citations;
+mod message;
 mod repair;
 mod stream;
 mod usage;

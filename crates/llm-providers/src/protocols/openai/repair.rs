@@ -5,10 +5,11 @@
 
 use llm_types::{Map, Op, Usage};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use super::{
-    citations, usage,
+    citations,
+    message::{arguments, content, empties, function_text, made_id, mapped, name, reasoning},
+    usage,
     wire::{self, is_known_reason, is_text},
 };
 use crate::{Call, call::JSON_TOOL};
@@ -43,6 +44,7 @@ impl Repair {
         let plain = !self.json_tool
             && document.citations.is_none()
             && self.has_plain_object(document)
+            && document.created.is_none_or(|created| !is_text(created))
             && document
                 .usage
                 .is_none_or(|usage| usage::read(usage).is_some_and(|(_, changed)| !changed))
@@ -91,11 +93,11 @@ impl Repair {
             && !hides_reasoning(message)
             && calls.iter().all(|call| self.is_plain_call(index, call))
             && message.function_call.as_ref().is_none_or(|function| {
-                self.stream
-                    || function
-                        .name
-                        .as_deref()
-                        .is_some_and(|name| !name.is_empty())
+                let named = function
+                    .name
+                    .as_deref()
+                    .is_some_and(|name| !name.is_empty());
+                (self.stream || named) && function.arguments.is_none_or(is_text)
             })
     }
 
@@ -155,6 +157,11 @@ impl Repair {
             document.insert("object".into(), object.into());
         } else if !document.contains_key("object") {
             document.insert("object".into(), "text_completion".into());
+        }
+        // Writer's time is a text.
+        if let Some(Value::String(created)) = document.get("created") {
+            let created = created.parse::<u64>().map_or(Value::Null, Value::from);
+            document.insert("created".into(), created);
         }
         if document
             .get("model")
@@ -386,156 +393,4 @@ fn hoist_usage(document: &mut Map) {
     if let Some(usage) = found {
         document.insert("usage".into(), usage);
     }
-}
-
-/// Mistral's thinking models answer in parts, Cloudflare with the JSON that was asked for.
-fn content(message: &mut Map) {
-    match message.get_mut("content") {
-        Some(Value::Array(parts)) => {
-            let parts = std::mem::take(parts);
-            let (mut text, mut thinking, mut others) = (String::new(), String::new(), Vec::new());
-            for part in parts {
-                match part.get("type").and_then(Value::as_str) {
-                    Some("text") => text.push_str(&text_of(part.get("text"))),
-                    Some("thinking") => thinking.push_str(&text_of(part.get("thinking"))),
-                    _ => others.push(part),
-                }
-            }
-            message.insert("content".into(), text.into());
-            if !thinking.is_empty() {
-                message.insert("reasoning_content".into(), thinking.into());
-            }
-            if !others.is_empty() {
-                let fields = message
-                    .entry("provider_specific_fields")
-                    .or_insert_with(|| json!({}));
-                if let Value::Object(fields) = fields {
-                    fields.insert("content".into(), others.into());
-                }
-            }
-        }
-        Some(other @ (Value::Object(_) | Value::Number(_) | Value::Bool(_))) => {
-            *other = other.to_string().into();
-        }
-        _ => {}
-    }
-}
-
-/// A text, or the texts of a list of parts.
-fn text_of(value: Option<&Value>) -> String {
-    match value {
-        Some(Value::String(text)) => text.clone(),
-        Some(Value::Array(parts)) => parts.iter().map(|part| text_of(part.get("text"))).collect(),
-        _ => String::new(),
-    }
-}
-
-/// `reasoning`, or MiniMax's details alone, as `reasoning_content`. The details stay: they go back as they came.
-fn reasoning(message: &mut Map) {
-    let has = |key: &str| {
-        message
-            .get(key)
-            .and_then(Value::as_str)
-            .is_some_and(|text| !text.is_empty())
-    };
-    if has("reasoning_content") {
-        return;
-    }
-    if has("reasoning") {
-        if let Some(text) = message.shift_remove("reasoning") {
-            message.insert("reasoning_content".into(), text);
-        }
-        return;
-    }
-    let Some(Value::Array(details)) = message.get("reasoning_details") else {
-        return;
-    };
-    let text: String = details
-        .iter()
-        .filter_map(|detail| {
-            detail
-                .get("text")
-                .or_else(|| detail.get("summary"))?
-                .as_str()
-        })
-        .collect();
-    if !text.is_empty() {
-        message.insert("reasoning_content".into(), text.into());
-    }
-}
-
-/// Snowflake writes every field there is, empty.
-fn empties(message: &mut Map) {
-    for (key, tell) in [("function_call", "name"), ("audio", "id")] {
-        let empty = message
-            .get(key)
-            .and_then(|value| value.get(tell))
-            .and_then(Value::as_str)
-            == Some("");
-        if empty {
-            message.shift_remove(key);
-        }
-    }
-}
-
-/// Arguments are text; a name is there once.
-fn function_text(function: &mut Map, first: bool) {
-    match function.get_mut("arguments") {
-        Some(Value::String(_)) => {}
-        Some(Value::Null) | None => {
-            if first {
-                function.insert("arguments".into(), "".into());
-            }
-        }
-        Some(other) => *other = other.to_string().into(),
-    }
-    let unnamed = function
-        .get("name")
-        .is_some_and(|name| name.as_str().is_none_or(str::is_empty));
-    if unnamed && !first {
-        function.shift_remove("name");
-    }
-}
-
-fn name(call: &Value) -> Option<&str> {
-    call.pointer("/function/name")?.as_str()
-}
-
-fn arguments(call: &Value) -> Option<&str> {
-    call.pointer("/function/arguments")?.as_str()
-}
-
-/// An id for a call that came without: the same however the answer is cut, and different in every answer.
-fn made_id(answer: &str, choice: u64, index: u64) -> String {
-    let digest = Sha256::digest(format!("{answer}/{choice}/{index}"));
-    format!("call_{}", hex::encode(&digest[..12]))
-}
-
-/// OpenAI's word for a vendor's finish reason; `None` for words nobody knows.
-fn mapped(reason: &str) -> Option<&'static str> {
-    Some(match reason {
-        "stop_sequence"
-        | "end_turn"
-        | "COMPLETE"
-        | "ERROR"
-        | "eos_token"
-        | "eos"
-        | "STOP"
-        | "FINISH_REASON_UNSPECIFIED"
-        | "network_error"
-        | "error" => "stop",
-        "max_tokens" | "MAX_TOKENS" | "model_length" | "compaction" => "length",
-        "tool_use" | "tool_call" => "tool_calls",
-        "refusal"
-        | "ERROR_TOXIC"
-        | "SAFETY"
-        | "RECITATION"
-        | "sensitive"
-        | "content_filtered"
-        | "guardrail_intervened"
-        | "ESCALATION"
-        | "PROHIBITED_CONTENT"
-        | "BLOCKLIST" => "content_filter",
-        _ => return None,
-    })
 }

@@ -11,6 +11,8 @@ pub(super) struct Document<'a> {
     #[serde(borrow)]
     pub(super) object: Option<Cow<'a, str>>,
     #[serde(borrow)]
+    pub(super) created: Option<&'a RawValue>,
+    #[serde(borrow)]
     pub(super) choices: Option<Vec<Choice<'a>>>,
     #[serde(borrow)]
     pub(super) usage: Option<&'a RawValue>,

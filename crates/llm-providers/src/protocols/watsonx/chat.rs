@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::Request;
-use llm_types::{JsonObject, Tool};
+use llm_types::{JsonObject, Op, Tool};
 use serde_json::Value;
 
 use super::{endpoint, place};
@@ -19,6 +19,9 @@ pub(super) fn encode(call: &Call<'_>) -> Result<Request<Bytes>, Error> {
     legacy::modernise(&mut body)?;
     place(call, &mut body);
     tools(&mut body)?;
+    if let Some(Value::String(one)) = body.get("stop")? {
+        body.set("stop", &[one]);
+    }
     if let Some(Value::String(mode)) = body.get("tool_choice")? {
         body.remove("tool_choice");
         body.set_str("tool_choice_option", &mode);
@@ -29,10 +32,20 @@ pub(super) fn encode(call: &Call<'_>) -> Result<Request<Bytes>, Error> {
 
 /// Says what is left out. Part of settling a call's parameters.
 pub(crate) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
+    if call.op != Op::Chat {
+        return Ok(());
+    }
     let tools: Vec<Tool> = call.json()?.get("tools")?.unwrap_or_default();
     let functions = || tools.iter().filter_map(|tool| tool.function.as_ref());
     if functions().any(|function| function.strict.is_some()) {
         call.notice("tools[*].function.strict", "dropped: watsonx.ai refuses it");
+    }
+    let open = |schema: &Value| schema.to_string().contains("\"additionalProperties\"");
+    if functions().any(|function| function.parameters.as_ref().is_some_and(open)) {
+        call.notice(
+            "tools[*].function.parameters",
+            "sent without additionalProperties: watsonx.ai refuses it",
+        );
     }
     Ok(())
 }

@@ -6,8 +6,10 @@ use llm_types::{CompletionChoice, CompletionResponse, JsonObject, Map, Prompt, U
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{endpoint, error, place};
-use crate::{Answer, Call, Chunks, Decoder, Error, Kind, Reply, frame::Frame, protocols::openai};
+use super::{endpoint, place};
+use crate::{
+    Answer, Call, Chunks, Decoder, Error, Kind, Reply, error_table, frame::Frame, protocols::openai,
+};
 
 /// What stands beside `parameters` in the body.
 const OWN: &[&str] = &[
@@ -187,19 +189,11 @@ impl Decoder for TextStream {
         if frame.data.is_empty() || &frame.data[..] == b"[DONE]" {
             return Ok(());
         }
-        let generated: Generated = serde_json::from_slice(&frame.data).map_err(|e| {
-            if frame.event() != "error"
-                && memchr::memmem::find(&frame.data, b"\"errors\"").is_none()
-            {
-                return Error::decode(self.provider, e);
-            }
-            let reply = Reply {
-                status: http::StatusCode::INTERNAL_SERVER_ERROR,
-                headers: Default::default(),
-                body: frame.data.clone(),
-            };
-            error(self.provider, &reply)
-        })?;
+        if let Some(error) = error_table::in_frame(self.provider, &frame.data) {
+            return Err(error);
+        }
+        let generated: Generated =
+            serde_json::from_slice(&frame.data).map_err(|e| Error::decode(self.provider, e))?;
         for (index, one) in (0..).zip(generated.results) {
             // Counts are of everything so far, and the prompt's is in one event only.
             let input = self.usage.prompt_tokens.max(one.input_token_count);

@@ -9,9 +9,8 @@ pub(crate) use chat::settle;
 use bytes::Bytes;
 use http::Request;
 use llm_types::{JsonObject, Op};
-use serde_json::Value;
 
-use super::{loose, openai::OpenAi};
+use super::openai::OpenAi;
 use crate::{Call, Decoder, Error, Kind, Protocol, Reply, Step, error_table, path};
 
 /// The version of the API that is asked for where no other is set.
@@ -33,10 +32,7 @@ impl Protocol for Watsonx {
 
     fn decode(&self, call: &Call<'_>, reply: Reply) -> Result<Step, Error> {
         match call.op {
-            Op::Chat => match OpenAi.decode(call, reply)? {
-                Step::Done(answer) => Ok(loose::repaired(call, answer)?.into()),
-                step => Ok(step),
-            },
+            Op::Chat => OpenAi.decode(call, reply),
             Op::Completion => Ok(generate::decode(call, &reply)?.into()),
             Op::Embedding => Ok(embed::decode(call, &reply)?.into()),
             _ => Err(call.unsupported()),
@@ -49,44 +45,20 @@ impl Protocol for Watsonx {
 
     fn decoder(&self, call: &Call<'_>) -> Result<Box<dyn Decoder>, Error> {
         match call.op {
-            Op::Chat => Ok(Box::new(loose::Repair::new(call, OpenAi.decoder(call)?))),
+            Op::Chat => OpenAi.decoder(call),
             Op::Completion => Ok(Box::new(generate::TextStream::new(call))),
             _ => Err(call.unsupported()),
         }
     }
 
     fn error(&self, call: &Call<'_>, reply: &Reply) -> Error {
-        error(call.target.provider.name, reply)
-    }
-}
-
-/// `{"errors": [{"code", "message"}], "trace"}`.
-fn error(provider: &'static str, reply: &Reply) -> Error {
-    let mut error = error_table::classify(provider, reply);
-    let body: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
-    let first = &body["errors"][0];
-    if let Some(message) = first["message"].as_str() {
-        error.message = message.to_owned();
-    }
-    if let Some(code) = first["code"].as_str() {
-        error.code = Some(code.to_owned());
-    }
-    if let Some(trace) = body["trace"].as_str() {
-        error.request_id.get_or_insert_with(|| trace.to_owned());
-    }
-    match error.code.as_deref() {
-        Some("token_quota_reached") => error.kind = Kind::RateLimit,
-        Some("model_no_support_for_function") => error.kind = Kind::BadRequest,
-        _ if error.message.contains("maximum sequence length")
-            || error
-                .message
-                .contains("exceeds the maximum number of tokens") =>
-        {
-            error.kind = Kind::ContextWindow;
+        let mut error = error_table::classify(call.target.provider.name, reply);
+        // It comes with a 403.
+        if error.code.as_deref() == Some("token_quota_reached") {
+            error.kind = Kind::RateLimit;
         }
-        _ => {}
+        error
     }
-    error
 }
 
 /// `/ml/v1/text/NAME`, of a deployment where the model is `deployment/ID`.

@@ -2,15 +2,21 @@
 //!
 //! Everything that is not named here survives in `extra`; a tool's input stays JSON text, so numbers and key order do too.
 
+mod error;
+mod event;
+mod usage;
+
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer},
 };
 use serde_json::{Number, Value, value::RawValue};
 
-use crate::{
-    CacheWrite, CompletionDetails, JsonError, JsonObject, Map, PromptDetails, ServerToolUse, Usage,
-};
+pub use error::{MessagesError, MessagesErrorDetail};
+pub use event::{EventDelta, StreamEvent};
+pub use usage::MessagesUsage;
+
+use crate::{JsonError, JsonObject, Map};
 
 /// A Messages request.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -207,100 +213,6 @@ pub struct MessagesResponse {
     pub extra: Map,
 }
 
-/// One event of a stream. `kind` says which of the other fields matters.
-#[derive(Debug, Clone, Default, Deserialize)]
-pub struct StreamEvent {
-    /// `message_start`, `content_block_start`, `content_block_delta`, `content_block_stop`, `message_delta`,
-    /// `message_stop`, `ping` or `error`.
-    #[serde(rename = "type", default)]
-    pub kind: String,
-    /// Which block.
-    #[serde(default)]
-    pub index: Option<u64>,
-    /// The answer so far, in `message_start`.
-    #[serde(default)]
-    pub message: Option<Box<MessagesResponse>>,
-    /// The block that starts.
-    #[serde(default)]
-    pub content_block: Option<Box<Block>>,
-    /// What is new in a block, or in the message.
-    #[serde(default)]
-    pub delta: Option<EventDelta>,
-    /// What was consumed, in `message_delta`.
-    #[serde(default)]
-    pub usage: Option<Box<MessagesUsage>>,
-    /// What the vendor did to the context, in `message_delta`.
-    #[serde(default)]
-    pub context_management: Option<Value>,
-}
-
-/// What is new: in a block (`kind` says what), or in the message (no `kind`).
-#[derive(Debug, Clone, Default, Deserialize)]
-pub struct EventDelta {
-    /// `text_delta`, `input_json_delta`, `thinking_delta`, `signature_delta`, `citations_delta`, ...
-    #[serde(rename = "type", default)]
-    pub kind: Option<String>,
-    /// More text.
-    #[serde(default)]
-    pub text: Option<String>,
-    /// More of a tool's input.
-    #[serde(default)]
-    pub partial_json: Option<String>,
-    /// More thinking.
-    #[serde(default)]
-    pub thinking: Option<String>,
-    /// The thinking's signature.
-    #[serde(default)]
-    pub signature: Option<String>,
-    /// One more citation.
-    #[serde(default)]
-    pub citation: Option<Value>,
-    /// The text of a compaction.
-    #[serde(default)]
-    pub content: Option<Value>,
-    /// Why the answer ended.
-    #[serde(default)]
-    pub stop_reason: Option<String>,
-    /// The stop sequence that was met.
-    #[serde(default)]
-    pub stop_sequence: Option<String>,
-    /// More about the end: a refusal's category.
-    #[serde(default)]
-    pub stop_details: Option<Value>,
-    /// The container that code ran in.
-    #[serde(default)]
-    pub container: Option<Value>,
-}
-
-/// Token counts in Anthropic's shape: `input_tokens` is what no cache had and none was given.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct MessagesUsage {
-    /// Input tokens outside of any cache.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub input_tokens: Option<u64>,
-    /// Input tokens written to the cache.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cache_creation_input_tokens: Option<u64>,
-    /// Input tokens read from the cache.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cache_read_input_tokens: Option<u64>,
-    /// The written ones by lifetime.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cache_creation: Option<CacheWrite>,
-    /// Output tokens.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub output_tokens: Option<u64>,
-    /// The output tokens by kind: `{thinking_tokens}`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub output_tokens_details: Option<Map>,
-    /// Calls of hosted tools.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub server_tool_use: Option<ServerToolUse>,
-    /// Every other key: `service_tier`, `inference_geo`, `speed`, `iterations`, ...
-    #[serde(flatten)]
-    pub extra: Map,
-}
-
 impl MessagesRequest {
     /// Reads a body; the error names the field that is missing or of the wrong type.
     pub fn from_object(object: &JsonObject) -> Result<Self, JsonError> {
@@ -401,180 +313,6 @@ impl Block {
     }
 }
 
-impl MessagesUsage {
-    /// Lays later counts over these: what a later event does not say stays.
-    pub fn merge(&mut self, later: MessagesUsage) {
-        fn over<T>(old: &mut Option<T>, new: Option<T>) {
-            if new.is_some() {
-                *old = new;
-            }
-        }
-        over(&mut self.input_tokens, later.input_tokens);
-        over(
-            &mut self.cache_creation_input_tokens,
-            later.cache_creation_input_tokens,
-        );
-        over(
-            &mut self.cache_read_input_tokens,
-            later.cache_read_input_tokens,
-        );
-        over(&mut self.cache_creation, later.cache_creation);
-        over(&mut self.output_tokens, later.output_tokens);
-        over(&mut self.output_tokens_details, later.output_tokens_details);
-        over(&mut self.server_tool_use, later.server_tool_use);
-        for (key, value) in later.extra {
-            if !value.is_null() {
-                self.extra.insert(key, value);
-            }
-        }
-    }
-
-    /// The same counts in OpenAI's shape: the prompt includes what was cached.
-    pub fn normalise(&self) -> Usage {
-        let read = self.cache_read_input_tokens.unwrap_or(0);
-        let written = self.cache_creation_input_tokens.unwrap_or(0);
-        let prompt = self
-            .input_tokens
-            .unwrap_or(0)
-            .saturating_add(read)
-            .saturating_add(written);
-        let mut usage = Usage::new(prompt, self.output_tokens.unwrap_or(0));
-        usage.prompt_tokens_details = Some(PromptDetails {
-            cached_tokens: read,
-            cache_creation_tokens: written,
-            cache_creation_token_details: self.cache_creation,
-            ..PromptDetails::default()
-        });
-        if let Some(details) = &self.output_tokens_details {
-            usage.completion_tokens_details = Some(CompletionDetails {
-                reasoning_tokens: details
-                    .get("thinking_tokens")
-                    .and_then(Value::as_u64)
-                    .unwrap_or(0),
-                ..CompletionDetails::default()
-            });
-        }
-        usage.server_tool_use.clone_from(&self.server_tool_use);
-        let own = [
-            (
-                "cache_creation_input_tokens",
-                self.cache_creation_input_tokens,
-            ),
-            ("cache_read_input_tokens", self.cache_read_input_tokens),
-        ];
-        for (key, count) in own {
-            if let Some(count) = count {
-                usage.extra.insert(key.into(), count.into());
-            }
-        }
-        for (key, value) in &self.extra {
-            if !value.is_null() {
-                usage.extra.insert(key.clone(), value.clone());
-            }
-        }
-        usage
-    }
-}
-
-/// The counts in Anthropic's shape: what was cached leaves the input.
-impl From<&Usage> for MessagesUsage {
-    fn from(usage: &Usage) -> Self {
-        let (read, written) = (usage.cached_tokens(), usage.cache_write_tokens());
-        let reasoning = usage.reasoning_tokens();
-        let mut extra = usage.extra.clone();
-        extra.retain(|key, _| {
-            !matches!(
-                key.as_str(),
-                "cache_creation_input_tokens" | "cache_read_input_tokens"
-            )
-        });
-        Self {
-            input_tokens: Some(
-                usage
-                    .prompt_tokens
-                    .saturating_sub(read)
-                    .saturating_sub(written),
-            ),
-            cache_creation_input_tokens: Some(written),
-            cache_read_input_tokens: Some(read),
-            cache_creation: usage
-                .prompt_tokens_details
-                .as_ref()
-                .and_then(|details| details.cache_creation_token_details),
-            output_tokens: Some(usage.completion_tokens),
-            output_tokens_details: (reasoning > 0)
-                .then(|| Map::from_iter([("thinking_tokens".to_owned(), reasoning.into())])),
-            server_tool_use: usage.server_tool_use.clone(),
-            extra,
-        }
-    }
-}
-
-/// `{"type": "error", "error": {"type", "message"}, "request_id"?}`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct MessagesError {
-    /// Always `error`.
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// What went wrong.
-    pub error: MessagesErrorDetail,
-    /// The vendor's name for the request.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub request_id: Option<String>,
-}
-
-/// What went wrong, for Anthropic's clients.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct MessagesErrorDetail {
-    /// The class of error, such as `invalid_request_error`.
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// For people.
-    pub message: String,
-}
-
-impl MessagesError {
-    /// The error that a client of Anthropic's API expects with `status`.
-    pub fn new(status: u16, message: impl Into<String>) -> Self {
-        let kind = match status {
-            401 => "authentication_error",
-            402 => "billing_error",
-            403 => "permission_error",
-            404 => "not_found_error",
-            408 | 504 => "timeout_error",
-            413 => "request_too_large",
-            429 => "rate_limit_error",
-            503 | 529 => "overloaded_error",
-            500.. => "api_error",
-            _ => "invalid_request_error",
-        };
-        Self {
-            kind: "error".into(),
-            error: MessagesErrorDetail {
-                kind: kind.into(),
-                message: message.into(),
-            },
-            request_id: None,
-        }
-    }
-
-    /// The status that a class of error comes with: errors inside a stream have none of their own.
-    pub fn status_of(kind: &str) -> u16 {
-        match kind {
-            "invalid_request_error" => 400,
-            "authentication_error" => 401,
-            "billing_error" => 402,
-            "permission_error" => 403,
-            "not_found_error" => 404,
-            "request_too_large" => 413,
-            "rate_limit_error" => 429,
-            "timeout_error" => 504,
-            "overloaded_error" => 529,
-            _ => 500,
-        }
-    }
-}
-
 fn assistant() -> String {
     "assistant".into()
 }
@@ -621,47 +359,11 @@ mod tests {
     }
 
     #[test]
-    fn usage_includes_the_cache_and_goes_back() {
-        let text = r#"{"input_tokens":10,"cache_creation_input_tokens":5,"cache_read_input_tokens":100,"cache_creation":{"ephemeral_5m_input_tokens":2,"ephemeral_1h_input_tokens":3},"output_tokens":7,"output_tokens_details":{"thinking_tokens":4},"server_tool_use":{"web_search_requests":1},"service_tier":"standard"}"#;
-        let own: MessagesUsage = serde_json::from_str(text).expect("usage");
-        let usage = own.normalise();
-        assert_eq!((usage.prompt_tokens, usage.total_tokens), (115, 122));
-        assert_eq!(
-            (usage.cached_tokens(), usage.cache_write_tokens()),
-            (100, 5)
-        );
-        assert_eq!(usage.reasoning_tokens(), 4);
-        assert_eq!(usage.extra["cache_read_input_tokens"], 100);
-        assert_eq!(MessagesUsage::from(&usage), own);
-    }
-
-    #[test]
-    fn later_counts_win_and_silence_does_not() {
-        let mut usage: MessagesUsage = serde_json::from_str(
-            r#"{"input_tokens":9,"cache_read_input_tokens":3,"output_tokens":1}"#,
-        )
-        .expect("usage");
-        usage.merge(
-            serde_json::from_str(r#"{"output_tokens":20,"service_tier":null}"#).expect("usage"),
-        );
-        assert_eq!(usage.input_tokens, Some(9));
-        assert_eq!(usage.normalise().total_tokens, 32);
-    }
-
-    #[test]
     fn wrong_types_are_named() {
         let body =
             bytes::Bytes::from_static(br#"{"messages":[{"role":"user","content":[{"type":1}]}]}"#);
         let object = JsonObject::parse(&body).expect("an object");
         let error = MessagesRequest::from_object(&object).expect_err("refused");
         assert_eq!(error.field, "messages[0].content[0].type");
-    }
-
-    #[test]
-    fn every_class_of_error_has_its_status() {
-        for status in [400, 401, 402, 403, 404, 413, 429, 500, 504, 529] {
-            let error = MessagesError::new(status, "x");
-            assert_eq!(MessagesError::status_of(&error.error.kind), status);
-        }
     }
 }

@@ -1,4 +1,5 @@
-//! AWS credentials as they are fetched: a token service, a container's agent and a metadata service on the loopback.
+//! Credentials of AWS and Azure as they are fetched: token services, a container's agent and metadata services on the
+//! loopback.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{
@@ -86,11 +87,15 @@ impl Surroundings for Around {
 }
 
 fn login(params: Value, around: &[(&str, &str)]) -> Credential {
+    login_to("bedrock", params, around)
+}
+
+fn login_to(provider: &str, params: Value, around: &[(&str, &str)]) -> Credential {
     let mut params = JsonObject::from_serialize(&params).unwrap();
     let vars = around
         .iter()
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    let login = lookup("bedrock").unwrap().login.unwrap();
+    let login = lookup(provider).unwrap().login.unwrap();
     login(&mut params, &Around(vars.collect()))
         .unwrap()
         .unwrap()
@@ -110,6 +115,7 @@ async fn fetch(credential: &Credential, now: SystemTime) -> Result<String, Strin
                 .as_ref()
                 .map_or("-", |token| token.expose())
         )),
+        Ok(Credential::Token(token)) => Ok(token.expose().to_owned()),
         other => Err(other.map_or_else(|e| e.to_string(), |c| format!("{c:?}"))),
     }
 }
@@ -269,13 +275,118 @@ async fn a_machine_without_a_role_says_what_to_do() {
 #[test]
 fn a_bearer_token_needs_no_keys() {
     let login = lookup("bedrock").unwrap().login.unwrap();
-    let mut params = JsonObject::from_serialize(&json!({"api_key": "k"})).unwrap();
-    assert!(
-        login(&mut params, &Around(BTreeMap::new()))
-            .unwrap()
-            .is_none()
-    );
     let token = ("AWS_BEARER_TOKEN_BEDROCK".to_owned(), "b".to_owned());
     let around = Around([token].into());
     assert!(login(&mut JsonObject::new(), &around).unwrap().is_none());
+}
+
+#[tokio::test]
+async fn an_entra_token_is_asked_for_once_and_again_before_it_ends() {
+    let server = Server::start(|_| {
+        (
+            200,
+            json!({"access_token": "entra", "expires_in": 3600, "token_type": "Bearer"})
+                .to_string(),
+        )
+    });
+    let credential = login_to(
+        "azure",
+        json!({"tenant_id": "ten/ant", "client_id": "cli", "client_secret": "a&b"}),
+        &[("AZURE_AUTHORITY_HOST", &server.url)],
+    );
+    for seconds in [0, 0, 3000] {
+        let token = fetch(&credential, at(NEW_YEAR + seconds)).await;
+        assert_eq!(token.unwrap(), "entra");
+    }
+    assert_eq!(server.seen().len(), 1);
+    fetch(&credential, at(NEW_YEAR + 3400)).await.unwrap();
+    assert_eq!(server.seen().len(), 2);
+    let request = server.seen().remove(0);
+    for part in [
+        "POST /ten%2Fant/oauth2/v2.0/token HTTP/1.1",
+        "grant_type=client_credentials",
+        "client_secret=a%26b",
+        "scope=https%3A%2F%2Fcognitiveservices.azure.com%2F.default",
+    ] {
+        assert!(request.contains(part), "{part} in {request}");
+    }
+}
+
+#[tokio::test]
+async fn a_workload_shows_its_own_token() {
+    let server = Server::start(|_| {
+        (
+            200,
+            json!({"access_token": "t", "expires_in": "60"}).to_string(),
+        )
+    });
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "projected\n").unwrap();
+    let credential = login_to(
+        "azure",
+        json!({}),
+        &[
+            ("AZURE_AUTHORITY_HOST", &server.url),
+            ("AZURE_TENANT_ID", "t"),
+            ("AZURE_CLIENT_ID", "c"),
+            ("AZURE_FEDERATED_TOKEN_FILE", file.path().to_str().unwrap()),
+        ],
+    );
+    assert_eq!(fetch(&credential, at(NEW_YEAR)).await.unwrap(), "t");
+    let request = server.seen().remove(0);
+    assert!(request.contains("client_assertion=projected"), "{request}");
+    assert!(!request.contains("client_secret"), "{request}");
+}
+
+#[tokio::test]
+async fn managed_identities_are_asked_in_their_two_ways() {
+    let server = Server::start(|request| {
+        let good = request.contains("metadata: true") || request.contains("x-identity-header: h");
+        let body = json!({"access_token": "m", "expires_on": "1893460000"});
+        (if good { 200 } else { 400 }, body.to_string())
+    });
+    let machine = login_to(
+        "azure",
+        json!({"enable_azure_ad_token_refresh": true, "client_id": "who"}),
+        &[("AZURE_POD_IDENTITY_AUTHORITY_HOST", &server.url)],
+    );
+    let service = login_to(
+        "azure_ai",
+        json!({}),
+        &[
+            ("IDENTITY_ENDPOINT", &format!("{}/msi", server.url)),
+            ("IDENTITY_HEADER", "h"),
+        ],
+    );
+    for credential in [machine, service] {
+        assert_eq!(fetch(&credential, at(NEW_YEAR)).await.unwrap(), "m");
+    }
+    let seen = server.seen();
+    let line = |i: usize| seen[i].lines().next().unwrap();
+    let resource = "resource=https%3A%2F%2Fcognitiveservices.azure.com";
+    assert_eq!(
+        line(0),
+        format!(
+            "GET /metadata/identity/oauth2/token?api-version=2018-02-01&{resource}&client_id=who HTTP/1.1"
+        )
+    );
+    assert_eq!(
+        line(1),
+        format!("GET /msi?api-version=2019-08-01&{resource} HTTP/1.1")
+    );
+}
+
+#[tokio::test]
+async fn a_refused_token_keeps_its_words() {
+    let server = Server::start(|_| {
+        (401, json!({"error": "invalid_client", "error_description": "AADSTS7000215: Invalid client secret"}).to_string())
+    });
+    let credential = login_to(
+        "azure",
+        json!({"tenant_id": "t", "client_id": "c", "client_secret": "hush"}),
+        &[("AZURE_AUTHORITY_HOST", &server.url)],
+    );
+    let error = fetch(&credential, at(NEW_YEAR)).await.unwrap_err();
+    assert!(error.contains("invalid_client AADSTS7000215"), "{error}");
+    assert!(!error.contains("hush"));
 }

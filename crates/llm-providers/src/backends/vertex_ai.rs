@@ -1,0 +1,50 @@
+use llm_types::Op;
+
+use crate::{
+    Auth, ModelFacts, Params, Provider, Setting,
+    auth::google::{PROJECT_ENV, login},
+    protocols::vertex,
+};
+
+/// <https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference>
+pub(super) const ROW: Provider = Provider {
+    name: "vertex_ai",
+    aliases: &["vertex_ai_beta"],
+    base_url: "https://aiplatform.googleapis.com",
+    base_env: &["VERTEXAI_API_BASE", "VERTEX_API_BASE"],
+    auth: Auth::Google,
+    login: Some(login),
+    settings: &[
+        Setting::new("vertex_project", PROJECT_ENV),
+        Setting::new(
+            "vertex_location",
+            &[
+                "VERTEXAI_LOCATION",
+                "VERTEX_LOCATION",
+                "GOOGLE_CLOUD_LOCATION",
+                "GOOGLE_CLOUD_REGION",
+            ],
+        )
+        .or(vertex::LOCATION),
+    ],
+    ops: &[
+        Op::Chat,
+        Op::Embedding,
+        Op::Messages,
+        Op::CountTokens,
+        Op::GenerateContent,
+    ],
+    model_speaks: Some(vertex::speaks),
+    params: Params::THINKING,
+    model_params: Some(params),
+    keeps: &["*"],
+    hosts: &["aiplatform.googleapis.com"],
+    quirk: Some(vertex::settle),
+    protocol: &vertex::Vertex,
+    docs: "https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference",
+    ..Provider::OPENAI_LIKE
+};
+
+fn params(model: &str, _: &ModelFacts) -> Params {
+    vertex::params(model, super::anthropic::ROW.params)
+}

@@ -1,0 +1,136 @@
+//! Vertex AI: Google's models and its partners', each in its own wire behind one kind of address.
+
+mod address;
+mod claude;
+mod model;
+mod partner;
+mod predict;
+
+use bytes::Bytes;
+use http::Request;
+use llm_types::Op;
+
+use crate::{
+    Answer, Call, Decoder, Error, Framing, Params, Protocol, Reply, Step, Target, path,
+    protocols::{
+        anthropic::{self, Flavor, Reading},
+        gemini,
+        openai::{self, OpenAi},
+    },
+};
+use model::Wire;
+
+pub(crate) use address::LOCATION;
+
+/// Vertex AI.
+#[derive(Debug)]
+pub struct Vertex;
+
+impl Protocol for Vertex {
+    fn fetches(&self, call: &Call<'_>) -> Vec<String> {
+        match Wire::of(call.model()) {
+            Wire::Gemini | Wire::GeminiEndpoint(_) => gemini::fetches(call),
+            Wire::Claude(_) => claude::fetches(call),
+            _ => Vec::new(),
+        }
+    }
+
+    fn encode(&self, call: &Call<'_>) -> Result<Request<Bytes>, Error> {
+        let wire = Wire::of(call.model());
+        match (call.op, wire) {
+            (Op::Embedding, _) => predict::encode(call, wire),
+            (_, Wire::Claude(model)) => claude::encode(call, model),
+            (Op::GenerateContent, Wire::Gemini | Wire::GeminiEndpoint(_)) => {
+                let resource = resource(call.model(), wire)?;
+                let uri = address::of(call, "v1beta1", &resource, gemini::verb(call))?;
+                openai::request(&uri, gemini::native::body(call)?)
+            }
+            (Op::Chat, Wire::Gemini | Wire::GeminiEndpoint(_)) => {
+                let body = gemini::body(call, gemini::Service::Vertex)?;
+                let resource = resource(call.model(), wire)?;
+                let uri = address::of(call, "v1beta1", &resource, gemini::verb(call))?;
+                gemini::post(&uri, &body)
+            }
+            (Op::Chat, _) => partner::encode(call, wire),
+            _ => Err(call.unsupported()),
+        }
+    }
+
+    fn decode(&self, call: &Call<'_>, reply: Reply) -> Result<Step, Error> {
+        let wire = Wire::of(call.model());
+        match (call.op, wire) {
+            (Op::Embedding, _) => predict::decode(call, wire, &reply),
+            (Op::Chat, Wire::Claude(_)) => {
+                let reading = Reading::of(call, &Flavor::VERTEX)?;
+                Ok(Answer::chat(anthropic::chat_response(&reading, &reply)?).into())
+            }
+            (Op::Messages, Wire::Claude(_)) => {
+                Ok(anthropic::messages_response(call.target.provider.name, reply)?.into())
+            }
+            (Op::CountTokens, Wire::Claude(_)) => Ok(Answer::raw(reply.body, None).into()),
+            (_, wire) if wire.is_openai() => partner::decode(call, wire, reply),
+            _ => gemini::decode(call, reply),
+        }
+    }
+
+    fn decoder(&self, call: &Call<'_>) -> Result<Box<dyn Decoder>, Error> {
+        match Wire::of(call.model()) {
+            Wire::Claude(_) => anthropic::decoder(call, &Flavor::VERTEX),
+            Wire::Gemma(_) => Ok(Box::new(partner::Replay::new(call))),
+            wire if wire.is_openai() => OpenAi.decoder(call),
+            _ => gemini::decoder(call),
+        }
+    }
+
+    fn framing(&self, call: &Call<'_>) -> Framing {
+        match Wire::of(call.model()) {
+            Wire::Gemma(_) => Framing::Whole,
+            _ => Framing::Sse,
+        }
+    }
+}
+
+/// Vertex's quirk: each wire has its own.
+pub(crate) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
+    let target = call.target;
+    match Wire::of(&target.model) {
+        Wire::Gemini | Wire::GeminiEndpoint(_) => gemini::settle(call),
+        Wire::Claude(_) => anthropic::settle(call),
+        _ => partner::settle(call),
+    }
+}
+
+/// Whether the target's model speaks `op` itself.
+pub(crate) fn speaks(target: &Target, op: Op) -> bool {
+    match (op, Wire::of(&target.model)) {
+        (Op::Messages | Op::CountTokens, wire) => matches!(wire, Wire::Claude(_)),
+        (Op::GenerateContent, wire) => matches!(wire, Wire::Gemini | Wire::GeminiEndpoint(_)),
+        (Op::Embedding, wire) => {
+            matches!(wire, Wire::Gemini | Wire::GeminiEndpoint(_) | Wire::Bge(_))
+        }
+        (_, wire) => !matches!(wire, Wire::Bge(_)),
+    }
+}
+
+/// Which parameters a model takes; `claude` are those of Anthropic's own row.
+pub(crate) fn params(model: &str, claude: Params) -> Params {
+    match Wire::of(model) {
+        Wire::Claude(_) => claude,
+        Wire::Gemini | Wire::GeminiEndpoint(_) => Params::THINKING.without(&["logit_bias"]),
+        _ => Params::REASONING,
+    }
+}
+
+/// `publishers/google/models/x`, an endpoint, or a full resource name as the user gives it.
+fn resource(model: &str, wire: Wire<'_>) -> Result<String, Error> {
+    if let Wire::GeminiEndpoint(id) = wire {
+        return Ok(format!("endpoints/{}", path::segment(id)?));
+    }
+    let name = model
+        .strip_prefix("publishers/google/models/")
+        .unwrap_or(model);
+    Ok(format!(
+        "publishers/google/models/{}",
+        path::segments(name)?
+    ))
+}

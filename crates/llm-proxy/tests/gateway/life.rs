@@ -1,0 +1,115 @@
+//! A gateway's life: new settings, and its end.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use http_body_util::BodyExt;
+use tokio::sync::mpsc;
+
+use crate::support::*;
+
+#[tokio::test]
+async fn new_settings_hold_from_the_next_request_on() {
+    let (first, second) = (Vendor::friendly().await, Vendor::friendly().await);
+    let gateway = Gateway::before(&first).await;
+    gateway.chat().await;
+    let mut new = with_master_key(settings(&second.url));
+    new.deployments[0].group = "new".into();
+    gateway.running.reload(new).unwrap();
+    assert_eq!(gateway.chat().await.status, 401);
+    let key = [("authorization", "Bearer sk-master")];
+    let got = gateway
+        .send(
+            "POST",
+            "/v1/chat/completions",
+            &key,
+            chat("new").to_string(),
+        )
+        .await;
+    assert_eq!(got.status, 200);
+    let got = gateway
+        .send(
+            "POST",
+            "/v1/chat/completions",
+            &key,
+            chat("gpt").to_string(),
+        )
+        .await;
+    assert_eq!(got.status, 400);
+    assert_eq!((first.asked().len(), second.asked().len()), (1, 1));
+}
+
+#[tokio::test]
+async fn settings_that_cannot_work_change_nothing() {
+    let vendor = Vendor::friendly().await;
+    let gateway = Gateway::before(&vendor).await;
+    let mut twice = settings(&vendor.url);
+    twice.deployments.push(deployment("gpt", &vendor.url));
+    assert!(gateway.running.reload(twice).is_err());
+    assert_eq!(gateway.chat().await.status, 200);
+}
+
+/// A vendor whose streams go on as the test says.
+async fn told() -> (Vendor, mpsc::UnboundedSender<String>) {
+    let (say, says) = mpsc::unbounded_channel::<String>();
+    let says = std::sync::Arc::new(std::sync::Mutex::new(Some(says)));
+    let vendor = Vendor::answering(move |_| {
+        let says = says.lock().unwrap().take().expect("one stream");
+        let body = stream::unfold(says, |mut says| async move {
+            let piece = says.recv().await?;
+            Some((Ok::<_, std::io::Error>(Bytes::from(piece)), says))
+        });
+        reply(200, "text/event-stream", Body::from_stream(body.boxed()))
+    })
+    .await;
+    (vendor, say)
+}
+
+#[tokio::test]
+async fn what_is_under_way_ends_before_the_gateway_does() {
+    let (vendor, say) = told().await;
+    let gateway = Gateway::before(&vendor).await;
+    say.send(format!("data: {}\n\n", CHUNKS[1])).unwrap();
+    let mut got = gateway
+        .begin(
+            "POST",
+            "/v1/chat/completions",
+            &[],
+            streamed("gpt").to_string(),
+        )
+        .await;
+    got.body_mut().frame().await.unwrap().unwrap();
+    gateway.running.drain();
+    for path in ["/health/readiness", "/health/liveliness"] {
+        assert_eq!(gateway.get(path).await.status, 503, "{path}");
+    }
+    let stopping = tokio::spawn(gateway.running.stop());
+    for chunk in &CHUNKS[2..] {
+        say.send(format!("data: {chunk}\n\n")).unwrap();
+    }
+    drop(say);
+    let rest = got.into_body().collect().await.unwrap().to_bytes();
+    assert!(rest.ends_with(b"data: [DONE]\n\n"), "{rest:?}");
+    assert!(stopping.await.unwrap(), "all requests ended");
+}
+
+#[tokio::test]
+async fn what_does_not_end_in_time_is_not_waited_for() {
+    let (vendor, say) = told().await;
+    let mut settings = settings(&vendor.url);
+    settings.shutdown_grace = Duration::from_millis(50);
+    let gateway = Gateway::with(settings).await;
+    say.send(format!("data: {}\n\n", CHUNKS[1])).unwrap();
+    let mut got = gateway
+        .begin(
+            "POST",
+            "/v1/chat/completions",
+            &[],
+            streamed("gpt").to_string(),
+        )
+        .await;
+    got.body_mut().frame().await.unwrap().unwrap();
+    assert!(!gateway.running.stop().await);
+}

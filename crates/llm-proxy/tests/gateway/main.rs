@@ -1,0 +1,15 @@
+//! A gateway in this process, a vendor on the loopback interface, and clients that ask, misbehave and hang up.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests stop at the first surprise"
+)]
+
+mod answers;
+mod failures;
+mod hostile;
+mod keys;
+mod life;
+mod support;
+mod surface;
