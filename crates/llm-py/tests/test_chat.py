@@ -29,6 +29,20 @@ OLLAMA = {
     "prompt_eval_count": 9,
     "eval_count": 3,
 }
+GEMINI = {
+    "candidates": [
+        {"content": {"role": "model", "parts": [{"text": "Hello!"}]}, "finishReason": "STOP", "index": 0}
+    ],
+    "usageMetadata": {"promptTokenCount": 9, "candidatesTokenCount": 3, "totalTokenCount": 12},
+    "modelVersion": "gemini-2.0-flash",
+    "responseId": "r1",
+}
+CONVERSE = {
+    "output": {"message": {"role": "assistant", "content": [{"text": "Hello!"}]}},
+    "stopReason": "end_turn",
+    "usage": {"inputTokens": 9, "outputTokens": 3, "totalTokens": 12},
+    "metrics": {"latencyMs": 1},
+}
 
 
 @pytest.mark.parametrize(
@@ -51,14 +65,38 @@ OLLAMA = {
             ("authorization", "Bearer sk-test"),
             chat(),
         ),
-        ("ollama_chat/llama3", "", "/api/chat", ("content-type", "application/json"), OLLAMA),
+        ("ollama/llama3", "", "/api/chat", ("content-type", "application/json"), OLLAMA),
+        (
+            "gemini/gemini-2.0-flash",
+            "/v1beta",
+            "/v1beta/models/gemini-2.0-flash:generateContent",
+            ("x-goog-api-key", "sk-test"),
+            GEMINI,
+        ),
+        (
+            "bedrock/anthropic.claude-3-5-sonnet-20241022-v2:0",
+            "",
+            "/model/anthropic.claude-3-5-sonnet-20241022-v2%3A0/converse",
+            ("authorization", "Bearer sk-test"),
+            CONVERSE,
+        ),
+        (
+            "azure/my-deployment-name",
+            "",
+            "/openai/deployments/my-deployment-name/chat/completions?api-version=2024-10-21",
+            ("api-key", "sk-test"),
+            chat(),
+        ),
     ],
 )
 def test_each_vendor_is_spoken_to_in_its_own_way(
     upstream: Upstream, model: str, base: str, path: str, header: tuple[str, str], reply: Any
 ) -> None:
     upstream.replies(Reply(json=reply))
-    response = completion(model=model, messages=USER, api_key="sk-test", api_base=upstream.url + base)
+    version = {"api_version": "2024-10-21"} if model.startswith("azure/") else {}
+    response = completion(
+        model=model, messages=USER, api_key="sk-test", api_base=upstream.url + base, **version
+    )
     assert response.choices[0].message.content == "Hello!"
     assert response.choices[0].finish_reason == "stop"
     assert (response.usage.prompt_tokens, response.usage.completion_tokens) == (9, 3)
@@ -304,3 +342,19 @@ def test_text_completions(upstream: Upstream) -> None:
     assert response.choices[0].text == " world"
     assert isinstance(response, interlingua.TextCompletionResponse)
     assert upstream.last.path == "/v1/completions"
+
+
+def test_amazon_is_asked_with_a_signature(upstream: Upstream) -> None:
+    upstream.replies(Reply(json=CONVERSE))
+    completion(
+        model="bedrock/anthropic.claude-3-5-sonnet-20241022-v2:0",
+        messages=USER,
+        aws_access_key_id="AKIDEXAMPLE",
+        aws_secret_access_key="secret",
+        aws_region_name="us-east-1",
+        aws_bedrock_runtime_endpoint=upstream.url,
+    )
+    authorization = upstream.last.headers["authorization"]
+    assert authorization.startswith("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/")
+    assert "/us-east-1/bedrock/aws4_request" in authorization
+    assert "aws_secret_access_key" not in upstream.last.body
