@@ -30,9 +30,7 @@ OLLAMA = {
     "eval_count": 3,
 }
 GEMINI = {
-    "candidates": [
-        {"content": {"role": "model", "parts": [{"text": "Hello!"}]}, "finishReason": "STOP", "index": 0}
-    ],
+    "candidates": [{"content": {"role": "model", "parts": [{"text": "Hello!"}]}, "finishReason": "STOP", "index": 0}],
     "usageMetadata": {"promptTokenCount": 9, "candidatesTokenCount": 3, "totalTokenCount": 12},
     "modelVersion": "gemini-2.0-flash",
     "responseId": "r1",
@@ -94,9 +92,7 @@ def test_each_vendor_is_spoken_to_in_its_own_way(
 ) -> None:
     upstream.replies(Reply(json=reply))
     version = {"api_version": "2024-10-21"} if model.startswith("azure/") else {}
-    response = completion(
-        model=model, messages=USER, api_key="sk-test", api_base=upstream.url + base, **version
-    )
+    response = completion(model=model, messages=USER, api_key="sk-test", api_base=upstream.url + base, **version)
     assert response.choices[0].message.content == "Hello!"
     assert response.choices[0].finish_reason == "stop"
     assert (response.usage.prompt_tokens, response.usage.completion_tokens) == (9, 3)
@@ -115,9 +111,7 @@ def test_keys_set_after_the_import_are_seen(upstream: Upstream, monkeypatch: pyt
         completion(model="gpt-4o", messages=USER, api_base=f"{upstream.url}/v1")
 
 
-def test_the_address_can_come_from_the_environment(
-    upstream: Upstream, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_address_can_come_from_the_environment(upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-env")
     monkeypatch.setenv("OPENAI_API_BASE", f"{upstream.url}/env")
     completion(model="gpt-4o", messages=USER)
@@ -154,13 +148,21 @@ def test_arguments_reach_the_vendor(upstream: Upstream, openai: dict[str, str]) 
 
 
 def test_tools_go_out_and_their_calls_come_back(upstream: Upstream, openai: dict[str, str]) -> None:
-    call = {"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": '{"city":"Oslo"}'}}
+    call = {
+        "id": "call_1",
+        "type": "function",
+        "function": {"name": "weather", "arguments": '{"city":"Oslo"}'},
+    }
     upstream.replies(Reply(json=chat(None, tool_calls=[call])))
     tools = [{"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}]
     response = completion(messages=USER, tools=tools, tool_choice="auto", **openai)
     assert upstream.last.body["tools"] == tools
     [got] = response.choices[0].message.tool_calls
-    assert (got.id, got.function.name, got["function"]["arguments"]) == ("call_1", "weather", '{"city":"Oslo"}')
+    assert (got.id, got.function.name, got["function"]["arguments"]) == (
+        "call_1",
+        "weather",
+        '{"city":"Oslo"}',
+    )
     assert response.choices[0].finish_reason == "tool_calls"
 
     again = [*USER, response.choices[0].message, {"role": "tool", "tool_call_id": "call_1", "content": "3 C"}]
@@ -247,20 +249,25 @@ def test_fallbacks_are_tried_in_turn(upstream: Upstream, openai: dict[str, str])
     upstream.replies(Reply(status=500, json=error), Reply(status=500, json=error), Reply(json=chat("third")))
     response = completion(
         messages=USER,
-        fallbacks=["openai/gpt-4o-mini", {"model": "openai/gpt-4.1", "temperature": 0.5, "api_key": "sk-other"}],
+        fallbacks=[
+            "openai/gpt-4o-mini",
+            {"model": "openai/gpt-4.1", "temperature": 0.5, "api_key": "sk-other"},
+        ],
         **openai,
     )
     assert response.choices[0].message.content == "third"
     assert [asked.body["model"] for asked in upstream.asked] == ["gpt-4o", "gpt-4o-mini", "gpt-4.1"]
-    assert [asked.headers["authorization"][7:] for asked in upstream.asked] == ["sk-test", "sk-test", "sk-other"]
+    assert [asked.headers["authorization"][7:] for asked in upstream.asked] == [
+        "sk-test",
+        "sk-test",
+        "sk-other",
+    ]
     assert upstream.last.body["temperature"] == 0.5
     assert "api_key" not in upstream.last.body
     assert response._hidden_params["additional_headers"]["x-litellm-attempted-fallbacks"] == 2
 
 
-def test_a_longer_window_is_tried_where_the_prompt_is_too_long(
-    upstream: Upstream, openai: dict[str, str]
-) -> None:
+def test_a_longer_window_is_tried_where_the_prompt_is_too_long(upstream: Upstream, openai: dict[str, str]) -> None:
     error = {
         "error": {
             "message": "This model's maximum context length is 8192 tokens.",
@@ -269,9 +276,7 @@ def test_a_longer_window_is_tried_where_the_prompt_is_too_long(
         }
     }
     upstream.replies(Reply(status=400, json=error), Reply(json=chat("long")))
-    response = completion(
-        messages=USER, context_window_fallback_dict={"openai/gpt-4o": "openai/gpt-4.1"}, **openai
-    )
+    response = completion(messages=USER, context_window_fallback_dict={"openai/gpt-4o": "openai/gpt-4.1"}, **openai)
     assert response.choices[0].message.content == "long"
     assert upstream.last.body["model"] == "gpt-4.1"
 
@@ -300,9 +305,7 @@ def test_many_conversations_at_once(upstream: Upstream, openai: dict[str, str]) 
 def test_embeddings(upstream: Upstream) -> None:
     data = [{"object": "embedding", "index": i, "embedding": [0.5, -1.0]} for i in range(2)]
     usage = {"prompt_tokens": 4, "total_tokens": 4}
-    upstream.replies(
-        Reply(json={"object": "list", "model": "text-embedding-3-small", "data": data, "usage": usage})
-    )
+    upstream.replies(Reply(json={"object": "list", "model": "text-embedding-3-small", "data": data, "usage": usage}))
     where = {"api_key": "sk", "api_base": f"{upstream.url}/v1"}
     response = interlingua.embedding(
         model="text-embedding-3-small", input=["a", "b"], encoding_format="float", dimensions=2, **where

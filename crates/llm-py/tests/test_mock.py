@@ -41,9 +41,7 @@ def test_a_stream_has_three_letters_a_piece() -> None:
     assert chunks[-1].choices[0].finish_reason == "stop"
     assert not hasattr(chunks[-1], "usage")
     options = {"include_usage": True}
-    *_, last = completion(
-        model="gpt-4o", messages=USER, mock_response="x", stream=True, stream_options=options
-    )
+    *_, last = completion(model="gpt-4o", messages=USER, mock_response="x", stream=True, stream_options=options)
     assert last.usage.total_tokens == 30
 
 

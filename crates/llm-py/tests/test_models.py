@@ -30,9 +30,7 @@ def test_parameters_of_models() -> None:
     params = get_supported_openai_params("gpt-4o")
     assert {"temperature", "stop", "tools", "response_format"} <= set(params)
     assert "reasoning_effort" in interlingua.get_supported_openai_params("o3-mini")
-    assert "dimensions" in interlingua.get_supported_openai_params(
-        "text-embedding-3-small", request_type="embeddings"
-    )
+    assert "dimensions" in interlingua.get_supported_openai_params("text-embedding-3-small", request_type="embeddings")
     assert interlingua.get_supported_openai_params("nobody-knows-this") is None
 
 

@@ -6,7 +6,6 @@ import copy
 import json
 import pickle
 
-import interlingua
 import pytest
 from conftest import USER, Upstream, chat
 from interlingua import Choices, Delta, Function, Message, ModelResponse, StreamingChoices, Usage, completion
@@ -94,9 +93,7 @@ def test_the_text_shows_the_class_and_the_fields(response: ModelResponse) -> Non
 
 
 def test_programs_make_their_own() -> None:
-    response = ModelResponse(
-        id="1", choices=[Choices(message=Message(content="x", role="assistant"))], model="m"
-    )
+    response = ModelResponse(id="1", choices=[Choices(message=Message(content="x", role="assistant"))], model="m")
     assert response.choices[0].finish_reason == "stop"
     assert response.object == "chat.completion"
     assert response.usage.total_tokens == 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import Any
 
 import interlingua
 import pytest
@@ -15,7 +15,7 @@ class Person(pydantic.BaseModel):
     """Somebody."""
 
     name: str
-    age: Optional[int] = None
+    age: int | None = None
 
 
 class People(pydantic.BaseModel):
@@ -40,7 +40,7 @@ def test_messages_and_tools_may_be_objects(upstream: Upstream, openai: dict[str,
     class Ask(pydantic.BaseModel):
         role: str
         content: str
-        name: Optional[str] = None
+        name: str | None = None
 
     class Tool(pydantic.BaseModel):
         type: str = "function"

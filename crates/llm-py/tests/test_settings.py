@@ -30,9 +30,7 @@ def test_a_key_for_one_provider(upstream: Upstream, monkeypatch: pytest.MonkeyPa
     assert upstream.last.headers["authorization"] == "Bearer sk-module"
 
 
-def test_parameters_are_dropped_where_the_module_says_so(
-    upstream: Upstream, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_parameters_are_dropped_where_the_module_says_so(upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
     where = {"model": "openai/o3-mini", "api_key": "sk", "api_base": f"{upstream.url}/v1", "messages": USER}
     monkeypatch.setattr(interlingua, "drop_params", True)
     completion(top_p=0.5, **where)
@@ -41,9 +39,7 @@ def test_parameters_are_dropped_where_the_module_says_so(
         completion(top_p=0.5, drop_params=False, **where)
 
 
-def test_headers_and_aliases(
-    upstream: Upstream, openai: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_headers_and_aliases(upstream: Upstream, openai: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(interlingua, "headers", {"x-all": "1", "x-both": "all"})
     monkeypatch.setattr(interlingua, "model_alias_map", {"best": "openai/gpt-4.1"})
     completion(messages=USER, headers={"x-both": "one"}, **{**openai, "model": "best"})

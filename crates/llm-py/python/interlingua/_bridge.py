@@ -68,9 +68,7 @@ def bridge() -> Bridge:
     return found
 
 
-def _watch(
-    bridge: weakref.ref[Bridge], notifier: Notifier, loop: weakref.ref[asyncio.AbstractEventLoop]
-) -> None:
+def _watch(bridge: weakref.ref[Bridge], notifier: Notifier, loop: weakref.ref[asyncio.AbstractEventLoop]) -> None:
     """Waits in a thread, for as long as the bridge lives."""
     while True:
         rung = notifier.wait(1.0)
