@@ -46,6 +46,25 @@ def test_loops_in_several_threads(upstream: Upstream, openai: dict[str, str]) ->
         assert list(pool.map(lambda _: asyncio.run(several()), range(16))) == [10] * 16
 
 
+def test_a_loop_that_watches_no_descriptors(upstream: Upstream, openai: dict[str, str]) -> None:
+    class Proactor(asyncio.SelectorEventLoop):
+        """As on Windows."""
+
+        def add_reader(self, *_: object) -> None:
+            raise NotImplementedError
+
+    async def several() -> int:
+        upstream.replies(stream("a", "b"))
+        response = await acompletion(messages=USER, stream=True, **openai)
+        return len([piece async for piece in response])
+
+    loop = Proactor()
+    try:
+        assert [loop.run_until_complete(several()) for _ in range(3)] == [4, 4, 4]
+    finally:
+        loop.close()
+
+
 def test_a_synchronous_call_inside_a_running_loop(upstream: Upstream, openai: dict[str, str]) -> None:
     async def ask() -> str:
         return completion(messages=USER, **openai).choices[0].message.content

@@ -105,6 +105,11 @@ def test_pieces_are_put_together(upstream: Upstream, openai: dict[str, str]) -> 
     assert whole.usage.total_tokens == 12
     assert interlingua.stream_chunk_builder([]) is None
 
+    # The vendor's count is there though nobody asked for it.
+    chunks = list(completion(messages=USER, stream=True, **openai))
+    assert not hasattr(chunks[-1], "usage")
+    assert interlingua.stream_chunk_builder(chunks).usage.total_tokens == 12
+
     upstream.replies(Reply(frames=frames))
     response = completion(messages=USER, stream=True, complete_response=True, **openai)
     assert response.choices[0].message.content == "Hello"

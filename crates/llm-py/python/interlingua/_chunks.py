@@ -18,9 +18,13 @@ def stream_chunk_builder(
     chunks: Any, messages: Any = None, start_time: Any = None, end_time: Any = None
 ) -> ModelResponse | TextCompletionResponse | None:
     """The whole answer of its pieces; None if there are none."""
-    pieces = [chunk._dump() if isinstance(chunk, Model) else chunk for chunk in chunks]
-    if not pieces:
+    chunks = list(chunks)
+    if not chunks:
         return None
+    pieces = [chunk._dump() if isinstance(chunk, Model) else chunk for chunk in chunks]
+    if "usage" not in pieces[-1]:
+        counted = getattr(chunks[-1], "_hidden_params", {}).get("usage")
+        pieces[-1] = {**pieces[-1], "usage": counted}
     try:
         if any("text" in choice for piece in pieces for choice in piece.get("choices") or ()):
             return _text(pieces)

@@ -128,7 +128,12 @@ class CustomStreamWrapper:
 
     def _refill(self, texts: list[str]) -> None:
         self._texts, self._next = texts, 0
-        self._ended = not texts
+        if not texts:
+            self._ended = True
+            counted = self.completion_stream.usage()
+            if counted is not None and self.chunks:
+                # Not shown where it was not asked for, but there for who puts the pieces together.
+                self.chunks[-1]._hidden_params["usage"] = json.loads(counted)
 
     def _take(self) -> ModelResponseStream | None:
         """The next chunk; None for one that says nothing."""
