@@ -231,7 +231,7 @@ impl Metrics {
             let Some(kind) = attempt.error else { continue };
             let status = attempt
                 .status
-                .map_or_else(|| kind.default_status().as_u16(), |s| s);
+                .unwrap_or_else(|| kind.default_status().as_u16());
             let labels = owned(&[
                 ("model_group", &attempt.group),
                 ("requested_model", requested),
