@@ -198,7 +198,7 @@ fn generate(source: &Source, date: &str) -> Result<String> {
     let mut fields: Vec<&str> = counts.keys().copied().collect();
     fields.sort_by_key(|field| (std::cmp::Reverse(counts[field]), *field));
 
-    let mut traits: Vec<String> = source.models.values().map(|entry| shared(entry)).collect();
+    let mut traits: Vec<String> = source.models.values().map(shared).collect();
     traits.sort();
     traits.dedup();
 
@@ -384,4 +384,117 @@ fn changes(name: &str, old: &Map<String, Value>, new: &Map<String, Value>) -> St
 fn print(text: &str) -> Result<()> {
     print!("{text}");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(value: Value) -> Map<String, Value> {
+        value.as_object().unwrap().clone()
+    }
+
+    fn source(models: &[(&str, Value)]) -> Source {
+        let models = models
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), entry(value.clone())));
+        Source {
+            name: "map.json".into(),
+            sha256: String::new(),
+            models: models.collect(),
+            rules: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_committed_list_is_whole() {
+        let text = include_str!("../../crates/llm-cost/data/prices.json");
+        verify(text).unwrap();
+        let touched = text.replacen("25e-7", "25e-8", 1);
+        assert!(verify(&touched).is_err());
+    }
+
+    #[test]
+    fn what_is_generated_is_read_back() {
+        let models = source(&[
+            (
+                "b-model",
+                json!({"litellm_provider": "acme", "mode": "chat", "input_cost_per_token": 2.5e-10, "max_tokens": 128_000}),
+            ),
+            (
+                "A-model",
+                json!({"litellm_provider": "acme", "mode": "chat", "tiered_pricing": [{"range": [0, 32000.0], "input_cost_per_token": 1.2e-6}]}),
+            ),
+        ]);
+        let text = generate(&models, "2026-01-31").unwrap();
+        verify(&text).unwrap();
+        let table = PriceTable::from_json(text).unwrap();
+        assert_eq!(table.date(), "2026-01-31");
+        assert_eq!(table.names().collect::<Vec<_>>(), ["A-model", "b-model"]);
+        for (name, fields) in &models.models {
+            let row = table.entry(name).unwrap();
+            let same = |(field, value): (&String, &Value)| match value {
+                Value::Number(number) => row.get(field).unwrap().as_f64() == number.as_f64(),
+                _ => row.get(field).is_some(),
+            };
+            assert!(fields.iter().all(same), "{name}");
+        }
+    }
+
+    #[test]
+    fn prices_that_nobody_would_bill_are_refused() {
+        let refused = |field: &str, value: Value| {
+            let models = source(&[("m", json!({field: value}))]);
+            generate(&models, "2026-01-31").is_err()
+        };
+        assert!(refused("input_cost_per_dream", json!(1e-6)));
+        assert!(refused("input_cost_per_token", json!("cheap")));
+        assert!(!refused("input_cost_per_token", json!(1e-6)));
+        assert!(!refused("input_dbu_cost_per_token", json!(1e-6)));
+    }
+
+    #[test]
+    fn numbers_get_short_and_stay_the_same() {
+        for (written, shorter) in [
+            ("2.5e-6", "25e-7"),
+            ("0.000015", "15e-6"),
+            ("0.04", "0.04"),
+            ("128000", "128000"),
+            ("32000.0", "32000"),
+            ("1e3", "1000"),
+            ("0.0", "0"),
+            ("12", "12"),
+            ("0.5", "0.5"),
+        ] {
+            assert_eq!(short(written), shorter);
+            assert_eq!(Dollars::parse(written), Dollars::parse(shorter));
+        }
+    }
+
+    #[test]
+    fn a_price_that_a_double_would_round_is_refused() {
+        let check = |text: &str| exact(serde_json::from_str::<&RawValue>(text).unwrap());
+        assert!(check(r#"{"a": [{"b": 3.0001999999999996e-07}], "c": "text"}"#).is_ok());
+        assert!(check(r#"{"a": 1.23456789012345678901e-6}"#).is_err());
+        assert!(check(r#"{"a": -1}"#).is_err());
+        assert!(check(r#"{"a": [1e-30]}"#).is_err());
+    }
+
+    #[test]
+    fn changes_are_listed() {
+        let old = source(&[
+            ("gone", json!({})),
+            ("same", json!({"a": 1})),
+            ("new price", json!({"a": 1, "b": 2})),
+        ]);
+        let new = source(&[
+            ("come", json!({})),
+            ("same", json!({"a": 1})),
+            ("new price", json!({"a": 3})),
+        ]);
+        assert_eq!(
+            diff(&old.models, &new.models),
+            "+ come\n- gone\n~ new price a: 1 -> 3\n~ new price b: 2 -> none\n"
+        );
+    }
 }

@@ -5,7 +5,8 @@ use serde_json::Value;
 
 use crate::Kind;
 
-/// Tokens by class. Each side sums to exactly what the usage says in total.
+/// Tokens by class. Each side sums to exactly what the usage says in total; reasoning that a vendor counts beside its
+/// output comes on top.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Classes {
     pub(crate) input: Vec<(Kind, u64)>,
@@ -69,7 +70,13 @@ impl Classes {
     fn split_output(&mut self, usage: &Usage, image_output: bool) -> Vec<(Kind, u64)> {
         let details = usage.completion_tokens_details.clone().unwrap_or_default();
         let no_breakdown = details.image_tokens == 0 && details.text_tokens.is_none();
-        let mut left = Remainder::new(usage.completion_tokens);
+        let mut output = usage.completion_tokens;
+        // xAI's output does not contain its reasoning; the grand total shows it.
+        if self.unattributed > 0 && self.unattributed == details.reasoning_tokens {
+            output = output.saturating_add(self.unattributed);
+            self.unattributed = 0;
+        }
+        let mut left = Remainder::new(output);
         left.take(Kind::OutputAudio, details.audio_tokens);
         left.take(Kind::OutputImageToken, details.image_tokens);
         left.take(Kind::OutputVideoToken, details.video_tokens);
@@ -186,6 +193,19 @@ mod tests {
                 (Kind::Output, 150)
             ]
         );
+        assert_eq!((classes.excess, classes.unattributed), (vec![], 0));
+    }
+
+    #[test]
+    fn reasoning_beside_the_output_is_found_in_the_grand_total() {
+        let classes = Classes::of(
+            &usage(json!({
+                "prompt_tokens": 133, "completion_tokens": 9, "total_tokens": 280,
+                "completion_tokens_details": {"reasoning_tokens": 138},
+            })),
+            false,
+        );
+        assert_eq!(classes.output, [(Kind::Reasoning, 138), (Kind::Output, 9)]);
         assert_eq!((classes.excess, classes.unattributed), (vec![], 0));
     }
 

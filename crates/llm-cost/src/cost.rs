@@ -2,14 +2,15 @@
 
 use llm_types::Usage;
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::{
     CostContext, Dollars, Factor, Kind, NanoDollars, Pricing, Quantity, Service, classes::Classes,
-    pricing::Circumstances, reported, tools, units,
+    habits::Habits, pricing::Circumstances, reported, tools, units,
 };
 
-/// What one request costs, and why.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// What one request costs, and why. As JSON the total is in nano-dollars, every other amount in dollars.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Cost {
     /// The bill: the exact sum of all parts, rounded half up to nano-dollars once.
     pub total: NanoDollars,
@@ -129,6 +130,21 @@ impl Cost {
         self.output.plus(self.reasoning)
     }
 
+    /// The bill by groups, in dollars under LiteLLM's names: input and output contain what is listed apart.
+    pub fn breakdown(&self) -> Map<String, Value> {
+        let groups = [
+            ("input_cost", self.prompt()),
+            ("cache_read_cost", self.cached),
+            ("cache_creation_cost", self.cache_write),
+            ("output_cost", self.completion()),
+            ("reasoning_cost", self.reasoning),
+            ("tool_usage_cost", self.tools),
+            ("total_cost", self.exact),
+        ];
+        let entry = |(name, amount): (&str, Dollars)| (name.to_owned(), amount.to_f64().into());
+        groups.into_iter().map(entry).collect()
+    }
+
     /// Why the bill is zero; `None` if it is not.
     pub fn zero_reason(&self) -> Option<ZeroReason> {
         if !self.exact.is_zero() {
@@ -162,6 +178,8 @@ impl Cost {
 pub(crate) struct Bill<'a> {
     pub(crate) pricing: &'a Pricing,
     pub(crate) under: Circumstances,
+    /// What the vendor charges where its list is silent.
+    pub(crate) habits: Habits,
     factors: Vec<Factor>,
     parts: Vec<Part>,
     gaps: Vec<Gap>,
@@ -177,6 +195,7 @@ impl<'a> Bill<'a> {
                 threshold_included: ask.provider == "xai",
                 at: ask.at,
             },
+            habits: Habits::of(ask.provider),
             factors: factors(pricing, usage, ask),
             parts: Vec::new(),
             gaps: Vec::new(),
@@ -186,13 +205,15 @@ impl<'a> Bill<'a> {
     /// One class of tokens at its own price, else at the price of the class that contains it.
     fn tokens(&mut self, kind: Kind, tokens: u64, covered: bool) {
         let quantity = Quantity::count(tokens);
-        let chain = std::iter::successors(Some(kind), |kind| contained_in(*kind));
-        let found = chain
-            .into_iter()
-            .find_map(|kind| Some((kind, self.pricing.price(kind, &self.under)?)));
+        let mut chain = std::iter::successors(Some(kind), |kind| contained_in(*kind));
+        let found = chain.find_map(|kind| Some((kind, self.pricing.price(kind, &self.under)?)));
         match found {
+            Some((Kind::Input, price)) if kind == Kind::CacheRead && self.habits.half_cached => {
+                self.line(kind, quantity, price.divided(2), Kind::Input);
+            }
             Some((priced_as, price)) => self.line(kind, quantity, price, priced_as),
             None if covered => {}
+            None if self.habits.free => self.line(kind, quantity, Dollars::ZERO, kind),
             None => self.gap(kind, quantity, GapReason::NoPrice),
         }
     }
@@ -226,7 +247,7 @@ impl<'a> Bill<'a> {
         summed(Cost {
             parts: self.parts,
             gaps: self.gaps,
-            free: self.pricing.is_free(),
+            free: self.pricing.is_free() || (self.habits.free && !self.pricing.is_known()),
             ..Cost::default()
         })
     }

@@ -19,7 +19,11 @@ pub(crate) fn candidates(provider: &str, model: &str) -> Vec<String> {
 /// Whether an entry of `listed` speaks for a model of `provider`.
 pub(crate) fn same_vendor(listed: &str, provider: &str) -> bool {
     let asked = family(provider);
-    asked.is_empty() || asked == "litellm_proxy" || family(listed) == asked
+    let listed = family(listed);
+    asked.is_empty()
+        || asked == "litellm_proxy"
+        || listed == asked
+        || (asked, listed) == ("azure_ai", "azure")
 }
 
 /// The vendor behind the several names that one vendor's interfaces have.

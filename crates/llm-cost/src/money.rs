@@ -36,9 +36,36 @@ impl Dollars {
     /// Nothing.
     pub const ZERO: Self = Self(0);
 
-    /// Reads a decimal such as `0.0000025` or `2.5e-6`. `None` if it is negative, not a number, too large, or finer
-    /// than 10⁻²⁴ dollars: nothing is ever rounded on the way in.
+    /// Reads a decimal such as `0.0000025` or `2.5e-6` exactly. `None` if it is negative, not a number, too large, or
+    /// finer than 10⁻²⁴ dollars.
     pub fn parse(text: &str) -> Option<Self> {
+        match Self::read(text)? {
+            (amount, true) => Some(amount),
+            (_, false) => None,
+        }
+    }
+
+    /// Reads a decimal to the nearest 10⁻²⁴ dollars: what comes from outside may carry the dust of its arithmetic.
+    pub fn parse_nearest(text: &str) -> Option<Self> {
+        Self::read(text).map(|(amount, _)| amount)
+    }
+
+    /// Reads a JSON number as its shortest decimal, so that `2.5e-6` means exactly 2.5 millionths.
+    pub fn from_number(number: &serde_json::Number) -> Option<Self> {
+        Self::parse_nearest(&number.to_string())
+    }
+
+    /// Reads a JSON number, or a string that holds one as hand-written configuration does.
+    pub fn from_json(value: &serde_json::Value) -> Option<Self> {
+        match value {
+            serde_json::Value::Number(number) => Self::from_number(number),
+            serde_json::Value::String(text) => Self::parse_nearest(text.trim()),
+            _ => None,
+        }
+    }
+
+    /// The amount, and whether it is exactly the text's.
+    fn read(text: &str) -> Option<(Self, bool)> {
         let (mantissa, exponent) = match text.split_once(['e', 'E']) {
             Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
             None => (text, 0),
@@ -53,30 +80,20 @@ impl Dollars {
             digits = digits.checked_mul(10)?.checked_add(digit)?;
         }
         if digits == 0 {
-            return Some(Self::ZERO);
+            return Some((Self::ZERO, true));
         }
         let shift = (SCALE as i32)
             .checked_add(exponent)?
             .checked_sub(i32::try_from(fraction.len()).ok()?)?;
-        let power = 10u128.checked_pow(shift.unsigned_abs())?;
-        if shift >= 0 {
-            digits.checked_mul(power).map(Self)
-        } else {
-            digits.is_multiple_of(power).then_some(Self(digits / power))
-        }
-    }
-
-    /// Reads a JSON number as its shortest decimal, so that `2.5e-6` means exactly 2.5 millionths.
-    pub fn from_number(number: &serde_json::Number) -> Option<Self> {
-        Self::parse(&number.to_string())
-    }
-
-    /// Reads a JSON number, or a string that holds one as hand-written configuration does.
-    pub fn from_json(value: &serde_json::Value) -> Option<Self> {
-        match value {
-            serde_json::Value::Number(number) => Self::from_number(number),
-            serde_json::Value::String(text) => Self::parse(text.trim()),
-            _ => None,
+        let power = 10u128.checked_pow(shift.unsigned_abs());
+        match (power, shift >= 0) {
+            (Some(power), true) => Some((Self(digits.checked_mul(power)?), true)),
+            (Some(power), false) => {
+                let amount = Self(round_div(digits, power));
+                Some((amount, digits.is_multiple_of(power)))
+            }
+            (None, true) => None,
+            (None, false) => Some((Self::ZERO, false)),
         }
     }
 
@@ -168,8 +185,8 @@ impl NanoDollars {
     /// Reads a decimal number of dollars, rounded half up to the nano-dollar; it may be negative.
     pub fn parse(text: &str) -> Option<Self> {
         match text.strip_prefix('-') {
-            Some(rest) => Some(Self(-Dollars::parse(rest)?.to_nano().0)),
-            None => Some(Dollars::parse(text)?.to_nano()),
+            Some(rest) => Some(Self(-Dollars::parse_nearest(rest)?.to_nano().0)),
+            None => Some(Dollars::parse_nearest(text)?.to_nano()),
         }
     }
 
@@ -324,6 +341,18 @@ mod tests {
         for wrong in ["", ".", "-1", "1e", "1e-25", "nan", "1e40", "1.2.3", "+1"] {
             assert_eq!(read(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn dust_is_rounded_where_it_comes_from_outside() {
+        let read = |text| Dollars::parse_nearest(text).map(|d| d.to_string());
+        assert_eq!(
+            read("3.3333333333333334e-9").as_deref(),
+            Some("0.000000003333333333333333")
+        );
+        assert_eq!(read("1e-60").as_deref(), Some("0"));
+        assert_eq!(read("1e60"), None);
+        assert_eq!(read("-1e-9"), None);
     }
 
     #[test]

@@ -44,7 +44,7 @@ pub(crate) struct Circumstances {
 
 impl Pricing {
     /// Reads every price among the fields of a price-list entry, or of a deployment's own prices. Other fields and
-    /// `null` are passed over; so are prices that are not exact non-negative numbers.
+    /// `null` are passed over; so are prices that are not non-negative numbers, which [`Pricing::unreadable`] names.
     pub fn from_fields(fields: &Map<String, Value>) -> Self {
         let mut pricing = Self {
             rates: rates(fields),
@@ -69,6 +69,17 @@ impl Pricing {
             }
         }
         pricing
+    }
+
+    /// The fields that are prices and whose values are not: what a configuration must be refused for.
+    pub fn unreadable(fields: &Map<String, Value>) -> Vec<&str> {
+        let is_price = |name: &str| Rate::parse(name, Dollars::ZERO).is_some();
+        fields
+            .iter()
+            .filter(|(name, value)| is_price(name) && !value.is_null())
+            .filter(|(_, value)| Dollars::from_json(value).is_none())
+            .map(|(name, _)| name.as_str())
+            .collect()
     }
 
     /// Whether there is any price at all, be it zero.

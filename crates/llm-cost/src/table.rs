@@ -121,6 +121,18 @@ impl PriceTable {
             .or_else(|| self.get(provider, model))
     }
 
+    /// The entry of a router that chooses between models and bills for that, if `model` names one. Its bill comes on top
+    /// of the chosen model's: see [`Cost::plus`](crate::Cost::plus).
+    pub fn router_fee(&self, provider: &str, model: &str) -> Option<Arc<ModelInfo>> {
+        let bare = model
+            .strip_prefix(provider)
+            .map_or(model, |rest| rest.trim_start_matches('/'));
+        let router = ["model_router", "model-router"]
+            .into_iter()
+            .find(|name| bare.starts_with(name))?;
+        self.entry(&format!("{provider}/{router}"))
+    }
+
     /// The entry with exactly this name, in any case of letters.
     pub fn entry(&self, key: &str) -> Option<Arc<ModelInfo>> {
         let own = || self.own.get(&key.to_ascii_lowercase()).cloned();

@@ -61,7 +61,8 @@ fn priced(bill: &mut Bill<'_>, kind: Kind, quantity: Option<Quantity>, per: u32)
     let Some(quantity) = quantity.filter(|quantity| !quantity.is_zero()) else {
         return;
     };
-    match bill.pricing.price(kind, &bill.under) {
+    // Neither batches nor service tiers change what a tool costs.
+    match bill.pricing.base(kind) {
         Some(price) => bill.flat(kind, quantity, price.divided(per), kind),
         None => bill.gap(kind, quantity, GapReason::NoPrice),
     }
@@ -124,8 +125,11 @@ fn searches(usage: &Usage, ask: &CostContext<'_>) -> u64 {
         .extra
         .get("num_search_queries")
         .and_then(Value::as_u64);
-    tools
+    let counted = tools
         .max(prompt)
         .max(queries.unwrap_or(0))
-        .max(ask.web_searches.unwrap_or(0))
+        .max(ask.web_searches.unwrap_or(0));
+    // Perplexity bills the search of every request, and then names only the amount of context.
+    let uncounted = ask.provider == "perplexity" && usage.extra.contains_key("search_context_size");
+    counted.max(u64::from(uncounted))
 }

@@ -23,35 +23,34 @@ pub(crate) fn bill(bill: &mut Bill<'_>, usage: &Usage, ask: &CostContext<'_>) ->
     // Where the vendor both counts tokens and prices them, its other prices are only another way to say the same.
     if !(tokens_priced && has_tokens) {
         covered |= by_character(bill, usage, ask);
-        covered |= by_second(bill, ask);
+        covered |= by_second(bill, ask, has_tokens);
         covered |= by_image(bill, ask);
     }
     covered
 }
 
-/// Searches, requests, pages, messages: always on top of tokens.
+/// Searches, requests, pages, messages: always on top of tokens. A fee per request does not stand for the tokens too.
 fn by_request(bill: &mut Bill<'_>, usage: &Usage, ask: &CostContext<'_>) -> bool {
     let said = detail(usage, "query_count");
     let lines = [
-        (Kind::Query, ask.queries.or(said).or(Some(1))),
-        (Kind::Request, Some(1)),
-        (Kind::TextMessage, ask.text_messages),
-        (Kind::Page, ask.pages),
-        (Kind::AnnotatedPage, ask.annotated_pages),
-        (Kind::OcrCredit, ask.credits),
+        (Kind::Query, ask.queries.or(said).or(Some(1)), true),
+        (Kind::Request, Some(1), false),
+        (Kind::TextMessage, ask.text_messages, false),
+        (Kind::Page, ask.pages, true),
+        (Kind::AnnotatedPage, ask.annotated_pages, true),
+        (Kind::OcrCredit, ask.credits, true),
     ];
-    let mut billed = false;
-    for (kind, count) in lines {
+    let mut covered = false;
+    for (kind, count, covers) in lines {
         let Some(count) = count.filter(|count| *count > 0) else {
             continue;
         };
-        billed |= line(bill, kind, None, Quantity::count(count));
+        covered |= line(bill, kind, None, Quantity::count(count)) && covers;
     }
-    let asks_pages = bill.pricing.base(Kind::Page).is_some() && ask.pages.is_none();
-    if asks_pages && ask.credits.is_none() {
-        bill.gap(Kind::Page, Quantity::ZERO, GapReason::UnknownQuantity);
+    if ask.pages.is_none() && ask.credits.is_none() {
+        asked_for(bill, &[Kind::Page, Kind::OcrCredit]);
     }
-    billed
+    covered
 }
 
 /// What came in besides text, for embeddings and early multimodal models.
@@ -111,43 +110,62 @@ fn by_character(bill: &mut Bill<'_>, usage: &Usage, ask: &CostContext<'_>) -> bo
 }
 
 /// One of the prices by the second: vendors that list one for input and one for output mean the same second.
-fn by_second(bill: &mut Bill<'_>, ask: &CostContext<'_>) -> bool {
-    const MEDIA: [Kind; 4] = [
+fn by_second(bill: &mut Bill<'_>, ask: &CostContext<'_>, has_tokens: bool) -> bool {
+    const ALL: [Kind; 5] = [
         Kind::OutputVideoSecond,
         Kind::OutputSecond,
         Kind::OutputAudioSecond,
         Kind::InputSecond,
+        Kind::Second,
     ];
-    let Some(seconds) = ask.seconds.or(ask.elapsed).map(Quantity::measured) else {
-        asked_for(
-            bill,
-            &[
-                Kind::OutputVideoSecond,
-                Kind::OutputSecond,
-                Kind::InputSecond,
-                Kind::Second,
-            ],
-        );
-        return false;
+    const MACHINE: [Kind; 3] = [Kind::Second, Kind::InputSecond, Kind::OutputSecond];
+    let (seconds, kinds) = match (ask.seconds, ask.elapsed) {
+        (Some(seconds), _) => (seconds, &ALL[..]),
+        // How long the work took says nothing of how long a recording is: only text is billed by it.
+        (None, Some(elapsed)) if has_tokens => (elapsed, &MACHINE[..]),
+        (None, Some(elapsed)) => (elapsed, &MACHINE[..1]),
+        (None, None) => (0.0, &[][..]),
     };
-    let priced = |kind: &Kind| {
-        let price = bill.pricing.sized(*kind, ask.resolution, &bill.under)?;
-        Some((*kind, price))
-    };
-    let nonzero = |found: &(Kind, Dollars)| !found.1.is_zero();
-    let kinds = || MEDIA.iter().chain(&[Kind::Second]);
-    let found = kinds()
-        .filter_map(priced)
-        .find(nonzero)
-        .or_else(|| kinds().find_map(priced));
-    let Some((kind, price)) = found else {
-        if let Some(kind) = kinds().find(|kind| bill.pricing.asks(**kind)) {
-            bill.gap(*kind, seconds, GapReason::NoPrice);
+    let seconds = Quantity::measured(seconds);
+    let Some((kind, price)) = first_price(bill, kinds, ask.resolution) else {
+        match ALL.iter().find(|kind| bill.pricing.asks(**kind)) {
+            Some(kind) if ask.seconds.is_some() => bill.gap(*kind, seconds, GapReason::NoPrice),
+            Some(kind) => bill.gap(*kind, Quantity::ZERO, GapReason::UnknownQuantity),
+            None => return by_machine(bill, ask),
         }
         return false;
     };
     bill.line(kind, seconds, price, kind);
     true
+}
+
+/// The first price of `kinds` that is not zero, else the first one.
+fn first_price(bill: &Bill<'_>, kinds: &[Kind], size: Option<&str>) -> Option<(Kind, Dollars)> {
+    let priced = |kind: &Kind| Some((*kind, bill.pricing.sized(*kind, size, &bill.under)?));
+    let mut all = kinds.iter().filter_map(priced);
+    all.clone()
+        .find(|(_, price)| !price.is_zero())
+        .or_else(|| all.next())
+}
+
+/// The vendor's usual machine, for models that no list has.
+fn by_machine(bill: &mut Bill<'_>, ask: &CostContext<'_>) -> bool {
+    let price = bill
+        .habits
+        .machine_second
+        .filter(|_| !bill.pricing.is_known());
+    match (price, ask.elapsed) {
+        (Some(price), Some(elapsed)) => {
+            bill.line(
+                Kind::Second,
+                Quantity::measured(elapsed),
+                price,
+                Kind::Second,
+            );
+            true
+        }
+        _ => false,
+    }
 }
 
 /// By the image, else by its pixels.

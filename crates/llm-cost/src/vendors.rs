@@ -76,7 +76,7 @@ fn by_form(model: &str) -> Option<&'static str> {
         .is_some_and(|(_, version)| version.len() == 64);
     match model {
         "*" => Some("openai"),
-        _ if model.starts_with("gpt-image") => Some("openai"),
+        _ if model.starts_with("gpt-image") || model.starts_with("dall-e-") => Some("openai"),
         _ if replicate => Some("replicate"),
         _ if model.starts_with("amazon_nova") => Some("amazon_nova"),
         _ => PREFIXES

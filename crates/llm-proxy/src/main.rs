@@ -5,5 +5,5 @@
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> std::process::ExitCode {
-    llm_proxy::run()
+    llm_proxy::run(std::env::args_os())
 }

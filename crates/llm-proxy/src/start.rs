@@ -1,6 +1,7 @@
 //! From the command line to a running gateway.
 
 use std::{
+    ffi::OsString,
     io::{self, ErrorKind, Write},
     net::{IpAddr, SocketAddr, ToSocketAddrs},
     path::Path,
@@ -27,13 +28,13 @@ use crate::{
     settings::{Quick, Settings, Tls, flag},
 };
 
-/// Runs the gateway as the command line and the environment say, until it is told to stop.
-pub fn run() -> ExitCode {
+/// Runs the gateway as a command line (the program's name first) and the environment say, until it is told to stop.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     if std::env::var("LITELLM_MODE").as_deref() != Ok("PRODUCTION") {
         // No file is no mistake.
         let _ = dotenvy::dotenv();
     }
-    let args = Args::parse();
+    let args = Args::parse_from(arguments);
     match command(args) {
         Ok(code) => code,
         Err(error) => {

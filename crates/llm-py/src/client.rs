@@ -16,7 +16,7 @@ use crate::{
     notifier::Notifier,
     pipe::Pipe,
     runtime,
-    stream::{Batch, Stream},
+    stream::{Batch, Counted, Stream},
 };
 
 /// How often a thread that waits looks whether Ctrl-C was pressed.
@@ -39,7 +39,7 @@ pub(crate) struct Call {
 /// What a call brought, still outside of Python.
 enum Came {
     Whole(Bytes, Meta),
-    Stream(Arc<Pipe<Batch>>, Meta),
+    Stream(Arc<Pipe<Batch>>, Counted, Meta),
 }
 
 /// A task of the runtime that ends with its last handle.
@@ -123,8 +123,8 @@ impl Call {
     ) -> PyResult<Answer<'py>> {
         match came {
             Some(Ok(Came::Whole(bytes, meta))) => Ok((errors::text(py, &bytes)?, meta)),
-            Some(Ok(Came::Stream(pipe, meta))) => {
-                let stream = Stream::new(pipe, Arc::clone(&self.task));
+            Some(Ok(Came::Stream(pipe, counted, meta))) => {
+                let stream = Stream::new(pipe, counted, Arc::clone(&self.task));
                 Ok((stream.into_pyobject(py)?.into_any(), meta))
             }
             Some(Err(failure)) => Err(errors::failure(py, &failure)),
@@ -195,30 +195,30 @@ async fn run(engine: Engine, op: Op, body: Bytes, pipe: Arc<Pipe<Result<Came, Bo
     match answered {
         Err(failure) => closing.0.send(Err(failure)).await,
         Ok(Response { meta, body }) => match body {
-            Body::Whole {
-                bytes,
-                usage,
-                charge,
-                ..
-            } => {
-                let meta = Meta::new(meta, usage, charge);
+            Body::Whole { bytes, charge, .. } => {
+                let meta = Meta::new(meta, charge);
                 closing.0.send(Ok(Came::Whole(bytes, meta))).await;
             }
             Body::Stream(stream) => {
                 let events = Arc::new(Pipe::new(AHEAD));
-                let meta = Meta::new(meta, None, Default::default());
-                let came = Came::Stream(Arc::clone(&events), meta);
+                let meta = Meta::new(meta, Default::default());
+                let counted = Counted::default();
+                let came = Came::Stream(Arc::clone(&events), Arc::clone(&counted), meta);
                 closing.0.send(Ok(came)).await;
                 drop(closing);
-                pump(stream, Closing(events)).await;
+                pump(stream, Closing(events), &counted).await;
             }
         },
     }
 }
 
 /// Carries a stream's events to its reader, at the reader's pace.
-async fn pump(mut stream: AnswerStream, events: Closing<Batch>) {
+async fn pump(mut stream: AnswerStream, events: Closing<Batch>, counted: &Counted) {
     while let Some(batch) = stream.next().await {
         events.0.send(batch).await;
+    }
+    if let Some(usage) = stream.usage() {
+        // Set before the pipe is closed: who sees its end sees the count.
+        let _ = counted.set(usage.clone());
     }
 }

@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 
 mod client;
 mod errors;
+mod gateway;
 mod meta;
 mod models;
 mod notifier;
@@ -23,6 +24,8 @@ mod _native {
 
     #[pymodule_export]
     use crate::client::{Call, Client};
+    #[pymodule_export]
+    use crate::gateway::serve;
     #[pymodule_export]
     use crate::meta::Meta;
     #[pymodule_export]

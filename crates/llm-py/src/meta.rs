@@ -2,22 +2,19 @@
 
 use http::HeaderMap;
 use llm_sdk::Charge;
-use llm_types::Usage;
 use pyo3::{prelude::*, types::PyDict};
 
 /// Who answered, how long it took, what it cost. Read only when `_hidden_params` is.
 #[pyclass(frozen, module = "interlingua._native")]
 pub(crate) struct Meta {
     meta: Box<llm_sdk::Meta>,
-    usage: Option<Usage>,
     charge: Charge,
 }
 
 impl Meta {
-    pub(crate) fn new(meta: llm_sdk::Meta, usage: Option<Usage>, charge: Charge) -> Self {
+    pub(crate) fn new(meta: llm_sdk::Meta, charge: Charge) -> Self {
         Self {
             meta: Box::new(meta),
-            usage,
             charge,
         }
     }
@@ -31,22 +28,10 @@ impl Meta {
         &self.meta.model
     }
 
-    /// The model as it was asked for.
-    #[getter]
-    fn requested(&self) -> &str {
-        &self.meta.requested
-    }
-
     /// The provider's name.
     #[getter]
     fn provider(&self) -> &'static str {
         self.meta.deployment.target.provider.name
-    }
-
-    /// Whether the answer counted its tokens.
-    #[getter]
-    fn counted(&self) -> bool {
-        self.usage.is_some()
     }
 
     /// Everything LiteLLM keeps in `_hidden_params`.
@@ -61,7 +46,10 @@ impl Meta {
         hidden.set_item("api_base", &target.base_url)?;
         hidden.set_item("litellm_call_id", &meta.call_id)?;
         hidden.set_item("litellm_model_name", &meta.model)?;
-        hidden.set_item("response_cost", self.charge.total().map(|total| total.to_f64()))?;
+        hidden.set_item(
+            "response_cost",
+            self.charge.total().map(|total| total.to_f64()),
+        )?;
         let (headers, additional) = headers(py, &meta.headers)?;
         if meta.trace.fallbacks > 0 {
             additional.set_item("x-litellm-attempted-fallbacks", meta.trace.fallbacks)?;

@@ -2,12 +2,13 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     task::Poll,
 };
 
 use llm_providers::Error;
 use llm_sdk::Event;
+use llm_types::Usage;
 use pyo3::{prelude::*, types::PyList};
 
 use crate::{
@@ -20,19 +21,24 @@ use crate::{
 /// What one read of the network brought.
 pub(crate) type Batch = Result<Vec<Event>, Error>;
 
+/// What a whole stream consumed, once it is over.
+pub(crate) type Counted = Arc<OnceLock<Usage>>;
+
 /// A streamed answer: lists of JSON texts, an empty list at its end. Dropping it hangs up.
 #[pyclass(frozen, module = "interlingua._native")]
 pub(crate) struct Stream {
     pipe: Arc<Pipe<Batch>>,
+    counted: Counted,
     task: Arc<Task>,
     /// An error that came together with events: they are handed out first.
     broken: Mutex<Option<Error>>,
 }
 
 impl Stream {
-    pub(crate) fn new(pipe: Arc<Pipe<Batch>>, task: Arc<Task>) -> Self {
+    pub(crate) fn new(pipe: Arc<Pipe<Batch>>, counted: Counted, task: Arc<Task>) -> Self {
         Self {
             pipe,
+            counted,
             task,
             broken: Mutex::default(),
         }
@@ -92,6 +98,11 @@ impl Stream {
             Poll::Pending => Ok(None),
             Poll::Ready(batches) => self.list(py, batches).map(Some),
         }
+    }
+
+    /// What the answer consumed, as JSON; `None` before its end, and where the vendor does not say it.
+    fn usage(&self) -> Option<String> {
+        serde_json::to_string(self.counted.get()?).ok()
     }
 
     /// Hangs up.

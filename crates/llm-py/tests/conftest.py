@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -129,10 +130,8 @@ class Upstream:
                 self.close_connection = True
 
             def finish(self) -> None:
-                try:
+                with contextlib.suppress(OSError):
                     super().finish()
-                except OSError:
-                    pass
 
             def log_message(self, *_: Any) -> None:
                 pass
@@ -152,7 +151,13 @@ def chat(text: str | None = "Hello!", **message: Any) -> dict[str, Any]:
         "choices": [
             {
                 "index": 0,
-                "message": {"role": "assistant", "content": text, "refusal": None, "annotations": [], **message},
+                "message": {
+                    "role": "assistant",
+                    "content": text,
+                    "refusal": None,
+                    "annotations": [],
+                    **message,
+                },
                 "logprobs": None,
                 "finish_reason": finish,
             }

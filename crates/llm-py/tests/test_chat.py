@@ -29,6 +29,18 @@ OLLAMA = {
     "prompt_eval_count": 9,
     "eval_count": 3,
 }
+GEMINI = {
+    "candidates": [{"content": {"role": "model", "parts": [{"text": "Hello!"}]}, "finishReason": "STOP", "index": 0}],
+    "usageMetadata": {"promptTokenCount": 9, "candidatesTokenCount": 3, "totalTokenCount": 12},
+    "modelVersion": "gemini-2.0-flash",
+    "responseId": "r1",
+}
+CONVERSE = {
+    "output": {"message": {"role": "assistant", "content": [{"text": "Hello!"}]}},
+    "stopReason": "end_turn",
+    "usage": {"inputTokens": 9, "outputTokens": 3, "totalTokens": 12},
+    "metrics": {"latencyMs": 1},
+}
 
 
 @pytest.mark.parametrize(
@@ -51,14 +63,36 @@ OLLAMA = {
             ("authorization", "Bearer sk-test"),
             chat(),
         ),
-        ("ollama_chat/llama3", "", "/api/chat", ("content-type", "application/json"), OLLAMA),
+        ("ollama/llama3", "", "/api/chat", ("content-type", "application/json"), OLLAMA),
+        (
+            "gemini/gemini-2.0-flash",
+            "/v1beta",
+            "/v1beta/models/gemini-2.0-flash:generateContent",
+            ("x-goog-api-key", "sk-test"),
+            GEMINI,
+        ),
+        (
+            "bedrock/anthropic.claude-3-5-sonnet-20241022-v2:0",
+            "",
+            "/model/anthropic.claude-3-5-sonnet-20241022-v2%3A0/converse",
+            ("authorization", "Bearer sk-test"),
+            CONVERSE,
+        ),
+        (
+            "azure/my-deployment-name",
+            "",
+            "/openai/deployments/my-deployment-name/chat/completions?api-version=2024-10-21",
+            ("api-key", "sk-test"),
+            chat(),
+        ),
     ],
 )
 def test_each_vendor_is_spoken_to_in_its_own_way(
     upstream: Upstream, model: str, base: str, path: str, header: tuple[str, str], reply: Any
 ) -> None:
     upstream.replies(Reply(json=reply))
-    response = completion(model=model, messages=USER, api_key="sk-test", api_base=upstream.url + base)
+    version = {"api_version": "2024-10-21"} if model.startswith("azure/") else {}
+    response = completion(model=model, messages=USER, api_key="sk-test", api_base=upstream.url + base, **version)
     assert response.choices[0].message.content == "Hello!"
     assert response.choices[0].finish_reason == "stop"
     assert (response.usage.prompt_tokens, response.usage.completion_tokens) == (9, 3)
@@ -77,9 +111,7 @@ def test_keys_set_after_the_import_are_seen(upstream: Upstream, monkeypatch: pyt
         completion(model="gpt-4o", messages=USER, api_base=f"{upstream.url}/v1")
 
 
-def test_the_address_can_come_from_the_environment(
-    upstream: Upstream, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_address_can_come_from_the_environment(upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-env")
     monkeypatch.setenv("OPENAI_API_BASE", f"{upstream.url}/env")
     completion(model="gpt-4o", messages=USER)
@@ -116,13 +148,21 @@ def test_arguments_reach_the_vendor(upstream: Upstream, openai: dict[str, str]) 
 
 
 def test_tools_go_out_and_their_calls_come_back(upstream: Upstream, openai: dict[str, str]) -> None:
-    call = {"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": '{"city":"Oslo"}'}}
+    call = {
+        "id": "call_1",
+        "type": "function",
+        "function": {"name": "weather", "arguments": '{"city":"Oslo"}'},
+    }
     upstream.replies(Reply(json=chat(None, tool_calls=[call])))
     tools = [{"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}]
     response = completion(messages=USER, tools=tools, tool_choice="auto", **openai)
     assert upstream.last.body["tools"] == tools
     [got] = response.choices[0].message.tool_calls
-    assert (got.id, got.function.name, got["function"]["arguments"]) == ("call_1", "weather", '{"city":"Oslo"}')
+    assert (got.id, got.function.name, got["function"]["arguments"]) == (
+        "call_1",
+        "weather",
+        '{"city":"Oslo"}',
+    )
     assert response.choices[0].finish_reason == "tool_calls"
 
     again = [*USER, response.choices[0].message, {"role": "tool", "tool_call_id": "call_1", "content": "3 C"}]
@@ -209,20 +249,25 @@ def test_fallbacks_are_tried_in_turn(upstream: Upstream, openai: dict[str, str])
     upstream.replies(Reply(status=500, json=error), Reply(status=500, json=error), Reply(json=chat("third")))
     response = completion(
         messages=USER,
-        fallbacks=["openai/gpt-4o-mini", {"model": "openai/gpt-4.1", "temperature": 0.5, "api_key": "sk-other"}],
+        fallbacks=[
+            "openai/gpt-4o-mini",
+            {"model": "openai/gpt-4.1", "temperature": 0.5, "api_key": "sk-other"},
+        ],
         **openai,
     )
     assert response.choices[0].message.content == "third"
     assert [asked.body["model"] for asked in upstream.asked] == ["gpt-4o", "gpt-4o-mini", "gpt-4.1"]
-    assert [asked.headers["authorization"][7:] for asked in upstream.asked] == ["sk-test", "sk-test", "sk-other"]
+    assert [asked.headers["authorization"][7:] for asked in upstream.asked] == [
+        "sk-test",
+        "sk-test",
+        "sk-other",
+    ]
     assert upstream.last.body["temperature"] == 0.5
     assert "api_key" not in upstream.last.body
     assert response._hidden_params["additional_headers"]["x-litellm-attempted-fallbacks"] == 2
 
 
-def test_a_longer_window_is_tried_where_the_prompt_is_too_long(
-    upstream: Upstream, openai: dict[str, str]
-) -> None:
+def test_a_longer_window_is_tried_where_the_prompt_is_too_long(upstream: Upstream, openai: dict[str, str]) -> None:
     error = {
         "error": {
             "message": "This model's maximum context length is 8192 tokens.",
@@ -231,9 +276,7 @@ def test_a_longer_window_is_tried_where_the_prompt_is_too_long(
         }
     }
     upstream.replies(Reply(status=400, json=error), Reply(json=chat("long")))
-    response = completion(
-        messages=USER, context_window_fallback_dict={"openai/gpt-4o": "openai/gpt-4.1"}, **openai
-    )
+    response = completion(messages=USER, context_window_fallback_dict={"openai/gpt-4o": "openai/gpt-4.1"}, **openai)
     assert response.choices[0].message.content == "long"
     assert upstream.last.body["model"] == "gpt-4.1"
 
@@ -262,9 +305,7 @@ def test_many_conversations_at_once(upstream: Upstream, openai: dict[str, str]) 
 def test_embeddings(upstream: Upstream) -> None:
     data = [{"object": "embedding", "index": i, "embedding": [0.5, -1.0]} for i in range(2)]
     usage = {"prompt_tokens": 4, "total_tokens": 4}
-    upstream.replies(
-        Reply(json={"object": "list", "model": "text-embedding-3-small", "data": data, "usage": usage})
-    )
+    upstream.replies(Reply(json={"object": "list", "model": "text-embedding-3-small", "data": data, "usage": usage}))
     where = {"api_key": "sk", "api_base": f"{upstream.url}/v1"}
     response = interlingua.embedding(
         model="text-embedding-3-small", input=["a", "b"], encoding_format="float", dimensions=2, **where
@@ -304,3 +345,19 @@ def test_text_completions(upstream: Upstream) -> None:
     assert response.choices[0].text == " world"
     assert isinstance(response, interlingua.TextCompletionResponse)
     assert upstream.last.path == "/v1/completions"
+
+
+def test_amazon_is_asked_with_a_signature(upstream: Upstream) -> None:
+    upstream.replies(Reply(json=CONVERSE))
+    completion(
+        model="bedrock/anthropic.claude-3-5-sonnet-20241022-v2:0",
+        messages=USER,
+        aws_access_key_id="AKIDEXAMPLE",
+        aws_secret_access_key="secret",
+        aws_region_name="us-east-1",
+        aws_bedrock_runtime_endpoint=upstream.url,
+    )
+    authorization = upstream.last.headers["authorization"]
+    assert authorization.startswith("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/")
+    assert "/us-east-1/bedrock/aws4_request" in authorization
+    assert "aws_secret_access_key" not in upstream.last.body

@@ -166,11 +166,7 @@ impl Rates {
 }
 
 /// What the table and the configuration know of `target`'s model.
-pub fn facts(
-    table: &PriceTable,
-    target: &Target,
-    model_info: &llm_types::Map,
-) -> ModelFacts {
+pub fn facts(table: &PriceTable, target: &Target, model_info: &llm_types::Map) -> ModelFacts {
     let base = model_info.get("base_model").and_then(Value::as_str);
     let found = table.get(target.provider.name, base.unwrap_or(&target.model));
     let listed = found.iter().flat_map(|found| found.row.fields());

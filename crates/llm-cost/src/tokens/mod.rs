@@ -6,7 +6,6 @@
 mod functions;
 mod image;
 mod messages;
-mod runs;
 
 pub use messages::{MessageOptions, UncountablePart, count_messages};
 
@@ -41,11 +40,9 @@ pub fn count_text(model: &str, text: &str) -> Count {
 
 /// The token numbers of a text.
 pub fn encode(model: &str, text: &str) -> Vec<u32> {
-    let encoding = Encoding::of(model);
-    let pieces = runs::pieces(text);
-    pieces
-        .flat_map(|piece| encoding.bpe.map_or_else(Vec::new, |bpe| bpe.encode(piece)))
-        .collect()
+    Encoding::of(model)
+        .bpe
+        .map_or_else(Vec::new, |bpe| bpe.encode(text))
 }
 
 /// The text of token numbers. Numbers that the vocabulary does not have are left out; what is not text becomes `�`.
@@ -81,18 +78,12 @@ impl Encoding {
         }
     }
 
-    /// Tokens of a text, and whether all of it was looked at as one piece.
+    /// Tokens of a text, and whether all of it was looked at.
     pub(crate) fn count(&self, text: &str) -> (u64, bool) {
         if text.len() > SAMPLED_ABOVE {
             return (self.sampled(text), false);
         }
-        let mut pieces = 0;
-        let mut tokens = 0;
-        for piece in runs::pieces(text) {
-            pieces += 1;
-            tokens += self.bpe.map_or(0, |bpe| bpe.count(piece));
-        }
-        (tokens as u64, pieces <= 1)
+        (self.bpe.map_or(0, |bpe| bpe.count(text)) as u64, true)
     }
 
     /// The count of evenly spread samples, scaled to the whole.
@@ -104,7 +95,7 @@ impl Encoding {
             let end = text.floor_char_boundary((start + SAMPLE).min(text.len()));
             let sample = text.get(start..end).unwrap_or("");
             bytes += sample.len() as u64;
-            tokens += self.count(sample).0;
+            tokens += self.bpe.map_or(0, |bpe| bpe.count(sample)) as u64;
         }
         (tokens as f64 * text.len() as f64 / bytes.max(1) as f64).ceil() as u64
     }

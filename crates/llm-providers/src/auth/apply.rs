@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, header::AUTHORIZATION};
 
 use super::{Credential, Secret, sign};
-use crate::{Auth, Error, Kind, Target};
+use crate::{Auth, Error, Kind, Target, protocols::azure::is_v1};
 
 /// Puts `credential` on `request` as `target`'s row says. Comes last: signatures cover the final bytes.
 pub fn apply(
@@ -25,9 +25,7 @@ pub fn apply(
             header(request, HeaderName::from_static(name), key.expose())
         }
         (Auth::Anthropic, Credential::Key(key)) => anthropic(request, key),
-        (Auth::Azure, Credential::Key(key)) => {
-            header(request, HeaderName::from_static("api-key"), key.expose())
-        }
+        (Auth::Azure, Credential::Key(key)) => azure(request, key),
         (Auth::Google, Credential::Key(key)) => header(
             request,
             HeaderName::from_static("x-goog-api-key"),
@@ -41,6 +39,18 @@ pub fn apply(
             "the credential was not fetched before it was used",
         )),
     }
+}
+
+/// Each of Azure's APIs wants its key elsewhere.
+fn azure(request: &mut Request<Bytes>, key: &Secret) -> Result<(), Error> {
+    let path = request.uri().path();
+    if path.contains("/anthropic/") {
+        return header(request, HeaderName::from_static("x-api-key"), key.expose());
+    }
+    if is_v1(path) {
+        return bearer(request, key);
+    }
+    header(request, HeaderName::from_static("api-key"), key.expose())
 }
 
 /// Tokens from the OAuth flow go as bearers, with the beta header that allows them.

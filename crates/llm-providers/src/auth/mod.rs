@@ -8,9 +8,11 @@ mod apply;
 pub(crate) mod aws;
 #[cfg_attr(
     not(feature = "client"),
-    expect(dead_code, reason = "only the client follows a recipe")
+    expect(dead_code, reason = "only the client fetches tokens")
 )]
+pub(crate) mod azure;
 pub(crate) mod google;
+mod issuer;
 #[cfg(feature = "client")]
 pub(crate) mod kept;
 mod secret;

@@ -1,6 +1,6 @@
 use llm_types::Op;
 
-use crate::{Auth, Params, Provider, protocols};
+use crate::{Auth, Params, Provider, params::thoughts::SIGNED_IDS, protocols};
 
 /// <https://ai.google.dev/api/generate-content>
 pub(super) const ROW: Provider = Provider {
@@ -9,10 +9,11 @@ pub(super) const ROW: Provider = Provider {
     base_env: &["GEMINI_API_BASE"],
     key_env: &["GOOGLE_API_KEY", "GEMINI_API_KEY"],
     auth: Auth::Google,
-    ops: &[Op::Chat, Op::Embedding],
+    ops: &[Op::Chat, Op::Embedding, Op::GenerateContent],
     params: Params::STANDARD
         .without(&["logit_bias", "logprobs", "top_logprobs"])
         .with(&["reasoning_effort", "thinking"]),
+    keeps: &[SIGNED_IDS],
     hosts: &["generativelanguage.googleapis.com"],
     quirk: Some(protocols::gemini::settle),
     protocol: &protocols::gemini::Gemini,

@@ -16,8 +16,12 @@ mod anyscale;
 mod apertis;
 mod assemblyai;
 mod avian;
+mod azure;
+mod azure_ai;
+mod azure_text;
 mod baseten;
 mod bedrock;
+mod bedrock_mantle;
 mod bytez;
 mod cerebras;
 mod charity_engine;
@@ -106,6 +110,9 @@ mod qwencloud;
 mod ragflow;
 mod reka;
 mod replicate;
+mod sagemaker;
+mod sagemaker_chat;
+mod sagemaker_nova;
 mod sail;
 mod sambanova;
 mod sarvam;
@@ -151,8 +158,12 @@ pub const ALL: &[&Provider] = &[
     &apertis::ROW,
     &assemblyai::ROW,
     &avian::ROW,
+    &azure::ROW,
+    &azure_ai::ROW,
+    &azure_text::ROW,
     &baseten::ROW,
     &bedrock::ROW,
+    &bedrock_mantle::ROW,
     &bytez::ROW,
     &cerebras::ROW,
     &charity_engine::ROW,
@@ -241,6 +252,9 @@ pub const ALL: &[&Provider] = &[
     &ragflow::ROW,
     &reka::ROW,
     &replicate::ROW,
+    &sagemaker::ROW,
+    &sagemaker_chat::ROW,
+    &sagemaker_nova::ROW,
     &sail::ROW,
     &sambanova::ROW,
     &sarvam::ROW,

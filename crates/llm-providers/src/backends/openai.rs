@@ -118,11 +118,17 @@ fn family(model: &str) -> Family {
 }
 
 /// Rules that depend on values: thinking models take one temperature and one name for the output limit.
-pub(super) fn quirk(call: &mut Call<'_>) -> Result<(), Error> {
+fn quirk(call: &mut Call<'_>) -> Result<(), Error> {
+    let target = call.target;
+    quirk_of(call, &target.model)
+}
+
+/// The same for a model of another name: on Azure, a deployment's.
+pub(super) fn quirk_of(call: &mut Call<'_>, name: &str) -> Result<(), Error> {
     if call.op != Op::Chat {
         return Ok(());
     }
-    match family(&call.target.model) {
+    match family(name) {
         Family::OSeries => {
             call.json_mut()?
                 .rename("max_tokens", "max_completion_tokens");

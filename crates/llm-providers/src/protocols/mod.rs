@@ -1,6 +1,7 @@
 //! The wire formats.
 
 pub mod anthropic;
+pub mod azure;
 pub mod bedrock;
 pub mod cohere;
 pub mod databricks;
@@ -10,10 +11,12 @@ mod emit;
 pub mod gemini;
 pub mod huggingface;
 mod legacy;
+pub(crate) mod names;
 pub mod ollama;
 pub mod openai;
 mod prompt;
 pub mod replicate;
+pub mod sagemaker;
 pub(crate) mod vectors;
 pub mod vertex;
 pub mod watsonx;

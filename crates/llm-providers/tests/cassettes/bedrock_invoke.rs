@@ -285,7 +285,7 @@ fn inner(bytes: &[u8]) -> Vec<Value> {
         .collect()
 }
 
-fn meaning(recorded: &Value) -> Said {
+pub(crate) fn meaning(recorded: &Value) -> Said {
     if recorded.get("output").is_some() {
         return said(recorded);
     }
@@ -354,7 +354,7 @@ fn counts(usage: &Value) -> (u64, u64, u64, u64) {
     )
 }
 
-fn meaning_of_events(events: &[Value]) -> Said {
+pub(crate) fn meaning_of_events(events: &[Value]) -> Said {
     if events[0].get("messageStart").is_some() {
         let named = events.iter().map(|event| {
             let (name, event) = event.as_object().unwrap().iter().next().unwrap();

@@ -3,14 +3,25 @@
 //!
 //! The recordings are not part of the repository. They are looked for in `$INTERLINGUA_CASSETTES`, then in
 //! `shared/cassettes` beside the checkout; where neither is there, these tests say so and pass.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs,
+    unreachable_pub,
+    reason = "tests"
+)]
 
 mod anthropic;
+mod azure;
 mod bedrock;
 mod bedrock_invoke;
 mod cohere;
 mod fold;
 mod folded;
 mod gemini;
+mod gemini_requests;
+mod google_embeddings;
 mod ollama;
 mod openai_chat;
 mod openai_completions;

@@ -1,7 +1,7 @@
 """One API for every LLM.
 
-Names, arguments, answers and exceptions are LiteLLM's. Settings are attributes of this module and are read at each call:
-`interlingua.drop_params = True`. Error texts begin with `litellm.<Class>: `, because programs look for that.
+Names, arguments, answers and exceptions are LiteLLM's. Settings are attributes of this module and are read
+at each call: `interlingua.drop_params = True`. Error texts begin with `litellm.<Class>: `, because programs look for that.
 """
 
 from __future__ import annotations
@@ -111,7 +111,6 @@ num_retries: int | None = None
 request_timeout: float = float(os.environ.get("REQUEST_TIMEOUT") or 6000)
 max_tokens: int = 4096
 model_alias_map: dict[str, str] = {}
-disable_stop_sequence_limit: bool = False
 cost_discount_config: dict[str, float] = {}
 cost_margin_config: dict[str, Any] = {}
 vertex_project: str | None = None
@@ -179,9 +178,7 @@ _LATER: dict[str, str] = {
         ),
         "exceptions",
     ),
-    **dict.fromkeys(
-        ("model_list", "model_list_set", "models_by_provider", "provider_list", "LlmProviders"), "_lists"
-    ),
+    **dict.fromkeys(("model_list", "model_list_set", "models_by_provider", "provider_list", "LlmProviders"), "_lists"),
     **dict.fromkeys(("utils", "types", "cost_calculator"), ""),
     "model_cost": "_lists",
     "ModelResponseBase": "types.chat",
@@ -277,10 +274,16 @@ __all__ = [
     "main",
     "register_model",
     "stream_chunk_builder",
+    "supports_audio_input",
+    "supports_audio_output",
     "supports_function_calling",
+    "supports_parallel_function_calling",
     "supports_reasoning",
     "supports_response_schema",
+    "supports_system_messages",
+    "supports_url_context",
     "supports_vision",
+    "supports_web_search",
     "text_completion",
     "token_counter",
     "validate_environment",

@@ -72,20 +72,27 @@ def _watch(
     bridge: weakref.ref[Bridge], notifier: Notifier, loop: weakref.ref[asyncio.AbstractEventLoop]
 ) -> None:
     """Waits in a thread, for as long as the bridge lives."""
-    while True:
-        rung = notifier.wait(1.0)
-        alive, running = bridge(), loop()
-        if alive is None or running is None or running.is_closed():
-            return
-        if rung:
-            done = threading.Event()
+    while _pass_on(bridge, loop, rung=notifier.wait(1.0)):
+        pass
 
-            def ring(alive: Bridge = alive, done: threading.Event = done) -> None:
-                alive._ring()
-                done.set()
 
-            try:
-                running.call_soon_threadsafe(ring)
-            except RuntimeError:  # It was closed in between.
-                return
-            done.wait(1.0)
+def _pass_on(
+    bridge: weakref.ref[Bridge], loop: weakref.ref[asyncio.AbstractEventLoop], *, rung: bool
+) -> bool:
+    """Rings in the loop's own thread. Holds neither of them any longer; whether they are still there."""
+    alive, running = bridge(), loop()
+    if alive is None or running is None or running.is_closed():
+        return False
+    if rung:
+        done = threading.Event()
+
+        def ring(alive: Bridge = alive) -> None:
+            alive._ring()
+            done.set()
+
+        try:
+            running.call_soon_threadsafe(ring)
+        except RuntimeError:  # It was closed in between.
+            return False
+        done.wait(1.0)
+    return True

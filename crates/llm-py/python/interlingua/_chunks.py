@@ -18,9 +18,13 @@ def stream_chunk_builder(
     chunks: Any, messages: Any = None, start_time: Any = None, end_time: Any = None
 ) -> ModelResponse | TextCompletionResponse | None:
     """The whole answer of its pieces; None if there are none."""
-    pieces = [chunk._dump() if isinstance(chunk, Model) else chunk for chunk in chunks]
-    if not pieces:
+    chunks = list(chunks)
+    if not chunks:
         return None
+    pieces = [chunk._dump() if isinstance(chunk, Model) else chunk for chunk in chunks]
+    if "usage" not in pieces[-1]:
+        counted = getattr(chunks[-1], "_hidden_params", {}).get("usage")
+        pieces[-1] = {**pieces[-1], "usage": counted}
     try:
         if any("text" in choice for piece in pieces for choice in piece.get("choices") or ()):
             return _text(pieces)
@@ -167,8 +171,8 @@ def _finish(whole: dict[str, Any]) -> None:
 
 def _counted(model: str | None, choices: dict[int, dict[str, Any]], messages: Any) -> dict[str, int]:
     """The usage as it can be counted here, where the vendor did not say it."""
-    from ._native import count_text
     from ._models import token_counter
+    from ._native import count_text
 
     texts = (choice["message"].get("content") or "" for choice in choices.values())
     written = sum(count_text(model or "", text) for text in texts)
@@ -184,9 +188,7 @@ def _text(pieces: list[dict[str, Any]]) -> TextCompletionResponse:
         usage = piece.get("usage") or usage
         for choice in piece.get("choices") or ():
             index = choice.get("index") or 0
-            whole = choices.setdefault(
-                index, {"finish_reason": None, "index": index, "text": "", "logprobs": None}
-            )
+            whole = choices.setdefault(index, {"finish_reason": None, "index": index, "text": "", "logprobs": None})
             whole["finish_reason"] = choice.get("finish_reason") or whole["finish_reason"]
             whole["text"] += choice.get("text") or ""
     return TextCompletionResponse._wrap(

@@ -288,7 +288,7 @@ def get_response_cost_from_hidden_params(hidden_params: Any) -> float | None:
     return hidden_params.get("response_cost")
 
 
-class ModelCost(dict):
+class ModelCost(dict):  # type: ignore[type-arg]
     """The price table as LiteLLM shows it. What is assigned here is used for prices from then on."""
 
     def __setitem__(self, name: str, fields: dict[str, Any]) -> None:
@@ -311,18 +311,16 @@ def model_cost() -> ModelCost:
     return table
 
 
-def register_model(
-    model_cost: dict[str, dict[str, Any]] | str, persist_across_reloads: bool = True
-) -> dict[str, Any]:
+def register_model(model_cost: dict[str, dict[str, Any]] | str, persist_across_reloads: bool = True) -> dict[str, Any]:
     """Lays entries over the price table; fields that they do not name stay. Returns what was given."""
     if isinstance(model_cost, str):
         import urllib.request
 
         if not model_cost.startswith(("https://", "http://")):
             raise ValueError("expected entries, or the address of a JSON file of entries")
-        with urllib.request.urlopen(model_cost, timeout=30) as reply:  # noqa: S310
+        with urllib.request.urlopen(model_cost, timeout=30) as reply:
             model_cost = json.loads(reply.read())
-    assert isinstance(model_cost, dict)  # noqa: S101
+    assert isinstance(model_cost, dict)
     _native.register_models(json.dumps(model_cost))
     shown = _request.settings().get("model_cost")
     if shown is not None:
@@ -371,8 +369,7 @@ def _split(model: str, provider: str | None) -> tuple[str, str]:
 
 def _unmapped(model: str, provider: str | None) -> ModelNotMappedError:
     return ModelNotMappedError(
-        f"This model isn't mapped yet. model={model}, custom_llm_provider={provider}. "
-        "Register it with register_model()."
+        f"This model isn't mapped yet. model={model}, custom_llm_provider={provider}. Register it with register_model()."
     )
 
 

@@ -73,7 +73,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, (set, frozenset, tuple)) or hasattr(value, "__next__"):
         return list(value)
     if hasattr(value, "keys"):
-        return {key: value[key] for key in value.keys()}  # noqa: SIM118
+        return {key: value[key] for key in value.keys()}
     if hasattr(value, "item"):  # A number of numpy's.
         return value.item()
     if hasattr(value, "tolist"):
@@ -83,9 +83,7 @@ def plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} cannot be sent")
 
 
-_encode = json.JSONEncoder(
-    ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=plain
-).encode
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=plain).encode
 
 
 def body(params: dict[str, Any]) -> bytes:
@@ -98,9 +96,7 @@ def body(params: dict[str, Any]) -> bytes:
     try:
         return _encode(params).encode()
     except (TypeError, ValueError) as error:
-        raise BadRequestError(
-            f"the request cannot be written as JSON: {error}", model=params.get("model")
-        ) from error
+        raise BadRequestError(f"the request cannot be written as JSON: {error}", model=params.get("model")) from error
 
 
 def chat_body(params: dict[str, Any]) -> bytes:
@@ -116,9 +112,6 @@ def chat_body(params: dict[str, Any]) -> bytes:
             params.pop("tool_choice", None)
     if "tool_choice" in params:
         params["tool_choice"] = tool_choice(params["tool_choice"], params.get("model"))
-    stop = params.get("stop")
-    if type(stop) is list and len(stop) > 4 and not settings()["disable_stop_sequence_limit"]:
-        params["stop"] = stop[:4]
     thinking = params.get("thinking")
     if thinking is not None and type(thinking) is not dict:
         if thinking:

@@ -10,7 +10,7 @@ from .types.other import TextCompletionResponse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
     from types import TracebackType
     from typing import Any
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ._native import Meta, Stream
 
-_scan = json.JSONDecoder().scan_once
+_scan: Callable[[str, int], tuple[Any, int]] = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
 
 
 class CustomStreamWrapper:
@@ -29,7 +29,7 @@ class CustomStreamWrapper:
         self.model = meta.model
         self.custom_llm_provider = meta.provider
         self.logging_obj: Any = None
-        self.chunks: list[ModelResponseStream] = []
+        self.chunks: list[Any] = []
         self.response_id: str | None = None
         self._meta = meta
         self._hidden: dict[str, Any] | None = None
@@ -108,9 +108,7 @@ class CustomStreamWrapper:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
     async def __aenter__(self) -> Self:
@@ -125,14 +123,17 @@ class CustomStreamWrapper:
         if self._ended:
             return True
         if self._closed is not None:
-            raise APIConnectionError(
-                f"the stream is not complete: {self._closed}", self.custom_llm_provider, self.model
-            )
+            raise APIConnectionError(f"the stream is not complete: {self._closed}", self.custom_llm_provider, self.model)
         return False
 
     def _refill(self, texts: list[str]) -> None:
         self._texts, self._next = texts, 0
-        self._ended = not texts
+        if not texts:
+            self._ended = True
+            counted = self.completion_stream.usage()
+            if counted is not None and self.chunks:
+                # Not shown where it was not asked for, but there for who puts the pieces together.
+                self.chunks[-1]._hidden_params["usage"] = json.loads(counted)
 
     def _take(self) -> ModelResponseStream | None:
         """The next chunk; None for one that says nothing."""

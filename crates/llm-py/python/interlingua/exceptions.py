@@ -20,9 +20,7 @@ class Response:
 
     __slots__ = ("headers", "request", "status_code", "text")
 
-    def __init__(
-        self, status_code: int, headers: dict[str, str] | None = None, text: str = "", request: Any = None
-    ) -> None:
+    def __init__(self, status_code: int, headers: dict[str, str] | None = None, text: str = "", request: Any = None) -> None:
         self.status_code = status_code
         self.headers = Headers(headers or {})
         self.text = text
@@ -43,7 +41,7 @@ class Response:
         return f"<Response [{self.status_code}]>"
 
 
-class Headers(dict):
+class Headers(dict):  # type: ignore[type-arg]
     """Header names in lower case, found in any case."""
 
     __slots__ = ()
@@ -319,9 +317,7 @@ class BudgetExceededError(Exception):
         self.max_budget = max_budget
         self.entity_type = entity_type
         self.entity_id = entity_id
-        self.message = (
-            message or f"Budget has been exceeded! Current cost: {current_cost}, Max budget: {max_budget}"
-        )
+        self.message = message or f"Budget has been exceeded! Current cost: {current_cost}, Max budget: {max_budget}"
         super().__init__(self.message)
 
 

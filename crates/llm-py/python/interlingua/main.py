@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from . import _request
+from ._chunks import stream_chunk_builder
 from ._native import Client
 from ._stream import CustomStreamWrapper, TextCompletionStreamWrapper, _scan
-from ._chunks import stream_chunk_builder
 from .exceptions import BadRequestError, MockException, _join_openai
 from .types.chat import ModelResponse
 from .types.other import EmbeddingResponse, TextCompletionResponse
@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ._native import Meta, Stream
+    from ._native import Meta
 
 _client = Client()
 
@@ -175,7 +175,16 @@ def text_completion(
 
 async def atext_completion(*args: Any, **kwargs: Any) -> TextCompletionResponse | TextCompletionStreamWrapper:
     """Continues a text; takes what `text_completion` takes."""
-    names = ("prompt", "model", "best_of", "echo", "frequency_penalty", "logit_bias", "logprobs", "max_tokens")
+    names = (
+        "prompt",
+        "model",
+        "best_of",
+        "echo",
+        "frequency_penalty",
+        "logit_bias",
+        "logprobs",
+        "max_tokens",
+    )
     params = dict(zip(names, args), **kwargs)
     params = {name: value for name, value in params.items() if value is not None}
     answer, meta = await _result("text_completion", _text(params))
@@ -208,7 +217,16 @@ def embedding(
 
 async def aembedding(*args: Any, **kwargs: Any) -> EmbeddingResponse:
     """Makes vectors of texts or images; takes what `embedding` takes."""
-    names = ("model", "input", "dimensions", "encoding_format", "timeout", "api_base", "api_version", "api_key")
+    names = (
+        "model",
+        "input",
+        "dimensions",
+        "encoding_format",
+        "timeout",
+        "api_base",
+        "api_version",
+        "api_key",
+    )
     params = {"timeout": 600, **dict(zip(names, args)), **kwargs}
     params = {name: value for name, value in params.items() if value is not None}
     answer, meta = await _result("embedding", _embedding(params))
@@ -276,13 +294,13 @@ def _answer(cls: Any, text: str, meta: Meta) -> Any:
     return response
 
 
-def _chat_response(answer: str | Stream, meta: Meta) -> ModelResponse | CustomStreamWrapper:
+def _chat_response(answer: Any, meta: Meta) -> ModelResponse | CustomStreamWrapper:
     if type(answer) is str:
         return _answer(ModelResponse, answer, meta)
     return CustomStreamWrapper(answer, meta)
 
 
-def _text_response(answer: str | Stream, meta: Meta) -> TextCompletionResponse | TextCompletionStreamWrapper:
+def _text_response(answer: Any, meta: Meta) -> TextCompletionResponse | TextCompletionStreamWrapper:
     if type(answer) is str:
         return _answer(TextCompletionResponse, answer, meta)
     return TextCompletionStreamWrapper(answer, meta)

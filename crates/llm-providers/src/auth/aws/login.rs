@@ -4,8 +4,8 @@ use llm_types::{JsonObject, Map};
 use serde_json::Value;
 
 use super::{
-    AwsKeys, DEFAULT_REGION, REGION_ENV, Recipe, Role, Secret, Text, metadata, profile::Profiles,
-    refused,
+    AwsKeys, DEFAULT_REGION, MANTLE_REGION_ENV, REGION_ENV, Recipe, Role, Secret, Text, metadata,
+    profile::Profiles, refused,
 };
 use crate::{Credential, Error, resolve::Surroundings};
 
@@ -16,13 +16,16 @@ pub(crate) fn login(
     params: &mut JsonObject,
     around: &dyn Surroundings,
 ) -> Result<Option<Credential>, Error> {
-    let given = Given::take(params)?;
-    let bearer =
-        params.raw("api_key").is_some() || around.var("AWS_BEARER_TOKEN_BEDROCK").is_some();
-    if bearer && !given.says_anything() {
-        return Ok(None);
-    }
-    given.into_credential(params, around).map(Some)
+    or_key(params, around, &["AWS_BEARER_TOKEN_BEDROCK"], REGION_ENV)
+}
+
+/// The login of Bedrock's OpenAI-compatible endpoint.
+pub(crate) fn login_to_mantle(
+    params: &mut JsonObject,
+    around: &dyn Surroundings,
+) -> Result<Option<Credential>, Error> {
+    let keys = ["AWS_BEARER_TOKEN_BEDROCK", "BEDROCK_MANTLE_API_KEY"];
+    or_key(params, around, &keys, MANTLE_REGION_ENV)
 }
 
 /// The login of AWS's services that know no API keys.
@@ -30,8 +33,20 @@ pub(crate) fn login_with_keys(
     params: &mut JsonObject,
     around: &dyn Surroundings,
 ) -> Result<Option<Credential>, Error> {
+    or_key(params, around, &[], REGION_ENV)
+}
+
+fn or_key(
+    params: &mut JsonObject,
+    around: &dyn Surroundings,
+    keys: &[&str],
+    region: &[&str],
+) -> Result<Option<Credential>, Error> {
     let given = Given::take(params)?;
-    given.into_credential(params, around).map(Some)
+    if !given.says_anything() && keys.iter().any(|name| around.var(name).is_some()) {
+        return Ok(None);
+    }
+    given.into_credential(params, around, region).map(Some)
 }
 
 /// What the caller says of its identity.
@@ -80,10 +95,11 @@ impl Given {
         self,
         params: &mut JsonObject,
         around: &dyn Surroundings,
+        region_env: &[&str],
     ) -> Result<Credential, Error> {
         let profiles = Profiles::read(around);
         let profile = self.profile.clone().or_else(|| around.var("AWS_PROFILE"));
-        settle_region(params, around, &profiles, profile.as_deref());
+        settle_region(params, around, region_env, &profiles, profile.as_deref());
         let region = params
             .str("aws_region_name")
             .map(|region| region.into_owned());
@@ -102,13 +118,14 @@ impl Given {
 fn settle_region(
     params: &mut JsonObject,
     around: &dyn Surroundings,
+    region_env: &[&str],
     profiles: &Profiles,
     profile: Option<&str>,
 ) {
     if params.raw("aws_region_name").is_some() {
         return;
     }
-    let in_env = REGION_ENV.iter().find_map(|name| around.var(name));
+    let in_env = region_env.iter().find_map(|name| around.var(name));
     let in_profile = || {
         let profile = profiles.get(profile.unwrap_or("default"))?;
         profile.get("region").cloned()
@@ -408,7 +425,13 @@ mod tests {
             Ok(given) => {
                 let profiles = Profiles::read(&around);
                 let profile = given.profile.clone().or_else(|| around.var("AWS_PROFILE"));
-                settle_region(&mut params, &around, &profiles, profile.as_deref());
+                settle_region(
+                    &mut params,
+                    &around,
+                    REGION_ENV,
+                    &profiles,
+                    profile.as_deref(),
+                );
                 let region = params.str("aws_region_name").map(|r| r.into_owned());
                 let maker = Maker {
                     around: &around,

@@ -7,15 +7,13 @@ mod profile;
 mod source;
 mod sts;
 
-use std::fmt;
-
-use super::{AwsKeys, Secret};
+use super::{AwsKeys, Secret, issuer::Text};
 use crate::{
     Error, Kind, Setting, Target,
     protocols::bedrock::{arn_region, is_region},
 };
 
-pub(crate) use login::{login, login_with_keys};
+pub(crate) use login::{login, login_to_mantle, login_with_keys};
 
 /// Where LiteLLM asks if nobody says.
 const DEFAULT_REGION: &str = "us-west-2";
@@ -23,8 +21,20 @@ const DEFAULT_REGION: &str = "us-west-2";
 /// The environment variables that name the region.
 const REGION_ENV: &[&str] = &["AWS_REGION_NAME", "AWS_REGION", "AWS_DEFAULT_REGION"];
 
+/// The same for Mantle, which has a variable of its own.
+const MANTLE_REGION_ENV: &[&str] = &[
+    "BEDROCK_MANTLE_REGION",
+    "AWS_REGION_NAME",
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+];
+
 /// The setting that rows of AWS's services have.
 pub(crate) const REGION: Setting = Setting::new("aws_region_name", REGION_ENV).or(DEFAULT_REGION);
+
+/// The same for Mantle.
+pub(crate) const MANTLE_REGION: Setting =
+    Setting::new("aws_region_name", MANTLE_REGION_ENV).or(DEFAULT_REGION);
 
 /// How to come by AWS keys.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,22 +63,6 @@ struct Role {
     sts: String,
     /// The region in which requests to it are signed.
     region: String,
-}
-
-/// A secret text, or the file that holds it now: projected tokens change under our feet.
-#[derive(Clone, PartialEq)]
-enum Text {
-    Value(Secret),
-    File(String),
-}
-
-impl fmt::Debug for Text {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Value(_) => f.write_str("***"),
-            Self::File(path) => f.debug_tuple("File").field(path).finish(),
-        }
-    }
 }
 
 /// Temporary keys, as every one of AWS's services hands them out.

@@ -3,23 +3,21 @@
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use bytes::Bytes;
-use http::Request;
 
-use super::{Recipe, Temporary, Text, metadata, refused, sts};
+use super::{Recipe, Temporary, metadata, refused, sts};
 use crate::{
-    Credential, Error, Reply,
+    Credential, Error,
     auth::{
         CredentialSource,
+        issuer::ask,
         kept::{Fetched, Kept},
     },
-    transport::{BoxFuture, Transport, read_all},
+    transport::{BoxFuture, Transport},
 };
 
 /// A machine without a metadata service lets every request hang.
 const METADATA_WAIT: Duration = Duration::from_secs(2);
 const STS_WAIT: Duration = Duration::from_secs(15);
-const LONGEST: usize = 1 << 20;
 
 /// AWS keys that are fetched, and kept until shortly before they expire.
 #[derive(Debug)]
@@ -66,19 +64,19 @@ fn follow<'a>(
             Recipe::AssumeRole { base, role } => {
                 let base = follow(base, transport, now).await?;
                 let request = sts::assume_role(role, &base.keys, now)?;
-                sts::read(&send(transport, request, STS_WAIT).await?)
+                sts::read(&ask(transport, request, STS_WAIT).await?)
             }
             Recipe::WebIdentity { token, role } => {
-                let request = sts::assume_role_with(&read(token).await?, role)?;
-                sts::read(&send(transport, request, STS_WAIT).await?)
+                let request = sts::assume_role_with(&token.read().await?, role)?;
+                sts::read(&ask(transport, request, STS_WAIT).await?)
             }
             Recipe::Container { url, token } => {
                 let token = match token {
-                    Some(token) => Some(read(token).await?),
+                    Some(token) => Some(token.read().await?),
                     None => None,
                 };
                 let request = metadata::container_request(url, token.as_deref())?;
-                metadata::keys(&send(transport, request, METADATA_WAIT).await?)
+                metadata::keys(&ask(transport, request, METADATA_WAIT).await?)
             }
             Recipe::Instance { endpoint } => instance(endpoint, transport).await,
         }
@@ -86,7 +84,7 @@ fn follow<'a>(
 }
 
 async fn instance(endpoint: &str, transport: &dyn Transport) -> Result<Temporary, Error> {
-    let token = send(transport, metadata::token_request(endpoint)?, METADATA_WAIT)
+    let token = ask(transport, metadata::token_request(endpoint)?, METADATA_WAIT)
         .await
         .map_err(|e| {
             refused(
@@ -95,46 +93,11 @@ async fn instance(endpoint: &str, transport: &dyn Transport) -> Result<Temporary
             .because(e)
         })?;
     let token = metadata::text(&token)?;
-    let ask = async |role: Option<&str>| {
+    let answer = async |role: Option<&str>| {
         let request = metadata::role_request(endpoint, &token, role)?;
-        send(transport, request, METADATA_WAIT).await
+        ask(transport, request, METADATA_WAIT).await
     };
-    let roles = metadata::text(&ask(None).await?)?;
+    let roles = metadata::text(&answer(None).await?)?;
     let role = roles.lines().next().unwrap_or_default();
-    metadata::keys(&ask(Some(role)).await?)
-}
-
-async fn send(
-    transport: &dyn Transport,
-    request: Request<Bytes>,
-    wait: Duration,
-) -> Result<Reply, Error> {
-    let host = request.uri().host().unwrap_or_default().to_owned();
-    let work = async {
-        let (parts, body) = transport.send(request).await?.into_parts();
-        Ok(Reply {
-            status: parts.status,
-            headers: parts.headers,
-            body: read_all(body, LONGEST).await?,
-        })
-    };
-    let answer = tokio::time::timeout(wait, work).await;
-    answer.unwrap_or_else(|_| Err(refused(format!("no AWS credentials from {host} in time"))))
-}
-
-async fn read(text: &Text) -> Result<String, Error> {
-    match text {
-        Text::Value(secret) => Ok(secret.expose().to_owned()),
-        Text::File(path) => {
-            let name = path.clone();
-            let read = tokio::task::spawn_blocking(move || std::fs::read_to_string(name)).await;
-            match read {
-                Ok(Ok(text)) => Ok(text),
-                Ok(Err(e)) => {
-                    Err(refused(format!("the token in {path} cannot be read")).because(e))
-                }
-                Err(e) => Err(refused(format!("the token in {path} cannot be read")).because(e)),
-            }
-        }
-    }
+    metadata::keys(&answer(Some(role)).await?)
 }

@@ -7,7 +7,6 @@
 mod betas;
 mod caps;
 mod complete;
-mod names;
 mod native;
 mod parts;
 mod record;

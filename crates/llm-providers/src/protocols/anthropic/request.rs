@@ -12,14 +12,17 @@ use super::{
     Flavor,
     betas::Betas,
     caps::Caps,
-    names::Names,
     parts::{self, Parts},
     schema::{self, Way},
     thinking::Thinking,
     tools,
     turns::{Conversation, Teller},
 };
-use crate::{Call, Error, Kind, call::JSON_TOOL, protocols::legacy};
+use crate::{
+    Call, Error, Kind,
+    call::JSON_TOOL,
+    protocols::{legacy, names::Names},
+};
 
 /// A request's body, and the betas it needs.
 #[derive(Debug)]

@@ -3,6 +3,7 @@
 mod embedding;
 mod errors;
 mod invoke;
+mod mantle;
 mod media;
 mod messages;
 mod model;
@@ -38,6 +39,8 @@ use crate::{
     },
 };
 
+pub(crate) use errors::in_stream as exception;
+pub use mantle::Mantle;
 pub(crate) use model::{arn_region, is_region};
 pub(crate) use settle::settle;
 
@@ -50,6 +53,12 @@ pub struct Bedrock;
 
 impl Protocol for Bedrock {
     fn fetches(&self, call: &Call<'_>) -> Vec<String> {
+        if call.op != Op::Chat {
+            return Vec::new();
+        }
+        if let Ok(Route::Invoke(Dialect::Anthropic)) = route(call, &Model::of(call.target)) {
+            return anthropic::fetches(call, &Flavor::BEDROCK);
+        }
         let messages = call.json().ok().and_then(|body| body.raw("messages"));
         let Some(raw) = messages.filter(|raw| memmem::find(raw, b"://").is_some()) else {
             return Vec::new();
@@ -116,10 +125,6 @@ impl Protocol for Bedrock {
 
     fn framing(&self, _: &Call<'_>) -> Framing {
         Framing::AwsEventStream
-    }
-
-    fn error(&self, call: &Call<'_>, reply: &Reply) -> Error {
-        errors::in_reply(call.target.provider.name, reply)
     }
 }
 

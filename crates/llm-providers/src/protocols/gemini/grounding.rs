@@ -4,21 +4,19 @@ use serde_json::{Value, json};
 
 use super::wire;
 
-/// The text that citations of a part count in: thoughts are never cited.
-pub(crate) fn citable(part: &wire::Part) -> String {
-    match &part.text {
-        Some(text) if part.thought != Some(true) => text.clone(),
-        _ => String::new(),
-    }
+/// The text that citations count in: thoughts are never cited.
+pub(crate) fn citable(part: &wire::Part) -> Option<&str> {
+    let text = part.text.as_deref();
+    text.filter(|_| part.thought != Some(true))
 }
 
-/// One `url_citation` for each source of each supported segment. `texts` are the answer's parts.
-pub(crate) fn annotations(metadata: &Value, texts: &[String]) -> Vec<Value> {
+/// One `url_citation` for each source of each supported segment of the answer's whole text.
+pub(crate) fn annotations(metadata: &Value, text: &str) -> Vec<Value> {
     let chunks = metadata["groundingChunks"].as_array();
     let supports = metadata["groundingSupports"].as_array();
     let mut all = Vec::new();
     for support in supports.into_iter().flatten() {
-        let (start, end) = span(&support["segment"], texts);
+        let (start, end) = span(&support["segment"], text);
         let sources = support["groundingChunkIndices"].as_array();
         for source in sources.into_iter().flatten() {
             let chunk = source
@@ -45,26 +43,26 @@ fn source_of(chunk: &Value) -> Option<(&str, &str)> {
 }
 
 /// A segment as characters of the whole text.
-fn span(segment: &Value, texts: &[String]) -> (usize, usize) {
+///
+/// Gemini's own count is sometimes a few bytes off, and starts anew where it says `partIndex`; the segment's words are
+/// right, so they decide.
+fn span(segment: &Value, text: &str) -> (usize, usize) {
     let number = |key: &str| {
         let number = segment[key].as_u64().unwrap_or(0);
         usize::try_from(number).unwrap_or(usize::MAX)
     };
-    let part = number("partIndex").min(texts.len().saturating_sub(1));
-    let before: usize = texts
-        .iter()
-        .take(part)
-        .map(|text| text.chars().count())
-        .sum();
-    let text = texts.get(part).map_or("", String::as_str);
-    let characters = |byte: usize| {
-        let within = text.char_indices().take_while(|(at, _)| *at < byte);
-        before + within.count()
-    };
-    (
-        characters(number("startIndex")),
-        characters(number("endIndex")),
-    )
+    let (mut start, mut end) = (number("startIndex"), number("endIndex"));
+    let words = segment["text"].as_str().filter(|words| !words.is_empty());
+    if let Some(words) = words
+        && text.get(start..end) != Some(words)
+        && let Some((found, _)) = text
+            .match_indices(words)
+            .min_by_key(|(at, _)| at.abs_diff(start))
+    {
+        (start, end) = (found, found + words.len());
+    }
+    let characters = |byte: usize| text.char_indices().take_while(|(at, _)| *at < byte).count();
+    (characters(start), characters(end))
 }
 
 #[cfg(test)]
@@ -76,12 +74,12 @@ mod tests {
         let metadata = json!({
             "groundingChunks": [{"web": {"uri": "https://a.example", "title": "A"}}, {"retrievedContext": {"text": "no address"}}],
             "groundingSupports": [
-                {"segment": {"startIndex": 3, "endIndex": 6}, "groundingChunkIndices": [0, 1, 9]},
-                {"segment": {"partIndex": 1, "endIndex": 2}, "groundingChunkIndices": [0]}
+                {"segment": {"startIndex": 3, "endIndex": 6, "text": "üb"}, "groundingChunkIndices": [0, 1, 9]},
+                {"segment": {"startIndex": 6, "endIndex": 8, "text": "ok"}, "groundingChunkIndices": [0]},
+                {"segment": {"endIndex": 99}, "groundingChunkIndices": [0]}
             ]
         });
-        let texts = ["é über".to_owned(), "ok".to_owned()];
-        let got: Vec<_> = annotations(&metadata, &texts)
+        let got: Vec<_> = annotations(&metadata, "é über ok")
             .iter()
             .map(|a| {
                 (
@@ -90,6 +88,13 @@ mod tests {
                 )
             })
             .collect();
-        assert_eq!(got, [(json!(2), json!(4)), (json!(6), json!(8))]);
+        assert_eq!(
+            got,
+            [
+                (json!(2), json!(4)),
+                (json!(7), json!(9)),
+                (json!(0), json!(9))
+            ]
+        );
     }
 }

@@ -6,12 +6,13 @@ mod media;
 mod messages;
 mod model;
 mod names;
+pub(crate) mod native;
 mod parts;
 mod prepare;
 mod request;
 mod response;
 mod schema;
-mod signature;
+pub(crate) mod signature;
 mod stream;
 mod thinking;
 mod tools;
@@ -20,12 +21,15 @@ mod wire;
 
 use bytes::Bytes;
 use http::Request;
-use llm_types::{Map, Op};
+use llm_types::{JsonObject, Map, Op};
 
 use crate::{Answer, Call, Decoder, Error, Kind, Protocol, Reply, Step, path, protocols::openai};
 
 pub(crate) use prepare::settle;
-pub(crate) use request::{body, fetches};
+pub(crate) use request::{Service, body, fetches};
+
+/// How many inputs batchEmbedContents takes.
+const LARGEST_BATCH: usize = 100;
 
 /// Gemini over AI Studio.
 #[derive(Debug)]
@@ -36,11 +40,22 @@ impl Protocol for Gemini {
         fetches(call)
     }
 
+    fn split(&self, call: &Call<'_>) -> Result<Vec<JsonObject>, Error> {
+        match call.op {
+            Op::Embedding => embedding::split(call, LARGEST_BATCH),
+            _ => Ok(Vec::new()),
+        }
+    }
+
     fn encode(&self, call: &Call<'_>) -> Result<Request<Bytes>, Error> {
         match call.op {
             Op::Chat => {
-                let body = body(call)?;
+                let body = body(call, Service::Studio)?;
                 post(&address(call, &body, verb(call))?, &body)
+            }
+            Op::GenerateContent => {
+                let uri = address(call, &Map::new(), verb(call))?;
+                openai::request(&uri, native::body(call)?)
             }
             Op::Embedding => {
                 let body = embedding::batch(call)?;
@@ -53,7 +68,7 @@ impl Protocol for Gemini {
     fn decode(&self, call: &Call<'_>, reply: Reply) -> Result<Step, Error> {
         match call.op {
             Op::Embedding => Ok(embedding::answer(call, &reply)?.into()),
-            _ => decode(call, &reply),
+            _ => decode(call, reply),
         }
     }
 
@@ -62,8 +77,11 @@ impl Protocol for Gemini {
     }
 }
 
-/// Reads a whole chat answer.
-pub(crate) fn decode(call: &Call<'_>, reply: &Reply) -> Result<Step, Error> {
+/// Reads a whole answer of generateContent.
+pub(crate) fn decode(call: &Call<'_>, reply: Reply) -> Result<Step, Error> {
+    if call.op == Op::GenerateContent {
+        return Ok(native::answer(call, reply)?.into());
+    }
     let name = call.target.provider.name;
     let mut events = stream::events(&reply.body, name)?;
     match (events.pop(), events.is_empty()) {
@@ -76,6 +94,7 @@ pub(crate) fn decode(call: &Call<'_>, reply: &Reply) -> Result<Step, Error> {
 pub(crate) fn decoder(call: &Call<'_>) -> Result<Box<dyn Decoder>, Error> {
     match call.op {
         Op::Chat => Ok(Box::new(stream::ChatStream::new(call))),
+        Op::GenerateContent => Ok(Box::new(native::NativeStream::new(call))),
         _ => Err(call.unsupported()),
     }
 }

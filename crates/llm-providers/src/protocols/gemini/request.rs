@@ -37,8 +37,17 @@ const GENERATION: &[&str] = &[
     "frequencyPenalty",
 ];
 
+/// Which of Google's two services is asked: they differ in a few fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Service {
+    /// AI Studio.
+    Studio,
+    /// Vertex AI.
+    Vertex,
+}
+
 /// The body that asks the same.
-pub(crate) fn body(call: &Call<'_>) -> Result<Map, Error> {
+pub(crate) fn body(call: &Call<'_>, service: Service) -> Result<Map, Error> {
     let mut request = ChatRequest::from_object(call.json()?)?;
     let model = Model::new(call.model());
     let mut tools = Tools::read(&request)?;
@@ -54,8 +63,10 @@ pub(crate) fn body(call: &Call<'_>) -> Result<Map, Error> {
     if let Some(system) = system {
         body.insert("systemInstruction".into(), value(&system)?);
     }
-    // From its third generation on Gemini runs its own tools beside functions, if it is told to report them.
-    if model.is_3() && !tools.functions.is_empty() && !tools.hosted.is_empty() {
+    // From its third generation on Gemini runs its own tools beside functions, if it is told to report them; Vertex
+    // does not know the field.
+    let both = !tools.functions.is_empty() && !tools.hosted.is_empty();
+    if model.is_3() && both && service == Service::Studio {
         tools
             .config
             .insert("includeServerSideToolInvocations".into(), true.into());

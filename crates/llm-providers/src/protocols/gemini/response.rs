@@ -215,13 +215,12 @@ fn choice(
         ..Counter::default()
     };
     let parts = candidate.content.unwrap_or_default().parts;
-    let texts: Vec<String> = parts.iter().map(grounding::citable).collect();
     let said = Said::read(parts, &mut counter);
     end.called = !said.calls.is_empty();
     let annotations = end
         .grounding
         .as_ref()
-        .map(|metadata| grounding::annotations(metadata, &texts))
+        .map(|metadata| grounding::annotations(metadata, &said.text))
         .unwrap_or_default();
     let (finish_reason, fields) = end.settle();
     let choice = Choice {

@@ -55,17 +55,7 @@ impl ChatStream {
     fn event(&mut self, event: wire::Response, out: &mut Chunks) {
         let head = Head::of(&event, &self.asked);
         let head = self.head.get_or_insert(head);
-        if let Some(counts) = event.usage_metadata {
-            // The counts of a later event replace those of an earlier one, even by smaller ones; but the last event
-            // may have none at all, only the kind of traffic.
-            let known = self
-                .counts
-                .as_ref()
-                .map_or(0, |counts| counts.total_token_count);
-            if counts.candidates_token_count > 0 || counts.total_token_count >= known {
-                self.counts = Some(counts);
-            }
-        }
+        keep_counts(&mut self.counts, event.usage_metadata);
         if let Some(feedback) = event.prompt_feedback.filter(|f| f.block_reason.is_some()) {
             self.blocked = Some(feedback);
         }
@@ -157,7 +147,8 @@ impl Candidate {
         self.end.take(&mut new);
         let logprobs = new.logprobs_result.as_ref().map(response::logprobs);
         let parts = new.content.unwrap_or_default().parts;
-        self.text.extend(parts.iter().map(grounding::citable));
+        self.text
+            .extend(parts.iter().filter_map(grounding::citable));
         let said = Said::read(parts, &mut self.counter);
         self.end.called |= !said.calls.is_empty();
         if said.is_empty() && logprobs.is_none() {
@@ -182,8 +173,7 @@ impl Candidate {
             false => start(),
         };
         if let Some(metadata) = &self.end.grounding {
-            let text = std::slice::from_ref(&self.text);
-            delta.annotations = grounding::annotations(metadata, text);
+            delta.annotations = grounding::annotations(metadata, &self.text);
         }
         let (finish_reason, fields) = self.end.settle();
         ChunkChoice {
@@ -211,6 +201,17 @@ pub(crate) fn events(data: &[u8], provider: &'static str) -> Result<Vec<wire::Re
     match events.iter().find(|event| event.error.is_some()) {
         Some(event) => Err(broken(event, provider)),
         None => Ok(events),
+    }
+}
+
+/// The counts of a later event replace those of an earlier one, even by smaller ones; but the last event may have none
+/// at all, only the kind of traffic.
+pub(crate) fn keep_counts(kept: &mut Option<UsageMetadata>, new: Option<UsageMetadata>) {
+    let known = kept.as_ref().map_or(0, |counts| counts.total_token_count);
+    if let Some(new) = new
+        && (new.candidates_token_count > 0 || new.total_token_count >= known)
+    {
+        *kept = Some(new);
     }
 }
 

@@ -8,14 +8,16 @@ mod predict;
 
 use bytes::Bytes;
 use http::Request;
-use llm_types::Op;
+use llm_types::{JsonObject, Op};
 
 use crate::{
-    Answer, Call, Decoder, Error, Framing, Params, Protocol, Reply, Step, Target, path,
+    Answer, Call, Decoder, Error, Framing, Params, Protocol, Reply, Step, Target,
+    params::thoughts,
+    path,
     protocols::{
         anthropic::{self, Flavor, Reading},
         gemini,
-        openai::OpenAi,
+        openai::{self, OpenAi},
     },
 };
 use model::Wire;
@@ -30,8 +32,15 @@ impl Protocol for Vertex {
     fn fetches(&self, call: &Call<'_>) -> Vec<String> {
         match Wire::of(call.model()) {
             Wire::Gemini | Wire::GeminiEndpoint(_) => gemini::fetches(call),
-            Wire::Claude(_) => claude::fetches(call),
+            Wire::Claude(_) => anthropic::fetches(call, &Flavor::VERTEX),
             _ => Vec::new(),
+        }
+    }
+
+    fn split(&self, call: &Call<'_>) -> Result<Vec<JsonObject>, Error> {
+        match call.op {
+            Op::Embedding => predict::split(call),
+            _ => Ok(Vec::new()),
         }
     }
 
@@ -40,8 +49,13 @@ impl Protocol for Vertex {
         match (call.op, wire) {
             (Op::Embedding, _) => predict::encode(call, wire),
             (_, Wire::Claude(model)) => claude::encode(call, model),
+            (Op::GenerateContent, Wire::Gemini | Wire::GeminiEndpoint(_)) => {
+                let resource = resource(call.model(), wire)?;
+                let uri = address::of(call, "v1beta1", &resource, gemini::verb(call))?;
+                openai::request(&uri, gemini::native::body(call)?)
+            }
             (Op::Chat, Wire::Gemini | Wire::GeminiEndpoint(_)) => {
-                let body = gemini::body(call)?;
+                let body = gemini::body(call, gemini::Service::Vertex)?;
                 let resource = resource(call.model(), wire)?;
                 let uri = address::of(call, "v1beta1", &resource, gemini::verb(call))?;
                 gemini::post(&uri, &body)
@@ -64,7 +78,7 @@ impl Protocol for Vertex {
             }
             (Op::CountTokens, Wire::Claude(_)) => Ok(Answer::raw(reply.body, None).into()),
             (_, wire) if wire.is_openai() => partner::decode(call, wire, reply),
-            _ => gemini::decode(call, &reply),
+            _ => gemini::decode(call, reply),
         }
     }
 
@@ -88,18 +102,26 @@ impl Protocol for Vertex {
 /// Vertex's quirk: each wire has its own.
 pub(crate) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
     let target = call.target;
-    match Wire::of(&target.model) {
-        Wire::Gemini | Wire::GeminiEndpoint(_) => gemini::settle(call),
+    let wire = Wire::of(&target.model);
+    if matches!(wire, Wire::Gemini | Wire::GeminiEndpoint(_)) {
+        return gemini::settle(call);
+    }
+    thoughts::unsign(call)?;
+    match wire {
         Wire::Claude(_) => anthropic::settle(call),
         _ => partner::settle(call),
     }
 }
 
-/// Whether a model speaks `op`: Messages are Claude's alone.
+/// Whether the target's model speaks `op` itself.
 pub(crate) fn speaks(target: &Target, op: Op) -> bool {
-    match op {
-        Op::Messages | Op::CountTokens => matches!(Wire::of(&target.model), Wire::Claude(_)),
-        _ => true,
+    match (op, Wire::of(&target.model)) {
+        (Op::Messages | Op::CountTokens, wire) => matches!(wire, Wire::Claude(_)),
+        (Op::GenerateContent, wire) => matches!(wire, Wire::Gemini | Wire::GeminiEndpoint(_)),
+        (Op::Embedding, wire) => {
+            matches!(wire, Wire::Gemini | Wire::GeminiEndpoint(_) | Wire::Bge(_))
+        }
+        (_, wire) => !matches!(wire, Wire::Bge(_)),
     }
 }
 

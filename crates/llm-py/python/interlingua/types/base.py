@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    # `Model.dict` hides the type inside the class.
+    Fields = dict[str, Any]
+
 _MISSING: Any = object()
 
 
@@ -50,7 +53,7 @@ class Child:
         obj.__dict__.pop(self.name, None)
 
 
-class Wrapped(list):
+class Wrapped(list):  # type: ignore[type-arg]
     """A list whose items are wrapped already."""
 
     __slots__ = ()
@@ -63,6 +66,9 @@ class Model:
     """A JSON object whose keys are attributes and items alike. Unknown keys are kept."""
 
     __slots__ = ("__dict__", "__weakref__", "_hidden", "_response_headers")
+
+    _hidden: Any
+    _response_headers: Any
 
     #: Fields that are there though nobody set them, in the order in which they are shown.
     _fields: ClassVar[tuple[str, ...]] = ()
@@ -143,7 +149,7 @@ class Model:
     # What LiteLLM keeps beside the fields
 
     @property
-    def _hidden_params(self) -> dict[str, Any]:
+    def _hidden_params(self) -> Fields:
         try:
             hidden = self._hidden
         except AttributeError:
@@ -153,11 +159,11 @@ class Model:
         return hidden
 
     @_hidden_params.setter
-    def _hidden_params(self, value: dict[str, Any]) -> None:
+    def _hidden_params(self, value: Fields) -> None:
         self._hidden = value
 
     @property
-    def hidden_params(self) -> dict[str, Any]:
+    def hidden_params(self) -> Fields:
         """The same as `_hidden_params`."""
         return self._hidden_params
 
@@ -180,7 +186,7 @@ class Model:
         exclude_none: bool = False,
         exclude_unset: bool = True,
         **_: Any,
-    ) -> dict[str, Any]:
+    ) -> Fields:
         """A plain dict, children included."""
         dumped = self._dump(exclude_none, exclude_unset)
         if include is not None:
@@ -189,7 +195,7 @@ class Model:
             dumped = {name: value for name, value in dumped.items() if name not in exclude}
         return dumped
 
-    def _dump(self, exclude_none: bool = False, exclude_unset: bool = True) -> dict[str, Any]:
+    def _dump(self, exclude_none: bool = False, exclude_unset: bool = True) -> Fields:
         fields = self.__dict__
         names = self._names()
         if not exclude_unset:
@@ -213,21 +219,19 @@ class Model:
         **_: Any,
     ) -> str:
         """JSON text."""
-        dumped = self.model_dump(
-            include=include, exclude=exclude, exclude_none=exclude_none, exclude_unset=exclude_unset
-        )
+        dumped = self.model_dump(include=include, exclude=exclude, exclude_none=exclude_none, exclude_unset=exclude_unset)
         separators = (",", ":") if indent is None else None
         return json.dumps(dumped, ensure_ascii=False, indent=indent, separators=separators)
 
-    def json(self, **options: Any) -> dict[str, Any]:
+    def json(self, **options: Any) -> Fields:
         """A plain dict, as in LiteLLM; the text is `model_dump_json`."""
         return self.model_dump(**options)
 
-    def dict(self, **options: Any) -> dict[str, Any]:
+    def dict(self, **options: Any) -> Fields:
         """A plain dict."""
         return self.model_dump(**options)
 
-    def to_dict(self, **options: Any) -> dict[str, Any]:
+    def to_dict(self, **options: Any) -> Fields:
         """A plain dict."""
         return self.model_dump(**options)
 
@@ -236,7 +240,7 @@ class Model:
         return self.model_dump_json(**options)
 
     @property
-    def model_extra(self) -> dict[str, Any]:
+    def model_extra(self) -> Fields:
         """Fields that the vendor adds to the documented ones."""
         declared = set(self._fields) | self._optional | set(self._unset)
         return {name: getattr(self, name) for name in self.__dict__ if name not in declared}
@@ -268,10 +272,10 @@ class Model:
 
     # Copies, comparison, text
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> Fields:
         return {"fields": self.__dict__, "hidden": self._hidden_params}
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
+    def __setstate__(self, state: Fields) -> None:
         self.__dict__ = dict(state["fields"])
         self._hidden = state["hidden"]
 
@@ -286,7 +290,7 @@ class Model:
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
             return NotImplemented
-        return self._dump() == other._dump()  # type: ignore[attr-defined]
+        return self._dump() == other._dump()
 
     __hash__ = None  # type: ignore[assignment]
 

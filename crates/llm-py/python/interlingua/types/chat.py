@@ -42,9 +42,7 @@ class ChatCompletionMessageToolCall(Model):
     id: str
     type: str
 
-    def __init__(
-        self, function: Any = None, id: str | None = None, type: str | None = None, **fields: Any
-    ) -> None:
+    def __init__(self, function: Any = None, id: str | None = None, type: str | None = None, **fields: Any) -> None:
         if function is not None:
             fields["function"] = function
         super().__init__(id=id, type=type, **fields)
@@ -90,9 +88,7 @@ class ChatCompletionDeltaToolCall(Model):
             fields["function"] = {}
 
 
-_MESSAGE_OPTIONAL = frozenset(
-    {"reasoning_content", "thinking_blocks", "reasoning_items", "annotations", "audio", "images"}
-)
+_MESSAGE_OPTIONAL = frozenset({"reasoning_content", "thinking_blocks", "reasoning_items", "annotations", "audio", "images"})
 
 
 class Message(Model):
@@ -116,9 +112,7 @@ class Message(Model):
         tool_calls: Any = None,
         **fields: Any,
     ) -> None:
-        super().__init__(
-            content=content, role=role, tool_calls=tool_calls, function_call=function_call, **fields
-        )
+        super().__init__(content=content, role=role, tool_calls=tool_calls, function_call=function_call, **fields)
 
     def _settle(self, index: int = 0) -> None:
         fields = self.__dict__
@@ -214,11 +208,12 @@ class Choices(Model):
     message = Child(Message)
     logprobs = Child(ChoiceLogprobs)
 
-    def __init__(
-        self, finish_reason: str | None = None, index: int = 0, message: Any = None, **fields: Any
-    ) -> None:
+    def __init__(self, finish_reason: str | None = None, index: int = 0, message: Any = None, **fields: Any) -> None:
         super().__init__(
-            finish_reason=finish_reason, index=index, message=Message() if message is None else message, **fields
+            finish_reason=finish_reason,
+            index=index,
+            message=Message() if message is None else message,
+            **fields,
         )
 
     def _settle(self, index: int = 0) -> None:

@@ -1,5 +1,11 @@
-//! AWS credentials as they are fetched: a token service, a container's agent and a metadata service on the loopback.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+//! Credentials of AWS and Azure as they are fetched: token services, a container's agent and metadata services on the
+//! loopback.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 use std::{
     collections::BTreeMap,
@@ -10,11 +16,11 @@ use std::{
 };
 
 use llm_providers::{
-    Credential, lookup,
-    resolve::Surroundings,
+    Body, Call, CallOptions, Credential, auth, lookup,
+    resolve::{self, Surroundings},
     transport::{HyperTransport, TransportSettings},
 };
-use llm_types::JsonObject;
+use llm_types::{JsonObject, Op};
 use serde_json::{Value, json};
 
 /// Answers by the request's first line and body, and remembers what it was asked.
@@ -86,11 +92,15 @@ impl Surroundings for Around {
 }
 
 fn login(params: Value, around: &[(&str, &str)]) -> Credential {
+    login_to("bedrock", params, around)
+}
+
+fn login_to(provider: &str, params: Value, around: &[(&str, &str)]) -> Credential {
     let mut params = JsonObject::from_serialize(&params).unwrap();
     let vars = around
         .iter()
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    let login = lookup("bedrock").unwrap().login.unwrap();
+    let login = lookup(provider).unwrap().login.unwrap();
     login(&mut params, &Around(vars.collect()))
         .unwrap()
         .unwrap()
@@ -110,6 +120,7 @@ async fn fetch(credential: &Credential, now: SystemTime) -> Result<String, Strin
                 .as_ref()
                 .map_or("-", |token| token.expose())
         )),
+        Ok(Credential::Token(token)) => Ok(token.expose().to_owned()),
         other => Err(other.map_or_else(|e| e.to_string(), |c| format!("{c:?}"))),
     }
 }
@@ -269,13 +280,206 @@ async fn a_machine_without_a_role_says_what_to_do() {
 #[test]
 fn a_bearer_token_needs_no_keys() {
     let login = lookup("bedrock").unwrap().login.unwrap();
-    let mut params = JsonObject::from_serialize(&json!({"api_key": "k"})).unwrap();
-    assert!(
-        login(&mut params, &Around(BTreeMap::new()))
-            .unwrap()
-            .is_none()
-    );
     let token = ("AWS_BEARER_TOKEN_BEDROCK".to_owned(), "b".to_owned());
     let around = Around([token].into());
     assert!(login(&mut JsonObject::new(), &around).unwrap().is_none());
+}
+
+#[tokio::test]
+async fn an_entra_token_is_asked_for_once_and_again_before_it_ends() {
+    let server = Server::start(|_| {
+        (
+            200,
+            json!({"access_token": "entra", "expires_in": 3600, "token_type": "Bearer"})
+                .to_string(),
+        )
+    });
+    let credential = login_to(
+        "azure",
+        json!({"tenant_id": "ten/ant", "client_id": "cli", "client_secret": "a&b"}),
+        &[("AZURE_AUTHORITY_HOST", &server.url)],
+    );
+    for seconds in [0, 0, 3000] {
+        let token = fetch(&credential, at(NEW_YEAR + seconds)).await;
+        assert_eq!(token.unwrap(), "entra");
+    }
+    assert_eq!(server.seen().len(), 1);
+    fetch(&credential, at(NEW_YEAR + 3400)).await.unwrap();
+    assert_eq!(server.seen().len(), 2);
+    let request = server.seen().remove(0);
+    for part in [
+        "POST /ten%2Fant/oauth2/v2.0/token HTTP/1.1",
+        "grant_type=client_credentials",
+        "client_secret=a%26b",
+        "scope=https%3A%2F%2Fcognitiveservices.azure.com%2F.default",
+    ] {
+        assert!(request.contains(part), "{part} in {request}");
+    }
+}
+
+#[tokio::test]
+async fn a_workload_shows_its_own_token() {
+    let server = Server::start(|_| {
+        (
+            200,
+            json!({"access_token": "t", "expires_in": "60"}).to_string(),
+        )
+    });
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "projected\n").unwrap();
+    let credential = login_to(
+        "azure",
+        json!({}),
+        &[
+            ("AZURE_AUTHORITY_HOST", &server.url),
+            ("AZURE_TENANT_ID", "t"),
+            ("AZURE_CLIENT_ID", "c"),
+            ("AZURE_FEDERATED_TOKEN_FILE", file.path().to_str().unwrap()),
+        ],
+    );
+    assert_eq!(fetch(&credential, at(NEW_YEAR)).await.unwrap(), "t");
+    let request = server.seen().remove(0);
+    assert!(request.contains("client_assertion=projected"), "{request}");
+    assert!(!request.contains("client_secret"), "{request}");
+}
+
+#[tokio::test]
+async fn managed_identities_are_asked_in_their_two_ways() {
+    let server = Server::start(|request| {
+        let good = request.contains("metadata: true") || request.contains("x-identity-header: h");
+        let body = json!({"access_token": "m", "expires_on": "1893460000"});
+        (if good { 200 } else { 400 }, body.to_string())
+    });
+    let machine = login_to(
+        "azure",
+        json!({"enable_azure_ad_token_refresh": true, "client_id": "who"}),
+        &[("AZURE_POD_IDENTITY_AUTHORITY_HOST", &server.url)],
+    );
+    let service = login_to(
+        "azure_ai",
+        json!({}),
+        &[
+            ("IDENTITY_ENDPOINT", &format!("{}/msi", server.url)),
+            ("IDENTITY_HEADER", "h"),
+        ],
+    );
+    for credential in [machine, service] {
+        assert_eq!(fetch(&credential, at(NEW_YEAR)).await.unwrap(), "m");
+    }
+    let seen = server.seen();
+    let line = |i: usize| seen[i].lines().next().unwrap();
+    let resource = "resource=https%3A%2F%2Fcognitiveservices.azure.com";
+    assert_eq!(
+        line(0),
+        format!(
+            "GET /metadata/identity/oauth2/token?api-version=2018-02-01&{resource}&client_id=who HTTP/1.1"
+        )
+    );
+    assert_eq!(
+        line(1),
+        format!("GET /msi?api-version=2019-08-01&{resource} HTTP/1.1")
+    );
+}
+
+#[tokio::test]
+async fn a_refused_token_keeps_its_words() {
+    let server = Server::start(|_| {
+        (401, json!({"error": "invalid_client", "error_description": "AADSTS7000215: Invalid client secret"}).to_string())
+    });
+    let credential = login_to(
+        "azure",
+        json!({"tenant_id": "t", "client_id": "c", "client_secret": "hush"}),
+        &[("AZURE_AUTHORITY_HOST", &server.url)],
+    );
+    let error = fetch(&credential, at(NEW_YEAR)).await.unwrap_err();
+    assert!(error.contains("invalid_client AADSTS7000215"), "{error}");
+    assert!(!error.contains("hush"));
+}
+
+/// Resolves, encodes and signs what a user would write, and gives the finished request.
+fn finished(params: Value, around: &[(&str, &str)]) -> http::Request<bytes::Bytes> {
+    let mut params = JsonObject::from_serialize(&params).unwrap();
+    let vars = around
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let target = resolve::target(&mut params, &Around(vars.collect())).unwrap();
+    assert!(!format!("{target:?}").contains("hush"), "{target:?}");
+    params.set_raw("messages", r#"[{"role":"user","content":"Hi"}]"#);
+    let options = CallOptions::default();
+    let call = Call::prepare(Op::Chat, &target, Body::Json(params), &options).unwrap();
+    let mut request = call.encode().unwrap();
+    auth::apply(&target, &target.credential, &mut request, at(NEW_YEAR)).unwrap();
+    request
+}
+
+fn header<'a>(request: &'a http::Request<bytes::Bytes>, name: &str) -> &'a str {
+    let value = request.headers().get(name);
+    value.map_or("-", |value| value.to_str().unwrap())
+}
+
+#[test]
+fn bedrock_is_signed_for_the_region_it_is_sent_to() {
+    let keys = json!({"aws_access_key_id": "AK", "aws_secret_access_key": "hush",
+        "aws_session_token": "hush", "model": "bedrock/eu-west-3/anthropic.claude-3-haiku-20240307-v1:0"});
+    let request = finished(keys, &[("AWS_REGION", "us-east-1")]);
+    assert_eq!(
+        request.uri().host(),
+        Some("bedrock-runtime.eu-west-3.amazonaws.com")
+    );
+    let signed = header(&request, "authorization");
+    assert!(
+        signed.contains("Credential=AK/20300101/eu-west-3/bedrock/aws4_request"),
+        "{signed}"
+    );
+    assert!(!String::from_utf8_lossy(request.body()).contains("aws_"));
+
+    let request = finished(
+        json!({"model": "bedrock/amazon.nova-lite-v1:0"}),
+        &[
+            ("AWS_BEARER_TOKEN_BEDROCK", "token"),
+            ("AWS_REGION", "us-east-1"),
+        ],
+    );
+    assert_eq!(
+        request.uri().host(),
+        Some("bedrock-runtime.us-east-1.amazonaws.com")
+    );
+    assert_eq!(header(&request, "authorization"), "Bearer token");
+
+    let request = finished(
+        json!({"model": "sagemaker_chat/ep", "aws_access_key_id": "AK", "aws_secret_access_key": "hush"}),
+        &[],
+    );
+    let signed = header(&request, "authorization");
+    assert!(
+        signed.contains("/us-west-2/sagemaker/aws4_request"),
+        "{signed}"
+    );
+}
+
+#[test]
+fn azure_s_key_goes_where_each_of_its_apis_wants_it() {
+    let around = [
+        ("AZURE_API_KEY", "key"),
+        ("AZURE_API_BASE", "https://r.openai.azure.com/"),
+        ("AZURE_AI_API_KEY", "key"),
+        ("AZURE_AI_API_BASE", "https://r.services.ai.azure.com"),
+    ];
+    let request = finished(json!({"model": "azure/mine"}), &around);
+    assert_eq!(header(&request, "api-key"), "key");
+    assert_eq!(header(&request, "authorization"), "-");
+
+    let request = finished(json!({"model": "azure/mine", "api_version": "v1"}), &around);
+    assert_eq!(header(&request, "authorization"), "Bearer key");
+
+    let request = finished(
+        json!({"model": "azure/mine", "azure_ad_token": "hush"}),
+        &around,
+    );
+    assert_eq!(header(&request, "authorization"), "Bearer hush");
+    assert_eq!(header(&request, "api-key"), "-");
+
+    let request = finished(json!({"model": "azure_ai/claude-opus-4-5"}), &around);
+    assert_eq!(header(&request, "x-api-key"), "key");
+    assert_eq!(header(&request, "anthropic-version"), "2023-06-01");
 }
