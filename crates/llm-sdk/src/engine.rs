@@ -19,7 +19,7 @@ use crate::{
     AnswerStream, Body, Failure, Meta, Outcome, Request, Response, demo, deploy, mock,
     price::{Prices, Rates},
     record::Reporter,
-    restamp::restamp,
+    restamp::Stamp,
     surroundings::Process,
 };
 
@@ -165,6 +165,7 @@ impl Engine {
             && routed.trace.fallbacks == 0
             && matches!(op, Op::Chat | Op::Completion | Op::Embedding | Op::Messages))
         .then(|| model.clone());
+        let stamp = Stamp::new(&call_id, name);
         reporter.note(|record| {
             record.deployment = Some(Arc::clone(&routed.deployment));
             record.group = Some(routed.group.clone());
@@ -197,12 +198,12 @@ impl Engine {
                 let bridge = attempted
                     .bridge
                     .map(|bridge| bridge.stream(&attempted.body));
-                Body::Stream(AnswerStream::vendor(events, bridge, name, rates, reporter))
+                Body::Stream(AnswerStream::vendor(events, bridge, stamp, rates, reporter))
             }
             Sent::Answer(answer, headers) => {
                 meta.headers = headers;
                 let usage = answer.usage.clone();
-                match whole(answer, attempted.bridge, &attempted.body, name.as_deref()) {
+                match whole(answer, attempted.bridge, &attempted.body, &stamp) {
                     Ok((bytes, content_type)) => {
                         finish(bytes, content_type, usage, &rates, reporter)
                     }
@@ -250,7 +251,13 @@ impl Attempts for Network<'_> {
         };
         let started = Instant::now();
         let sent = self.client.call(&call, &limits).await?;
-        let (notices, model) = (call.notices, attempt.target.model.clone());
+        let mut notices = call.notices;
+        notices.extend(
+            bridge
+                .map(|bridge| bridge.losses(&body))
+                .unwrap_or_default(),
+        );
+        let model = attempt.target.model.clone();
         Ok(Attempted {
             sent,
             bridge,
@@ -304,31 +311,23 @@ fn whole(
     answer: llm_providers::Answer,
     bridge: Option<&'static dyn bridges::Bridge>,
     body: &JsonObject,
-    model: Option<&str>,
+    stamp: &Stamp,
 ) -> Result<(Bytes, String), Error> {
     const JSON: &str = "application/json";
     if let Some(bridge) = bridge {
-        let bytes = bridge.response(body, answer.into_chat()?)?;
-        return Ok((
-            model.map_or_else(|| bytes.clone(), |model| restamp(bytes.clone(), model)),
-            JSON.into(),
-        ));
+        let mut chat = answer.into_chat()?;
+        stamp.response(&mut chat);
+        return Ok((bridge.response(body, chat)?, JSON.into()));
     }
     match answer.payload {
-        Payload::Raw { body, content_type } => match model {
-            Some(model) if content_type.starts_with(JSON) => {
-                Ok((restamp(body, model), content_type))
-            }
-            _ => Ok((body, content_type)),
-        },
+        Payload::Raw { body, content_type } if content_type.starts_with(JSON) => {
+            Ok((stamp.json(body), content_type))
+        }
+        Payload::Raw { body, content_type } => Ok((body, content_type)),
         Payload::Chat(mut response) => {
-            if let Some(model) = model {
-                model.clone_into(&mut response.model);
-            }
-            Ok((
-                llm_providers::Answer::chat(*response).into_bytes()?,
-                JSON.into(),
-            ))
+            stamp.response(&mut response);
+            let bytes = llm_providers::Answer::chat(*response).into_bytes()?;
+            Ok((bytes, JSON.into()))
         }
     }
 }

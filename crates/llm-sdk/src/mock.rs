@@ -15,6 +15,7 @@ use crate::{
     price::{Prices, Rates},
     record::Reporter,
     request::Mock,
+    restamp::Stamp,
 };
 
 /// LiteLLM's fixed usage of a canned answer.
@@ -114,9 +115,7 @@ fn chat(mock: &Mock, body: &JsonObject, model: &str) -> Result<ChatResponse, Err
         ..Choice::default()
     };
     Ok(ChatResponse {
-        id: format!("chatcmpl-{}", uuid::Uuid::new_v4()),
         object: "chat.completion".into(),
-        created: now(),
         model: model.to_owned(),
         choices: (0..n).map(choice).collect(),
         usage: Some(Usage::new(PROMPT_TOKENS, COMPLETION_TOKENS)),
@@ -185,10 +184,9 @@ pub(crate) fn response(
             )
         }
         Mocked::Chat(mut chat) => {
-            if restamp {
-                chat.model.clone_from(&model);
-            }
-            speak(*chat, op, body, rates, reporter)
+            let stamp = Stamp::new(&call_id, restamp.then(|| model.clone()));
+            stamp.response(&mut chat);
+            speak(*chat, op, body, stamp, rates, reporter)
         }
     };
     let meta = Meta {
@@ -211,6 +209,7 @@ fn speak(
     chat: ChatResponse,
     op: Op,
     body: &JsonObject,
+    stamp: Stamp,
     rates: Rates,
     mut reporter: Reporter,
 ) -> Body {
@@ -225,7 +224,7 @@ fn speak(
         let chunks = chunks(chat, include_usage || bridge.is_some());
         let bridge = bridge.map(|bridge| bridge.stream(body));
         return Body::Stream(AnswerStream::canned(
-            chunks, usage, bridge, None, rates, reporter,
+            chunks, usage, bridge, stamp, rates, reporter,
         ));
     }
     let bytes = match bridge {
@@ -240,7 +239,7 @@ fn speak(
                 vec![Err(error)],
                 None,
                 None,
-                None,
+                stamp,
                 rates,
                 reporter,
             ))
@@ -315,10 +314,4 @@ fn chunks(chat: ChatResponse, include_usage: bool) -> Vec<Result<Chunk, Error>> 
     out.into_iter()
         .map(|chunk| Ok(Chunk::Chat(Box::new(chunk))))
         .collect()
-}
-
-fn now() -> u64 {
-    std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
 }

@@ -1,13 +1,66 @@
 //! Gives answers the model name that the client asked for, without parsing what need not be parsed.
 
+use std::time::SystemTime;
+
 use bytes::{BufMut, Bytes, BytesMut};
-use llm_types::JsonObject;
+use llm_types::{ChatChunk, ChatResponse, JsonObject};
 use memchr::memmem;
+
+/// What answers of one request have in common: codecs know neither the time nor the client's name for the model.
+#[derive(Debug, Clone)]
+pub(crate) struct Stamp {
+    id: String,
+    created: u64,
+    /// The model's name as the client gave it; `None`: the vendor's own stays.
+    pub(crate) model: Option<String>,
+}
+
+impl Stamp {
+    /// A stamp for the answers to request `call_id`, made now.
+    pub(crate) fn new(call_id: &str, model: Option<String>) -> Self {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        Self {
+            id: format!("chatcmpl-{call_id}"),
+            created: since.map_or(0, |since| since.as_secs()),
+            model,
+        }
+    }
+
+    /// Fills in what a translated answer lacks.
+    pub(crate) fn response(&self, answer: &mut ChatResponse) {
+        self.fill(&mut answer.id, &mut answer.created, &mut answer.model);
+    }
+
+    /// Fills in what a translated chunk lacks.
+    pub(crate) fn chunk(&self, chunk: &mut ChatChunk) {
+        self.fill(&mut chunk.id, &mut chunk.created, &mut chunk.model);
+    }
+
+    /// A vendor's own JSON, with the client's name for the model.
+    pub(crate) fn json(&self, json: Bytes) -> Bytes {
+        match &self.model {
+            Some(model) => restamp(json, model),
+            None => json,
+        }
+    }
+
+    fn fill(&self, id: &mut String, created: &mut u64, model: &mut String) {
+        if id.is_empty() {
+            id.clone_from(&self.id);
+        }
+        if *created == 0 {
+            *created = self.created;
+        }
+        if let Some(name) = &self.model {
+            model.clone_from(name);
+        }
+    }
+}
 
 const KEY: &[u8] = b"\"model\"";
 
 /// `json` with its top-level `model` replaced. What is not an object with a `model` is returned as it is.
-pub(crate) fn restamp(json: Bytes, model: &str) -> Bytes {
+fn restamp(json: Bytes, model: &str) -> Bytes {
     match value(&json) {
         Some((from, to))
             if !model.contains(['"', '\\']) && !model.chars().any(char::is_control) =>
@@ -64,6 +117,25 @@ fn slowly(json: Bytes, model: &str) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_translated_answer_gets_what_its_codec_could_not_know() {
+        let stamp = Stamp::new("7", Some("alias".into()));
+        let mut answer = ChatResponse::default();
+        stamp.response(&mut answer);
+        assert_eq!(
+            (answer.id.as_str(), answer.model.as_str()),
+            ("chatcmpl-7", "alias")
+        );
+        assert!(answer.created > 1_700_000_000);
+        let mut chunk = ChatChunk {
+            id: "vendor's".into(),
+            created: 5,
+            ..ChatChunk::default()
+        };
+        stamp.chunk(&mut chunk);
+        assert_eq!((chunk.id.as_str(), chunk.created), ("vendor's", 5));
+    }
 
     #[test]
     fn the_top_level_model_is_replaced_wherever_it_stands() {

@@ -10,7 +10,7 @@ use futures_core::Stream;
 use llm_providers::{Chunk, Error, EventStream, bridges};
 use llm_types::Usage;
 
-use crate::{Outcome, price::Rates, record::Reporter, restamp::restamp};
+use crate::{Outcome, price::Rates, record::Reporter, restamp::Stamp};
 
 /// One event of a streamed answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub struct Event {
 pub struct AnswerStream {
     source: Source,
     bridge: Option<Box<dyn bridges::BridgeStream>>,
-    model: Option<String>,
+    stamp: Stamp,
     rates: Rates,
     reporter: Reporter,
     over: bool,
@@ -47,14 +47,14 @@ impl AnswerStream {
     pub(crate) fn vendor(
         source: EventStream,
         bridge: Option<Box<dyn bridges::BridgeStream>>,
-        model: Option<String>,
+        stamp: Stamp,
         rates: Rates,
         reporter: Reporter,
     ) -> Self {
         Self {
             source: Source::Vendor(source),
             bridge,
-            model,
+            stamp,
             rates,
             reporter,
             over: false,
@@ -65,7 +65,7 @@ impl AnswerStream {
         chunks: Vec<Result<Chunk, Error>>,
         usage: Option<Usage>,
         bridge: Option<Box<dyn bridges::BridgeStream>>,
-        model: Option<String>,
+        stamp: Stamp,
         rates: Rates,
         reporter: Reporter,
     ) -> Self {
@@ -73,7 +73,7 @@ impl AnswerStream {
         Self {
             source,
             bridge,
-            model,
+            stamp,
             rates,
             reporter,
             over: false,
@@ -93,18 +93,17 @@ impl AnswerStream {
         let mut bridged = Vec::new();
         for chunk in batch {
             match (&mut self.bridge, chunk) {
-                (Some(bridge), chunk) => bridge.push(chunk.into_chat()?, &mut bridged)?,
+                (Some(bridge), chunk) => {
+                    let mut chunk = chunk.into_chat()?;
+                    self.stamp.chunk(&mut chunk);
+                    bridge.push(chunk, &mut bridged)?;
+                }
                 (None, Chunk::Raw { event, data }) => {
-                    let data = match &self.model {
-                        Some(model) => restamp(data, model),
-                        None => data,
-                    };
+                    let data = self.stamp.json(data);
                     events.push(Event { name: event, data });
                 }
                 (None, Chunk::Chat(mut chunk)) => {
-                    if let Some(model) = &self.model {
-                        chunk.model.clone_from(model);
-                    }
+                    self.stamp.chunk(&mut chunk);
                     events.push(Event {
                         name: None,
                         data: Chunk::Chat(chunk).into_data()?,
