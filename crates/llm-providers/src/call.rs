@@ -33,6 +33,8 @@ pub struct Call<'a> {
     pub(crate) base_url: Option<String>,
     /// The schema of `response_format` went out as a forced tool named [`JSON_TOOL`]: its arguments are the answer.
     pub(crate) json_tool: bool,
+    /// Tools went out as OpenAI's legacy functions: a function call in the answer is a tool call.
+    pub(crate) legacy_functions: bool,
 }
 
 /// A file that was fetched for a request.
@@ -151,6 +153,7 @@ impl<'a> Call<'a> {
             model: None,
             base_url: None,
             json_tool: false,
+            legacy_functions: false,
         };
         if !target.speaks(op) {
             return Err(call.unsupported());

@@ -1,5 +1,11 @@
 //! Whatever a vendor streams, a client of Anthropic's dialect gets events that keep its grammar and say what the whole
 //! answer would have said.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 use bytes::Bytes;
 use llm_providers::bridges::{Bridge, Event, messages::Messages};
@@ -356,6 +362,42 @@ fn calls_stream_while_they_arrive() {
         let last = read(out.last().expect("an event"));
         assert_eq!(last["delta"]["partial_json"], expected);
     }
+}
+
+#[test]
+fn names_and_users_that_are_too_long_for_others_are_shortened() {
+    let long = format!("mcp__{}", "x".repeat(90));
+    let body = json!({"model": "m", "max_tokens": 5, "metadata": {"user_id": "u".repeat(150)},
+        "messages": [{"role": "user", "content": "Hi"},
+            {"role": "assistant", "content": [{"type": "tool_use", "id": "t", "name": long, "input": {}}]},
+            {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t", "content": "x"}]}],
+        "tools": [{"name": long, "input_schema": {"type": "object"}}], "tool_choice": {"type": "tool", "name": long}});
+    let body = JsonObject::parse(&Bytes::from(body.to_string())).expect("an object");
+    let chat = Messages.request(&body).expect("a chat request");
+    let chat: Value = serde_json::from_slice(&chat.to_bytes()).expect("json");
+    let name = chat["tools"][0]["function"]["name"]
+        .as_str()
+        .expect("a name");
+    assert_eq!(name.len(), 64);
+    assert_eq!(
+        chat["messages"][1]["tool_calls"][0]["function"]["name"],
+        name
+    );
+    assert_eq!(chat["tool_choice"]["function"]["name"], name);
+    assert_eq!(chat["user"].as_str().map(str::len), Some(64));
+
+    let call = json!({"index": 0, "id": "t", "type": "function", "function": {"name": name, "arguments": "{}"}});
+    let answer = json!({"choices": [{"index": 0, "message": {"tool_calls": [call]}, "finish_reason": "tool_calls"}]});
+    let answer = serde_json::from_value(answer).expect("an answer");
+    let whole: Value =
+        serde_json::from_slice(&Messages.response(&body, answer).expect("bytes")).expect("json");
+    assert_eq!(whole["content"][0]["name"], long);
+    let chunk = json!({"choices": [{"index": 0, "delta": {"tool_calls": [call]}}]});
+    let (mut stream, mut events) = (Messages.stream(&body), Vec::new());
+    stream
+        .push(serde_json::from_value(chunk).expect("a chunk"), &mut events)
+        .expect("events");
+    assert_eq!(read(&events[1])["content_block"]["name"], long);
 }
 
 #[test]

@@ -1,6 +1,11 @@
 //! Credentials of AWS and Azure as they are fetched: token services, a container's agent and metadata services on the
 //! loopback.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 use std::{
     collections::BTreeMap,
@@ -11,11 +16,11 @@ use std::{
 };
 
 use llm_providers::{
-    Credential, lookup,
-    resolve::Surroundings,
+    Body, Call, CallOptions, Credential, auth, lookup,
+    resolve::{self, Surroundings},
     transport::{HyperTransport, TransportSettings},
 };
-use llm_types::JsonObject;
+use llm_types::{JsonObject, Op};
 use serde_json::{Value, json};
 
 /// Answers by the request's first line and body, and remembers what it was asked.
@@ -389,4 +394,92 @@ async fn a_refused_token_keeps_its_words() {
     let error = fetch(&credential, at(NEW_YEAR)).await.unwrap_err();
     assert!(error.contains("invalid_client AADSTS7000215"), "{error}");
     assert!(!error.contains("hush"));
+}
+
+/// Resolves, encodes and signs what a user would write, and gives the finished request.
+fn finished(params: Value, around: &[(&str, &str)]) -> http::Request<bytes::Bytes> {
+    let mut params = JsonObject::from_serialize(&params).unwrap();
+    let vars = around
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let target = resolve::target(&mut params, &Around(vars.collect())).unwrap();
+    assert!(!format!("{target:?}").contains("hush"), "{target:?}");
+    params.set_raw("messages", r#"[{"role":"user","content":"Hi"}]"#);
+    let options = CallOptions::default();
+    let call = Call::prepare(Op::Chat, &target, Body::Json(params), &options).unwrap();
+    let mut request = call.encode().unwrap();
+    auth::apply(&target, &target.credential, &mut request, at(NEW_YEAR)).unwrap();
+    request
+}
+
+fn header<'a>(request: &'a http::Request<bytes::Bytes>, name: &str) -> &'a str {
+    let value = request.headers().get(name);
+    value.map_or("-", |value| value.to_str().unwrap())
+}
+
+#[test]
+fn bedrock_is_signed_for_the_region_it_is_sent_to() {
+    let keys = json!({"aws_access_key_id": "AK", "aws_secret_access_key": "hush",
+        "aws_session_token": "hush", "model": "bedrock/eu-west-3/anthropic.claude-3-haiku-20240307-v1:0"});
+    let request = finished(keys, &[("AWS_REGION", "us-east-1")]);
+    assert_eq!(
+        request.uri().host(),
+        Some("bedrock-runtime.eu-west-3.amazonaws.com")
+    );
+    let signed = header(&request, "authorization");
+    assert!(
+        signed.contains("Credential=AK/20300101/eu-west-3/bedrock/aws4_request"),
+        "{signed}"
+    );
+    assert!(!String::from_utf8_lossy(request.body()).contains("aws_"));
+
+    let request = finished(
+        json!({"model": "bedrock/amazon.nova-lite-v1:0"}),
+        &[
+            ("AWS_BEARER_TOKEN_BEDROCK", "token"),
+            ("AWS_REGION", "us-east-1"),
+        ],
+    );
+    assert_eq!(
+        request.uri().host(),
+        Some("bedrock-runtime.us-east-1.amazonaws.com")
+    );
+    assert_eq!(header(&request, "authorization"), "Bearer token");
+
+    let request = finished(
+        json!({"model": "sagemaker_chat/ep", "aws_access_key_id": "AK", "aws_secret_access_key": "hush"}),
+        &[],
+    );
+    let signed = header(&request, "authorization");
+    assert!(
+        signed.contains("/us-west-2/sagemaker/aws4_request"),
+        "{signed}"
+    );
+}
+
+#[test]
+fn azure_s_key_goes_where_each_of_its_apis_wants_it() {
+    let around = [
+        ("AZURE_API_KEY", "key"),
+        ("AZURE_API_BASE", "https://r.openai.azure.com/"),
+        ("AZURE_AI_API_KEY", "key"),
+        ("AZURE_AI_API_BASE", "https://r.services.ai.azure.com"),
+    ];
+    let request = finished(json!({"model": "azure/mine"}), &around);
+    assert_eq!(header(&request, "api-key"), "key");
+    assert_eq!(header(&request, "authorization"), "-");
+
+    let request = finished(json!({"model": "azure/mine", "api_version": "v1"}), &around);
+    assert_eq!(header(&request, "authorization"), "Bearer key");
+
+    let request = finished(
+        json!({"model": "azure/mine", "azure_ad_token": "hush"}),
+        &around,
+    );
+    assert_eq!(header(&request, "authorization"), "Bearer hush");
+    assert_eq!(header(&request, "api-key"), "-");
+
+    let request = finished(json!({"model": "azure_ai/claude-opus-4-5"}), &around);
+    assert_eq!(header(&request, "x-api-key"), "key");
+    assert_eq!(header(&request, "anthropic-version"), "2023-06-01");
 }

@@ -1,10 +1,16 @@
 //! Cohere, Ollama, watsonx.ai, Replicate, Databricks and Hugging Face: what goes out and what comes back, as snapshots;
 //! and the laws that hold for all of them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests"
+)]
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
 use llm_providers::{
-    Body, Call, CallOptions, Chunk, Chunks, Credential, Error, Kind, Reply, Step, Target,
+    Body, Call, CallOptions, Chunk, Chunks, Credential, Error, Fetched, Kind, Reply, Step, Target,
     frame::Splitter, lookup,
 };
 use llm_types::{ChatResponse, JsonObject, Op};
@@ -669,4 +675,24 @@ fn vectors_come_in_the_encoding_that_was_asked_for() {
         assert_eq!(body["data"][0]["embedding"], "AACAPwAAAL8=", "{provider}");
         assert_eq!(body["data"][0]["index"], 0, "{provider}");
     }
+}
+
+#[test]
+fn images_of_addresses_are_fetched_for_ollama() {
+    let url = "https://example.com/a.png";
+    let body = json!({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]}]});
+    let target = target("ollama", "llava");
+    let options = CallOptions::default();
+    let body = Body::Json(JsonObject::parse(&Bytes::from(body.to_string())).expect("an object"));
+    let mut call = Call::prepare(Op::Chat, &target, body, &options).expect("a call");
+    assert_eq!(call.fetches(), [url]);
+    assert!(call.encode().is_err(), "nothing is sent without its image");
+    let file = Fetched {
+        content_type: Some("image/png".into()),
+        bytes: Bytes::from_static(b"png"),
+    };
+    call.fetched.insert(url.into(), file);
+    let request = call.encode().expect("a request");
+    let body: Value = serde_json::from_slice(request.body()).expect("json");
+    assert_eq!(body["messages"][0]["images"], json!(["cG5n"]));
 }

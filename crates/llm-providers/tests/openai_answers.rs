@@ -12,6 +12,7 @@ use llm_providers::{
     lookup,
 };
 use llm_types::{JsonObject, Op, Usage};
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 fn with_call<T>(provider: &str, stream: bool, run: impl FnOnce(&Call<'_>) -> T) -> T {
@@ -304,6 +305,27 @@ fn an_end_mark_without_a_reason_gives_one() {
 }
 
 #[test]
+fn all_answers_must_come() {
+    let one = delta(json!({"content": "x"}), json!("stop"));
+    let target = Target::new(lookup("openai").expect("a row"), "m", Credential::None);
+    let options = CallOptions::default();
+    let body = json!({"messages": [], "stream": true, "n": 2}).to_string();
+    let body = Body::Json(JsonObject::parse(&Bytes::from(body)).expect("an object"));
+    let call = Call::prepare(Op::Chat, &target, body, &options).expect("a call");
+    let mut decoder = call.decoder().expect("a decoder");
+    let mut chunks = Chunks::default();
+    let frame = llm_providers::frame::Frame::data(one.to_string());
+    decoder.push(frame, &mut chunks).expect("a chunk");
+    assert_eq!(
+        decoder
+            .finish(&mut chunks)
+            .expect_err("one is missing")
+            .kind,
+        Kind::Connection
+    );
+}
+
+#[test]
 fn a_reason_is_given_once() {
     let documents = [
         delta(json!({"content": "x"}), json!("stop")),
@@ -392,5 +414,54 @@ fn vectors_get_their_missing_fields() {
     );
     for wrong in [&b"{}"[..], br#"{"data":[{}]}"#, br#"{"data":[1]}"#, b"nope"] {
         assert_eq!(decode(wrong), Err(Kind::Decode));
+    }
+}
+
+/// Any JSON that a vendor could put where OpenAI has something of its own.
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        "[a-z\\[\\]1é\"]{0,6}".prop_map(Value::from),
+    ];
+    let keys = prop::sample::select(vec![
+        "content",
+        "text",
+        "type",
+        "thinking",
+        "tool_calls",
+        "function",
+        "name",
+        "arguments",
+        "id",
+        "index",
+        "function_call",
+        "reasoning",
+        "reasoning_details",
+        "finish_reason",
+        "audio",
+        "provider_specific_fields",
+    ]);
+    leaf.prop_recursive(4, 24, 4, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::vec((keys.clone(), inner), 0..5).prop_map(|pairs| {
+                Value::Object(pairs.into_iter().map(|(k, v)| (k.to_owned(), v)).collect())
+            }),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn any_document_is_an_answer_or_an_error(message in any_json(), reason in any_json(), top in any_json()) {
+        let mut document = answer(message.clone(), reason.clone());
+        document["usage"] = top.clone();
+        document["citations"] = top.clone();
+        let _ = whole("openai", document.to_string().as_bytes());
+        document["choices"] = top;
+        let _ = whole("openai", document.to_string().as_bytes());
+        let _ = stream("openai", &[delta(message, reason), document], true);
     }
 }

@@ -535,6 +535,57 @@ fn groq_answers_to_a_schema_through_a_tool() {
 }
 
 #[test]
+fn gigachat_s_functions_are_tools() {
+    let target = target("gigachat/GigaChat");
+    let body = json!({
+        "messages": [
+            {"role": "user", "content": "Hi"},
+            {"role": "assistant", "content": null, "tool_calls": [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{\"a\":1}"}}]},
+            {"role": "tool", "tool_call_id": "c", "content": "2"},
+        ],
+        "tools": [{"type": "function", "function": {"name": "f", "parameters": {}}}], "tool_choice": "required",
+    });
+    let options = CallOptions::default();
+    let call =
+        Call::prepare(Op::Chat, &target, Body::Json(object(&body)), &options).expect("a call");
+    let sent: Value =
+        serde_json::from_slice(call.encode().expect("a request").body()).expect("json");
+    assert_eq!(sent["functions"], json!([{"name": "f", "parameters": {}}]));
+    assert_eq!(
+        (&sent["function_call"], sent.get("tools")),
+        (&json!({"name": "f"}), None)
+    );
+    assert_eq!(
+        sent["messages"][1]["function_call"],
+        json!({"name": "f", "arguments": {"a": 1}})
+    );
+    assert_eq!(
+        sent["messages"][2],
+        json!({"role": "function", "content": "2"})
+    );
+
+    let reply = json!({"object": "chat.completion", "created": 1, "model": "m", "choices": [{"index": 0, "finish_reason": "function_call",
+        "message": {"role": "assistant", "content": "", "function_call": {"name": "f", "arguments": {"a": 1}}}}]});
+    let Step::Done(answer) = call
+        .decode(Reply::ok(reply.to_string()))
+        .expect("an answer")
+    else {
+        panic!("not at once");
+    };
+    let choice = &answer.into_chat().expect("chat").choices[0];
+    let call = &choice.message.tool_calls[0];
+    assert_eq!(
+        (
+            call.function.name.as_deref(),
+            call.function.arguments.as_str()
+        ),
+        (Some("f"), "{\"a\":1}")
+    );
+    assert!(call.id.is_some());
+    assert_eq!(choice.finish_reason.as_deref(), Some("tool_calls"));
+}
+
+#[test]
 fn tools_of_json_configured_providers_follow_the_price_table() {
     let tools = json!({"tools": [{"type": "function", "function": {"name": "f"}}]});
     let mut target = target("publicai/x");

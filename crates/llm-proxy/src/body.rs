@@ -89,7 +89,7 @@ async fn next(body: &mut Incoming, limits: &Limits) -> Result<Option<Bytes>, Ref
 
 /// Reads on a little after a refusal: a client that is still sending would see a reset connection and not the refusal.
 pub(crate) async fn discard(mut body: Incoming, headers: &HeaderMap, limits: &Limits) {
-    const MOST: usize = 64 << 20;
+    const MOST: usize = 16 << 20;
     // Who asked first has not begun to send.
     if headers.contains_key(EXPECT) {
         return;

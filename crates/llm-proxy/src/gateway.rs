@@ -86,7 +86,12 @@ async fn route(
 }
 
 /// What is no operation: lists of models, health, metrics, documents.
-async fn page(pages: axum::Router, request: Request<Incoming>) -> Reply {
+async fn page(pages: axum::Router, mut request: Request<Incoming>) -> Reply {
+    let path = request.uri().path();
+    if let Some(short) = path.strip_suffix('/').filter(|short| !short.is_empty()) {
+        let short = short.to_owned();
+        set_path(request.uri_mut(), &short);
+    }
     match pages.oneshot(request.map(axum::body::Body::new)).await {
         Ok(reply) => reply.map(body::ReplyBody::page),
         Err(never) => match never {},
@@ -274,19 +279,21 @@ fn explained(live: &Live, mut failure: Box<Failure>, op: Op) -> Box<Failure> {
 
 /// Takes the gateway's own prefix off a path.
 fn below(root: &str, uri: &mut Uri) {
-    let Some(rest) = uri
-        .path()
-        .strip_prefix(root)
-        .filter(|rest| rest.starts_with('/'))
-    else {
-        return;
+    let rest = uri.path().strip_prefix(root);
+    if let Some(rest) = rest.filter(|rest| rest.starts_with('/')) {
+        let rest = rest.to_owned();
+        set_path(uri, &rest);
+    }
+}
+
+/// Another path with the same query.
+fn set_path(uri: &mut Uri, path: &str) {
+    let whole = match uri.query() {
+        Some(query) => format!("{path}?{query}").parse(),
+        None => path.parse(),
     };
-    let rest = match uri.query() {
-        Some(query) => format!("{rest}?{query}"),
-        None => rest.to_owned(),
-    };
-    if let Ok(short) = rest.parse() {
-        *uri = short;
+    if let Ok(whole) = whole {
+        *uri = whole;
     }
 }
 

@@ -443,3 +443,22 @@ fn owned(labels: &[(&'static str, &str)]) -> Labels {
         .map(|(name, value)| (*name, (*value).to_owned()))
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_cannot_fill_the_memory_with_names() {
+        let metrics = Metrics::new();
+        assert_eq!(metrics.bounded("gpt", true), "gpt");
+        assert_eq!(metrics.bounded("made up", false), "None");
+        for i in 0..2 * MOST_NAMES {
+            let name = i.to_string();
+            let label = metrics.bounded(&name, true);
+            assert!(label == name || label == "other");
+        }
+        assert_eq!(metrics.names.len(), MOST_NAMES);
+        assert_eq!(metrics.bounded("gpt", true), "gpt", "who was first stays");
+    }
+}

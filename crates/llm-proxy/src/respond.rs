@@ -169,6 +169,7 @@ fn describe(headers: &mut HeaderMap, meta: &Meta, charge: &Charge, took: Duratio
     headers.insert(VERSION, version());
     if let Some(total) = charge.total() {
         text(headers, COST, &total.to_string());
+        bill(headers, charge);
     }
     let overhead = took.saturating_sub(meta.upstream);
     duration(headers, "x-litellm-response-duration-ms", took);
@@ -192,6 +193,24 @@ fn describe(headers: &mut HeaderMap, meta: &Meta, charge: &Charge, took: Duratio
         );
     }
     vendors(headers, &meta.headers);
+}
+
+/// What the price was before discount and margin, where there are any.
+fn bill(headers: &mut HeaderMap, charge: &Charge) {
+    let Some(adjusted) = &charge.adjusted else {
+        return;
+    };
+    let (discount, margin) = (adjusted.discount_amount, adjusted.margin_total_amount);
+    if discount.is_zero() && margin.is_zero() {
+        return;
+    }
+    for (name, amount) in [
+        ("x-litellm-response-cost-original", adjusted.original_cost),
+        ("x-litellm-response-cost-discount-amount", discount),
+        ("x-litellm-response-cost-margin-amount", margin),
+    ] {
+        text(headers, HeaderName::from_static(name), &amount.to_string());
+    }
 }
 
 /// The vendor's own headers, marked as its own; its rate limits and request id also bare.

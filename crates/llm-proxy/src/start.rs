@@ -14,7 +14,7 @@ use anyhow::{Context, Result, bail};
 use clap::Parser;
 use llm_providers::resolve::Surroundings;
 use llm_sdk::surroundings::Process;
-use tokio::{net::TcpListener, sync::mpsc};
+use tokio::net::TcpListener;
 
 use crate::{
     banner,
@@ -22,7 +22,7 @@ use crate::{
     config,
     logs::{self, Lines},
     probe,
-    reload::{self, Loader},
+    reload::{self, Loader, Watch},
     routes::pages,
     server::{self, Running},
     settings::{Quick, Settings, Tls, flag},
@@ -85,7 +85,7 @@ async fn serve(args: Arc<Args>, settings: Settings) -> Result<ExitCode> {
     let listener = listen(address).await?;
     let lines = Lines::to(io::stderr());
     logs::install(&settings.logs, &lines);
-    let file = settings.file.clone();
+    let files = settings.files.clone();
     let introduction = banner::text(&settings, listener.local_addr()?, &args);
     let running = server::serve_logging(listener, settings, lines).await?;
     if let Some(port) = args.prometheus_metrics_port {
@@ -94,9 +94,7 @@ async fn serve(args: Arc<Args>, settings: Settings) -> Result<ExitCode> {
     say(&introduction);
     let again = Arc::clone(&args);
     let load: Loader = Arc::new(move || load(&again));
-    let watched = file.as_deref().and_then(reload::watch);
-    let (_watcher, changes) = watched.unzip();
-    let in_time = until_told(running, &load, changes).await?;
+    let in_time = until_told(running, &load, Watch::over(&files)).await?;
     Ok(if in_time {
         ExitCode::SUCCESS
     } else {
@@ -222,13 +220,8 @@ async fn metrics_on(address: SocketAddr, running: &Running) -> Result<()> {
     Ok(())
 }
 
-/// Waits for signals and changes of the file; ends with whether every request could end.
-async fn until_told(
-    running: Running,
-    load: &Loader,
-    changes: Option<mpsc::Receiver<()>>,
-) -> Result<bool> {
-    let mut changes = changes;
+/// Waits for signals and changes of the files; ends with whether every request could end.
+async fn until_told(running: Running, load: &Loader, mut watch: Option<Watch>) -> Result<bool> {
     let mut signals = Signals::new()?;
     loop {
         tokio::select! {
@@ -236,14 +229,7 @@ async fn until_told(
                 Told::Stop => break,
                 Told::Reload => reload::reload(&running, load),
             },
-            Some(()) = next(&mut changes) => {
-                // Writers touch a file several times.
-                tokio::time::sleep(Duration::from_millis(200)).await;
-                if let Some(changes) = &mut changes {
-                    while changes.try_recv().is_ok() {}
-                }
-                reload::reload(&running, load);
-            }
+            () = changed(&mut watch) => reload::reload(&running, load),
         }
     }
     tracing::info!(
@@ -256,9 +242,9 @@ async fn until_told(
     }
 }
 
-async fn next(changes: &mut Option<mpsc::Receiver<()>>) -> Option<()> {
-    match changes {
-        Some(changes) => changes.recv().await,
+async fn changed(watch: &mut Option<Watch>) {
+    match watch {
+        Some(watch) => watch.changed().await,
         None => std::future::pending().await,
     }
 }

@@ -11,10 +11,6 @@ pub(crate) mod aws;
     expect(dead_code, reason = "only the client fetches tokens")
 )]
 pub(crate) mod azure;
-#[cfg_attr(
-    not(feature = "client"),
-    expect(dead_code, reason = "only the client follows a recipe")
-)]
 pub(crate) mod google;
 mod issuer;
 #[cfg(feature = "client")]

@@ -1,6 +1,6 @@
 use llm_types::Op;
 
-use crate::{Auth, Params, Provider, protocols};
+use crate::{Auth, Params, Provider, params::thoughts::SIGNED_IDS, protocols};
 
 /// <https://ai.google.dev/api/generate-content>
 pub(super) const ROW: Provider = Provider {
@@ -13,6 +13,7 @@ pub(super) const ROW: Provider = Provider {
     params: Params::STANDARD
         .without(&["logit_bias", "logprobs", "top_logprobs"])
         .with(&["reasoning_effort", "thinking"]),
+    keeps: &[SIGNED_IDS],
     hosts: &["generativelanguage.googleapis.com"],
     quirk: Some(protocols::gemini::settle),
     protocol: &protocols::gemini::Gemini,

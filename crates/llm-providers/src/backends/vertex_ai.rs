@@ -3,6 +3,7 @@ use llm_types::Op;
 use crate::{
     Auth, ModelFacts, Params, Provider, Setting,
     auth::google::{PROJECT_ENV, login},
+    params::thoughts::SIGNED_IDS,
     protocols::vertex,
 };
 
@@ -37,7 +38,7 @@ pub(super) const ROW: Provider = Provider {
     model_speaks: Some(vertex::speaks),
     params: Params::THINKING,
     model_params: Some(params),
-    keeps: &["*"],
+    keeps: &[SIGNED_IDS],
     hosts: &["aiplatform.googleapis.com"],
     quirk: Some(vertex::settle),
     protocol: &vertex::Vertex,

@@ -218,8 +218,9 @@ fn messages_are_the_vendor_s_own() {
 
 #[test]
 fn waiting_times() {
+    type Case<'a> = (u16, &'a [(&'static str, &'a str)], &'a str, Option<f64>);
     let date = ("date", "Sun, 06 Nov 1994 08:49:37 GMT");
-    let cases: &[(u16, &[(&'static str, &str)], &str, Option<f64>)] = &[
+    let cases: &[Case<'_>] = &[
         (429, &[("retry-after", "7")], "", Some(7.0)),
         (429, &[("retry-after", "0.5")], "", Some(0.5)),
         (

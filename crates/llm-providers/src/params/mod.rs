@@ -4,6 +4,7 @@ mod drop_path;
 mod history;
 mod scan;
 mod settle;
+pub(crate) mod thoughts;
 mod tidy;
 
 use llm_types::{JsonObject, Op};

@@ -2,7 +2,7 @@
 
 use llm_types::{Op, StreamOptions};
 
-use super::{drop_path, tidy};
+use super::{drop_path, thoughts, tidy};
 use crate::{Body, Call, Error, Kind, edit};
 
 /// Settles a call's parameters: what is dropped, renamed, refused.
@@ -22,6 +22,7 @@ pub(crate) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
     body.retain(|_, raw| &raw[..] != b"null");
     drop_named(call)?;
     tidy::tidy(call)?;
+    thoughts::settle(call)?;
     refuse_untaken(call)?;
     edit::apply(provider.edits, call.json_mut()?);
     quirk(call)

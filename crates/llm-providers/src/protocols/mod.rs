@@ -11,6 +11,7 @@ mod emit;
 pub mod gemini;
 pub mod huggingface;
 mod legacy;
+pub(crate) mod names;
 pub mod ollama;
 pub mod openai;
 mod prompt;

@@ -93,10 +93,14 @@ fn by_address(address: &str) -> Option<&'static Provider> {
         let base = row.base_url;
         !base.is_empty() && !base.contains('{') && !base.starts_with("http://")
     };
+    // Some vendors have more than one row at an address; the one that does most there is meant.
     backends::ALL
         .iter()
         .copied()
-        .find(|row| (fixed(row) && is_at(row.base_url)) || row.hosts.iter().any(|host| is_at(host)))
+        .filter(|row| {
+            (fixed(row) && is_at(row.base_url)) || row.hosts.iter().any(|host| is_at(host))
+        })
+        .min_by_key(|row| (usize::MAX - row.ops.len(), row.name.len()))
 }
 
 /// The host in small letters, the port if there is one, and the path.
@@ -257,6 +261,8 @@ mod tests {
     fn addresses_match_at_boundaries() {
         let name = |address| by_address(address).map(|row| row.name);
         assert_eq!(name("https://API.groq.com/openai/v1/"), Some("groq"));
+        assert_eq!(name("https://api.openai.com/v1"), Some("openai"));
+        assert_eq!(name("https://codestral.mistral.ai/v1"), Some("codestral"));
         assert_eq!(name("https://api.groq.com/openai/v12"), None);
         assert_eq!(name("https://api.groq.com.evil.example/openai/v1"), None);
         assert_eq!(name("https://evil.example/api.groq.com/openai/v1"), None);

@@ -2,11 +2,7 @@
 
 use std::time::Duration;
 
-use axum::body::Body;
-use bytes::Bytes;
-use futures_util::{StreamExt, stream};
 use http_body_util::BodyExt;
-use tokio::sync::mpsc;
 
 use crate::support::*;
 
@@ -51,27 +47,11 @@ async fn settings_that_cannot_work_change_nothing() {
     assert_eq!(gateway.chat().await.status, 200);
 }
 
-/// A vendor whose streams go on as the test says.
-async fn told() -> (Vendor, mpsc::UnboundedSender<String>) {
-    let (say, says) = mpsc::unbounded_channel::<String>();
-    let says = std::sync::Arc::new(std::sync::Mutex::new(Some(says)));
-    let vendor = Vendor::answering(move |_| {
-        let says = says.lock().unwrap().take().expect("one stream");
-        let body = stream::unfold(says, |mut says| async move {
-            let piece = says.recv().await?;
-            Some((Ok::<_, std::io::Error>(Bytes::from(piece)), says))
-        });
-        reply(200, "text/event-stream", Body::from_stream(body.boxed()))
-    })
-    .await;
-    (vendor, say)
-}
-
 #[tokio::test]
 async fn what_is_under_way_ends_before_the_gateway_does() {
-    let (vendor, say) = told().await;
+    let (vendor, say) = Vendor::told().await;
     let gateway = Gateway::before(&vendor).await;
-    say.send(format!("data: {}\n\n", CHUNKS[1])).unwrap();
+    say.send(Ok(format!("data: {}\n\n", CHUNKS[1]).into())).unwrap();
     let mut got = gateway
         .begin(
             "POST",
@@ -87,7 +67,7 @@ async fn what_is_under_way_ends_before_the_gateway_does() {
     }
     let stopping = tokio::spawn(gateway.running.stop());
     for chunk in &CHUNKS[2..] {
-        say.send(format!("data: {chunk}\n\n")).unwrap();
+        say.send(Ok(format!("data: {chunk}\n\n").into())).unwrap();
     }
     drop(say);
     let rest = got.into_body().collect().await.unwrap().to_bytes();
@@ -97,11 +77,11 @@ async fn what_is_under_way_ends_before_the_gateway_does() {
 
 #[tokio::test]
 async fn what_does_not_end_in_time_is_not_waited_for() {
-    let (vendor, say) = told().await;
+    let (vendor, say) = Vendor::told().await;
     let mut settings = settings(&vendor.url);
     settings.shutdown_grace = Duration::from_millis(50);
     let gateway = Gateway::with(settings).await;
-    say.send(format!("data: {}\n\n", CHUNKS[1])).unwrap();
+    say.send(Ok(format!("data: {}\n\n", CHUNKS[1]).into())).unwrap();
     let mut got = gateway
         .begin(
             "POST",

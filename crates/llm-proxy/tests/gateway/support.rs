@@ -18,7 +18,7 @@ use llm_providers::{Credential, Secret, Target, lookup, resolve::Surroundings};
 use llm_proxy::{Running, serve, settings::Settings};
 use llm_router::Deployment;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::mpsc};
 
 /// What a vendor was asked.
 #[derive(Debug, Clone)]
@@ -77,6 +77,22 @@ impl Vendor {
             whole(&completion("Hello"))
         })
         .await
+    }
+
+    /// A vendor whose one stream goes on as the test says.
+    pub(crate) async fn told() -> (Self, mpsc::UnboundedSender<std::io::Result<Bytes>>) {
+        let (say, says) = mpsc::unbounded_channel();
+        let says = Arc::new(Mutex::new(Some(says)));
+        let vendor = Self::answering(move |_| {
+            let says = says.lock().unwrap().take().expect("one stream");
+            let body = stream::unfold(says, |mut says: mpsc::UnboundedReceiver<_>| async move {
+                let piece = says.recv().await?;
+                Some((piece, says))
+            });
+            reply(200, "text/event-stream", Body::from_stream(body))
+        })
+        .await;
+        (vendor, say)
     }
 
     pub(crate) fn asked(&self) -> Vec<Asked> {

@@ -26,7 +26,7 @@ impl Bridge for Messages {
 
     fn response(&self, body: &JsonObject, answer: ChatResponse) -> Result<Bytes, Error> {
         let model = body.str("model").unwrap_or_default();
-        let message = response::from_chat(answer, &model);
+        let message = response::from_chat(answer, &model, &request::names(body));
         match serde_json::to_vec(&message) {
             Ok(bytes) => Ok(bytes.into()),
             Err(e) => Err(Error::decode("", e)),
@@ -35,7 +35,10 @@ impl Bridge for Messages {
 
     fn stream(&self, body: &JsonObject) -> Box<dyn BridgeStream> {
         let model = body.str("model").unwrap_or_default();
-        Box::new(stream::Events::new(model.into_owned()))
+        Box::new(stream::Events::new(
+            model.into_owned(),
+            request::names(body),
+        ))
     }
 }
 

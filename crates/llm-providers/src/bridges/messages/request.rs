@@ -1,14 +1,17 @@
 //! A Messages request as a chat request.
 
+use std::borrow::Cow;
+
 use llm_types::{
     Content, ContentPart, FunctionCall, FunctionDef, JsonObject, Map, Message, ThinkingBlock, Tool,
     ToolCall,
     messages::{Block, Blocks, MessagesRequest, ToolParam, Turn},
 };
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::parts::{content, part, parts, text_part};
-use crate::{Error, Notice};
+use crate::{Error, Notice, protocols::names::Names};
 
 /// Keys that steer Anthropic's own machinery and change nothing about what is asked: left out, and reported.
 const LEFT_OUT: [&str; 6] = [
@@ -52,11 +55,12 @@ pub(super) fn to_chat(body: &JsonObject) -> Result<JsonObject, Error> {
             ));
         }
     }
+    let names = names(body);
     let mut chat = JsonObject::new();
     if let Some(model) = &request.model {
         chat.set_str("model", model);
     }
-    chat.set("messages", &messages(&mut request)?);
+    chat.set("messages", &messages(&mut request, &names)?);
     let scalars = [
         ("temperature", &request.temperature),
         ("top_p", &request.top_p),
@@ -73,12 +77,13 @@ pub(super) fn to_chat(body: &JsonObject) -> Result<JsonObject, Error> {
     if let Some(stop) = request.stop_sequences.as_ref().filter(|s| !s.is_empty()) {
         chat.set("stop", stop);
     }
-    tools(&mut request, &mut chat)?;
-    tool_choice(&request, &mut chat)?;
+    tools(&mut request, &mut chat, &names)?;
+    tool_choice(&request, &mut chat, &names)?;
     reasoning(&request, &mut chat);
     format(&mut request, &mut chat)?;
-    if let Some(user) = request.metadata.as_ref().and_then(|m| m.get("user_id")) {
-        chat.set("user", user);
+    let user = request.metadata.as_ref().and_then(|m| m.get("user_id"));
+    if let Some(user) = user.and_then(Value::as_str) {
+        chat.set_str("user", &short(user));
     }
     if let Some(tier) = &request.service_tier {
         let tier = if tier == "standard_only" {
@@ -101,7 +106,21 @@ pub(super) fn to_chat(body: &JsonObject) -> Result<JsonObject, Error> {
     Ok(chat)
 }
 
-fn messages(request: &mut MessagesRequest) -> Result<Vec<Message>, Error> {
+/// OpenAI refuses users of more than 64 characters, and coding agents send longer ones: their hash tells them apart.
+fn short(user: &str) -> Cow<'_, str> {
+    if user.len() <= 64 {
+        user.into()
+    } else {
+        hex::encode(Sha256::digest(user)).into()
+    }
+}
+
+/// The tools' names, of which Anthropic takes longer ones than OpenAI.
+pub(super) fn names(body: &JsonObject) -> Names {
+    body.raw("tools").map(Names::of_tools).unwrap_or_default()
+}
+
+fn messages(request: &mut MessagesRequest, names: &Names) -> Result<Vec<Message>, Error> {
     let mut messages = Vec::with_capacity(request.messages.len() + 1);
     if let Some(system) = request.system.take() {
         let parts = parts(system.into_list(), "system")?;
@@ -114,7 +133,7 @@ fn messages(request: &mut MessagesRequest) -> Result<Vec<Message>, Error> {
         let path = format!("messages[{i}].content");
         match turn.role.as_str() {
             "user" => user(&mut messages, turn, &path)?,
-            "assistant" => messages.push(assistant(turn)),
+            "assistant" => messages.push(assistant(turn, names)),
             "system" => {
                 let parts = parts(turn.content.into_list(), &path)?;
                 push(&mut messages, "system", parts);
@@ -197,7 +216,7 @@ fn mark_error(texts: &mut Vec<ContentPart>) {
     }
 }
 
-fn assistant(turn: Turn) -> Message {
+fn assistant(turn: Turn, names: &Names) -> Message {
     let blocks = turn.content.into_list();
     let mut message = Message {
         role: "assistant".into(),
@@ -224,7 +243,7 @@ fn assistant(turn: Turn) -> Message {
                 .push(ThinkingBlock::RedactedThinking {
                     data: block.data.unwrap_or_default(),
                 }),
-            "tool_use" => message.tool_calls.push(call(block)),
+            "tool_use" => message.tool_calls.push(call(block, names)),
             // What was compacted is only there: without it the conversation has no beginning.
             "compaction" => {
                 if let Some(Blocks::Text(summary)) = block.content {
@@ -247,7 +266,7 @@ fn is_plain(kind: &str) -> bool {
     matches!(kind, "text" | "thinking" | "redacted_thinking" | "tool_use")
 }
 
-fn call(block: Block) -> ToolCall {
+fn call(block: Block, names: &Names) -> ToolCall {
     let mut extra = Map::new();
     if let Some(marker) = block.cache_control {
         extra.insert("cache_control".into(), marker);
@@ -256,7 +275,7 @@ fn call(block: Block) -> ToolCall {
         id: block.id,
         kind: Some("function".into()),
         function: FunctionCall {
-            name: block.name,
+            name: block.name.map(|name| names.wire(name)),
             arguments: block.input.map_or_else(
                 || "{}".to_owned(),
                 |input| Box::<str>::from(input).into_string(),
@@ -267,11 +286,11 @@ fn call(block: Block) -> ToolCall {
     }
 }
 
-fn tools(request: &mut MessagesRequest, chat: &mut JsonObject) -> Result<(), Error> {
+fn tools(request: &mut MessagesRequest, chat: &mut JsonObject, names: &Names) -> Result<(), Error> {
     let mut functions = Vec::new();
     for (i, tool) in request.tools.take().into_iter().flatten().enumerate() {
         match tool.kind.as_deref() {
-            None | Some("custom") => functions.push(function(tool)),
+            None | Some("custom") => functions.push(function(tool, names)),
             Some(kind) if kind.starts_with("web_search_") => {
                 chat.set("web_search_options", &web_search(&tool.extra));
             }
@@ -289,11 +308,11 @@ fn tools(request: &mut MessagesRequest, chat: &mut JsonObject) -> Result<(), Err
     Ok(())
 }
 
-fn function(tool: ToolParam) -> Tool {
+fn function(tool: ToolParam, names: &Names) -> Tool {
     Tool {
         kind: "function".into(),
         function: Some(FunctionDef {
-            name: tool.name.unwrap_or_default(),
+            name: names.wire(tool.name.unwrap_or_default()),
             description: tool.description,
             parameters: tool.input_schema,
             strict: tool.strict,
@@ -327,14 +346,21 @@ fn web_search(tool: &Map) -> Value {
     Value::Object(options)
 }
 
-fn tool_choice(request: &MessagesRequest, chat: &mut JsonObject) -> Result<(), Error> {
+fn tool_choice(
+    request: &MessagesRequest,
+    chat: &mut JsonObject,
+    names: &Names,
+) -> Result<(), Error> {
     let Some(choice) = &request.tool_choice else {
         return Ok(());
     };
     let value = match choice.kind.as_str() {
         "auto" | "none" => json!(choice.kind),
         "any" => json!("required"),
-        "tool" => json!({"type": "function", "function": {"name": choice.name}}),
+        "tool" => {
+            let name = choice.name.clone().map(|name| names.wire(name));
+            json!({"type": "function", "function": {"name": name}})
+        }
         _ => {
             return Err(Error::bad_request(
                 "tool_choice.type",

@@ -6,8 +6,10 @@ use llm_types::{
 };
 use serde_json::{Value, json, value::RawValue};
 
+use crate::protocols::names::Names;
+
 /// The answer in Anthropic's shape. `asked`: the model that the client named.
-pub(super) fn from_chat(answer: ChatResponse, asked: &str) -> MessagesResponse {
+pub(super) fn from_chat(answer: ChatResponse, asked: &str, names: &Names) -> MessagesResponse {
     let usage = answer.usage.as_ref().map(MessagesUsage::from);
     let id = message_id(&answer.id);
     let mut extra = Map::new();
@@ -25,7 +27,7 @@ pub(super) fn from_chat(answer: ChatResponse, asked: &str) -> MessagesResponse {
                 extra.insert(key.into(), value.clone());
             }
         }
-        content = blocks(choice.message, &id);
+        content = blocks(choice.message, &id, names);
     }
     MessagesResponse {
         id,
@@ -104,7 +106,7 @@ pub(super) fn stop(
     (reason.to_owned(), sequence)
 }
 
-fn blocks(message: Message, id: &str) -> Vec<Block> {
+fn blocks(message: Message, id: &str, names: &Names) -> Vec<Block> {
     let mut blocks = thinking(&message);
     let mut text = message
         .content
@@ -129,7 +131,7 @@ fn blocks(message: Message, id: &str) -> Vec<Block> {
                     .filter(|id| !id.is_empty())
                     .unwrap_or_else(|| call_id(id, i)),
             ),
-            name: call.function.name.or(Some(String::new())),
+            name: Some(names.own(call.function.name.unwrap_or_default())),
             input: input(call.function.arguments),
             ..Block::new("tool_use")
         });

@@ -13,11 +13,13 @@ use super::response;
 use crate::{
     Error,
     bridges::{BridgeStream, Event},
+    protocols::names::Names,
 };
 
 /// Turns chunks into events that keep Anthropic's grammar.
 pub(super) struct Events {
     asked: String,
+    names: Names,
     id: String,
     started: bool,
     /// The block that is being streamed.
@@ -61,19 +63,25 @@ struct Call {
 
 /// One delta of a block.
 #[derive(Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(tag = "type")]
 enum Piece {
-    TextDelta { text: String },
-    CitationsDelta { citation: Value },
-    ThinkingDelta { thinking: String },
-    SignatureDelta { signature: String },
-    InputJsonDelta { partial_json: String },
+    #[serde(rename = "text_delta")]
+    Text { text: String },
+    #[serde(rename = "citations_delta")]
+    Citations { citation: Value },
+    #[serde(rename = "thinking_delta")]
+    Thinking { thinking: String },
+    #[serde(rename = "signature_delta")]
+    Signature { signature: String },
+    #[serde(rename = "input_json_delta")]
+    InputJson { partial_json: String },
 }
 
 impl Events {
-    pub(super) fn new(asked: String) -> Self {
+    pub(super) fn new(asked: String, names: Names) -> Self {
         Self {
             asked,
+            names,
             id: String::new(),
             started: false,
             open: None,
@@ -125,10 +133,10 @@ impl Events {
         }
         let said = [delta.content, delta.refusal];
         for text in said.into_iter().flatten().filter(|text| !text.is_empty()) {
-            self.add(Kind::is_text, || Kind::Text, Piece::TextDelta { text }, out);
+            self.add(Kind::is_text, || Kind::Text, Piece::Text { text }, out);
         }
         for citation in delta.annotations.iter().filter_map(response::citation) {
-            let piece = Piece::CitationsDelta { citation };
+            let piece = Piece::Citations { citation };
             self.add(Kind::is_text, || Kind::Text, piece, out);
         }
         for image in delta.images.iter().filter_map(response::image) {
@@ -155,7 +163,7 @@ impl Events {
             self.add(
                 Kind::is_open_thought,
                 new,
-                Piece::ThinkingDelta { thinking },
+                Piece::Thinking { thinking },
                 out,
             );
         }
@@ -166,7 +174,7 @@ impl Events {
             return;
         }
         let new = || Kind::Thinking { sealed: false };
-        let piece = Piece::SignatureDelta { signature };
+        let piece = Piece::Signature { signature };
         self.add(Kind::is_open_thought, new, piece, out);
         let last = self.waiting.back_mut().or(self.open.as_mut());
         if let Some(Open {
@@ -246,7 +254,7 @@ impl Events {
             known.arguments.read(&fragment);
         }
         if !fragment.is_empty() {
-            open.pieces.push_back(Piece::InputJsonDelta {
+            open.pieces.push_back(Piece::InputJson {
                 partial_json: fragment,
             });
         }
@@ -283,7 +291,7 @@ impl Events {
                 let id = call.id.clone();
                 let id = id.unwrap_or_else(|| response::call_id(&self.id, self.calls));
                 self.calls += 1;
-                json!({"type": "tool_use", "id": id, "name": call.name, "input": {}})
+                json!({"type": "tool_use", "id": id, "name": self.names.own(call.name.clone()), "input": {}})
             }
             Kind::Whole(block) => json!(block),
         };

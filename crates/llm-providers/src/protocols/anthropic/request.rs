@@ -2,24 +2,26 @@
 
 use bytes::Bytes;
 use llm_types::{
-    ChatRequest, Content, JsonObject, Map, Message,
+    ChatRequest, JsonObject, Map,
     messages::{Blocks, MessagesRequest, ToolChoiceParam},
 };
-use memchr::memmem;
 use serde_json::{Value, json};
 
 use super::{
     Flavor,
     betas::Betas,
     caps::Caps,
-    names::Names,
-    parts::{self, Parts},
+    parts::Parts,
     schema::{self, Way},
     thinking::Thinking,
     tools,
     turns::{Conversation, Teller},
 };
-use crate::{Call, Error, Kind, call::JSON_TOOL, protocols::legacy};
+use crate::{
+    Call, Error, Kind,
+    call::JSON_TOOL,
+    protocols::{legacy, names::Names},
+};
 
 /// A request's body, and the betas it needs.
 #[derive(Debug)]
@@ -131,21 +133,6 @@ pub(crate) fn messages_request(call: &Call<'_>, flavor: &Flavor) -> Result<Encod
         body: body.to_bytes(),
         betas,
     })
-}
-
-/// The addresses that a host which fetches none needs the contents of.
-pub(crate) fn fetches(call: &Call<'_>, flavor: &Flavor) -> Vec<String> {
-    let messages = call.json().ok().and_then(|body| body.raw("messages"));
-    let Some(raw) = messages.filter(|raw| !flavor.urls && memmem::find(raw, b"://").is_some())
-    else {
-        return Vec::new();
-    };
-    let messages: Vec<Message> = serde_json::from_slice(raw).unwrap_or_default();
-    let contents = messages.into_iter().filter_map(|message| message.content);
-    contents
-        .flat_map(Content::into_parts)
-        .filter_map(|part| parts::address(&part))
-        .collect()
 }
 
 /// A call in the last answer without the thinking that led to it: with thinking on, Anthropic refuses that.

@@ -12,10 +12,9 @@ use super::{
     Flavor,
     caps::Caps,
     error_of,
-    names::Names,
     schema::{self, Way},
 };
-use crate::{Call, Error, Reply, call::JSON_TOOL};
+use crate::{Call, Error, Reply, call::JSON_TOOL, protocols::names::Names};
 
 /// What must be known of the request to read its answer.
 #[derive(Debug, Clone)]

@@ -1,6 +1,6 @@
 //! What of a chat request Claude cannot take: refused, dropped with a notice, or repaired.
 
-use llm_types::Op;
+use llm_types::{Map, Op};
 use serde_json::{Number, Value};
 
 use super::{caps::Caps, thinking};
@@ -12,6 +12,7 @@ pub(crate) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
         return Ok(());
     }
     user(call)?;
+    metadata(call)?;
     stop(call)?;
     tier(call)?;
     format(call)?;
@@ -38,6 +39,18 @@ pub(super) fn user(call: &mut Call<'_>) -> Result<(), Error> {
                 "dropped: it looks like an e-mail address or a phone number",
             );
         }
+    }
+    Ok(())
+}
+
+/// Of metadata, Anthropic takes the user's id alone.
+fn metadata(call: &mut Call<'_>) -> Result<(), Error> {
+    let metadata: Option<Map> = call.json()?.get("metadata")?;
+    if metadata.is_some_and(|metadata| metadata.keys().any(|key| key != "user_id")) {
+        call.notice(
+            "metadata",
+            "not sent, but for user_id: Anthropic takes no other",
+        );
     }
     Ok(())
 }

@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 
 use super::{
     error_of,
-    names::Names,
     record::Record,
     response::{self, Reading, annotation, caller, finish, result_field, unwrapped},
 };
@@ -16,7 +15,10 @@ use crate::{
     Chunks, Decoder, Error, Kind,
     call::JSON_TOOL,
     frame::Frame,
-    protocols::emit::{Emitter, opening},
+    protocols::{
+        emit::{Emitter, opening},
+        names::Names,
+    },
 };
 
 /// Reads Anthropic's events, whatever framed them.

@@ -6,8 +6,7 @@ use llm_types::{
 };
 use serde_json::{Value, json};
 
-use super::names::Names;
-use crate::{Error, call::JSON_TOOL};
+use crate::{Error, call::JSON_TOOL, protocols::names::Names};
 
 /// The tools of a request, and the servers of its MCP tools.
 #[derive(Debug, Default)]

@@ -8,10 +8,12 @@ use serde_json::{Value, value::RawValue};
 
 use super::{
     caps::Caps,
-    names::{self, Names},
     parts::{Parts, is_blank},
 };
-use crate::Error;
+use crate::{
+    Error,
+    protocols::names::{self, Names},
+};
 
 /// Stands where a turn would be empty: Anthropic refuses those. The words are LiteLLM's.
 const EMPTY: &str = "[System: Empty message content sanitised to satisfy protocol]";

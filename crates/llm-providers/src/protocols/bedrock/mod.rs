@@ -53,6 +53,12 @@ pub struct Bedrock;
 
 impl Protocol for Bedrock {
     fn fetches(&self, call: &Call<'_>) -> Vec<String> {
+        if call.op != Op::Chat {
+            return Vec::new();
+        }
+        if let Ok(Route::Invoke(Dialect::Anthropic)) = route(call, &Model::of(call.target)) {
+            return anthropic::fetches(call, &Flavor::BEDROCK);
+        }
         let messages = call.json().ok().and_then(|body| body.raw("messages"));
         let Some(raw) = messages.filter(|raw| memmem::find(raw, b"://").is_some()) else {
             return Vec::new();

@@ -4,12 +4,13 @@ use llm_types::{
     CacheWrite, ChatResponse, Choice, Content, FunctionCall, Map, Message, PromptDetails,
     ThinkingBlock, ToolCall, Usage,
 };
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
     SERVER_TOOLS,
     tools::Names,
-    wire::{Block, ConverseResponse, Media, Reasoning, TokenUsage, ToolUse},
+    wire::{Block, CitationsContent, ConverseResponse, Media, Reasoning, TokenUsage, ToolUse},
 };
 use crate::call::JSON_TOOL;
 
@@ -69,13 +70,16 @@ impl Reader<'_> {
             self.tool(tool);
         }
         if let Some(reasoning) = block.reasoning_content {
-            self.think(reasoning);
+            self.think(&reasoning);
+            self.list("reasoningContentBlocks", vec![reasoning]);
         }
-        if let Some(cited) = block.citations_content {
+        if let Some(content) = block.citations_content {
+            let cited = CitationsContent::deserialize(&content).unwrap_or_default();
             for part in &cited.content {
                 self.say(part.text.as_deref().unwrap_or_default());
             }
             self.list("citations", cited.citations);
+            self.list("citationsContent", vec![content]);
         }
         if let Some(image) = block.image.as_ref().and_then(image) {
             let index = self.message.images.len();
@@ -113,7 +117,8 @@ impl Reader<'_> {
         });
     }
 
-    fn think(&mut self, reasoning: Reasoning) {
+    fn think(&mut self, reasoning: &Value) {
+        let reasoning = Reasoning::deserialize(reasoning).unwrap_or_default();
         if let Some(thought) = reasoning.reasoning_text {
             let text = thought.text.unwrap_or_default();
             self.message

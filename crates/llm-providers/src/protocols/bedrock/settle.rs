@@ -69,6 +69,13 @@ fn report(call: &mut Call<'_>, model: &Model<'_>, request: &ChatRequest) -> Resu
             "dropped: this model cannot be held to one call at a time",
         );
     }
+    let marked = |key| {
+        let body = call.json();
+        body.is_ok_and(|body| params::mentions(body, key, "\"cache_control\""))
+    };
+    if (marked("messages") || marked("tools")) && !model.caches(call) {
+        call.notice("cache_control", "dropped: this model has no prompt cache");
+    }
     let strict = request.tools.iter().flatten().any(|tool| {
         tool.function
             .as_ref()

@@ -20,24 +20,32 @@ pub(super) struct Names {
 }
 
 impl Names {
-    /// The names of a request's tools.
+    /// The names of a request's tools. Those that are allowed stay; the others make room for them.
     pub(super) fn of(request: &ChatRequest) -> Self {
         let mut names = Self::default();
-        for function in functions(request) {
-            let clean = clean(&function.name, LONGEST_NAME);
+        let own = || functions(request).map(|function| function.name.as_str());
+        let allowed = |name: &&str| clean(name, LONGEST_NAME) == *name;
+        for name in own().filter(allowed) {
+            names.add(name, name.to_owned());
+        }
+        for name in own().filter(|name| !allowed(name)) {
+            let clean = clean(name, LONGEST_NAME);
             let (mut sent, mut count) = (clean.clone(), 1);
             while names.original.contains_key(&sent) {
                 count += 1;
-                let room = LONGEST_NAME - 4;
-                sent = format!("{}_{count}", &clean[..clean.len().min(room)]);
+                let room = clean.len().min(LONGEST_NAME - 4);
+                sent = format!("{}_{count}", &clean[..room]);
             }
-            if names.sent.contains_key(&function.name) {
-                continue;
-            }
-            names.sent.insert(function.name.clone(), sent.clone());
-            names.original.insert(sent, function.name.clone());
+            names.add(name, sent);
         }
         names
+    }
+
+    fn add(&mut self, name: &str, sent: String) {
+        if !self.sent.contains_key(name) {
+            self.sent.insert(name.to_owned(), sent.clone());
+            self.original.insert(sent, name.to_owned());
+        }
     }
 
     /// The name to send. Calls in the history may be of tools that are no longer on offer.

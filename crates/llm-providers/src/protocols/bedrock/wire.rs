@@ -37,8 +37,8 @@ pub(super) struct OutputMessage {
 pub(super) struct Block {
     pub(super) text: Option<String>,
     pub(super) tool_use: Option<ToolUse>,
-    pub(super) reasoning_content: Option<Reasoning>,
-    pub(super) citations_content: Option<CitationsContent>,
+    pub(super) reasoning_content: Option<Value>,
+    pub(super) citations_content: Option<Value>,
     pub(super) image: Option<Media>,
     /// What a tool that Bedrock ran itself returned.
     pub(super) tool_result: Option<Value>,

@@ -1,6 +1,8 @@
 //! Embeddings: one batch for every request.
 
-use llm_types::{ContentPart, EmbeddingInput, EmbeddingRequest, EmbeddingVector, Map, Usage};
+use llm_types::{
+    ContentPart, EmbeddingInput, EmbeddingRequest, EmbeddingVector, JsonObject, Map, Usage,
+};
 use serde::Deserialize;
 use serde_json::{Number, Value, json};
 
@@ -9,6 +11,21 @@ use super::{
     wire::{Part, UsageMetadata},
 };
 use crate::{Answer, Call, Error, Reply, protocols::vectors};
+
+/// The bodies of several requests with at most `most` inputs each; none where one request is enough.
+pub(crate) fn split(call: &Call<'_>, most: usize) -> Result<Vec<JsonObject>, Error> {
+    let body = call.json()?;
+    let inputs = inputs(&EmbeddingRequest::from_object(body)?.input)?;
+    if inputs.len() <= most {
+        return Ok(Vec::new());
+    }
+    let parts = inputs.chunks(most).map(|inputs| {
+        let mut part = body.clone();
+        part.set("input", &inputs);
+        part
+    });
+    Ok(parts.collect())
+}
 
 /// The body of batchEmbedContents.
 pub(super) fn batch(call: &Call<'_>) -> Result<Map, Error> {

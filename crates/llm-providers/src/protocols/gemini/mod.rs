@@ -12,7 +12,7 @@ mod prepare;
 mod request;
 mod response;
 mod schema;
-mod signature;
+pub(crate) mod signature;
 mod stream;
 mod thinking;
 mod tools;
@@ -21,12 +21,15 @@ mod wire;
 
 use bytes::Bytes;
 use http::Request;
-use llm_types::{Map, Op};
+use llm_types::{JsonObject, Map, Op};
 
 use crate::{Answer, Call, Decoder, Error, Kind, Protocol, Reply, Step, path, protocols::openai};
 
 pub(crate) use prepare::settle;
 pub(crate) use request::{Service, body, fetches};
+
+/// How many inputs batchEmbedContents takes.
+const LARGEST_BATCH: usize = 100;
 
 /// Gemini over AI Studio.
 #[derive(Debug)]
@@ -35,6 +38,13 @@ pub struct Gemini;
 impl Protocol for Gemini {
     fn fetches(&self, call: &Call<'_>) -> Vec<String> {
         fetches(call)
+    }
+
+    fn split(&self, call: &Call<'_>) -> Result<Vec<JsonObject>, Error> {
+        match call.op {
+            Op::Embedding => embedding::split(call, LARGEST_BATCH),
+            _ => Ok(Vec::new()),
+        }
     }
 
     fn encode(&self, call: &Call<'_>) -> Result<Request<Bytes>, Error> {

@@ -137,6 +137,11 @@ impl Definitions<'_> {
         let Some(Value::Array(list)) = map.remove("anyOf").or(one_of) else {
             return Some(());
         };
+        if map.contains_key("properties") {
+            // Alternatives of an object that is described already (which of its keys are required together) cannot be
+            // said beside it, and the description is worth more.
+            return Some(());
+        }
         let is_null = |schema: &Value| schema.get("type").is_some_and(|kind| kind == "null");
         let nullable = list.iter().any(is_null) || map.contains_key("nullable");
         let mut kept = Vec::with_capacity(list.len());
@@ -350,6 +355,8 @@ fn typed(schema: &mut Value) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -405,6 +412,16 @@ mod tests {
     }
 
     #[test]
+    fn alternatives_never_cost_the_properties() {
+        let schema = json!({"type": "object", "properties": {"a": {"type": "string"}}, "anyOf": [{"required": ["a"]}, {"required": ["b"]}]});
+        let clean = clean(&schema).expect("finite");
+        assert_eq!(
+            clean,
+            json!({"type": "object", "properties": {"a": {"type": "string"}}})
+        );
+    }
+
+    #[test]
     fn geminis_own_names_of_types_are_understood() {
         let own = json!({"type": "OBJECT", "properties": {"unit": {"type": "STRING", "enum": ["a", "b"], "nullable": true}}});
         let clean = clean(&own).expect("finite");
@@ -418,5 +435,81 @@ mod tests {
     fn properties_may_have_the_names_of_keywords() {
         let schema = json!({"type": "object", "properties": {"const": {"type": "string"}, "strict": {"type": "boolean"}, "$ref": {"type": "string"}}});
         assert_eq!(clean(&schema).expect("finite"), schema);
+    }
+
+    /// Words of JSON Schema where they may stand, and where they may not.
+    fn any_schema() -> impl Strategy<Value = Value> {
+        let word = prop::sample::select(vec![
+            "type",
+            "properties",
+            "items",
+            "anyOf",
+            "oneOf",
+            "allOf",
+            "enum",
+            "const",
+            "$ref",
+            "$defs",
+            "required",
+            "format",
+            "nullable",
+            "exclusiveMinimum",
+            "minimum",
+            "description",
+            "additionalProperties",
+            "x",
+        ]);
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            prop::sample::select(vec![
+                "string",
+                "null",
+                "object",
+                "array",
+                "#",
+                "#/$defs/x",
+                "#/properties/x",
+                "INTEGER"
+            ])
+            .prop_map(Value::from),
+        ];
+        leaf.prop_recursive(5, 40, 5, move |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::vec((word.clone(), inner), 0..5).prop_map(|pairs| pairs
+                    .into_iter()
+                    .map(|(k, v)| (k.to_owned(), v))
+                    .collect::<Map>()
+                    .into()),
+            ]
+        })
+    }
+
+    /// Every schema in it has only the keys that Gemini has.
+    fn fits(schema: &Value) -> bool {
+        let Some(map) = schema.as_object() else {
+            return false;
+        };
+        let inner = |key: &str| map.get(key).is_none_or(|one| key != "items" || fits(one));
+        let each = |one: Option<&Value>| match one {
+            Some(Value::Object(map)) => map.values().all(fits),
+            Some(Value::Array(list)) => list.iter().all(fits),
+            _ => true,
+        };
+        map.keys().all(|key| KNOWN.contains(&key.as_str()))
+            && inner("items")
+            && each(map.get("properties").filter(|map| map.is_object()))
+            && each(map.get("anyOf").filter(|list| list.is_array()))
+    }
+
+    proptest! {
+        #[test]
+        fn any_schema_becomes_one_that_fits_or_none(schema in any_schema()) {
+            if let Some(clean) = clean(&schema) {
+                prop_assert!(fits(&clean), "{clean}");
+            }
+        }
     }
 }

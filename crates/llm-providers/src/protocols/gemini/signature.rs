@@ -3,7 +3,8 @@
 //! Gemini wants its signature back with the call it belongs to, and OpenAI clients drop fields they do not know; an id
 //! they return unchanged. So the signature goes into the id as well, and comes off before any other vendor sees it.
 
-const MARK: &str = "__thought__";
+/// What stands between an id and its signature.
+pub(crate) const MARK: &str = "__thought__";
 
 /// The id with the signature in it.
 pub(crate) fn join(id: &str, signature: &str) -> String {

@@ -123,6 +123,14 @@ pub(super) fn empties(message: &mut Map) {
     }
 }
 
+/// A legacy function call as the tool call it stands for.
+pub(super) fn function_to_tool(message: &mut Map) {
+    if let Some(function @ Value::Object(_)) = message.shift_remove("function_call") {
+        let call = json!([{"index": 0, "type": "function", "function": function}]);
+        message.insert("tool_calls".into(), call);
+    }
+}
+
 /// Arguments are text; a name is there once.
 pub(super) fn function_text(function: &mut Map, first: bool) {
     match function.get_mut("arguments") {

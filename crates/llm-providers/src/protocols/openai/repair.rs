@@ -8,7 +8,10 @@ use serde_json::{Value, json};
 
 use super::{
     citations,
-    message::{arguments, content, empties, function_text, made_id, mapped, name, reasoning},
+    message::{
+        arguments, content, empties, function_text, function_to_tool, made_id, mapped, name,
+        reasoning,
+    },
     usage,
     wire::{self, is_known_reason, is_text},
 };
@@ -19,6 +22,7 @@ pub(super) struct Repair {
     stream: bool,
     is_chat: bool,
     json_tool: bool,
+    legacy_functions: bool,
     model: String,
     /// The tool calls that have begun: choice and index.
     begun: Vec<(u64, u64)>,
@@ -32,6 +36,7 @@ impl Repair {
             stream,
             is_chat: call.op == Op::Chat,
             json_tool: call.json_tool,
+            legacy_functions: call.legacy_functions,
             model: call.model().to_owned(),
             begun: Vec::new(),
             text: String::new(),
@@ -42,6 +47,7 @@ impl Repair {
     pub(super) fn is_plain(&mut self, document: &wire::Document<'_>) -> bool {
         let choices = document.choices.as_deref().unwrap_or_default();
         let plain = !self.json_tool
+            && !self.legacy_functions
             && document.citations.is_none()
             && self.has_plain_object(document)
             && document.created.is_none_or(|created| !is_text(created))
@@ -204,6 +210,9 @@ impl Repair {
                 content(message);
                 reasoning(message);
                 empties(message);
+                if self.legacy_functions {
+                    function_to_tool(message);
+                }
                 self.tool_calls(message, index, id);
                 has_calls = message.contains_key("tool_calls");
             }
@@ -318,6 +327,7 @@ impl Repair {
             }
             "" => by_content(),
             "tool_calls" if self.json_tool && !has_calls => "stop",
+            "function_call" if self.legacy_functions => by_content(),
             known if is_known_reason(known) => return,
             other => mapped(other).unwrap_or_else(by_content),
         };

@@ -13,6 +13,8 @@ pub(super) struct Stream {
     include_usage: bool,
     is_chat: bool,
     repair: Repair,
+    /// How many answers were asked for.
+    wanted: usize,
     /// The choices seen so far, and whether each has its finish reason.
     choices: Vec<(u64, bool)>,
     /// The beginning of every chunk, for one that we must add ourselves.
@@ -35,6 +37,7 @@ impl Stream {
             include_usage: call.include_usage,
             is_chat: call.op == llm_types::Op::Chat,
             repair: Repair::new(call, true),
+            wanted: wanted(call),
             choices: Vec::new(),
             head: None,
             odd: None,
@@ -209,13 +212,20 @@ impl Decoder for Stream {
     }
 
     fn finish(&mut self, out: &mut Chunks) -> Result<(), Error> {
-        let finished = !self.choices.is_empty() && self.choices.iter().all(|(_, done)| *done);
+        let finished =
+            self.choices.len() >= self.wanted && self.choices.iter().all(|(_, done)| *done);
         if self.done || finished {
             out.done = true;
             return Ok(());
         }
         Err(self.incomplete("the stream ended before the answer was complete"))
     }
+}
+
+/// `n`, which counts where the vendor has no end mark.
+fn wanted(call: &Call<'_>) -> usize {
+    let n = call.json().ok().and_then(|body| body.get("n").ok()?);
+    n.unwrap_or(1).max(1)
 }
 
 /// Vendors write `"error": null`, `{}` or `""` where there is none.

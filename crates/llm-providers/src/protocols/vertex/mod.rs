@@ -8,10 +8,12 @@ mod predict;
 
 use bytes::Bytes;
 use http::Request;
-use llm_types::Op;
+use llm_types::{JsonObject, Op};
 
 use crate::{
-    Answer, Call, Decoder, Error, Framing, Params, Protocol, Reply, Step, Target, path,
+    Answer, Call, Decoder, Error, Framing, Params, Protocol, Reply, Step, Target,
+    params::thoughts,
+    path,
     protocols::{
         anthropic::{self, Flavor, Reading},
         gemini,
@@ -30,8 +32,15 @@ impl Protocol for Vertex {
     fn fetches(&self, call: &Call<'_>) -> Vec<String> {
         match Wire::of(call.model()) {
             Wire::Gemini | Wire::GeminiEndpoint(_) => gemini::fetches(call),
-            Wire::Claude(_) => claude::fetches(call),
+            Wire::Claude(_) => anthropic::fetches(call, &Flavor::VERTEX),
             _ => Vec::new(),
+        }
+    }
+
+    fn split(&self, call: &Call<'_>) -> Result<Vec<JsonObject>, Error> {
+        match call.op {
+            Op::Embedding => predict::split(call),
+            _ => Ok(Vec::new()),
         }
     }
 
@@ -93,8 +102,12 @@ impl Protocol for Vertex {
 /// Vertex's quirk: each wire has its own.
 pub(crate) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
     let target = call.target;
-    match Wire::of(&target.model) {
-        Wire::Gemini | Wire::GeminiEndpoint(_) => gemini::settle(call),
+    let wire = Wire::of(&target.model);
+    if matches!(wire, Wire::Gemini | Wire::GeminiEndpoint(_)) {
+        return gemini::settle(call);
+    }
+    thoughts::unsign(call)?;
+    match wire {
         Wire::Claude(_) => anthropic::settle(call),
         _ => partner::settle(call),
     }

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::Request;
 use llm_types::{ChatChunk, ChatResponse, ChunkChoice, Delta, JsonObject, Map, Op};
+use memchr::memmem;
 use serde_json::json;
 
 use super::{address, model::Wire};
@@ -24,6 +25,14 @@ const FOREIGN: &[&str] = &[
 /// Takes from the history what only other vendors know.
 pub(super) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
     if call.op != Op::Chat {
+        return Ok(());
+    }
+    let found = |raw: &Bytes| {
+        FOREIGN
+            .iter()
+            .any(|key| memmem::find(raw, key.as_bytes()).is_some())
+    };
+    if !call.json()?.raw("messages").is_some_and(found) {
         return Ok(());
     }
     params::edit_messages(call.json_mut()?, |message| {

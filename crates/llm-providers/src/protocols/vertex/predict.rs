@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::Request;
-use llm_types::{EmbeddingRequest, EmbeddingVector, Map, PromptDetails, Usage};
+use llm_types::{EmbeddingRequest, EmbeddingVector, JsonObject, Map, PromptDetails, Usage};
 use serde_json::{Number, Value, json};
 
 use super::{address, model::Wire, resource};
@@ -13,6 +13,16 @@ use crate::{
         vectors,
     },
 };
+
+/// How many inputs a request takes.
+pub(super) fn split(call: &Call<'_>) -> Result<Vec<JsonObject>, Error> {
+    let most = match Wire::of(call.model()) {
+        Wire::Gemini if is_multimodal(call) || call.model().contains("gemini-embedding") => 1,
+        Wire::Gemini => 250,
+        _ => return Ok(Vec::new()),
+    };
+    embedding::split(call, most)
+}
 
 pub(super) fn encode(call: &Call<'_>, wire: Wire<'_>) -> Result<Request<Bytes>, Error> {
     let (resource, verb, body) = match wire {

@@ -11,14 +11,28 @@ use crate::{
     Answer, Call, Chunks, Decoder, Error, Kind, Reply, error_table, frame::Frame, protocols::openai,
 };
 
-/// What stands beside `parameters` in the body.
-const OWN: &[&str] = &[
-    "input",
-    "model_id",
-    "project_id",
-    "space_id",
-    "parameters",
-    "moderations",
+/// What stands in `parameters`; all else stands beside it.
+const PARAMETERS: &[&str] = &[
+    "decoding_method",
+    "guided_choice",
+    "guided_grammar",
+    "guided_json",
+    "guided_regex",
+    "include_stop_sequence",
+    "length_penalty",
+    "max_new_tokens",
+    "min_new_tokens",
+    "prompt_variables",
+    "random_seed",
+    "repetition_penalty",
+    "return_options",
+    "stop_sequences",
+    "temperature",
+    "time_limit",
+    "top_k",
+    "top_p",
+    "truncate_input_tokens",
+    "typical_p",
 ];
 
 /// OpenAI's names of parameters. A penalty for repeating is the nearest thing to one for frequency.
@@ -70,7 +84,7 @@ pub(super) fn encode(call: &Call<'_>) -> Result<Request<Bytes>, Error> {
 
 fn gather_parameters(body: &mut JsonObject) -> Result<(), Error> {
     let mut parameters = Map::new();
-    for (key, raw) in body.iter().filter(|(key, _)| !OWN.contains(key)) {
+    for (key, raw) in body.iter().filter(|(key, _)| PARAMETERS.contains(key)) {
         let value: Value =
             serde_json::from_slice(raw).map_err(|e| Error::bad_request(key, e.to_string()))?;
         let value = match (key, value) {
@@ -79,7 +93,7 @@ fn gather_parameters(body: &mut JsonObject) -> Result<(), Error> {
         };
         parameters.insert(key.to_owned(), value);
     }
-    body.retain(|key, _| OWN.contains(&key));
+    body.retain(|key, _| !PARAMETERS.contains(&key));
     parameters.extend(body.take::<Map>("parameters")?.unwrap_or_default());
     if !parameters.is_empty() {
         body.set("parameters", &parameters);

@@ -7,27 +7,27 @@ use serde_json::{Map, Value, json};
 
 /// What an answer says, however it was told.
 #[derive(Debug, Default, PartialEq)]
-pub struct Said {
-    pub id: String,
-    pub text: String,
-    pub reasoning: String,
+pub(super) struct Said {
+    pub(super) id: String,
+    pub(super) text: String,
+    pub(super) reasoning: String,
     /// Signatures and sealed thinking, in order.
-    pub sealed: Vec<String>,
+    pub(super) sealed: Vec<String>,
     /// Id, name, input.
-    pub calls: Vec<(String, String, Value)>,
-    pub citations: Vec<Value>,
+    pub(super) calls: Vec<(String, String, Value)>,
+    pub(super) citations: Vec<Value>,
     /// Hosted tools' calls and results.
-    pub hosted: Vec<Value>,
-    pub finish: String,
-    pub prompt: u64,
-    pub cached: u64,
-    pub written: u64,
-    pub completion: u64,
-    pub reasoning_tokens: u64,
+    pub(super) hosted: Vec<Value>,
+    pub(super) finish: String,
+    pub(super) prompt: u64,
+    pub(super) cached: u64,
+    pub(super) written: u64,
+    pub(super) completion: u64,
+    pub(super) reasoning_tokens: u64,
 }
 
 /// Reads a recorded message without any of our types.
-pub fn oracle(message: &Value) -> Said {
+pub(super) fn oracle(message: &Value) -> Said {
     let mut said = Said {
         id: text(&message["id"]),
         ..Said::default()
@@ -72,12 +72,12 @@ pub fn oracle(message: &Value) -> Said {
     said
 }
 
-pub fn text(value: &Value) -> String {
+pub(super) fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
 /// Puts a recorded stream together without any of our types; `None` if it has no end.
-pub fn oracle_stream(body: &Bytes) -> Option<Said> {
+pub(super) fn oracle_stream(body: &Bytes) -> Option<Said> {
     let body = String::from_utf8_lossy(body);
     let mut message = Value::Null;
     let mut inputs: Map<String, Value> = Map::new();
@@ -142,7 +142,7 @@ pub fn oracle_stream(body: &Bytes) -> Option<Said> {
     message["stop_reason"].is_string().then(|| oracle(&message))
 }
 
-pub fn without_nulls(value: &Value) -> Value {
+pub(super) fn without_nulls(value: &Value) -> Value {
     match value {
         Value::Object(map) => map
             .iter()
@@ -154,7 +154,7 @@ pub fn without_nulls(value: &Value) -> Value {
     }
 }
 
-pub fn count(said: &mut Said, usage: Option<&Usage>) {
+pub(super) fn count(said: &mut Said, usage: Option<&Usage>) {
     let Some(usage) = usage else { return };
     said.prompt = usage.prompt_tokens;
     said.cached = usage.cached_tokens();
@@ -163,18 +163,18 @@ pub fn count(said: &mut Said, usage: Option<&Usage>) {
     said.reasoning_tokens = usage.reasoning_tokens();
 }
 
-pub fn arguments(text: &str) -> Value {
+fn arguments(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|e| panic!("arguments '{text}': {e}"))
 }
 
-pub fn seal(block: &llm_types::ThinkingBlock) -> Option<String> {
+fn seal(block: &llm_types::ThinkingBlock) -> Option<String> {
     match block {
         llm_types::ThinkingBlock::Thinking { signature, .. } => signature.clone(),
         llm_types::ThinkingBlock::RedactedThinking { data } => Some(data.clone()),
     }
 }
 
-pub fn hosted(blocks: Option<&Value>) -> Vec<Value> {
+fn hosted(blocks: Option<&Value>) -> Vec<Value> {
     let plain = ["text", "thinking", "redacted_thinking", "tool_use"];
     blocks
         .and_then(Value::as_array)
@@ -185,7 +185,7 @@ pub fn hosted(blocks: Option<&Value>) -> Vec<Value> {
         .collect()
 }
 
-pub fn told(response: &ChatResponse) -> Said {
+pub(super) fn told(response: &ChatResponse) -> Said {
     let choice = &response.choices[0];
     let message = &choice.message;
     let fields = &message.provider_specific_fields;
@@ -232,7 +232,7 @@ pub fn told(response: &ChatResponse) -> Said {
     said
 }
 
-pub fn folded(chunks: &[Chunk]) -> Said {
+pub(super) fn folded(chunks: &[Chunk]) -> Said {
     let mut said = Said::default();
     let mut calls: Vec<(String, String, String)> = Vec::new();
     for chunk in chunks {
@@ -275,7 +275,7 @@ pub fn folded(chunks: &[Chunk]) -> Said {
     said
 }
 
-pub fn same(ours: &Said, theirs: &Said) -> Result<(), String> {
+pub(super) fn same(ours: &Said, theirs: &Said) -> Result<(), String> {
     if ours == theirs {
         return Ok(());
     }

@@ -1,4 +1,4 @@
-//! Tool names and ids: Anthropic takes letters, digits, `_` and `-` only.
+//! Tool names and ids: Anthropic and OpenAI take letters, digits, `_` and `-` only, and not many of them.
 
 use std::borrow::Cow;
 
@@ -6,19 +6,19 @@ use bytes::Bytes;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-/// The longest name that every host of Claude takes.
+/// The longest name that OpenAI and every host of Claude take.
 const MAX: usize = 64;
 
 /// The names in a request that had to change, and what they are called on the wire.
 #[derive(Debug, Default, Clone)]
-pub(super) struct Names {
+pub(crate) struct Names {
     /// Wire name, caller's name.
     changed: Vec<(String, String)>,
 }
 
 impl Names {
     /// Settles the wire names of the tools on offer.
-    pub(super) fn of<'a>(names: impl Iterator<Item = &'a str> + Clone) -> Self {
+    pub(crate) fn of<'a>(names: impl Iterator<Item = &'a str> + Clone) -> Self {
         let mut changed: Vec<(String, String)> = Vec::new();
         for name in names.clone().filter(|name| !fits(name)) {
             let mut wire = cleaned(name);
@@ -33,13 +33,13 @@ impl Names {
     }
 
     /// The same from a body's raw `tools`; what cannot be read was refused before it was sent.
-    pub(super) fn of_tools(raw: &Bytes) -> Self {
+    pub(crate) fn of_tools(raw: &Bytes) -> Self {
         let tools: Vec<Offered> = serde_json::from_slice(raw).unwrap_or_default();
         Self::of(tools.iter().filter_map(Offered::name))
     }
 
     /// What the caller's `name` is called on the wire.
-    pub(super) fn wire(&self, name: String) -> String {
+    pub(crate) fn wire(&self, name: String) -> String {
         if fits(&name) {
             return name;
         }
@@ -50,7 +50,7 @@ impl Names {
     }
 
     /// What the caller calls the wire's `name`.
-    pub(super) fn own(&self, name: String) -> String {
+    pub(crate) fn own(&self, name: String) -> String {
         self.changed
             .iter()
             .find(|(wire, _)| *wire == name)
@@ -58,8 +58,8 @@ impl Names {
     }
 }
 
-/// A call's id in Anthropic's alphabet. Gemini's thought signatures, which travel inside ids, stay here.
-pub(super) fn id(id: &str) -> String {
+/// A call's id in the same alphabet. Gemini's thought signatures, which travel inside ids, stay here.
+pub(crate) fn id(id: &str) -> String {
     let id = id.split("__thought__").next().unwrap_or(id);
     replaced(id).into_owned()
 }
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_lose_what_anthropic_refuses() {
+    fn ids_lose_what_is_refused() {
         assert_eq!(id("call:1/2"), "call_1_2");
         assert_eq!(id("abc__thought__c2ln"), "abc");
     }

@@ -1,0 +1,247 @@
+//! Logins and polled answers of vendors, through the client, over a scripted network.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests"
+)]
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use http::{Request, Response};
+use llm_providers::{
+    Body, Call, CallOptions, Client, Error, Limits, Outcome, Target,
+    resolve::{Surroundings, target},
+    transport::{BoxFuture, ByteStream, Transport},
+};
+use llm_types::{JsonObject, Op};
+use serde_json::{Value, json};
+
+/// Answers each request with the next of its replies, and remembers the requests.
+struct Script {
+    replies: Mutex<Vec<Value>>,
+    seen: Mutex<Vec<Request<Bytes>>>,
+}
+
+impl Script {
+    fn new(mut replies: Vec<Value>) -> Arc<Self> {
+        replies.reverse();
+        Arc::new(Self {
+            replies: Mutex::new(replies),
+            seen: Mutex::default(),
+        })
+    }
+
+    /// Method, address and authorization of each request.
+    fn seen(&self) -> Vec<String> {
+        let seen = self.seen.lock().expect("a lock");
+        let line = |request: &Request<Bytes>| {
+            let login = request.headers().get("authorization");
+            let login = login.map_or("-", |value| value.to_str().expect("text"));
+            format!("{} {} {login}", request.method(), request.uri())
+        };
+        seen.iter().map(line).collect()
+    }
+}
+
+impl Transport for Script {
+    fn send(&self, request: Request<Bytes>) -> BoxFuture<'_, Result<Response<ByteStream>, Error>> {
+        self.seen.lock().expect("a lock").push(request);
+        let reply = self.replies.lock().expect("a lock").pop().expect("a reply");
+        let body = Bytes::from(reply.to_string());
+        Box::pin(async move {
+            let body: ByteStream = Box::pin(futures_util::stream::iter([Ok(body)]));
+            let response = Response::builder().header("content-type", "application/json");
+            Ok(response.body(body).expect("a response"))
+        })
+    }
+}
+
+struct Around(BTreeMap<&'static str, &'static str>);
+
+impl Surroundings for Around {
+    fn var(&self, name: &str) -> Option<String> {
+        self.0.get(name).map(|value| (*value).to_owned())
+    }
+
+    fn file(&self, _: &str) -> Option<String> {
+        None
+    }
+
+    fn provider_of(&self, _: &str) -> Option<String> {
+        None
+    }
+}
+
+fn made(params: Value, vars: &[(&'static str, &'static str)]) -> Target {
+    let mut params = JsonObject::from_serialize(&params).expect("an object");
+    target(&mut params, &Around(vars.iter().copied().collect())).expect("a target")
+}
+
+async fn ask(script: &Arc<Script>, target: &Target, body: Value) -> Result<Outcome, Error> {
+    let options = CallOptions::default();
+    let body = Body::Json(JsonObject::from_serialize(&body).expect("an object"));
+    let call = Call::prepare(Op::Chat, target, body, &options)?;
+    Client::over(script.clone())
+        .call(&call, &Limits::default())
+        .await
+}
+
+fn hello() -> Value {
+    json!({"messages": [{"role": "user", "content": "Hi"}]})
+}
+
+fn openai_answer() -> Value {
+    json!({"id": "1", "model": "m", "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}})
+}
+
+#[tokio::test]
+async fn a_watsonx_key_buys_one_token_for_many_calls() {
+    let token = json!({"access_token": "bought", "expires_in": 3600});
+    let base = "https://us-south.ml.cloud.ibm.com";
+    for (params, vars) in [
+        (
+            json!({"model": "watsonx/m", "api_key": "k", "api_base": base, "project_id": "p"}),
+            &[][..],
+        ),
+        (
+            json!({"model": "watsonx/m"}),
+            &[
+                ("WATSONX_APIKEY", "k"),
+                ("WATSONX_URL", base),
+                ("WATSONX_PROJECT_ID", "p"),
+            ][..],
+        ),
+    ] {
+        let script = Script::new(vec![token.clone(), openai_answer(), openai_answer()]);
+        let target = made(params, vars);
+        ask(&script, &target, hello()).await.expect("an answer");
+        ask(&script, &target, hello()).await.expect("an answer");
+        let chat = format!("POST {base}/ml/v1/text/chat?version=2024-03-13 Bearer bought");
+        let login = "POST https://iam.cloud.ibm.com/identity/token -".to_owned();
+        assert_eq!(script.seen(), [login, chat.clone(), chat]);
+        let seen = script.seen.lock().expect("a lock");
+        let body: Value = serde_json::from_slice(seen[1].body()).expect("json");
+        assert_eq!(
+            (&body["project_id"], &body["model_id"]),
+            (&json!("p"), &json!("m"))
+        );
+        assert!(!format!("{target:?}").contains("bought"));
+    }
+}
+
+#[tokio::test]
+async fn watsonx_takes_tokens_and_zen_keys_as_they_are() {
+    let base = "https://cpd.example.com";
+    for (params, expected) in [
+        (json!({"token": "t"}), "Bearer t"),
+        (json!({"zen_api_key": "z"}), "ZenApiKey z"),
+        (json!({"wx_credentials": {"token": "w"}}), "Bearer w"),
+    ] {
+        let mut params = params;
+        params["model"] = "watsonx/deployment/d".into();
+        params["api_base"] = base.into();
+        let script = Script::new(vec![openai_answer()]);
+        ask(&script, &made(params, &[]), hello())
+            .await
+            .expect("an answer");
+        let path = "ml/v1/deployments/d/text/chat?version=2024-03-13";
+        assert_eq!(script.seen(), [format!("POST {base}/{path} {expected}")]);
+    }
+}
+
+#[tokio::test]
+async fn a_databricks_principal_logs_in_at_its_workspace() {
+    let token = json!({"access_token": "bought", "expires_in": 3600});
+    let script = Script::new(vec![token, openai_answer()]);
+    let vars = [
+        ("DATABRICKS_CLIENT_ID", "id"),
+        ("DATABRICKS_CLIENT_SECRET", "s"),
+    ];
+    let base = "https://adb-1.azuredatabricks.net";
+    let target = made(json!({"model": "databricks/m", "api_base": base}), &vars);
+    ask(&script, &target, hello()).await.expect("an answer");
+    assert_eq!(
+        script.seen(),
+        [
+            format!("POST {base}/oidc/v1/token Basic aWQ6cw=="),
+            format!("POST {base}/serving-endpoints/chat/completions Bearer bought"),
+        ]
+    );
+    let target = made(
+        json!({"model": "databricks/m", "api_base": base, "api_key": "k"}),
+        &vars,
+    );
+    let script = Script::new(vec![openai_answer()]);
+    ask(&script, &target, hello()).await.expect("an answer");
+    assert!(script.seen()[0].ends_with("Bearer k"));
+}
+
+#[tokio::test]
+async fn an_ollama_of_ones_own_needs_no_key() {
+    let answer = json!({"model": "m", "created_at": "2026-05-01T12:00:00Z", "message": {"role": "assistant", "content": "Hi"}, "done": true});
+    for (vars, login) in [(&[][..], "-"), (&[("OLLAMA_API_KEY", "k")][..], "Bearer k")] {
+        let script = Script::new(vec![answer.clone()]);
+        let target = made(json!({"model": "ollama/m"}), vars);
+        ask(&script, &target, hello()).await.expect("an answer");
+        assert_eq!(
+            script.seen(),
+            [format!("POST http://localhost:11434/api/chat {login}")]
+        );
+    }
+}
+
+#[tokio::test]
+async fn snowflake_tokens_lose_their_mark() {
+    let script = Script::new(vec![openai_answer()]);
+    let vars = [("SNOWFLAKE_ACCOUNT_ID", "acme")];
+    let target = made(json!({"model": "snowflake/m", "api_key": "pat/t"}), &vars);
+    ask(&script, &target, hello()).await.expect("an answer");
+    let base = "https://acme.snowflakecomputing.com/api/v2/cortex/v1";
+    assert_eq!(
+        script.seen(),
+        [format!("POST {base}/chat/completions Bearer t")]
+    );
+}
+
+#[tokio::test]
+async fn a_prediction_is_polled_and_replayed_as_a_stream() {
+    let prediction = |status: &str, output: Value| json!({"id": "p1", "status": status, "output": output, "urls": {"get": "https://elsewhere.example/p1"}});
+    let replies = vec![
+        prediction("processing", json!(["Fo"])),
+        prediction("succeeded", json!(["Fo", "ur."])),
+    ];
+    let script = Script::new(replies);
+    let target = made(
+        json!({"model": "replicate/meta/llama", "api_key": "k"}),
+        &[],
+    );
+    let mut body = hello();
+    body["stream"] = true.into();
+    let Outcome::Stream(stream, _) = ask(&script, &target, body).await.expect("a stream") else {
+        panic!("no stream");
+    };
+    let batches: Vec<_> = stream.collect().await;
+    let text: String = batches
+        .into_iter()
+        .flat_map(|batch| batch.expect("chunks"))
+        .flat_map(|chunk| chunk.into_chat().expect("chat").choices)
+        .filter_map(|choice| choice.delta.content)
+        .collect();
+    assert_eq!(text, "Four.");
+    let base = "https://api.replicate.com/v1";
+    let poll = format!("GET {base}/predictions/p1 Bearer k");
+    assert_eq!(
+        script.seen(),
+        [
+            format!("POST {base}/models/meta/llama/predictions Bearer k"),
+            poll
+        ]
+    );
+}
