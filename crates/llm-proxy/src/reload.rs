@@ -33,12 +33,13 @@ impl Watch {
     /// Their folders are watched, not the files: editors and Kubernetes replace files instead of writing them.
     pub(crate) fn over(files: &[PathBuf]) -> Option<Self> {
         let (changed, changes) = mpsc::channel(1);
-        let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            if event.is_ok_and(|event| !event.kind.is_access()) {
-                let _ = changed.try_send(());
-            }
-        })
-        .ok()?;
+        let mut watcher =
+            notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+                if event.is_ok_and(|event| !event.kind.is_access()) {
+                    let _ = changed.try_send(());
+                }
+            })
+            .ok()?;
         let folders: BTreeSet<&Path> = files.iter().map(|file| folder(file)).collect();
         if folders.is_empty() {
             return None;

@@ -121,14 +121,11 @@ async fn a_stream_that_was_cut_ends_with_an_error_and_without_a_mark() {
         .map(|c| format!("data: {c}\n\n"))
         .collect::<String>();
     let clean = cut.clone();
-    let ends: [fn(String) -> Body; 2] = [
-        Body::from,
-        |text| {
-            Body::from(
-                text + "data: {\"error\":{\"message\":\"overloaded\",\"type\":\"server_error\"}}\n\n",
-            )
-        },
-    ];
+    let ends: [fn(String) -> Body; 2] = [Body::from, |text| {
+        Body::from(
+            text + "data: {\"error\":{\"message\":\"overloaded\",\"type\":\"server_error\"}}\n\n",
+        )
+    }];
     for end in ends {
         let text = clean.clone();
         let vendor =
@@ -149,13 +146,19 @@ async fn a_stream_that_was_cut_ends_with_an_error_and_without_a_mark() {
 async fn a_connection_that_breaks_within_a_stream_ends_it_with_an_error() {
     let (vendor, say) = Vendor::told().await;
     let gateway = Gateway::before(&vendor).await;
-    say.send(Ok(format!("data: {}\n\n", CHUNKS[1]).into())).unwrap();
+    say.send(Ok(format!("data: {}\n\n", CHUNKS[1]).into()))
+        .unwrap();
     let body = streamed("gpt").to_string();
-    let mut got = gateway.begin("POST", "/v1/chat/completions", &[], body).await;
+    let mut got = gateway
+        .begin("POST", "/v1/chat/completions", &[], body)
+        .await;
     got.body_mut().frame().await.unwrap().unwrap();
     say.send(Err(std::io::Error::other("gone"))).unwrap();
     let rest = got.into_body().collect().await.unwrap().to_bytes();
-    assert!(ends_in_error(std::str::from_utf8(&rest).unwrap()), "{rest:?}");
+    assert!(
+        ends_in_error(std::str::from_utf8(&rest).unwrap()),
+        "{rest:?}"
+    );
 }
 
 #[tokio::test]

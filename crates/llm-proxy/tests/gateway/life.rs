@@ -51,7 +51,8 @@ async fn settings_that_cannot_work_change_nothing() {
 async fn what_is_under_way_ends_before_the_gateway_does() {
     let (vendor, say) = Vendor::told().await;
     let gateway = Gateway::before(&vendor).await;
-    say.send(Ok(format!("data: {}\n\n", CHUNKS[1]).into())).unwrap();
+    say.send(Ok(format!("data: {}\n\n", CHUNKS[1]).into()))
+        .unwrap();
     let mut got = gateway
         .begin(
             "POST",
@@ -81,7 +82,8 @@ async fn what_does_not_end_in_time_is_not_waited_for() {
     let mut settings = settings(&vendor.url);
     settings.shutdown_grace = Duration::from_millis(50);
     let gateway = Gateway::with(settings).await;
-    say.send(Ok(format!("data: {}\n\n", CHUNKS[1]).into())).unwrap();
+    say.send(Ok(format!("data: {}\n\n", CHUNKS[1]).into()))
+        .unwrap();
     let mut got = gateway
         .begin(
             "POST",

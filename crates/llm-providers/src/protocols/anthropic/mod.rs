@@ -28,7 +28,7 @@ pub use complete::Complete;
 pub(crate) use complete::settle as settle_text;
 pub(crate) use native::{MessagesStream, messages_response};
 
-pub(crate) use request::{chat_request, messages_request};
+pub(crate) use request::{chat_request, fetches, messages_request};
 pub(crate) use response::{Reading, chat_response};
 pub(crate) use settle::settle;
 pub(crate) use stream::ChatStream;

@@ -202,6 +202,17 @@ fn refusal(part: &ContentPart) -> String {
         .to_owned()
 }
 
+/// The address that a part points to.
+pub(super) fn address(part: &ContentPart) -> Option<String> {
+    let file = |key: &str| part.file.as_ref()?.get(key)?.as_str();
+    let url = match part.kind.as_str() {
+        "image_url" => part.url(),
+        "file" => file("file_data").or_else(|| file("file_id")),
+        _ => None,
+    };
+    url.filter(|url| is_url(url)).map(str::to_owned)
+}
+
 fn is_url(text: &str) -> bool {
     text.starts_with("https://") || text.starts_with("http://")
 }

@@ -2,16 +2,17 @@
 
 use bytes::Bytes;
 use llm_types::{
-    ChatRequest, JsonObject, Map,
+    ChatRequest, Content, JsonObject, Map, Message,
     messages::{Blocks, MessagesRequest, ToolChoiceParam},
 };
+use memchr::memmem;
 use serde_json::{Value, json};
 
 use super::{
     Flavor,
     betas::Betas,
     caps::Caps,
-    parts::Parts,
+    parts::{self, Parts},
     schema::{self, Way},
     thinking::Thinking,
     tools,
@@ -133,6 +134,21 @@ pub(crate) fn messages_request(call: &Call<'_>, flavor: &Flavor) -> Result<Encod
         body: body.to_bytes(),
         betas,
     })
+}
+
+/// The addresses that a host which fetches none needs the contents of.
+pub(crate) fn fetches(call: &Call<'_>, flavor: &Flavor) -> Vec<String> {
+    let messages = call.json().ok().and_then(|body| body.raw("messages"));
+    let Some(raw) = messages.filter(|raw| !flavor.urls && memmem::find(raw, b"://").is_some())
+    else {
+        return Vec::new();
+    };
+    let messages: Vec<Message> = serde_json::from_slice(raw).unwrap_or_default();
+    let contents = messages.into_iter().filter_map(|message| message.content);
+    contents
+        .flat_map(Content::into_parts)
+        .filter_map(|part| parts::address(&part))
+        .collect()
 }
 
 /// A call in the last answer without the thinking that led to it: with thinking on, Anthropic refuses that.
