@@ -1,7 +1,7 @@
 //! Prometheus metrics, by LiteLLM's names.
 
 use std::{
-    hash::{BuildHasher, Hash, Hasher, RandomState},
+    hash::{BuildHasher, RandomState},
     sync::{Arc, atomic::AtomicU64},
     time::Duration,
 };
@@ -231,7 +231,7 @@ impl Metrics {
             let Some(kind) = attempt.error else { continue };
             let status = attempt
                 .status
-                .map_or_else(|| kind.default_status().as_u16(), |s| s);
+                .unwrap_or_else(|| kind.default_status().as_u16());
             let labels = owned(&[
                 ("model_group", &attempt.group),
                 ("requested_model", requested),
@@ -298,17 +298,14 @@ impl Metrics {
         deployment: &Deployment,
     ) -> Arc<Handles> {
         let hung_up = *outcome == Outcome::HungUp;
-        let mut hasher = self.hasher.build_hasher();
-        (
+        let slot = self.hasher.hash_one((
             &deployment.id,
             requested,
             route,
             key,
             hung_up,
             &record.group,
-        )
-            .hash(&mut hasher);
-        let slot = hasher.finish();
+        ));
         if let Some(handles) = self.handles.get(&slot) {
             return Arc::clone(&handles);
         }

@@ -35,6 +35,9 @@ impl Charge {
     }
 }
 
+/// Deployment id and model -> prices, where it has any.
+type Known = HashMap<(String, String), Option<Arc<Pricing>>>;
+
 /// The prices of an engine: the table, the operator's terms, and what deployments say of themselves.
 #[derive(Debug)]
 pub struct Prices {
@@ -42,7 +45,7 @@ pub struct Prices {
     table: Option<Arc<PriceTable>>,
     discounts: Option<Value>,
     margins: Option<Value>,
-    known: RwLock<HashMap<(String, String), Option<Arc<Pricing>>>>,
+    known: RwLock<Known>,
 }
 
 impl Prices {

@@ -67,11 +67,6 @@ impl Values {
     pub(crate) fn place(&self, key: &str) -> Option<(At, &str)> {
         self.0.get(key).map(|(_, at, file)| (*at, file.as_str()))
     }
-
-    /// A value from elsewhere, unless the file has one.
-    pub(crate) fn contains(&self, key: &str) -> bool {
-        self.0.contains_key(key)
-    }
 }
 
 /// Reads `path` and what it includes. `var` is the environment.

@@ -75,14 +75,12 @@ pub(crate) fn find(path: &str) -> Option<Found<'_>> {
 }
 
 fn named(rest: &str) -> Option<Found<'_>> {
-    NAMED.iter().find_map(|op| {
-        let model = rest
-            .strip_suffix(op.path())
-            .filter(|model| !model.is_empty())?;
-        Some(Found {
-            op: *op,
-            model: Some(percent_decode_str(model).decode_utf8_lossy()),
-        })
+    let (op, model) = NAMED
+        .iter()
+        .find_map(|op| Some((*op, rest.strip_suffix(op.path())?)))?;
+    (!model.is_empty()).then(|| Found {
+        op,
+        model: Some(percent_decode_str(model).decode_utf8_lossy()),
     })
 }
 

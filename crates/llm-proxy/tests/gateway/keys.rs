@@ -61,7 +61,8 @@ async fn the_key_is_taken_from_every_header_that_clients_use() {
 async fn every_other_key_is_refused_in_words_that_show_none() {
     let vendor = Vendor::friendly().await;
     let gateway = Gateway::with(with_master_key(settings(&vendor.url))).await;
-    let cases: [(&[(&str, &str)], &str, &str); 9] = [
+    type Headers<'a> = &'a [(&'a str, &'a str)];
+    let cases: [(Headers<'_>, &str, &str); 9] = [
         (&[], "auth_error", "No api key passed in"),
         (
             &[("authorization", "sk-master")],
