@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 from typing import Any
 
 import interlingua
@@ -186,16 +187,40 @@ def test_images_go_out_as_they_are(upstream: Upstream, openai: dict[str, str]) -
     completion(messages=[{"role": "user", "content": content}], **openai)
     assert upstream.last.body["messages"][0]["content"] == content
 
-    upstream.replies(Reply(json=ANTHROPIC))
-    inline = [content[0], content[2]]
-    completion(
-        model="anthropic/claude-sonnet-4-20250514",
-        messages=[{"role": "user", "content": inline}],
-        api_key="sk",
-        api_base=upstream.url,
-    )
-    image = upstream.last.body["messages"][0]["content"][1]
-    assert image["source"] == {"type": "base64", "media_type": "image/jpeg", "data": "/9j/4AAQ"}
+
+@pytest.mark.parametrize(
+    ("model", "reply", "find", "image"),
+    [
+        (
+            "anthropic/claude-sonnet-4-20250514",
+            ANTHROPIC,
+            lambda body: body["messages"][0]["content"][1]["source"],
+            {"type": "base64", "media_type": "image/jpeg", "data": "/9j/4AAQ"},
+        ),
+        (
+            "gemini/gemini-2.0-flash",
+            GEMINI,
+            lambda body: body["contents"][0]["parts"][1]["inlineData"],
+            {"mimeType": "image/jpeg", "data": "/9j/4AAQ"},
+        ),
+        (
+            "bedrock/anthropic.claude-3-5-sonnet-20241022-v2:0",
+            CONVERSE,
+            lambda body: body["messages"][0]["content"][1]["image"],
+            {"format": "jpeg", "source": {"bytes": "/9j/4AAQ"}},
+        ),
+    ],
+)
+def test_images_are_put_as_each_vendor_wants_them(
+    upstream: Upstream, model: str, reply: Any, find: Callable[[Any], Any], image: Any
+) -> None:
+    upstream.replies(Reply(json=reply))
+    content = [
+        {"type": "text", "text": "What is this?"},
+        {"type": "image_url", "image_url": {"url": "data:image/jpeg;base64,/9j/4AAQ"}},
+    ]
+    completion(model=model, messages=[{"role": "user", "content": content}], api_key="sk", api_base=upstream.url)
+    assert find(upstream.last.body) == image
 
 
 def test_the_callers_arguments_are_not_changed(upstream: Upstream, openai: dict[str, str]) -> None:

@@ -21,6 +21,7 @@ from interlingua import acompletion, completion
         (400, "BadRequestError"),
         (401, "AuthenticationError"),
         (402, "PaymentRequiredError"),
+        (403, "PermissionDeniedError"),
         (404, "NotFoundError"),
         (408, "Timeout"),
         (429, "RateLimitError"),

@@ -68,17 +68,13 @@ def bridge() -> Bridge:
     return found
 
 
-def _watch(
-    bridge: weakref.ref[Bridge], notifier: Notifier, loop: weakref.ref[asyncio.AbstractEventLoop]
-) -> None:
+def _watch(bridge: weakref.ref[Bridge], notifier: Notifier, loop: weakref.ref[asyncio.AbstractEventLoop]) -> None:
     """Waits in a thread, for as long as the bridge lives."""
     while _pass_on(bridge, loop, rung=notifier.wait(1.0)):
         pass
 
 
-def _pass_on(
-    bridge: weakref.ref[Bridge], loop: weakref.ref[asyncio.AbstractEventLoop], *, rung: bool
-) -> bool:
+def _pass_on(bridge: weakref.ref[Bridge], loop: weakref.ref[asyncio.AbstractEventLoop], *, rung: bool) -> bool:
     """Rings in the loop's own thread. Holds neither of them any longer; whether they are still there."""
     alive, running = bridge(), loop()
     if alive is None or running is None or running.is_closed():
