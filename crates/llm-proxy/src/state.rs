@@ -83,7 +83,7 @@ impl Gateway {
     /// Puts new settings to work for the requests that come from now on. Connections to vendors stay.
     pub(crate) fn replace(&self, settings: Settings) -> Result<()> {
         let old = self.live();
-        let same = format!("{:?}", old.settings.transport) == format!("{:?}", settings.transport);
+        let same = old.settings.transport == settings.transport;
         let client = same.then(|| old.engine.http().clone());
         self.live.store(Arc::new(Live::new(settings, client)?));
         Ok(())

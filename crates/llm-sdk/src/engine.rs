@@ -9,8 +9,8 @@ use std::{
 use bytes::Bytes;
 use http::HeaderMap;
 use llm_providers::{
-    Body as CallBody, Call, CallOptions, Client, Error, Limits, Notice, Outcome as Sent, Payload,
-    bridges, transport::TransportSettings,
+    Body as CallBody, Call, CallOptions, Client, Error, FetchSettings, Limits, Notice,
+    Outcome as Sent, Payload, bridges, transport::TransportSettings,
 };
 use llm_router::{Ask, Attempt, Attempts, Failed, Router};
 use llm_types::{JsonObject, Op, Usage};
@@ -47,7 +47,7 @@ impl Engine {
     pub fn direct() -> Result<Self, Error> {
         Ok(Self {
             router: None,
-            client: Self::client(&TransportSettings::default())?,
+            client: Self::client(&TransportSettings::from_env(&Process))?,
             prices: Arc::new(Prices::of_process()),
         })
     }
@@ -63,9 +63,9 @@ impl Engine {
 
     /// A client for engines: the network, and the demo model beside it.
     pub fn client(settings: &TransportSettings) -> Result<Client, Error> {
-        Ok(Client::over(Arc::new(demo::Demo::beside(
-            Client::transport(settings)?,
-        ))))
+        let network = Client::transport(settings)?;
+        let client = Client::over(Arc::new(demo::Demo::beside(network)));
+        Ok(client.fetching(FetchSettings::over(settings)))
     }
 
     /// The router, where there is one.
