@@ -20,6 +20,7 @@ use crate::{
     price::{Prices, Rates},
     record::Reporter,
     restamp::Stamp,
+    sources::Sources,
     surroundings::Process,
 };
 
@@ -30,6 +31,8 @@ pub struct Engine {
     router: Option<Arc<Router>>,
     client: Client,
     prices: Arc<Prices>,
+    /// Of calls without a router; with one, its deployments hold their own.
+    sources: Arc<Sources>,
 }
 
 /// What one attempt brought, before it is put into the client's dialect.
@@ -49,6 +52,7 @@ impl Engine {
             router: None,
             client: Self::client(&TransportSettings::from_env(&Process))?,
             prices: Arc::new(Prices::of_process()),
+            sources: Arc::default(),
         })
     }
 
@@ -58,6 +62,7 @@ impl Engine {
             router: Some(router),
             client,
             prices,
+            sources: Arc::default(),
         }
     }
 
@@ -102,7 +107,7 @@ impl Engine {
         let single;
         let router = match &self.router {
             Some(router) => router,
-            None => match deploy::direct(&body, &mut route, &Process) {
+            None => match deploy::direct(&body, &mut route, &self.sources, &Process) {
                 Ok((router, stripped)) => {
                     body = stripped;
                     single = Arc::new(router);
