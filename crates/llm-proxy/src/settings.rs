@@ -208,7 +208,7 @@ impl Settings {
             router: llm_router::Settings::default(),
             bare_names: false,
             default_model: None,
-            transport: TransportSettings::default(),
+            transport: TransportSettings::from_env(around),
             limits: Limits::default(),
             cors: Cors {
                 credentials: flag(around, "LITELLM_CORS_ALLOW_CREDENTIALS").unwrap_or(!any),

@@ -83,8 +83,8 @@ impl Gateway {
     /// Puts new settings to work for the requests that come from now on. Connections to vendors stay.
     pub(crate) fn replace(&self, settings: Settings) -> Result<()> {
         let old = self.live();
-        let same = format!("{:?}{:?}", old.settings.transport, old.settings.fetch)
-            == format!("{:?}{:?}", settings.transport, settings.fetch);
+        let same =
+            old.settings.transport == settings.transport && old.settings.fetch == settings.fetch;
         let client = same.then(|| old.engine.http().clone());
         self.live.store(Arc::new(Live::new(settings, client)?));
         Ok(())

@@ -30,6 +30,7 @@ mod price;
 mod record;
 mod request;
 mod restamp;
+mod sources;
 mod stream;
 pub mod surroundings;
 

@@ -270,7 +270,7 @@ fn litellm(values: &mut Values, settings: &mut Settings, problems: &mut Problems
 fn tls(values: &mut Values, settings: &mut Settings, problems: &mut Problems) {
     match values.take::<Value>("ssl_verify", problems) {
         Some(Value::Bool(verify)) => settings.transport.verify = verify,
-        Some(Value::String(path)) => settings.transport.ca_file = Some(path),
+        Some(Value::String(said)) => settings.transport.verify_as(&said),
         _ => {}
     }
 }
