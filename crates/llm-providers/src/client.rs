@@ -12,7 +12,10 @@ use http::{HeaderMap, Request};
 use crate::{
     Answer, Call, Credential, Error, EventStream, FetchSettings, Framing, Kind, Reply, Step, auth,
     fetch::Fetcher,
-    transport::{BoxFuture, ByteStream, HyperTransport, Transport, TransportSettings, read_all},
+    transport::{
+        BoxFuture, ByteStream, HyperTransport, ReqwestTransport, Transport, TransportSettings,
+        read_all,
+    },
 };
 
 /// Makes calls. One per process: the connection pool is its own. Cheap to clone.
@@ -62,15 +65,19 @@ pub enum Outcome {
 impl Client {
     /// A client with a pool of its own.
     pub fn new(settings: &TransportSettings) -> Result<Self, Error> {
-        Ok(Self::over(Arc::new(HyperTransport::new(settings)?)))
+        Ok(Self::over(Self::transport(settings)?).fetching(FetchSettings::over(settings)))
     }
 
-    /// The network as `settings` say.
+    /// The network as `settings` say: straight where there are no forward proxies, which costs less.
     pub fn transport(settings: &TransportSettings) -> Result<Arc<dyn Transport>, Error> {
-        Ok(Arc::new(HyperTransport::new(settings)?))
+        Ok(if settings.proxies.is_empty() {
+            Arc::new(HyperTransport::new(settings)?)
+        } else {
+            Arc::new(ReqwestTransport::new(settings)?)
+        })
     }
 
-    /// A client over another transport.
+    /// A client over another transport. Files are fetched past it: see [`fetching`](Self::fetching).
     pub fn over(transport: Arc<dyn Transport>) -> Self {
         Self {
             transport,

@@ -16,10 +16,13 @@ use reqwest::{
     dns::{Addrs, Name, Resolve, Resolving},
 };
 
-use crate::{Error, Fetched, Kind};
+use crate::{
+    Error, Fetched, Kind,
+    transport::{Proxies, TransportSettings, tls},
+};
 
 /// What may be fetched, and how much of it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FetchSettings {
     /// The longest file.
     pub max_file: usize,
@@ -31,6 +34,12 @@ pub struct FetchSettings {
     pub allow_private: bool,
     /// Hosts that may be reached wherever they are.
     pub allowed_hosts: Vec<String>,
+    /// Whether to verify certificates.
+    pub verify: bool,
+    /// A PEM file of certificate authorities to trust besides the system's.
+    pub ca_file: Option<String>,
+    /// Forward proxies. Files behind one are refused: the proxy would resolve their names, out of the guard's sight.
+    pub proxies: Proxies,
 }
 
 impl Default for FetchSettings {
@@ -41,6 +50,9 @@ impl Default for FetchSettings {
             timeout: Duration::from_secs(30),
             allow_private: false,
             allowed_hosts: Vec::new(),
+            verify: true,
+            ca_file: None,
+            proxies: Proxies::default(),
         }
     }
 }
@@ -122,6 +134,10 @@ impl Fetcher {
             return Err("only http and https addresses are fetched".to_owned());
         }
         let host = url.host_str().unwrap_or_default();
+        let uri = url.as_str().parse().map_err(|_| "it is no address")?;
+        if self.settings.proxies.matcher().intercept(&uri).is_some() {
+            return Err(BEHIND_A_PROXY.to_owned());
+        }
         let literal = host.trim_start_matches('[').trim_end_matches(']').parse();
         match literal {
             Ok(ip) if !self.settings.allows(host, ip) => Err(FORBIDDEN.to_owned()),
@@ -133,8 +149,10 @@ impl Fetcher {
         if let Some(http) = self.http.get() {
             return Ok(http);
         }
+        let settings = &self.settings;
         let http = reqwest::Client::builder()
             .no_proxy()
+            .tls_backend_preconfigured(tls::config(settings.verify, settings.ca_file.as_deref())?)
             .redirect(reqwest::redirect::Policy::none())
             .timeout(self.settings.timeout)
             .dns_resolver(Arc::new(Guard(self.settings.clone())))
@@ -145,6 +163,16 @@ impl Fetcher {
 }
 
 impl FetchSettings {
+    /// The defaults over connections as `transport` says.
+    pub fn over(transport: &TransportSettings) -> Self {
+        Self {
+            verify: transport.verify,
+            ca_file: transport.ca_file.clone(),
+            proxies: transport.proxies.clone(),
+            ..Self::default()
+        }
+    }
+
     fn allows(&self, host: &str, ip: IpAddr) -> bool {
         self.allow_private
             || is_public(ip)
@@ -156,6 +184,8 @@ impl FetchSettings {
 }
 
 const FORBIDDEN: &str = "its address is not a public one";
+const BEHIND_A_PROXY: &str =
+    "it is behind a forward proxy: send the file itself, or list its host in NO_PROXY";
 
 /// Resolves names to those of their addresses that may be reached.
 struct Guard(Arc<FetchSettings>);
@@ -396,6 +426,21 @@ mod tests {
             assert!(error.message.contains(expected), "{error}");
             assert!(!error.message.contains("hidden"), "{error}");
         }
+    }
+
+    #[tokio::test]
+    async fn nothing_is_fetched_through_a_proxy() {
+        let port = server(ok("pixels")).await;
+        let mut settings = FetchSettings {
+            proxies: Proxies::all("http://127.0.0.1:9"),
+            ..open()
+        };
+        let url = format!("http://127.0.0.1:{port}/a.png");
+        let fetcher = Fetcher::new(settings.clone());
+        let error = fetcher.fetch(vec![url.clone()]).await.expect_err("refused");
+        assert!(error.message.contains("forward proxy"), "{error}");
+        settings.proxies.except = Some("127.0.0.1".into());
+        assert!(Fetcher::new(settings).fetch(vec![url]).await.is_ok());
     }
 
     #[tokio::test]

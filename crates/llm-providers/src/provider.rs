@@ -23,6 +23,9 @@ pub struct Provider {
     pub base_env: &'static [&'static str],
     /// Environment variables that may hold the key; the first one that is set wins.
     pub key_env: &'static [&'static str],
+    /// Environment variables that may hold a bearer token instead, where a plain key goes elsewhere; after those of the
+    /// key.
+    pub token_env: &'static [&'static str],
     /// What is sent where no key is set, for servers of one's own that want any; empty: a key is needed.
     pub key_default: &'static str,
     /// How the credential goes on a request.
@@ -141,6 +144,7 @@ impl Provider {
         base_path: "",
         base_env: &[],
         key_env: &[],
+        token_env: &[],
         key_default: "",
         auth: Auth::Bearer,
         login: None,

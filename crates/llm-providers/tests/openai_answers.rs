@@ -170,6 +170,24 @@ fn tool_calls_are_whole() {
 }
 
 #[test]
+fn an_answer_that_calls_tools_ends_with_them() {
+    let calls =
+        json!([{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}]);
+    let with = |calls: &Value, reason| {
+        let message = json!({"role": "assistant", "content": null, "tool_calls": calls});
+        choice(message, json!(reason)).1
+    };
+    let forced = with(&calls, "stop");
+    assert_eq!(forced["finish_reason"], "tool_calls");
+    let fields = json!({"native_finish_reason": "stop"});
+    assert_eq!(forced["provider_specific_fields"], fields);
+    assert_eq!(with(&calls, "length")["finish_reason"], "length");
+    let none = with(&json!([]), "stop");
+    assert_eq!(none["finish_reason"], "stop");
+    assert!(none.get("provider_specific_fields").is_none());
+}
+
+#[test]
 fn finish_reasons_are_openai_s() {
     let cases = [
         (json!("eos"), "stop"),
@@ -288,6 +306,23 @@ fn fragments_of_tool_calls_are_told_apart() {
     );
     assert_eq!(call(1), json!({"function": {"arguments": "}"}, "index": 0}));
     assert_eq!(call(2)["index"], 1);
+}
+
+#[test]
+fn a_stream_that_calls_tools_ends_with_them() {
+    let call = json!({"tool_calls": [{"index": 0, "id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}}]});
+    let documents = [
+        delta(call, Value::Null),
+        delta(json!({}), json!("stop")),
+        json!({"id": "i", "object": "chat.completion.chunk", "created": 1, "model": "m",
+            "choices": [{"index": 1, "delta": {"content": "x"}, "finish_reason": "stop"}]}),
+    ];
+    let (chunks, _) = stream("openai", &documents, true).expect("a stream");
+    let end = &chunks[1]["choices"][0];
+    assert_eq!(end["finish_reason"], "tool_calls");
+    let fields = json!({"native_finish_reason": "stop"});
+    assert_eq!(end["provider_specific_fields"], fields);
+    assert_eq!(chunks[2], documents[2], "another choice called none");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use llm_providers::{
-    Credential, Kind, Target, lookup,
+    Credential, Kind, Target, auth, lookup,
     resolve::{Surroundings, provider, target, validate_environment},
 };
 use llm_types::JsonObject;
@@ -230,11 +230,47 @@ fn keys_and_addresses_have_an_order() {
     assert_eq!(both.base_url, "https://b.example");
 }
 
+/// The header that proves who we are.
+fn proof(target: &Target) -> (String, String) {
+    let mut request = http::Request::new(bytes::Bytes::new());
+    let now = std::time::UNIX_EPOCH;
+    llm_providers::auth::apply(target, &target.credential, &mut request, now).expect("a header");
+    let headers = request.headers();
+    let name = ["x-api-key", "authorization"].map(http::HeaderName::from_static);
+    let name = name.iter().find(|name| headers.contains_key(*name));
+    let name = name.expect("a header").clone();
+    let value = headers[&name].to_str().expect("text").to_owned();
+    (name.to_string(), value)
+}
+
 #[test]
-fn a_missing_key_is_an_error_that_names_it() {
-    let error =
-        target(&mut params(r#"{"model":"groq/x"}"#), &Around::default()).expect_err("no key");
-    assert_eq!((error.kind, error.provider), (Kind::Auth, "groq"));
+fn anthropic_s_key_and_token_go_where_they_belong() {
+    let claude = r#"{"model":"anthropic/claude-sonnet-4-5"}"#;
+    let (key, token) = (("ANTHROPIC_API_KEY", "k"), ("ANTHROPIC_AUTH_TOKEN", "t"));
+    let oauth = ("ANTHROPIC_API_KEY", "sk-ant-oat01-x");
+    let cases = [
+        (vec![key], "x-api-key", "k"),
+        (vec![token], "authorization", "Bearer t"),
+        (vec![key, token], "x-api-key", "k"),
+        (vec![oauth], "authorization", "Bearer sk-ant-oat01-x"),
+    ];
+    for (vars, name, value) in cases {
+        let (target, _) = made(claude, &with(&vars));
+        assert_eq!(proof(&target), (name.to_owned(), value.to_owned()));
+    }
+    let error = target(&mut params(claude), &Around::default()).expect_err("no key");
+    let both = "ANTHROPIC_API_KEY or ANTHROPIC_AUTH_TOKEN";
+    assert!(error.message.contains(both), "{error}");
+}
+
+#[test]
+fn a_missing_key_is_said_at_the_first_call_and_a_missing_address_at_once() {
+    let target_of = |text| target(&mut params(text), &Around::default());
+    let groq = target_of(r#"{"model":"groq/x"}"#).expect("a target");
+    let mut request = http::Request::new(bytes::Bytes::new());
+    let now = std::time::SystemTime::UNIX_EPOCH;
+    let error = auth::apply(&groq, &groq.credential, &mut request, now).expect_err("no key");
+    assert_eq!(error.kind, Kind::Auth);
     assert!(error.message.contains("GROQ_API_KEY"));
     let error = target(
         &mut params(r#"{"model":"hosted_vllm/x"}"#),
@@ -336,6 +372,11 @@ fn validate_environment_lists_what_is_missing() {
         [""; 0]
     );
     assert_eq!(missing("hosted_vllm/m", &none), [""; 0]);
+    assert_eq!(missing("claude-opus-4", &none), ["ANTHROPIC_API_KEY"]);
+    assert_eq!(
+        missing("claude-opus-4", &with(&[("ANTHROPIC_AUTH_TOKEN", "t")])),
+        [""; 0]
+    );
     let given = validate_environment("groq/m", Some("k"), None, None, &none).expect("a provider");
     assert!(given.keys_in_environment);
 }

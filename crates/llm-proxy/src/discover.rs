@@ -32,7 +32,8 @@ pub(crate) fn vendors(around: &dyn Surroundings) -> Found {
         .iter()
         .filter(|row| row.name != demo::PROVIDER)
     {
-        if !row.key_env.iter().any(|name| around.var(name).is_some()) {
+        let mut keys = row.key_env.iter().chain(row.token_env);
+        if !keys.any(|name| around.var(name).is_some()) {
             continue;
         }
         let group = format!("{}/*", row.name);

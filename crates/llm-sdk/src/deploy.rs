@@ -6,7 +6,7 @@ use llm_router::{Deployment, Fallback, Router, Settings};
 use llm_types::{JsonObject, Map};
 use sha2::{Digest, Sha256};
 
-use crate::{price, request::RouteOptions, surroundings::prices};
+use crate::{price, request::RouteOptions, sources::Sources, surroundings::prices};
 
 /// Makes a deployment of a `model_list` entry: its group, its `litellm_params`, its `model_info`.
 pub fn deployment(
@@ -45,6 +45,7 @@ pub fn deployment(
 pub(crate) fn direct(
     body: &JsonObject,
     route: &mut RouteOptions,
+    sources: &Sources,
     around: &dyn Surroundings,
 ) -> Result<(Router, JsonObject), Error> {
     let model: String = body
@@ -61,7 +62,7 @@ pub(crate) fn direct(
         resolved => resolved?,
     };
     let provider = target.provider.name;
-    let mut deployments = vec![one(&model, target, route)];
+    let mut deployments = vec![one(&model, target, route, sources)];
     let mut settings = Settings {
         num_retries: 0,
         ..Settings::default()
@@ -73,13 +74,13 @@ pub(crate) fn direct(
         if let Ok((target, rest)) = fallen_back(fallback, provider, &connection, around) {
             fallback.overrides = rest;
             fallback.group.clone_from(&group);
-            deployments.push(one(&group, target, &RouteOptions::default()));
+            deployments.push(one(&group, target, &RouteOptions::default(), sources));
         }
     }
     if let Some(longer) = route.context_window_fallbacks.get(&model) {
         let mut fallback = Fallback::to(longer);
         let (target, _) = fallen_back(&mut fallback, provider, &connection, around)?;
-        deployments.push(one(longer, target, &RouteOptions::default()));
+        deployments.push(one(longer, target, &RouteOptions::default(), sources));
         settings
             .fallbacks
             .context_window
@@ -90,7 +91,8 @@ pub(crate) fn direct(
     Ok((router, params))
 }
 
-fn one(group: &str, mut target: Target, route: &RouteOptions) -> Deployment {
+fn one(group: &str, mut target: Target, route: &RouteOptions, sources: &Sources) -> Deployment {
+    sources.share(&mut target);
     target.facts = price::facts(&prices(), &target, &route.model_info);
     let mut deployment = Deployment::new(digest(group, &JsonObject::new()), group, target);
     deployment.model_info = route.model_info.clone();

@@ -9,8 +9,8 @@ use std::{
 use bytes::Bytes;
 use http::HeaderMap;
 use llm_providers::{
-    Body as CallBody, Call, CallOptions, Client, Error, Limits, Notice, Outcome as Sent, Payload,
-    bridges, transport::TransportSettings,
+    Body as CallBody, Call, CallOptions, Client, Error, FetchSettings, Limits, Notice,
+    Outcome as Sent, Payload, bridges, transport::TransportSettings,
 };
 use llm_router::{Ask, Attempt, Attempts, Failed, Router};
 use llm_types::{JsonObject, Op, Usage};
@@ -20,6 +20,7 @@ use crate::{
     price::{Prices, Rates},
     record::Reporter,
     restamp::Stamp,
+    sources::Sources,
     surroundings::Process,
 };
 
@@ -30,6 +31,8 @@ pub struct Engine {
     router: Option<Arc<Router>>,
     client: Client,
     prices: Arc<Prices>,
+    /// Of calls without a router; with one, its deployments hold their own.
+    sources: Arc<Sources>,
 }
 
 /// What one attempt brought, before it is put into the client's dialect.
@@ -47,8 +50,9 @@ impl Engine {
     pub fn direct() -> Result<Self, Error> {
         Ok(Self {
             router: None,
-            client: Self::client(&TransportSettings::default())?,
+            client: Self::client(&TransportSettings::from_env(&Process))?,
             prices: Arc::new(Prices::of_process()),
+            sources: Arc::default(),
         })
     }
 
@@ -58,14 +62,15 @@ impl Engine {
             router: Some(router),
             client,
             prices,
+            sources: Arc::default(),
         }
     }
 
     /// A client for engines: the network, and the demo model beside it.
     pub fn client(settings: &TransportSettings) -> Result<Client, Error> {
-        Ok(Client::over(Arc::new(demo::Demo::beside(
-            Client::transport(settings)?,
-        ))))
+        let network = Client::transport(settings)?;
+        let client = Client::over(Arc::new(demo::Demo::beside(network)));
+        Ok(client.fetching(FetchSettings::over(settings)))
     }
 
     /// The router, where there is one.
@@ -102,7 +107,7 @@ impl Engine {
         let single;
         let router = match &self.router {
             Some(router) => router,
-            None => match deploy::direct(&body, &mut route, &Process) {
+            None => match deploy::direct(&body, &mut route, &self.sources, &Process) {
                 Ok((router, stripped)) => {
                     body = stripped;
                     single = Arc::new(router);
@@ -243,12 +248,7 @@ impl Attempts for Network<'_> {
             Some(bridge) => (Op::Chat, bridge.request(&body)?),
         };
         let call = Call::prepare(spoken, &attempt.target, CallBody::Json(outgoing), &options)?;
-        let limits = Limits {
-            first_byte: attempt.timeouts.first_byte,
-            stall: attempt.timeouts.stall,
-            total: attempt.timeouts.total.or(Limits::default().total),
-            ..Limits::default()
-        };
+        let limits = limits(&attempt, body.is_true("stream"));
         let started = Instant::now();
         let sent = self.client.call(&call, &limits).await?;
         let mut notices = call.notices;
@@ -266,6 +266,18 @@ impl Attempts for Network<'_> {
             notices,
             took: started.elapsed(),
         })
+    }
+}
+
+/// Where nobody says anything, no wait takes longer than LiteLLM's ten minutes; a stream as a whole may.
+fn limits(attempt: &Attempt<'_>, stream: bool) -> Limits {
+    let timeouts = attempt.timeouts;
+    let usual = Limits::default();
+    Limits {
+        first_byte: timeouts.first_byte.or(usual.total.filter(|_| stream)),
+        stall: timeouts.stall.or(usual.total.filter(|_| stream)),
+        total: timeouts.total.or(usual.total.filter(|_| !stream)),
+        max_reply: usual.max_reply,
     }
 }
 

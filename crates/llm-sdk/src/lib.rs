@@ -30,6 +30,7 @@ mod price;
 mod record;
 mod request;
 mod restamp;
+mod sources;
 mod stream;
 pub mod surroundings;
 
@@ -39,3 +40,7 @@ pub use price::{Charge, Prices, facts};
 pub use record::{Observer, Outcome, Record};
 pub use request::{Request, RouteOptions};
 pub use stream::{AnswerStream, Event};
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

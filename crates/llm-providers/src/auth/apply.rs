@@ -16,15 +16,21 @@ pub fn apply(
     now: SystemTime,
 ) -> Result<(), Error> {
     match (target.provider.auth, credential) {
+        (_, Credential::Missing(what)) => Err(Error::new(Kind::Auth, what)),
         (Auth::None, _) | (_, Credential::None) => Ok(()),
         (Auth::SigV4 { service }, Credential::Aws(keys)) => {
             sign(request, keys, super::aws::region(target), service, now)
+        }
+        (Auth::Anthropic, Credential::Token(key) | Credential::Key(key)) if is_oauth(key) => {
+            oauth(request, key)
         }
         (_, Credential::Token(token)) => bearer(request, token),
         (Auth::Header(name), Credential::Key(key)) => {
             header(request, HeaderName::from_static(name), key.expose())
         }
-        (Auth::Anthropic, Credential::Key(key)) => anthropic(request, key),
+        (Auth::Anthropic, Credential::Key(key)) => {
+            header(request, HeaderName::from_static("x-api-key"), key.expose())
+        }
         (Auth::Azure, Credential::Key(key)) => azure(request, key),
         (Auth::Google, Credential::Key(key)) => header(
             request,
@@ -53,11 +59,13 @@ fn azure(request: &mut Request<Bytes>, key: &Secret) -> Result<(), Error> {
     header(request, HeaderName::from_static("api-key"), key.expose())
 }
 
+/// Whether a key is a token from Anthropic's OAuth flow.
+fn is_oauth(key: &Secret) -> bool {
+    key.expose().starts_with("sk-ant-oat")
+}
+
 /// Tokens from the OAuth flow go as bearers, with the beta header that allows them.
-fn anthropic(request: &mut Request<Bytes>, key: &Secret) -> Result<(), Error> {
-    if !key.expose().starts_with("sk-ant-oat") {
-        return header(request, HeaderName::from_static("x-api-key"), key.expose());
-    }
+fn oauth(request: &mut Request<Bytes>, key: &Secret) -> Result<(), Error> {
     let beta = HeaderName::from_static("anthropic-beta");
     let merged = match request
         .headers()

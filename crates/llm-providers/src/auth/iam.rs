@@ -17,7 +17,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
-use super::{Credential, CredentialSource, Secret};
+use super::{Credential, CredentialSource, Secret, source::number};
 use crate::{
     Error, Kind,
     transport::{Transport, read_all},
@@ -148,6 +148,10 @@ impl CredentialSource for TokenForm {
         let token = held.token.clone();
         self.held.store(Some(held.into()));
         Ok(Credential::Token(token))
+    }
+
+    fn recipe(&self) -> u64 {
+        number("form", &(&self.uri, &self.basic, &self.form))
     }
 }
 

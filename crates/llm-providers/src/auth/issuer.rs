@@ -5,7 +5,7 @@ use std::fmt;
 use super::Secret;
 
 /// A secret text, or the file that holds it now: projected tokens change under our feet.
-#[derive(Clone, PartialEq)]
+#[derive(Clone, PartialEq, Hash)]
 pub(crate) enum Text {
     /// The text itself.
     Value(Secret),

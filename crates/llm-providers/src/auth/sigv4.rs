@@ -13,7 +13,7 @@ use super::Secret;
 use crate::{Error, Kind};
 
 /// AWS keys, temporary ones with their session token.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct AwsKeys {
     /// Not secret.
     pub access_key_id: String,

@@ -9,6 +9,7 @@ pub(super) const ROW: Provider = Provider {
     base_url: "https://api.anthropic.com/v1/complete",
     base_env: &["ANTHROPIC_API_BASE"],
     key_env: &["ANTHROPIC_API_KEY"],
+    token_env: &["ANTHROPIC_AUTH_TOKEN"],
     auth: Auth::Anthropic,
     headers: &[("anthropic-version", "2023-06-01")],
     params: Params {

@@ -1,5 +1,7 @@
 //! Whether the environment holds what a model's provider needs.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use super::{Surroundings, first, provider};
@@ -34,10 +36,6 @@ const NEEDS: &[(&str, Needs)] = &[
             &["AZURE_API_VERSION"],
             &["AZURE_API_KEY"],
         ],
-    ),
-    (
-        "anthropic",
-        &[&["ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"]],
     ),
     (
         "vertex_ai",
@@ -134,13 +132,13 @@ fn is_key(name: &str) -> bool {
         .any(|end| name.ends_with(end))
 }
 
-fn needs(row: &Provider) -> Vec<&'static [&'static str]> {
+fn needs(row: &Provider) -> Vec<Cow<'static, [&'static str]>> {
     if let Some((_, needs)) = NEEDS.iter().find(|(name, _)| *name == row.name) {
-        return needs.to_vec();
+        return needs.iter().copied().map(Cow::Borrowed).collect();
     }
     // A server of one's own is content with a placeholder.
     if row.key_env.is_empty() || !row.key_default.is_empty() {
         return Vec::new();
     }
-    vec![row.key_env]
+    vec![[row.key_env, row.token_env].concat().into()]
 }

@@ -21,7 +21,7 @@ pub trait Surroundings: Sync {
 }
 
 /// The first of these variables that is set and not empty.
-fn first(names: &[&str], around: &dyn Surroundings) -> Option<String> {
+pub(crate) fn first(names: &[&str], around: &dyn Surroundings) -> Option<String> {
     names
         .iter()
         .find_map(|name| around.var(name).filter(|value| !value.is_empty()))

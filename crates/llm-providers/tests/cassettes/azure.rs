@@ -233,10 +233,11 @@ fn without_nulls(value: &Value) -> Value {
     }
 }
 
-/// DeepSeek's models on Azure end with a `tool_call`.
-fn finish(reason: &Value) -> String {
+/// DeepSeek's models on Azure end with a `tool_call`, forced tools with a `stop`.
+fn finish(reason: &Value, called: bool) -> String {
     match reason.as_str() {
         Some("tool_call") => "tool_calls".into(),
+        Some("stop") if called => "tool_calls".into(),
         _ => text(reason),
     }
 }
@@ -247,8 +248,10 @@ fn text(value: &Value) -> String {
 
 fn openai(recorded: &Value) -> Said {
     let message = &recorded["choices"][0]["message"];
-    let calls = message["tool_calls"].as_array().into_iter().flatten();
-    let said = calls.map(|call| {
+    let calls = message["tool_calls"]
+        .as_array()
+        .map_or(&[][..], |calls| calls);
+    let said = calls.iter().map(|call| {
         let function = &call["function"];
         (
             text(&call["id"]),
@@ -264,8 +267,8 @@ fn openai(recorded: &Value) -> Said {
             .into_iter()
             .find(|t| !t.is_empty())
             .unwrap_or_default(),
+        finish: finish(&recorded["choices"][0]["finish_reason"], said.len() > 0),
         calls: said.collect(),
-        finish: finish(&recorded["choices"][0]["finish_reason"]),
         usage: recorded
             .get("usage")
             .filter(|usage| usage.is_object())
@@ -294,7 +297,7 @@ fn openai_events(events: &[Value]) -> Said {
             calls[at].2 += &text(&call["function"]["arguments"]);
         }
         if choice["finish_reason"].is_string() {
-            said.finish = finish(&choice["finish_reason"]);
+            said.finish = finish(&choice["finish_reason"], !calls.is_empty());
         }
         if event["usage"].is_object() {
             said.usage = Some(counts(&event["usage"]));

@@ -153,7 +153,8 @@ impl Said {
             .as_str()
             .filter(|reason| !reason.is_empty())
         {
-            self.reason = Some(reason_of(reason).into());
+            let called = !self.calls.is_empty();
+            self.reason = Some(reason_of(reason, called).into());
         } else if choice["finish_reason"] == "" && key == "message" && !self.calls.is_empty() {
             self.reason = Some("tool_calls".into());
         }
@@ -182,8 +183,9 @@ impl Said {
     }
 }
 
-fn reason_of(reason: &str) -> &str {
+fn reason_of(reason: &str, called: bool) -> &str {
     match reason {
+        "stop" if called => "tool_calls",
         "tool_call" => "tool_calls",
         "eos" | "error" => "stop",
         "model_length" => "length",

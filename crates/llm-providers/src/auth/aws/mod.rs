@@ -37,7 +37,7 @@ pub(crate) const MANTLE_REGION: Setting =
     Setting::new("aws_region_name", MANTLE_REGION_ENV).or(DEFAULT_REGION);
 
 /// How to come by AWS keys.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Hash)]
 enum Recipe {
     /// They are there.
     Keys(AwsKeys),
@@ -52,7 +52,7 @@ enum Recipe {
 }
 
 /// A role to take on.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Hash, Default)]
 struct Role {
     arn: String,
     session: String,

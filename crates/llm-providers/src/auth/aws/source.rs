@@ -11,6 +11,7 @@ use crate::{
         CredentialSource,
         issuer::ask,
         kept::{Fetched, Kept},
+        source::number,
     },
     transport::{BoxFuture, Transport},
 };
@@ -47,6 +48,10 @@ impl CredentialSource for AwsSource {
                 })
             })
             .await
+    }
+
+    fn recipe(&self) -> u64 {
+        number("aws", &self.recipe)
     }
 }
 

@@ -15,7 +15,7 @@ const SCOPE: &str = "https://cognitiveservices.azure.com/.default";
 const AUTHORITY: &str = "https://login.microsoftonline.com";
 
 /// How to come by a token.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Hash)]
 enum Recipe {
     /// A secret, a password or another issuer's token, shown to a tenant.
     Tenant {
@@ -41,7 +41,7 @@ enum Recipe {
 }
 
 /// What proves to a tenant who we are.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Hash)]
 enum Proof {
     Secret(Secret),
     Password {

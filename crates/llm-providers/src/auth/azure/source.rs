@@ -11,6 +11,7 @@ use crate::{
         CredentialSource,
         issuer::ask,
         kept::{Fetched, Kept},
+        source::number,
     },
     transport::Transport,
 };
@@ -56,5 +57,9 @@ impl AzureSource {
 impl CredentialSource for AzureSource {
     async fn get(&self, transport: &dyn Transport, now: SystemTime) -> Result<Credential, Error> {
         self.kept.get(now, self.fetch(transport, now)).await
+    }
+
+    fn recipe(&self) -> u64 {
+        number("azure", &self.recipe)
     }
 }

@@ -17,7 +17,7 @@ pub(crate) const PROJECT_ENV: &[&str] =
     &["VERTEXAI_PROJECT", "VERTEX_PROJECT", "GOOGLE_CLOUD_PROJECT"];
 
 /// How to come by an access token.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Hash)]
 enum Recipe {
     /// A service account signs for itself.
     ServiceAccount {
@@ -51,14 +51,14 @@ enum Recipe {
 }
 
 /// Where another issuer's token is found.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Hash)]
 struct Subject {
     place: Place,
     /// The field that holds it, where the place holds JSON.
     field: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Hash)]
 enum Place {
     File(String),
     Url {

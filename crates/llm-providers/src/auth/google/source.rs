@@ -19,6 +19,7 @@ use crate::{
     auth::{
         CredentialSource,
         kept::{Fetched, Kept},
+        source::number,
     },
     transport::{BoxFuture, Transport, read_all},
 };
@@ -54,6 +55,10 @@ impl CredentialSource for GoogleSource {
             })
         };
         self.kept.get(now, fetch).await
+    }
+
+    fn recipe(&self) -> u64 {
+        number("google", &self.recipe)
     }
 }
 

@@ -94,7 +94,10 @@ impl Repair {
             _ => return false,
         };
         let calls = message.tool_calls.as_deref().unwrap_or_default();
+        let stopped = choice.finish_reason.as_deref() == Some("stop");
+        let called = !calls.is_empty() || self.has_begun(index);
         reason
+            && !(stopped && called)
             && message.content.is_none_or(is_text)
             && !hides_reasoning(message)
             && calls.iter().all(|call| self.is_plain_call(index, call))
@@ -141,9 +144,13 @@ impl Repair {
         new
     }
 
+    fn has_begun(&self, choice: u64) -> bool {
+        self.begun.iter().any(|(of, _)| *of == choice)
+    }
+
     /// Why a choice ended whose vendor did not say.
     pub(super) fn reason_for_the_end(&self, choice: u64) -> &'static str {
-        if self.begun.iter().any(|(of, _)| *of == choice) {
+        if self.has_begun(choice) {
             "tool_calls"
         } else {
             "stop"
@@ -313,8 +320,7 @@ impl Repair {
             .unwrap_or_default()
             .to_owned();
         let by_content = || {
-            let called = has_calls || self.begun.iter().any(|(of, _)| *of == index);
-            if called && !self.json_tool {
+            if has_calls || (!self.json_tool && self.has_begun(index)) {
                 "tool_calls"
             } else {
                 "stop"
@@ -325,7 +331,8 @@ impl Repair {
                 choice.insert("finish_reason".into(), Value::Null);
                 return;
             }
-            "" => by_content(),
+            // OpenAI itself stops where a tool was forced; a loop over tools goes by the reason.
+            "" | "stop" => by_content(),
             "tool_calls" if self.json_tool && !has_calls => "stop",
             "function_call" if self.legacy_functions => by_content(),
             known if is_known_reason(known) => return,
