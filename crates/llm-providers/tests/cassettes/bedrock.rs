@@ -69,7 +69,12 @@ fn converse_streams_decode_however_they_are_cut() {
         let whole = decode_stream(&call, &bytes, usize::MAX);
         let mut result = match &whole.error {
             Some(e) => Err(e.clone()),
-            None => same(&Said::streamed(&whole), &said_in_events(&events(&bytes))),
+            None => {
+                let chunks = whole.chunks.iter().cloned();
+                let usage = chunks.filter_map(|chunk| chunk.into_chat().unwrap().usage);
+                assert!(usage.count() <= 1, "{}", cassette.id);
+                same(&Said::streamed(&whole), &said_in_events(&events(&bytes)))
+            }
         };
         result = result.and_then(|()| however_cut(&call, &bytes, &whole));
         tally.check(&cassette.id, result);
