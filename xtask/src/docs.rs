@@ -94,7 +94,12 @@ fn backends_table() -> String {
         } else {
             format!("[{}]({})", names.join(", "), row.docs)
         };
-        let keys: Vec<String> = row.key_env.iter().chain(row.token_env).map(|key| format!("`{key}`")).collect();
+        let keys: Vec<String> = row
+            .key_env
+            .iter()
+            .chain(row.token_env)
+            .map(|key| format!("`{key}`"))
+            .collect();
         let base = if row.base_url.is_empty() {
             "`api_base`".to_owned()
         } else {

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use clap::Parser;
 
+mod bench;
 mod docs;
 mod prices;
 mod run;
@@ -14,6 +15,8 @@ mod tidy;
 enum Command {
     /// Runs every test; finds or installs what they need.
     Test(test::Args),
+    /// Measures the gateway's speed on this machine.
+    Bench(bench::Args),
     /// Generates, checks or compares the price table.
     Prices(prices::Args),
     /// Generates or checks the reference tables.
@@ -25,6 +28,7 @@ enum Command {
 fn main() -> Result<()> {
     match Command::parse() {
         Command::Test(args) => test::main(&args),
+        Command::Bench(args) => bench::main(&args),
         Command::Prices(args) => prices::run(&args),
         Command::Docs(args) => docs::main(&args),
         Command::Tidy => tidy::main(),

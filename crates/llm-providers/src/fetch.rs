@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// What may be fetched, and how much of it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FetchSettings {
     /// The longest file.
     pub max_file: usize,

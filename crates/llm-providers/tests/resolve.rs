@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use llm_providers::{
-    Credential, Kind, Target, lookup,
+    Credential, Kind, Target, auth, lookup,
     resolve::{Surroundings, provider, target, validate_environment},
 };
 use llm_types::JsonObject;
@@ -264,10 +264,13 @@ fn anthropic_s_key_and_token_go_where_they_belong() {
 }
 
 #[test]
-fn a_missing_key_is_an_error_that_names_it() {
-    let error =
-        target(&mut params(r#"{"model":"groq/x"}"#), &Around::default()).expect_err("no key");
-    assert_eq!((error.kind, error.provider), (Kind::Auth, "groq"));
+fn a_missing_key_is_said_at_the_first_call_and_a_missing_address_at_once() {
+    let target_of = |text| target(&mut params(text), &Around::default());
+    let groq = target_of(r#"{"model":"groq/x"}"#).expect("a target");
+    let mut request = http::Request::new(bytes::Bytes::new());
+    let now = std::time::SystemTime::UNIX_EPOCH;
+    let error = auth::apply(&groq, &groq.credential, &mut request, now).expect_err("no key");
+    assert_eq!(error.kind, Kind::Auth);
     assert!(error.message.contains("GROQ_API_KEY"));
     let error = target(
         &mut params(r#"{"model":"hosted_vllm/x"}"#),

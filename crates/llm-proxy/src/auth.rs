@@ -23,11 +23,21 @@ pub(crate) fn caller(
     let Some(master) = &settings.master_key else {
         return Ok(Caller::Anyone);
     };
-    let key = find(headers, query_key)?;
+    let key = match &settings.key_header {
+        Some(name) => own_header(headers, name)?,
+        None => find(headers, query_key)?,
+    };
     if bool::from(key.as_bytes().ct_eq(master.expose().as_bytes())) {
         return Ok(Caller::Admin);
     }
     Err(unknown(key))
+}
+
+/// The key in the one header that the operator named.
+fn own_header<'a>(headers: &'a HeaderMap, name: &str) -> Result<&'a str, Refusal> {
+    let value = headers.get(name).and_then(|value| value.to_str().ok());
+    let value = value.ok_or_else(|| denied("Authentication Error, No api key passed in."))?;
+    Ok(strip_scheme(value, &["Bearer ", "bearer "]).unwrap_or(value))
 }
 
 /// The key as the client sent it.

@@ -30,13 +30,13 @@ use crate::{
 pub(crate) async fn handle(
     gateway: Arc<Gateway>,
     pages: axum::Router,
-    _peer: SocketAddr,
+    peer: SocketAddr,
     request: Request<Incoming>,
 ) -> Reply {
     let live = gateway.live();
     let under_way = gateway.enter();
     let origin = request.headers().get(ORIGIN).cloned();
-    let work = route(&gateway, &live, pages, request);
+    let work = route(&gateway, &live, pages, peer, request);
     // Nothing here panics; if something does, it costs this request and no other.
     let mut reply = match AssertUnwindSafe(work).catch_unwind().await {
         Ok(reply) => reply,
@@ -60,6 +60,7 @@ async fn route(
     gateway: &Arc<Gateway>,
     live: &Arc<Live>,
     pages: axum::Router,
+    peer: SocketAddr,
     mut request: Request<Incoming>,
 ) -> Reply {
     if cors::is_preflight(request.method(), request.headers()) {
@@ -67,6 +68,15 @@ async fn route(
         *reply.status_mut() =
             cors::preflight(&live.settings.cors, request.headers(), reply.headers_mut());
         return reply;
+    }
+    let allowed = live.settings.allowed_ips.as_ref();
+    if allowed.is_some_and(|list| !list.contains(&peer.ip().to_canonical())) {
+        let message = format!(
+            "Access forbidden: IP address {} not allowed.",
+            peer.ip().to_canonical()
+        );
+        let refusal = Refusal::new(StatusCode::FORBIDDEN, "auth_error", message);
+        return respond::refusal(&refusal, Dialect::OpenAi, "");
     }
     if !live.settings.root_path.is_empty() {
         below(&live.settings.root_path, request.uri_mut());
@@ -127,7 +137,7 @@ async fn serve(
         Err(refusal) => return refuse(caller, refusal),
     };
     if op == Op::CountTokens && !counted_by_vendor(live, &ask.model) {
-        return match count_here(&ask, &call_id) {
+        return match count_here(ask, &call_id).await {
             Ok(reply) => reply,
             Err(refusal) => refuse(caller, refusal),
         };
@@ -225,6 +235,17 @@ async fn prepare(
         object.set_str("model", &model);
     }
     check::complete(op, route, &object)?;
+    if settings.always_stream_usage
+        && object.is_true("stream")
+        && matches!(op, Op::Chat | Op::Completion)
+    {
+        let mut options: llm_types::Map = object
+            .get("stream_options")
+            .map_err(Refusal::json)?
+            .unwrap_or_default();
+        options.insert("include_usage".into(), true.into());
+        object.set("stream_options", &options);
+    }
     let mut ask = Ask::from_object(op, object).map_err(Refusal::json)?;
     ask.restamp = true;
     if settings.bare_names {
@@ -239,14 +260,18 @@ fn counted_by_vendor(live: &Live, model: &str) -> bool {
     let deployments = live.router.deployments(model);
     deployments
         .first()
-        .is_none_or(|deployment| deployment.target.provider.speaks(Op::CountTokens))
+        .is_none_or(|deployment| deployment.target.speaks(Op::CountTokens))
 }
 
-/// How many tokens an Anthropic request has, by our own count.
-fn count_here(ask: &Ask, call_id: &str) -> Result<Reply, Refusal> {
+/// How many tokens an Anthropic request has, by our own count. A vocabulary is slow to load, and a text may be long.
+async fn count_here(ask: Ask, call_id: &str) -> Result<Reply, Refusal> {
     let body = ask.body.to_map().map_err(Refusal::json)?;
-    let tokens = crate::catalog::count_tokens(&ask.model, &body)
-        .map_err(|message| Refusal::bad("messages", message))?;
+    let counted =
+        tokio::task::spawn_blocking(move || crate::catalog::count_tokens(&ask.model, &body));
+    let tokens = match counted.await {
+        Ok(counted) => counted.map_err(|message| Refusal::bad("messages", message))?,
+        Err(_) => return Err(Refusal::internal()),
+    };
     Ok(respond::json(
         &serde_json::json!({"input_tokens": tokens, "litellm_count_source": "local_estimate"}),
         call_id,

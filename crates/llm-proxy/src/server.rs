@@ -1,6 +1,13 @@
 //! Sockets: accepting, TLS, HTTP, and ending without cutting anyone off.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use anyhow::Result;
 use hyper::{body::Incoming, service::service_fn};
@@ -43,6 +50,8 @@ struct Serving {
     pages: axum::Router,
     stop: watch::Receiver<bool>,
     tls: Option<TlsAcceptor>,
+    /// How long a connection may take until its first request is there.
+    patience: Duration,
 }
 
 /// Serves `settings` on `listener`, logging to standard error.
@@ -84,6 +93,7 @@ pub(crate) async fn serve_logging(
         gateway: Arc::clone(&gateway),
         stop: stopped,
         tls,
+        patience: limits.head_timeout,
     });
     let accepting = tokio::spawn(accept(listener, serving));
     Ok(Running {
@@ -166,7 +176,9 @@ async fn http(
     peer: SocketAddr,
     serving: &Arc<Serving>,
 ) {
+    let begun = AtomicBool::new(false);
     let service = service_fn(|request: hyper::Request<Incoming>| {
+        begun.store(true, Ordering::Relaxed);
         let (gateway, pages) = (Arc::clone(&serving.gateway), serving.pages.clone());
         async move {
             Ok::<_, std::convert::Infallible>(gateway::handle(gateway, pages, peer, request).await)
@@ -179,6 +191,10 @@ async fn http(
         biased;
         ended = connection.as_mut() => Some(ended),
         () = told(&mut stop) => None,
+        () = silent(serving.patience, &begun) => {
+            tracing::debug!(%peer, "a connection brought no request");
+            return;
+        }
     };
     let ended = match ended {
         Some(ended) => ended,
@@ -189,6 +205,15 @@ async fn http(
     };
     if let Err(error) = ended {
         tracing::debug!(%error, %peer, "a connection ended early");
+    }
+}
+
+/// Ends when `patience` has passed without a request. Hyper's own limit starts after the bytes that tell HTTP/1 from
+/// HTTP/2, and never for HTTP/2: without this one, connections that say nothing would stay for good.
+async fn silent(patience: Duration, begun: &AtomicBool) {
+    tokio::time::sleep(patience).await;
+    if begun.load(Ordering::Relaxed) {
+        std::future::pending::<()>().await;
     }
 }
 

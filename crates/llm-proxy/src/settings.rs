@@ -2,11 +2,14 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
     path::PathBuf,
     time::Duration,
 };
 
-use llm_providers::{Error, Secret, resolve::Surroundings, transport::TransportSettings};
+use llm_providers::{
+    Error, FetchSettings, Secret, resolve::Surroundings, transport::TransportSettings,
+};
 use llm_router::Deployment;
 use serde_json::Value;
 
@@ -61,6 +64,14 @@ pub struct Settings {
     pub file: Option<PathBuf>,
     /// That file and all that it includes: a change of any is a new configuration.
     pub files: Vec<PathBuf>,
+    /// The one header that clients send their key in; `None`: any of those that clients of the vendors use.
+    pub key_header: Option<String>,
+    /// Who may call at all; `None`: anyone with a key.
+    pub allowed_ips: Option<Vec<IpAddr>>,
+    /// Whether every stream ends with its usage, whatever the client asked for.
+    pub always_stream_usage: bool,
+    /// Which files of clients' requests are fetched for vendors that fetch none.
+    pub fetch: FetchSettings,
     /// What the user should know though nothing is wrong.
     pub notices: Vec<String>,
 }
@@ -226,6 +237,10 @@ impl Settings {
             margins: None,
             file: None,
             files: Vec::new(),
+            key_header: None,
+            allowed_ips: None,
+            always_stream_usage: false,
+            fetch: FetchSettings::default(),
             notices: Vec::new(),
         }
     }

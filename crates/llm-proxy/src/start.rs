@@ -83,6 +83,8 @@ fn command(args: Args) -> Result<ExitCode> {
 async fn serve(args: Arc<Args>, settings: Settings) -> Result<ExitCode> {
     let address = address(&settings)?;
     let listener = listen(address).await?;
+    // Before a word is said: who reads that we are there may tell us to stop at once.
+    let signals = Signals::new()?;
     let lines = Lines::to(io::stderr());
     logs::install(&settings.logs, &lines);
     let files = settings.files.clone();
@@ -94,7 +96,7 @@ async fn serve(args: Arc<Args>, settings: Settings) -> Result<ExitCode> {
     say(&introduction);
     let again = Arc::clone(&args);
     let load: Loader = Arc::new(move || load(&again));
-    let in_time = until_told(running, &load, Watch::over(&files)).await?;
+    let in_time = until_told(running, signals, &load, Watch::over(&files)).await;
     Ok(if in_time {
         ExitCode::SUCCESS
     } else {
@@ -221,8 +223,12 @@ async fn metrics_on(address: SocketAddr, running: &Running) -> Result<()> {
 }
 
 /// Waits for signals and changes of the files; ends with whether every request could end.
-async fn until_told(running: Running, load: &Loader, mut watch: Option<Watch>) -> Result<bool> {
-    let mut signals = Signals::new()?;
+async fn until_told(
+    running: Running,
+    mut signals: Signals,
+    load: &Loader,
+    mut watch: Option<Watch>,
+) -> bool {
     loop {
         tokio::select! {
             told = signals.next() => match told {
@@ -237,8 +243,8 @@ async fn until_told(running: Running, load: &Loader, mut watch: Option<Watch>) -
         "stopping: requests under way may end"
     );
     tokio::select! {
-        in_time = running.stop() => Ok(in_time),
-        () = signals.interrupted() => Ok(false),
+        in_time = running.stop() => in_time,
+        () = signals.interrupted() => false,
     }
 }
 

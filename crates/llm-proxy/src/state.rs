@@ -49,7 +49,7 @@ impl Live {
         let router = Arc::new(router);
         let client = match client {
             Some(client) => client,
-            None => Engine::client(&settings.transport)?,
+            None => Engine::client(&settings.transport)?.fetching(settings.fetch.clone()),
         };
         let prices = Prices::new(
             Arc::new(PriceTable::embedded().clone()),
@@ -83,7 +83,8 @@ impl Gateway {
     /// Puts new settings to work for the requests that come from now on. Connections to vendors stay.
     pub(crate) fn replace(&self, settings: Settings) -> Result<()> {
         let old = self.live();
-        let same = old.settings.transport == settings.transport;
+        let same =
+            old.settings.transport == settings.transport && old.settings.fetch == settings.fetch;
         let client = same.then(|| old.engine.http().clone());
         self.live.store(Arc::new(Live::new(settings, client)?));
         Ok(())

@@ -48,9 +48,10 @@ pub struct Timeouts {
     pub first_byte: Option<Duration>,
     /// Between two reads of a stream.
     pub stall: Option<Duration>,
-    /// For a whole attempt that is not a stream.
+    /// For a whole attempt. A stream may go on for longer as long as it brings something: for it, this is the limit of
+    /// each wait, as LiteLLM's `timeout` is.
     pub total: Option<Duration>,
-    /// For a whole attempt that is a stream.
+    /// The limit of each wait for a stream, instead of `total`.
     pub stream: Option<Duration>,
 }
 
@@ -62,6 +63,19 @@ impl Timeouts {
             stall: self.stall.or(other.stall),
             total: self.total.or(other.total),
             stream: self.stream.or(other.stream),
+        }
+    }
+}
+
+impl Timeouts {
+    /// The limits of a stream: of each wait, not of the whole.
+    pub(crate) fn of_stream(self) -> Self {
+        let each = self.stream.or(self.total);
+        Self {
+            first_byte: self.first_byte.or(each),
+            stall: self.stall.or(each),
+            total: None,
+            stream: self.stream,
         }
     }
 }

@@ -346,7 +346,7 @@ impl Router {
             .or(deployment.timeouts)
             .or(self.settings.timeouts);
         if ask.stream {
-            timeouts.total = timeouts.stream.or(timeouts.total);
+            timeouts = timeouts.of_stream();
         }
         Attempt {
             deployment,
@@ -686,6 +686,34 @@ mod tests {
                 .is_err()
         );
         assert_eq!(router.deployments("g")[0].in_flight(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_timeout_limits_each_wait_of_a_stream_and_not_its_length() {
+        struct Asked(Mutex<Option<Timeouts>>);
+        impl Attempts for Asked {
+            type Answer = ();
+            async fn make(&self, attempt: Attempt<'_>) -> Result<(), Error> {
+                *self.0.lock().unwrap() = Some(attempt.timeouts);
+                Ok(())
+            }
+        }
+        let minute = Duration::from_secs(60);
+        let router = router(&[("a", "g")], |s| s.timeouts.total = Some(minute));
+        let asked = Asked(Mutex::default());
+        let whole = Ask::new("g");
+        let stream = Ask {
+            stream: true,
+            ..Ask::new("g")
+        };
+        router.run(&whole, &asked).await.expect("an answer");
+        assert_eq!(asked.0.lock().unwrap().unwrap().total, Some(minute));
+        router.run(&stream, &asked).await.expect("an answer");
+        let limits = asked.0.lock().unwrap().unwrap();
+        assert_eq!(
+            (limits.first_byte, limits.stall, limits.total),
+            (Some(minute), Some(minute), None)
+        );
     }
 
     #[test]

@@ -248,12 +248,7 @@ impl Attempts for Network<'_> {
             Some(bridge) => (Op::Chat, bridge.request(&body)?),
         };
         let call = Call::prepare(spoken, &attempt.target, CallBody::Json(outgoing), &options)?;
-        let limits = Limits {
-            first_byte: attempt.timeouts.first_byte,
-            stall: attempt.timeouts.stall,
-            total: attempt.timeouts.total.or(Limits::default().total),
-            ..Limits::default()
-        };
+        let limits = limits(&attempt, body.is_true("stream"));
         let started = Instant::now();
         let sent = self.client.call(&call, &limits).await?;
         let mut notices = call.notices;
@@ -271,6 +266,18 @@ impl Attempts for Network<'_> {
             notices,
             took: started.elapsed(),
         })
+    }
+}
+
+/// Where nobody says anything, no wait takes longer than LiteLLM's ten minutes; a stream as a whole may.
+fn limits(attempt: &Attempt<'_>, stream: bool) -> Limits {
+    let timeouts = attempt.timeouts;
+    let usual = Limits::default();
+    Limits {
+        first_byte: timeouts.first_byte.or(usual.total.filter(|_| stream)),
+        stall: timeouts.stall.or(usual.total.filter(|_| stream)),
+        total: timeouts.total.or(usual.total.filter(|_| !stream)),
+        max_reply: usual.max_reply,
     }
 }
 

@@ -40,3 +40,7 @@ pub use price::{Charge, Prices, facts};
 pub use record::{Observer, Outcome, Record};
 pub use request::{Request, RouteOptions};
 pub use stream::{AnswerStream, Event};
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

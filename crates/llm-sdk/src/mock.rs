@@ -46,7 +46,14 @@ impl Attempts for Canned<'_> {
             tokio::time::sleep(delay).await;
         }
         if mock.timeout {
-            tokio::time::sleep(attempt.timeouts.total.unwrap_or(Duration::from_secs(600))).await;
+            tokio::time::sleep(
+                attempt
+                    .timeouts
+                    .total
+                    .or(attempt.timeouts.first_byte)
+                    .unwrap_or(Duration::from_secs(600)),
+            )
+            .await;
             return Err(Error::new(Kind::Timeout, "this is a mock timeout error"));
         }
         let name = attempt.target.provider.name;

@@ -16,6 +16,7 @@ pub fn apply(
     now: SystemTime,
 ) -> Result<(), Error> {
     match (target.provider.auth, credential) {
+        (_, Credential::Missing(what)) => Err(Error::new(Kind::Auth, what)),
         (Auth::None, _) | (_, Credential::None) => Ok(()),
         (Auth::SigV4 { service }, Credential::Aws(keys)) => {
             sign(request, keys, super::aws::region(target), service, now)

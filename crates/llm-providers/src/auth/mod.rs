@@ -37,6 +37,8 @@ pub enum Credential {
     /// There is none.
     #[default]
     None,
+    /// There should be one; every call fails and says what to do.
+    Missing(String),
     /// A key that does not change.
     Key(Secret),
     /// A bearer token that does not change, where a plain key would go elsewhere.

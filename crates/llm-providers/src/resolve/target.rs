@@ -83,7 +83,11 @@ pub fn target(params: &mut JsonObject, around: &dyn Surroundings) -> Result<Targ
     if let Some(base) = &api_base {
         own.set_str("api_base", base);
     }
-    let credential = credential(row, api_key, &mut own, around)?;
+    let credential = match credential(row, api_key, &mut own, around) {
+        // Said where it matters, at the first call: a configuration may name many vendors and have keys for a few.
+        Err(e) if e.kind == Kind::Auth => Credential::Missing(e.message),
+        found => found?,
+    };
     own.remove("api_base");
     let target = Target {
         settings: settings(row, &own, around),

@@ -1,9 +1,13 @@
 //! From what a file says to what a gateway runs.
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    time::Duration,
+};
 
 use llm_cost::PriceTable;
-use llm_providers::{Secret, resolve::Surroundings};
+use llm_providers::{Credential, Secret, resolve::Surroundings};
 use llm_router::{Fallback, Fallbacks, RetryPolicy};
 use llm_sdk::deploy;
 use llm_types::{JsonObject, Map};
@@ -13,7 +17,7 @@ use super::{
     file::{self, File, Values},
     problem::{Problem, Problems, nearest},
 };
-use crate::settings::Settings;
+use crate::{discover, settings::Settings};
 
 /// LiteLLM's strategies; the first is built.
 const STRATEGIES: &[&str] = &[
@@ -79,8 +83,34 @@ fn build(path: &Path, mut file: File, around: &Overlay<'_>, problems: &mut Probl
     for model in std::mem::take(&mut file.models) {
         deployment(model, &defaults, around, &mut settings, problems);
     }
+    infer(&mut file.general, around, &mut settings, problems);
     check_groups(&settings, problems);
+    debug_assert_eq!(file.unread(), [""; 0], "an accepted key does something");
     settings
+}
+
+/// `infer_model_from_keys`: every vendor whose key is in the environment, beside the configured models.
+fn infer(
+    values: &mut Values,
+    around: &dyn Surroundings,
+    settings: &mut Settings,
+    problems: &mut Problems,
+) {
+    if values.take("infer_model_from_keys", problems) != Some(true) {
+        return;
+    }
+    let found = discover::vendors(around);
+    let known: BTreeSet<String> = settings
+        .deployments
+        .iter()
+        .map(|d| d.group.clone())
+        .collect();
+    settings.deployments.extend(
+        found
+            .deployments
+            .into_iter()
+            .filter(|d| !known.contains(&d.group)),
+    );
 }
 
 /// Parameters that every deployment starts from.
@@ -144,6 +174,12 @@ fn deployment(
     match deploy::deployment(&name, params, info, PriceTable::embedded(), around) {
         // The same entry twice is the same deployment with twice the share.
         Ok(mut deployment) => {
+            if let Credential::Missing(what) = &deployment.target.credential {
+                problems.warn(
+                    at,
+                    format!("'{name}': {what}; until then its requests fail"),
+                );
+            }
             let twins = settings
                 .deployments
                 .iter()
@@ -154,7 +190,8 @@ fn deployment(
             }
             settings.deployments.push(deployment);
         }
-        Err(e) => problems.error(at, format!("'{name}': {}", e.message)),
+        // As in LiteLLM: one that cannot work is left out, and the others serve.
+        Err(e) => problems.warn(at, format!("'{name}' is left out: {}", e.message)),
     }
     problems.enter(&outer);
 }
@@ -174,6 +211,15 @@ fn general(values: &mut Values, settings: &mut Settings, problems: &mut Problems
     }
     if let Some(most) = values.take("global_max_parallel_requests", problems) {
         settings.limits.requests = Some(most);
+    }
+    if let Some(name) = values.take("litellm_key_header_name", problems) {
+        settings.key_header = Some(name);
+    }
+    if let Some(list) = values.take("allowed_ips", problems) {
+        settings.allowed_ips = Some(list);
+    }
+    if let Some(always) = values.take("always_include_stream_usage", problems) {
+        settings.always_stream_usage = always;
     }
 }
 
@@ -205,6 +251,15 @@ fn litellm(values: &mut Values, settings: &mut Settings, problems: &mut Problems
     }
     if let Some(every) = seconds("anthropic_sse_ping_interval_seconds", values, problems) {
         settings.pings.anthropic = Some(every);
+    }
+    if let Some(explain) = values.take("expose_router_debug_in_errors", problems) {
+        settings.explain_fallbacks = explain;
+    }
+    if let Some(guard) = values.take::<bool>("user_url_validation", problems) {
+        settings.fetch.allow_private = !guard;
+    }
+    if let Some(hosts) = values.take("user_url_allowed_hosts", problems) {
+        settings.fetch.allowed_hosts = hosts;
     }
     settings.discounts = values.take("cost_discount_config", problems);
     settings.margins = values.take("cost_margin_config", problems);
@@ -451,6 +506,102 @@ fn seconds(key: &str, values: &mut Values, problems: &mut Problems) -> Option<Du
             );
             problems.enter(&outer);
             None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::keys::{SECTIONS, State};
+
+    /// Nothing is known here.
+    struct Nowhere;
+
+    impl Surroundings for Nowhere {
+        fn var(&self, _: &str) -> Option<String> {
+            None
+        }
+        fn file(&self, _: &str) -> Option<String> {
+            None
+        }
+        fn provider_of(&self, _: &str) -> Option<String> {
+            None
+        }
+    }
+
+    fn loaded(text: &str) -> Result<Settings, Vec<Problem>> {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), text).expect("written");
+        load(file.path(), &Nowhere)
+    }
+
+    #[test]
+    fn every_key_that_is_built_is_read() {
+        let mut text = String::new();
+        for section in SECTIONS
+            .iter()
+            .filter(|section| section.name.ends_with("_settings"))
+        {
+            text.push_str(&format!("{}:\n", section.name));
+            for (state, keys) in section.keys {
+                for key in keys.iter().filter(|_| *state == State::Built) {
+                    text.push_str(&format!("  {key}: null\n"));
+                }
+            }
+        }
+        // The loader itself asserts that nothing was left unread.
+        assert!(loaded(&text).expect("settings").notices.is_empty());
+    }
+
+    #[test]
+    fn settings_come_from_where_litellm_has_them() {
+        let settings = loaded(
+            "model_list:\n  - model_name: a\n    litellm_params: {model: openai/gpt-4o, api_key: k, rpm: 9, temperature: 0.5}\n\
+             litellm_settings: {num_retries: 7, request_timeout: 8, default_fallbacks: [a]}\n\
+             router_settings: {num_retries: 4, model_group_alias: {b: a, c: {model: a, hidden: true}}}\n\
+             general_settings: {master_key: sk-x, max_request_size_mb: 2, allowed_ips: [127.0.0.1]}\n",
+        )
+        .expect("settings");
+        assert_eq!(
+            (settings.router.num_retries, settings.limits.body),
+            (4, 2 << 20)
+        );
+        assert_eq!(settings.router.timeouts.total, Some(Duration::from_secs(8)));
+        assert_eq!(settings.router.fallbacks.general["*"], [Fallback::to("a")]);
+        assert_eq!(settings.router.aliases["c"], "a");
+        assert!(settings.hidden.contains("c") && !settings.hidden.contains("b"));
+        let deployment = &settings.deployments[0];
+        assert_eq!(
+            (deployment.rpm, deployment.defaults.to_bytes().as_ref()),
+            (Some(9), br#"{"temperature":0.5}"#.as_ref())
+        );
+    }
+
+    #[test]
+    fn every_mistake_is_named_at_once_with_its_place() {
+        let problems = loaded(
+            "model_list:\n  - litellm_params: {model: openai/x}\n  - model_name: b\n    litellm_params: {api_key: k}\n\
+             router_settings: {num_retries: many, timeout: -3}\ngeneral_setings: {}\n",
+        )
+        .expect_err("mistakes");
+        let lines: Vec<_> = problems
+            .iter()
+            .map(|problem| (problem.at.line, problem.message.as_str()))
+            .collect();
+        for (line, words) in [
+            (2, "model_name"),
+            (4, "'model'"),
+            (5, "num_retries"),
+            (5, "timeout"),
+            (6, "general_settings"),
+        ] {
+            assert!(
+                lines
+                    .iter()
+                    .any(|(at, message)| *at == line && message.contains(words)),
+                "{line} {words}: {lines:?}"
+            );
         }
     }
 }

@@ -27,6 +27,17 @@ pub(crate) struct File {
     pub(crate) files: Vec<PathBuf>,
 }
 
+impl File {
+    /// The keys of sections that nothing took.
+    pub(crate) fn unread(&self) -> Vec<&str> {
+        let sections = [&self.router, &self.litellm, &self.general];
+        sections
+            .into_iter()
+            .flat_map(|section| section.0.keys().map(String::as_str))
+            .collect()
+    }
+}
+
 /// An entry of `model_list`.
 #[derive(Debug)]
 pub(crate) struct Model {

@@ -202,6 +202,7 @@ pub(crate) const LITELLM: Section = Section {
                 "user_url_allowed_hosts",
                 "cost_discount_config",
                 "cost_margin_config",
+                "expose_router_debug_in_errors",
                 "callbacks",
                 "success_callback",
                 "failure_callback",
@@ -456,9 +457,7 @@ pub(crate) const GENERAL: Section = Section {
                 "max_request_size_mb",
                 "global_max_parallel_requests",
                 "always_include_stream_usage",
-                "allow_client_side_credentials",
                 "dangerously_permit_weak_or_unset_master_key",
-                "forward_client_headers_to_llm_api",
                 "allowed_ips",
             ],
         ),
@@ -586,8 +585,13 @@ pub(crate) const GENERAL: Section = Section {
             ],
         ),
         (
+            Later("client-side credentials"),
+            &["allow_client_side_credentials"],
+        ),
+        (
             Later("outbound decoration"),
             &[
+                "forward_client_headers_to_llm_api",
                 "forward_llm_provider_auth_headers",
                 "forward_openai_org_id",
                 "reject_clientside_metadata_tags",

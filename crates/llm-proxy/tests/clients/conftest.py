@@ -53,17 +53,24 @@ class Gateway:
         self.url = None
         for line in self.process.stdout:
             self.lines.append(line)
-            found = re.search(r"http://127\.0\.0\.1:(\d+)", line)
+            found = re.search(r"https?://127\.0\.0\.1:(\d+)", line)
             if found:
-                self.url = found.group(0)
+                self.url, self.port = found.group(0), int(found.group(1))
                 break
         assert self.url, "".join(self.lines)
         # Read on, or the gateway would wait for us.
-        threading.Thread(target=lambda: self.lines.extend(self.process.stdout), daemon=True).start()
+        self.reader = threading.Thread(target=lambda: self.lines.extend(self.process.stdout), daemon=True)
+        self.reader.start()
 
     def stop(self):
+        """Tells it to stop. Afterwards `lines` is all that it said."""
         self.process.terminate()
-        return self.process.wait(timeout=60)
+        return self.wait()
+
+    def wait(self):
+        code = self.process.wait(timeout=60)
+        self.reader.join(timeout=60)
+        return code
 
 
 @pytest.fixture(scope="session")

@@ -8,11 +8,16 @@ TOOL = {"name": "get_weather", "arguments": {"city": "Paris", "days": 2}}
 
 
 class Upstream:
-    """Serves until closed. `requests` holds what came; `hung_up` is set when a client leaves a stream."""
+    """Serves until closed. `requests` holds what came; `hung_up` is set when a client leaves a stream.
+
+    The model `held` waits in the middle of its answer: `holding` is set, and `release` lets it go on.
+    """
 
     def __init__(self):
         self.requests = []
         self.hung_up = threading.Event()
+        self.holding = threading.Event()
+        self.release = threading.Event()
         self.failures_left = {}
         upstream = self
 
@@ -44,6 +49,8 @@ def answer(upstream, http, body):
     model = body["model"]
     if model in BROKEN:
         return BROKEN[model](http, body)
+    if model == "held":
+        return held(upstream, http, body)
     if model == "flaky" and upstream.failures_left.get("flaky", 0) > 0:
         upstream.failures_left["flaky"] -= 1
         return reply(http, {"error": {"message": "try again", "type": "server_error"}}, 503)
@@ -147,6 +154,32 @@ def endless(upstream, http, body):
             send(http, f"data: {json.dumps(chunks[1])}\n\n")
     except OSError:
         upstream.hung_up.set()
+        http.close_connection = True
+
+
+def held(upstream, http, body):
+    """Begins, waits until it may go on, and ends well."""
+
+    def wait():
+        upstream.holding.set()
+        assert upstream.release.wait(timeout=60)
+
+    claude = http.path.endswith("/messages")
+    if not body.get("stream"):
+        wait()
+        return reply(http, anthropic(body) if claude else openai(body))
+    if claude:
+        events = [f"event: {name}\ndata: {json.dumps({'type': name, **event})}\n\n" for name, event in anthropic_events(body) if name != "ping"]
+    else:
+        events = [f"data: {json.dumps(chunk)}\n\n" for chunk in openai_chunks(body)] + ["data: [DONE]\n\n"]
+    start_stream(http)
+    try:
+        for index, event in enumerate(events):
+            if index == 2:
+                wait()
+            send(http, event)
+        end(http)
+    except OSError:
         http.close_connection = True
 
 

@@ -1,0 +1,366 @@
+"""The executable as operators meet it: signals, sockets, flags, metrics and logs."""
+
+import http.client
+import json
+import os
+import pathlib
+import re
+import signal
+import socket
+import ssl
+import subprocess
+import threading
+
+import httpx
+import pytest
+from conftest import KEY, Gateway
+
+FIXTURES = pathlib.Path(__file__).parents[4] / "fixtures"
+HEADERS = {"authorization": f"Bearer {KEY}"}
+SECRET = "a sentence that is nobody's business"
+
+CONFIG = """
+model_list:
+  - model_name: gpt-4o
+    litellm_params: {{model: openai/gpt-4o, api_base: "{url}/v1", api_key: sk-upstream-secret}}
+    model_info: {{id: the-deployment}}
+  - model_name: claude
+    litellm_params: {{model: anthropic/claude-sonnet-4-5, api_base: "{url}", api_key: sk-upstream-secret}}
+  - model_name: held
+    litellm_params: {{model: openai/held, api_base: "{url}/v1", api_key: sk-upstream-secret}}
+  - model_name: held-claude
+    litellm_params: {{model: anthropic/held, api_base: "{url}", api_key: sk-upstream-secret}}
+litellm_settings: {settings}
+general_settings: {{master_key: {key}}}
+"""
+
+
+@pytest.fixture
+def start(upstream, tmp_path):
+    """Starts gateways; those that still run when the test ends are killed."""
+    running = []
+
+    def begin(*arguments, settings="{}", **environment):
+        config = tmp_path / "config.yaml"
+        config.write_text(CONFIG.format(url=upstream.url, key=KEY, settings=settings))
+        running.append(Gateway(["--config", str(config), *arguments], environment))
+        return running[-1]
+
+    upstream.holding.clear()
+    upstream.release.clear()
+    yield begin
+    upstream.release.set()
+    for gateway in running:
+        gateway.process.kill()
+        gateway.wait()
+
+
+def run(*arguments, **environment):
+    command = [os.environ["INTERLINGUA_GATEWAY"], *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, env={**os.environ, **environment})
+
+
+def chat(gateway, model="gpt-4o", **more):
+    body = {"model": model, "messages": [{"role": "user", "content": SECRET}], **more}
+    return httpx.post(f"{gateway.url}/v1/chat/completions", headers=HEADERS, json=body, timeout=60)
+
+
+def free_port():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]
+
+
+# Stopping
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_request_under_way_ends_before_the_gateway_does(start, upstream, how, stream):
+    gateway = start()
+    # Nobody asks anything on this one: it must not keep the gateway from stopping.
+    silent = socket.create_connection(("127.0.0.1", gateway.port))
+    answers = []
+    client = threading.Thread(target=lambda: answers.append(chat(gateway, "held", stream=stream)))
+    client.start()
+    assert upstream.holding.wait(timeout=60)
+    assert httpx.get(f"{gateway.url}/health/readiness").status_code == 200
+    gateway.process.send_signal(how)
+    # Signals arrive when they do; a gateway that never says no is one that this loop never leaves.
+    while (ready := httpx.get(f"{gateway.url}/health/readiness")).status_code == 200:
+        assert gateway.process.poll() is None
+    assert ready.status_code == 503 and ready.json() == {"status": "shutting_down"}
+    assert ready.headers["connection"] == "close"
+    assert httpx.get(f"{gateway.url}/health/liveliness").status_code == 503
+    assert not answers and gateway.process.poll() is None
+    upstream.release.set()
+    client.join(timeout=60)
+    assert answers[0].status_code == 200
+    assert answers[0].text.endswith("data: [DONE]\n\n") if stream else answers[0].json()["choices"]
+    assert gateway.wait() == 0
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", gateway.port))
+    assert silent.recv(1) == b""
+
+
+def test_what_cannot_end_in_time_is_cut_and_said(start, upstream):
+    gateway = start(GRACEFUL_SHUTDOWN_TIMEOUT="1")
+    failures = []
+
+    def ask():
+        try:
+            chat(gateway, "held", stream=True)
+        except httpx.HTTPError as error:
+            failures.append(error)
+
+    client = threading.Thread(target=ask)
+    client.start()
+    assert upstream.holding.wait(timeout=60)
+    assert gateway.stop() == 1
+    client.join(timeout=60)
+    assert failures, "a stream that was cut must not look like a whole one"
+
+
+# Sockets
+
+
+def test_tls(start):
+    certificate, key = FIXTURES / "tls/localhost.pem", FIXTURES / "tls/localhost.key"
+    gateway = start("--ssl_certfile_path", str(certificate), "--ssl_keyfile_path", str(key))
+    assert gateway.url.startswith("https://")
+    trusting = ssl.create_default_context(cafile=FIXTURES / "tls/ca.pem")
+    connection = http.client.HTTPSConnection("127.0.0.1", gateway.port, timeout=60, context=trusting)
+    connection.request("GET", "/v1/models", headers=HEADERS)
+    answer = connection.getresponse()
+    assert answer.status == 200
+    assert "gpt-4o" in {model["id"] for model in json.load(answer)["data"]}
+    with pytest.raises(httpx.HTTPError):
+        httpx.get(f"http://127.0.0.1:{gateway.port}/health/liveliness", timeout=60)
+    for protocol in ["h2", "http/1.1"]:
+        trusting.set_alpn_protocols([protocol])
+        with socket.create_connection(("127.0.0.1", gateway.port), timeout=60) as plain:
+            with trusting.wrap_socket(plain, server_hostname="localhost") as secured:
+                assert secured.selected_alpn_protocol() == protocol
+    connection.close()
+    assert gateway.stop() == 0
+
+
+@pytest.mark.parametrize("flag", ["--ssl_certfile_path", "--ssl_keyfile_path"])
+def test_half_a_certificate_is_refused(flag):
+    refused = run("--port", "0", flag, str(FIXTURES / "tls/localhost.pem"))
+    assert refused.returncode != 0
+    assert "--ssl_keyfile_path" in refused.stderr and "--ssl_certfile_path" in refused.stderr
+
+
+def test_a_certificate_that_is_none_is_named():
+    text = str(FIXTURES / "README.md")
+    refused = run("--host", "127.0.0.1", "--port", "0", "--ssl_certfile_path", text, "--ssl_keyfile_path", text)
+    assert refused.returncode != 0
+    assert "--ssl_" in refused.stderr and "README.md" in refused.stderr
+
+
+def frame(kind, flags, stream, payload=b""):
+    """An HTTP/2 frame."""
+    return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
+
+
+def read_frames(connection):
+    received = connection.makefile("rb")
+    while head := received.read(9):
+        yield head[3], int.from_bytes(head[5:9], "big"), received.read(int.from_bytes(head[:3], "big"))
+
+
+def test_http2_without_an_upgrade(start):
+    gateway = start()
+    path = b"/health/liveliness"
+    # By their numbers in HPACK's static table: GET, http, :path and :authority.
+    request = b"\x82\x86\x44" + bytes([len(path)]) + path + b"\x41\x01x"
+    settings, headers, data = 4, 1, 0
+    end_both = 5
+    with socket.create_connection(("127.0.0.1", gateway.port), timeout=60) as connection:
+        connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(settings, 0, 0) + frame(headers, end_both, 1, request))
+        seen = {}
+        for kind, stream, payload in read_frames(connection):
+            if stream == 1:
+                seen[kind] = payload
+            if kind == data:
+                break
+    assert seen[headers][0] == 0x88, ":status 200"
+    assert json.loads(seen[data]) == "I'm alive!"
+    assert gateway.stop() == 0
+
+
+@pytest.mark.parametrize(
+    "said",
+    [b"", b"P", b"GET / HT", b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nx-slow: ", b"PRI * HTTP/2.0\r\n\r\nSM"],
+    ids=["nothing", "a letter", "half a line", "half a head", "half a preface"],
+)
+def test_who_never_ends_a_head_is_cut_off(start, said):
+    gateway = start("--keepalive_timeout", "1")
+    with socket.create_connection(("127.0.0.1", gateway.port), timeout=30) as connection:
+        connection.sendall(said)
+        while connection.recv(4096):
+            pass
+    # Everyone else is still served.
+    assert chat(gateway).status_code == 200
+    assert gateway.stop() == 0
+
+
+def test_a_slow_answer_is_no_slow_head(start, upstream):
+    gateway = start("--keepalive_timeout", "1", settings="{sse_keepalive_ping_interval_seconds: 1}")
+    body = {"model": "held", "stream": True, "messages": [{"role": "user", "content": "Hi"}]}
+    pings = 0
+    with httpx.stream("POST", f"{gateway.url}/v1/chat/completions", headers=HEADERS, json=body, timeout=60) as answer:
+        lines = answer.iter_lines()
+        while pings < 2:
+            pings += next(lines) == ": ping"
+        upstream.release.set()
+        assert "data: [DONE]" in list(lines)
+    assert gateway.stop() == 0
+
+
+# Flags
+
+
+def test_version():
+    shown = run("--version")
+    assert shown.returncode == 0
+    assert "Interlingua: Current Version = " in shown.stdout
+    assert run("-v").stdout == shown.stdout
+
+
+def test_validate_config(tmp_path):
+    config = tmp_path / "config.yaml"
+    config.write_text("model_list:\n  - model_name: a\n    litellm_params: {model: openai/gpt-4o, api_key: x}\n")
+    assert run("--validate_config", "--config", str(config)).returncode == 0
+    config.write_text("model_list:\n  - model_name: a\n    litellm_params: {modle: openai/gpt-4o}\n")
+    bad = run("--validate_config", "--config", str(config))
+    assert bad.returncode == 1
+    assert "Interlingua: config validation failed: " in bad.stderr and f"{config}:3:" in bad.stderr
+    assert "sk-" not in bad.stdout + bad.stderr
+    missing = run("--validate_config", "--config", str(tmp_path / "none.yaml"))
+    assert missing.returncode == 1 and "none.yaml" in missing.stderr
+
+
+def test_skip_server_startup():
+    ended = run("--skip_server_startup", "--model", "openai/gpt-4o", OPENAI_API_KEY="sk-x")
+    assert ended.returncode == 0 and "Setup complete" in ended.stdout
+
+
+def test_health_of_a_running_gateway(start, upstream):
+    gateway = start()
+    upstream.release.set()
+    asked = run("--health", "--host", "127.0.0.1", "--port", str(gateway.port), LITELLM_MASTER_KEY=KEY)
+    assert asked.returncode == 0, asked.stderr
+    health = json.loads(asked.stdout)
+    assert health["healthy_count"] == 4 and health["unhealthy_count"] == 0
+    assert "the-deployment" in {endpoint["model_id"] for endpoint in health["healthy_endpoints"]}
+    assert "sk-upstream-secret" not in asked.stdout
+    assert gateway.stop() == 0
+    gone = run("--health", "--host", "127.0.0.1", "--port", str(gateway.port))
+    assert gone.returncode != 0 and "no gateway answers" in gone.stderr
+
+
+# Pages
+
+
+@pytest.mark.parametrize("path", ["/", "/docs"])
+def test_the_page_runs_nothing_of_others(start, path):
+    gateway = start()
+    page = httpx.get(gateway.url + path)
+    assert page.status_code == 200 and page.headers["content-type"].startswith("text/html")
+    policy = dict(rule.strip().split(" ", 1) for rule in page.headers["content-security-policy"].split(";"))
+    assert policy["default-src"] == "'none'" and policy["frame-ancestors"] == "'none'"
+    assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
+    assert page.headers["x-content-type-options"] == "nosniff"
+    # Relative, so that it holds below a root path too.
+    assert set(re.findall(r'(?:src|href)="([^"]*)"', page.text)) >= {"docs/page.js", "docs/page.css"}
+    assert not re.search(r'(?:src|href)="(?:\w+:|//)', page.text), "nothing is fetched from elsewhere"
+    for part in ["docs/page.js", "docs/page.css"]:
+        assert httpx.get(f"{gateway.url}/{part}").status_code == 200
+    assert gateway.stop() == 0
+
+
+def test_openapi(start):
+    gateway = start()
+    document = httpx.get(gateway.url + "/openapi.json").json()
+    assert document["openapi"].startswith("3.")
+    assert {"/v1/chat/completions", "/v1/embeddings", "/v1/messages"} <= set(document["paths"])
+    assert gateway.stop() == 0
+
+
+# Metrics and logs
+
+
+def samples(text, name):
+    """The samples of one metric: their labels and values."""
+    lines = [line for line in text.splitlines() if line.startswith((name + "{", name + "_total{"))]
+    return [(line[: line.rindex("}")], float(line[line.rindex("}") + 1 :].split()[0])) for line in lines]
+
+
+def test_metrics_tell_tokens_and_spend(start):
+    port = free_port()
+    gateway = start("--prometheus_metrics_port", str(port))
+    assert chat(gateway).status_code == 200
+    text = httpx.get(f"http://127.0.0.1:{port}/metrics").text
+    for name, expected in [("input", 11.0), ("output", 7.0), ("total", 18.0)]:
+        metric = "litellm_total_tokens_metric" if name == "total" else f"litellm_{name}_tokens_metric"
+        [(labels, value)] = samples(text, metric)
+        assert value == expected
+        assert 'model="gpt-4o"' in labels and 'model_id="the-deployment"' in labels and 'api_provider="openai"' in labels
+    [(_, spend)] = samples(text, "litellm_spend_metric")
+    # 7 tokens in and 4 cached at 2.50 and 1.25 dollars per million, 7 out at 10.
+    assert spend == pytest.approx((7 * 2.5 + 4 * 1.25 + 7 * 10) / 1e6)
+    assert KEY not in text and "sk-upstream-secret" not in text and SECRET not in text
+    assert httpx.get(f"http://127.0.0.1:{port}/v1/models").status_code == 404, "metrics and nothing else"
+    assert httpx.get(f"{gateway.url}/metrics", headers=HEADERS).status_code == 200
+    assert gateway.stop() == 0
+
+
+def test_a_taken_metrics_port_is_named(upstream):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        refused = run("--host", "127.0.0.1", "--port", "0", "--prometheus_metrics_port", port)
+    assert refused.returncode != 0 and f"--prometheus_metrics_port {port}" in refused.stderr
+
+
+def test_json_logs_tell_what_was_asked_but_never_the_words(start):
+    gateway = start(JSON_LOGS="true")
+    answer = chat(gateway)
+    streamed = chat(gateway, stream=True)
+    refused = httpx.post(f"{gateway.url}/v1/chat/completions", headers={"authorization": "Bearer sk-wrong-key"}, json={"model": "gpt-4o"})
+    assert (answer.status_code, streamed.status_code, refused.status_code) == (200, 200, 401)
+    assert gateway.stop() == 0
+    lines = [json.loads(line) for line in gateway.lines if line.startswith("{")]
+    first, second, third = [line for line in lines if line["message"] == "request"]
+    assert first["call_id"] == answer.headers["x-litellm-call-id"]
+    assert second["call_id"] == streamed.headers["x-litellm-call-id"] != first["call_id"]
+    assert "stream" not in first and second["stream"] is True
+    for line in [first, second]:
+        assert (line["level"], line["status"], line["model"]) == ("INFO", 200, "gpt-4o")
+        assert (line["deployment"], line["provider"]) == ("the-deployment", "openai")
+        assert (line["input_tokens"], line["output_tokens"]) == (11, 7)
+        assert line["cost_usd"] == pytest.approx((7 * 2.5 + 4 * 1.25 + 7 * 10) / 1e6)
+        assert line["duration_ms"] >= line["vendor_ms"] >= 0
+    assert third["status"] == 401 and "error" in third
+    everything = "".join(gateway.lines)
+    for secret in [SECRET, KEY, "sk-upstream-secret", "sk-wrong-key"]:
+        assert secret not in everything
+
+
+# Quiet streams
+
+
+@pytest.mark.parametrize("model", ["held", "held-claude"])
+def test_anthropics_clients_get_pings_while_the_vendor_thinks(start, upstream, model):
+    gateway = start(settings="{anthropic_sse_ping_interval_seconds: 1}")
+    body = {"model": model, "stream": True, "max_tokens": 10, "messages": [{"role": "user", "content": "Hi"}]}
+    with httpx.stream("POST", f"{gateway.url}/v1/messages", headers=HEADERS, json=body, timeout=60) as answer:
+        lines = answer.iter_lines()
+        while next(lines) != "event: ping":
+            pass
+        assert json.loads(next(lines).removeprefix("data: ")) == {"type": "ping"}
+        assert upstream.holding.is_set()
+        upstream.release.set()
+        assert "event: message_stop" in list(lines)
+    assert gateway.stop() == 0
