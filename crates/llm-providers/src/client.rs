@@ -65,7 +65,7 @@ pub enum Outcome {
 impl Client {
     /// A client with a pool of its own.
     pub fn new(settings: &TransportSettings) -> Result<Self, Error> {
-        Ok(Self::over(Self::transport(settings)?).fetching(FetchSettings::over(settings)))
+        Ok(Self::over(Self::transport(settings)?).connecting(settings.clone()))
     }
 
     /// The network as `settings` say: straight where there are no forward proxies, which costs less.
@@ -77,7 +77,7 @@ impl Client {
         })
     }
 
-    /// A client over another transport. Files are fetched past it: see [`fetching`](Self::fetching).
+    /// A client over another transport. Files are fetched past it: see [`connecting`](Self::connecting).
     pub fn over(transport: Arc<dyn Transport>) -> Self {
         Self {
             transport,
@@ -87,7 +87,13 @@ impl Client {
 
     /// The same client with other rules for fetching what requests refer to.
     pub fn fetching(mut self, settings: FetchSettings) -> Self {
-        self.fetcher = Arc::new(Fetcher::new(settings));
+        self.fetcher = Arc::new(self.fetcher.ruled_by(settings));
+        self
+    }
+
+    /// The same client, making its connections for files as `settings` say.
+    pub fn connecting(mut self, settings: TransportSettings) -> Self {
+        self.fetcher = Arc::new(self.fetcher.over(settings));
         self
     }
 

@@ -18,7 +18,7 @@ use reqwest::{
 
 use crate::{
     Error, Fetched, Kind,
-    transport::{Proxies, TransportSettings, tls},
+    transport::{TransportSettings, tls},
 };
 
 /// What may be fetched, and how much of it.
@@ -34,12 +34,6 @@ pub struct FetchSettings {
     pub allow_private: bool,
     /// Hosts that may be reached wherever they are.
     pub allowed_hosts: Vec<String>,
-    /// Whether to verify certificates.
-    pub verify: bool,
-    /// A PEM file of certificate authorities to trust besides the system's.
-    pub ca_file: Option<String>,
-    /// Forward proxies. Files behind one are refused: the proxy would resolve their names, out of the guard's sight.
-    pub proxies: Proxies,
 }
 
 impl Default for FetchSettings {
@@ -50,9 +44,6 @@ impl Default for FetchSettings {
             timeout: Duration::from_secs(30),
             allow_private: false,
             allowed_hosts: Vec::new(),
-            verify: true,
-            ca_file: None,
-            proxies: Proxies::default(),
         }
     }
 }
@@ -61,13 +52,26 @@ impl Default for FetchSettings {
 #[derive(Debug, Default)]
 pub(crate) struct Fetcher {
     settings: Arc<FetchSettings>,
+    /// Files behind a forward proxy are refused: it would resolve their names, out of the guard's sight.
+    connections: TransportSettings,
     http: OnceLock<reqwest::Client>,
 }
 
 impl Fetcher {
-    pub(crate) fn new(settings: FetchSettings) -> Self {
+    /// The same with other rules.
+    pub(crate) fn ruled_by(&self, settings: FetchSettings) -> Self {
         Self {
             settings: Arc::new(settings),
+            connections: self.connections.clone(),
+            http: OnceLock::new(),
+        }
+    }
+
+    /// The same over other connections.
+    pub(crate) fn over(&self, connections: TransportSettings) -> Self {
+        Self {
+            settings: self.settings.clone(),
+            connections,
             http: OnceLock::new(),
         }
     }
@@ -135,7 +139,7 @@ impl Fetcher {
         }
         let host = url.host_str().unwrap_or_default();
         let uri = url.as_str().parse().map_err(|_| "it is no address")?;
-        if self.settings.proxies.matcher().intercept(&uri).is_some() {
+        if self.connections.proxies.matcher().intercept(&uri).is_some() {
             return Err(BEHIND_A_PROXY.to_owned());
         }
         let literal = host.trim_start_matches('[').trim_end_matches(']').parse();
@@ -149,10 +153,12 @@ impl Fetcher {
         if let Some(http) = self.http.get() {
             return Ok(http);
         }
-        let settings = &self.settings;
+        let TransportSettings {
+            verify, ca_file, ..
+        } = &self.connections;
         let http = reqwest::Client::builder()
             .no_proxy()
-            .tls_backend_preconfigured(tls::config(settings.verify, settings.ca_file.as_deref())?)
+            .tls_backend_preconfigured(tls::config(*verify, ca_file.as_deref())?)
             .redirect(reqwest::redirect::Policy::none())
             .timeout(self.settings.timeout)
             .dns_resolver(Arc::new(Guard(self.settings.clone())))
@@ -163,16 +169,6 @@ impl Fetcher {
 }
 
 impl FetchSettings {
-    /// The defaults over connections as `transport` says.
-    pub fn over(transport: &TransportSettings) -> Self {
-        Self {
-            verify: transport.verify,
-            ca_file: transport.ca_file.clone(),
-            proxies: transport.proxies.clone(),
-            ..Self::default()
-        }
-    }
-
     fn allows(&self, host: &str, ip: IpAddr) -> bool {
         self.allow_private
             || is_public(ip)
@@ -278,6 +274,7 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
+    use crate::transport::Proxies;
 
     /// Answers every connection with `reply`, and returns its port.
     async fn server(reply: String) -> u16 {
@@ -355,7 +352,8 @@ mod tests {
     async fn a_file_comes_with_its_type() {
         let port = server(ok("pixels")).await;
         let url = format!("http://127.0.0.1:{port}/a.png?sig=1");
-        let files = Fetcher::new(open())
+        let files = Fetcher::default()
+            .ruled_by(open())
             .fetch(vec![url.clone()])
             .await
             .expect("a file");
@@ -385,7 +383,7 @@ mod tests {
             .await
             .expect_err("refused");
         assert!(error.message.contains("only http"), "{error}");
-        let allowed = Fetcher::new(FetchSettings {
+        let allowed = Fetcher::default().ruled_by(FetchSettings {
             allowed_hosts: vec!["localhost".into()],
             ..FetchSettings::default()
         });
@@ -419,7 +417,8 @@ mod tests {
         for (reply, expected) in cases {
             let port = server(reply).await;
             let url = format!("http://127.0.0.1:{port}/a?token=hidden");
-            let error = Fetcher::new(open())
+            let error = Fetcher::default()
+                .ruled_by(open())
                 .fetch(vec![url])
                 .await
                 .expect_err("refused");
@@ -431,16 +430,18 @@ mod tests {
     #[tokio::test]
     async fn nothing_is_fetched_through_a_proxy() {
         let port = server(ok("pixels")).await;
-        let mut settings = FetchSettings {
+        let mut connections = TransportSettings {
             proxies: Proxies::all("http://127.0.0.1:9"),
-            ..open()
+            ..TransportSettings::default()
         };
         let url = format!("http://127.0.0.1:{port}/a.png");
-        let fetcher = Fetcher::new(settings.clone());
+        let fetcher = Fetcher::default()
+            .over(connections.clone())
+            .ruled_by(open());
         let error = fetcher.fetch(vec![url.clone()]).await.expect_err("refused");
         assert!(error.message.contains("forward proxy"), "{error}");
-        settings.proxies.except = Some("127.0.0.1".into());
-        assert!(Fetcher::new(settings).fetch(vec![url]).await.is_ok());
+        connections.proxies.except = Some("127.0.0.1".into());
+        assert!(fetcher.over(connections).fetch(vec![url]).await.is_ok());
     }
 
     #[tokio::test]
@@ -453,7 +454,8 @@ mod tests {
         let urls = (0..2)
             .map(|i| format!("http://127.0.0.1:{port}/{i}"))
             .collect();
-        let error = Fetcher::new(settings)
+        let error = Fetcher::default()
+            .ruled_by(settings)
             .fetch(urls)
             .await
             .expect_err("refused");

@@ -9,8 +9,8 @@ use std::{
 use bytes::Bytes;
 use http::HeaderMap;
 use llm_providers::{
-    Body as CallBody, Call, CallOptions, Client, Error, FetchSettings, Limits, Notice,
-    Outcome as Sent, Payload, bridges, transport::TransportSettings,
+    Body as CallBody, Call, CallOptions, Client, Error, Limits, Notice, Outcome as Sent, Payload,
+    bridges, transport::TransportSettings,
 };
 use llm_router::{Ask, Attempt, Attempts, Failed, Router};
 use llm_types::{JsonObject, Op, Usage};
@@ -70,7 +70,7 @@ impl Engine {
     pub fn client(settings: &TransportSettings) -> Result<Client, Error> {
         let network = Client::transport(settings)?;
         let client = Client::over(Arc::new(demo::Demo::beside(network)));
-        Ok(client.fetching(FetchSettings::over(settings)))
+        Ok(client.connecting(settings.clone()))
     }
 
     /// The router, where there is one.

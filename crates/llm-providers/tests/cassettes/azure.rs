@@ -1,15 +1,15 @@
 //! Recordings of Azure, Foundry and Bedrock's OpenAI-compatible side.
 
 use llm_providers::{Body, Call, CallOptions, Credential, Step, Target, lookup};
-use llm_types::{ChatChunk, JsonObject, Op};
+use llm_types::{JsonObject, Op};
 use serde_json::{Value, json};
 
 use crate::{
-    CUTS, Cassette, Tally,
-    bedrock::same,
+    Cassette, Tally,
     bedrock_invoke::{meaning, meaning_of_events},
     decode_stream,
-    fold::{Said, parsed},
+    fold::{Said, parsed, same},
+    however_cut,
 };
 
 const ROWS: [&str; 3] = ["azure", "azure_ai", "bedrock_mantle"];
@@ -144,24 +144,10 @@ fn azure_s_streams_decode_however_they_are_cut() {
         let whole = decode_stream(&call, &bytes, usize::MAX);
         let mut result = match &whole.error {
             Some(e) => Err(e.clone()),
-            None => {
-                let chunks = whole
-                    .chunks
-                    .iter()
-                    .map(|chunk| chunk.clone().into_chat().unwrap());
-                let chunks: Vec<ChatChunk> = chunks.collect();
-                same(
-                    &Said::streamed(&chunks, whole.usage.as_ref()),
-                    &openai_events(&sse(&bytes)),
-                )
-                .and_then(|()| goes_out(Op::Chat, cassette, &target))
-            }
+            None => same(&Said::streamed(&whole), &openai_events(&sse(&bytes)))
+                .and_then(|()| goes_out(Op::Chat, cassette, &target)),
         };
-        for size in CUTS {
-            if decode_stream(&call, &bytes, size) != whole {
-                result = Err(format!("pieces of {size} decode otherwise"));
-            }
-        }
+        result = result.and_then(|()| however_cut(&call, &bytes, &whole));
         tally.check(&cassette.id, result);
     }
     tally.settle("Azure's streams", &[]);
@@ -191,16 +177,8 @@ fn claude_at_foundry_answers() {
         let bytes = cassette.body();
         let result = if cassette.is_stream() {
             let whole = decode_stream(&call, &bytes, 7);
-            let chunks = whole
-                .chunks
-                .iter()
-                .map(|chunk| chunk.clone().into_chat().unwrap());
-            let chunks: Vec<ChatChunk> = chunks.collect();
             assert_eq!(whole.error, None, "{}", cassette.id);
-            same(
-                &Said::streamed(&chunks, whole.usage.as_ref()),
-                &meaning_of_events(&sse(&bytes)),
-            )
+            same(&Said::streamed(&whole), &meaning_of_events(&sse(&bytes)))
         } else {
             let Ok(Step::Done(answer)) = call.decode(cassette.reply()) else {
                 panic!("{} does not decode", cassette.id);

@@ -2,10 +2,14 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use llm_providers::{Body, Call, CallOptions, Credential, Kind, Step, Target, lookup};
-use llm_types::{ChatChunk, JsonObject, Op};
+use llm_types::{JsonObject, Op};
 use serde_json::{Map, Value, json};
 
-use crate::{CUTS, Cassette, Tally, decode_stream, fold::Said};
+use crate::{
+    Cassette, Tally, decode_stream,
+    fold::{Said, same},
+    however_cut,
+};
 
 fn converse() -> Vec<Cassette> {
     Cassette::all(|line| line["provider"] == "bedrock" && line["wire"] == "bedrock_converse")
@@ -66,23 +70,13 @@ fn converse_streams_decode_however_they_are_cut() {
         let mut result = match &whole.error {
             Some(e) => Err(e.clone()),
             None => {
-                let chunks: Vec<ChatChunk> = whole
-                    .chunks
-                    .iter()
-                    .map(|chunk| chunk.clone().into_chat().unwrap())
-                    .collect();
-                assert!(chunks.iter().filter(|c| c.usage.is_some()).count() <= 1);
-                same(
-                    &Said::streamed(&chunks, whole.usage.as_ref()),
-                    &said_in_events(&events(&bytes)),
-                )
+                let chunks = whole.chunks.iter().cloned();
+                let usage = chunks.filter_map(|chunk| chunk.into_chat().unwrap().usage);
+                assert!(usage.count() <= 1, "{}", cassette.id);
+                same(&Said::streamed(&whole), &said_in_events(&events(&bytes)))
             }
         };
-        for size in CUTS {
-            if decode_stream(&call, &bytes, size) != whole {
-                result = Err(format!("pieces of {size} decode otherwise"));
-            }
-        }
+        result = result.and_then(|()| however_cut(&call, &bytes, &whole));
         tally.check(&cassette.id, result);
     }
     tally.settle("Converse streams", &[]);
@@ -184,14 +178,6 @@ pub(crate) fn refusal(
         Ok(())
     } else {
         Err(format!("{:?}: {error}", error.kind))
-    }
-}
-
-pub(crate) fn same(ours: &Said, theirs: &Said) -> Result<(), String> {
-    if ours == theirs {
-        Ok(())
-    } else {
-        Err(format!("\n  ours   {ours:?}\n  theirs {theirs:?}"))
     }
 }
 

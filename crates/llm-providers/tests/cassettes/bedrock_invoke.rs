@@ -2,14 +2,15 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use llm_providers::{Body, Call, CallOptions, Credential, Step, Target, lookup};
-use llm_types::{ChatChunk, EmbeddingResponse, EmbeddingVector, JsonObject, Op};
+use llm_types::{EmbeddingResponse, EmbeddingVector, JsonObject, Op};
 use serde_json::{Value, json};
 
 use crate::{
-    CUTS, Cassette, Tally,
-    bedrock::{events, refusal, said, said_in_events, same},
+    Cassette, Tally,
+    bedrock::{events, refusal, said, said_in_events},
     decode_stream,
-    fold::{Said, parsed},
+    fold::{Said, parsed, same},
+    however_cut,
 };
 
 fn invoked(endpoint: &str) -> Vec<Cassette> {
@@ -101,23 +102,9 @@ fn invoke_streams_decode_however_they_are_cut() {
         let whole = decode_stream(&call, &bytes, usize::MAX);
         let mut result = match &whole.error {
             Some(e) => Err(e.clone()),
-            None => {
-                let chunks = whole
-                    .chunks
-                    .iter()
-                    .map(|chunk| chunk.clone().into_chat().unwrap());
-                let chunks: Vec<ChatChunk> = chunks.collect();
-                same(
-                    &Said::streamed(&chunks, whole.usage.as_ref()),
-                    &meaning_of_events(&inner(&bytes)),
-                )
-            }
+            None => same(&Said::streamed(&whole), &meaning_of_events(&inner(&bytes))),
         };
-        for size in CUTS {
-            if decode_stream(&call, &bytes, size) != whole {
-                result = Err(format!("pieces of {size} decode otherwise"));
-            }
-        }
+        result = result.and_then(|()| however_cut(&call, &bytes, &whole));
         tally.check(&cassette.id, result);
     }
     tally.settle("invoke streams", &[]);

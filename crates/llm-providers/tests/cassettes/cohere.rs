@@ -6,8 +6,9 @@ use llm_types::{JsonObject, Op};
 use serde_json::{Value, json};
 
 use crate::{
-    CUTS, Cassette, Tally, decode_stream,
-    folded::{Facts, arguments, same_json},
+    Cassette, Tally, decode_stream,
+    fold::{Said, parsed, same, same_json},
+    however_cut,
 };
 
 fn recorded(wire: &str, endpoint: &str) -> Vec<Cassette> {
@@ -30,7 +31,7 @@ fn call<'a>(target: &'a Target, op: Op, body: &Value, options: &'a CallOptions) 
 }
 
 /// The answer read by hand.
-fn expected(answer: &Value) -> Facts {
+fn expected(answer: &Value) -> Said {
     let message = &answer["message"];
     let blocks = message["content"].as_array().cloned().unwrap_or_default();
     let join = |key: &str| -> String { blocks.iter().filter_map(|b| b[key].as_str()).collect() };
@@ -39,8 +40,7 @@ fn expected(answer: &Value) -> Facts {
         .cloned()
         .unwrap_or_default();
     let citations = message["citations"].as_array().cloned().unwrap_or_default();
-    let tokens = &answer["usage"]["tokens"];
-    Facts {
+    Said {
         text: join("text"),
         reasoning: join("thinking") + message["tool_plan"].as_str().unwrap_or_default(),
         calls: calls
@@ -48,14 +48,11 @@ fn expected(answer: &Value) -> Facts {
             .map(|call| {
                 let function = &call["function"];
                 (
+                    call["id"].as_str().expect("an id").to_owned(),
                     function["name"].as_str().expect("a name").to_owned(),
-                    arguments(function["arguments"].as_str().expect("arguments")),
+                    parsed(function["arguments"].as_str().expect("arguments")),
                 )
             })
-            .collect(),
-        ids: calls
-            .iter()
-            .map(|c| c["id"].as_str().expect("an id").to_owned())
             .collect(),
         annotations: citations
             .iter()
@@ -64,10 +61,19 @@ fn expected(answer: &Value) -> Facts {
             .count(),
         citations,
         finish: finish(answer["finish_reason"].as_str().unwrap_or_default()).to_owned(),
-        usage: tokens["input_tokens"]
-            .as_u64()
-            .map(|input| (input, tokens["output_tokens"].as_u64().unwrap_or_default())),
+        usage: usage(&answer["usage"]),
+        ..Said::default()
     }
+}
+
+/// Input, output and what of the input was cached.
+fn usage(usage: &Value) -> Option<(u64, u64, u64, u64)> {
+    let count = |value: &Value| value.as_u64().unwrap_or_default();
+    let tokens = &usage["tokens"];
+    let output = count(&tokens["output_tokens"]);
+    let cached = count(&usage["cached_tokens"]);
+    let input = tokens["input_tokens"].as_u64()?;
+    Some((input, output, cached, 0))
 }
 
 fn finish(native: &str) -> &'static str {
@@ -145,7 +151,10 @@ fn answers() {
         let result = match call.decode(reply) {
             Ok(Step::Done(answer)) => {
                 let native: Value = serde_json::from_slice(&body).expect("json");
-                Facts::of(&answer.into_chat().expect("chat")).same(&expected(&native))
+                same(
+                    &Said::whole(&answer.into_chat().expect("chat")),
+                    &expected(&native),
+                )
             }
             Ok(Step::Again { .. }) => Err("not at once".into()),
             Err(e) if cassette.status().is_success() => Err(e.to_string()),
@@ -194,16 +203,9 @@ fn streams() {
         let body = cassette.body();
         let text = std::str::from_utf8(&body).expect("text");
         let whole = decode_stream(&call, &body, usize::MAX);
-        let result = CUTS
-            .iter()
-            .try_for_each(|cut| match decode_stream(&call, &body, *cut) == whole {
-                true => Ok(()),
-                false => Err(format!("differs in pieces of {cut}")),
-            })
+        let result = however_cut(&call, &body, &whole)
             .and_then(|()| match (assembled(text), &whole.error) {
-                (Some(native), None) => {
-                    Facts::folded(&whole.chunks, whole.usage.as_ref()).same(&expected(&native))
-                }
+                (Some(native), None) => same(&Said::streamed(&whole), &expected(&native)),
                 (Some(_), Some(e)) => Err(e.clone()),
                 (None, Some(_)) => Ok(()),
                 (None, None) => Err("an incomplete stream passed".into()),
@@ -391,16 +393,13 @@ fn same_embed_request(cassette: &Cassette, native: &Value) -> Result<(), String>
 }
 
 /// Version 1: a whole answer, or the last line of a stream, which repeats it.
-fn expected_v1(answer: &Value) -> Facts {
-    let tokens = &answer["meta"]["tokens"];
-    Facts {
+fn expected_v1(answer: &Value) -> Said {
+    Said {
         text: answer["text"].as_str().expect("text").to_owned(),
         citations: answer["citations"].as_array().cloned().unwrap_or_default(),
         finish: finish(answer["finish_reason"].as_str().unwrap_or("COMPLETE")).to_owned(),
-        usage: tokens["input_tokens"]
-            .as_u64()
-            .map(|input| (input, tokens["output_tokens"].as_u64().unwrap_or_default())),
-        ..Facts::default()
+        usage: usage(&answer["meta"]),
+        ..Said::default()
     }
 }
 
@@ -463,7 +462,10 @@ fn version_1_answer(call: &Call<'_>, cassette: &Cassette) -> Result<(), String> 
     match call.decode(cassette.reply()) {
         Ok(Step::Done(answer)) => {
             let native: Value = serde_json::from_slice(&body).expect("json");
-            Facts::of(&answer.into_chat().expect("chat")).same(&expected_v1(&native))
+            same(
+                &Said::whole(&answer.into_chat().expect("chat")),
+                &expected_v1(&native),
+            )
         }
         Ok(Step::Again { .. }) => Err("not at once".into()),
         Err(e) if cassette.status().is_success() => Err(e.to_string()),
@@ -473,12 +475,7 @@ fn version_1_answer(call: &Call<'_>, cassette: &Cassette) -> Result<(), String> 
 
 fn version_1_stream(call: &Call<'_>, body: &Bytes) -> Result<(), String> {
     let whole = decode_stream(call, body, usize::MAX);
-    if let Some(cut) = CUTS
-        .iter()
-        .find(|cut| decode_stream(call, body, **cut) != whole)
-    {
-        return Err(format!("differs in pieces of {cut}"));
-    }
+    however_cut(call, body, &whole)?;
     if let Some(error) = whole.error {
         return Err(error);
     }
@@ -487,7 +484,7 @@ fn version_1_stream(call: &Call<'_>, body: &Bytes) -> Result<(), String> {
     let last: Value = serde_json::from_str(last).expect("json");
     let mut expected = expected_v1(&last["response"]);
     expected.finish = finish(last["finish_reason"].as_str().expect("a reason")).to_owned();
-    Facts::folded(&whole.chunks, whole.usage.as_ref()).same(&expected)?;
+    same(&Said::streamed(&whole), &expected)?;
     match decode_stream(call, &body.slice(..before.len()), usize::MAX).error {
         Some(_) => Ok(()),
         None => Err("a truncated stream passed".into()),

@@ -3,6 +3,8 @@
 use llm_types::{ChatChunk, ChatResponse, ThinkingBlock, Usage};
 use serde_json::Value;
 
+use crate::Streamed;
+
 /// The meaning of one answer.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Said {
@@ -13,6 +15,7 @@ pub(crate) struct Said {
     /// Id, name, arguments.
     pub(crate) calls: Vec<(String, String, Value)>,
     pub(crate) citations: Vec<Value>,
+    pub(crate) annotations: usize,
     pub(crate) finish: String,
     /// Input with cache, output, cache read, cache written.
     pub(crate) usage: Option<(u64, u64, u64, u64)>,
@@ -40,17 +43,22 @@ impl Said {
             seals: message.thinking_blocks.iter().filter_map(seal).collect(),
             calls: calls.collect(),
             citations: list(message.provider_specific_fields.get("citations")),
+            annotations: message.annotations.len(),
             finish: choice.finish_reason.clone().unwrap_or_default(),
             usage: response.usage.as_ref().map(counts),
         }
     }
 
-    /// What a stream's chunks say together.
-    pub(crate) fn streamed(chunks: &[ChatChunk], usage: Option<&Usage>) -> Self {
+    /// What a stream's chunks say together; its usage is the one that the decoder reports.
+    pub(crate) fn streamed(stream: &Streamed) -> Self {
         let mut said = Self {
-            usage: usage.map(counts),
+            usage: stream.usage.as_ref().map(counts),
             ..Self::default()
         };
+        let chunks = stream.chunks.iter().cloned();
+        let chunks: Vec<ChatChunk> = chunks
+            .map(|chunk| chunk.into_chat().expect("a chat chunk"))
+            .collect();
         let mut calls: Vec<(String, String, String)> = Vec::new();
         for choice in chunks.iter().flat_map(|chunk| &chunk.choices) {
             assert!(said.finish.is_empty(), "nothing follows the finish reason");
@@ -61,6 +69,9 @@ impl Said {
                 .extend(delta.thinking_blocks.iter().filter_map(seal));
             said.citations
                 .extend(delta.provider_specific_fields.get("citation").cloned());
+            said.citations
+                .extend(list(delta.provider_specific_fields.get("citations")));
+            said.annotations += delta.annotations.len();
             for call in &delta.tool_calls {
                 let at = call.index.expect("an index") as usize;
                 if at == calls.len() {
@@ -83,6 +94,15 @@ impl Said {
     }
 }
 
+/// `Ok` if both say the same.
+pub(crate) fn same(ours: &Said, theirs: &Said) -> Result<(), String> {
+    if ours == theirs {
+        return Ok(());
+    }
+    Err(format!("\n  ours   {ours:?}\n  theirs {theirs:?}"))
+}
+
+/// Arguments as JSON, or as the text they are.
 pub(crate) fn parsed(arguments: &str) -> Value {
     serde_json::from_str(arguments).unwrap_or_else(|_| Value::String(arguments.to_owned()))
 }
@@ -105,4 +125,28 @@ fn counts(usage: &Usage) -> (u64, u64, u64, u64) {
 
 fn list(value: Option<&Value>) -> Vec<Value> {
     value.and_then(Value::as_array).cloned().unwrap_or_default()
+}
+
+/// Like [`assert_eq`], as a result: both as JSON, `null`s and absent keys alike.
+pub(crate) fn same_json(got: &Value, expected: &Value) -> Result<(), String> {
+    let (got, expected) = (without_nulls(got), without_nulls(expected));
+    if got == expected {
+        return Ok(());
+    }
+    Err(format!("got {got}\n  expected {expected}"))
+}
+
+fn without_nulls(value: &Value) -> Value {
+    match value {
+        Value::Object(map) => map
+            .iter()
+            .filter(|(_, value)| !value.is_null())
+            .map(|(key, value)| (key.clone(), without_nulls(value)))
+            .collect(),
+        Value::Array(list) => list.iter().map(without_nulls).collect(),
+        Value::Number(number) if number.as_f64().is_some_and(|f| f.fract() == 0.0) => {
+            Value::from(number.as_f64().unwrap_or_default() as i64)
+        }
+        other => other.clone(),
+    }
 }

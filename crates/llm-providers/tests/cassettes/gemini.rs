@@ -10,7 +10,7 @@ use llm_providers::{
 use llm_types::{JsonObject, Op};
 use serde_json::{Value, json};
 
-use crate::{CUTS, Cassette, Tally};
+use crate::{Cassette, Tally, cuts};
 
 /// What an answer says, in neither dialect.
 #[derive(Debug, Default, PartialEq)]
@@ -265,7 +265,7 @@ fn stream(cassette: &Cassette, model: &str) -> Result<(), String> {
         true => Framing::Whole,
         false => Framing::Sse,
     };
-    for size in CUTS {
+    for size in cuts(&body).chain([usize::MAX]) {
         let mut got = Said::default();
         let (mut splitter, mut frames, mut chunks) =
             (Splitter::new(framing), Vec::new(), Chunks::default());

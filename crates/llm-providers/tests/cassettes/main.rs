@@ -18,7 +18,6 @@ mod bedrock;
 mod bedrock_invoke;
 mod cohere;
 mod fold;
-mod folded;
 mod gemini;
 mod gemini_requests;
 mod google_embeddings;
@@ -34,6 +33,7 @@ use std::{
     fmt::Write as _,
     io::{Read as _, Seek as _, SeekFrom},
     path::PathBuf,
+    sync::LazyLock,
 };
 
 use base64::Engine as _;
@@ -56,17 +56,13 @@ pub struct Cassette {
 impl Cassette {
     /// All recordings for which `wanted` (given the index line) is true; empty if there is no such folder.
     pub fn all(wanted: impl Fn(&Value) -> bool) -> Vec<Self> {
-        let Some(folder) = folder() else {
+        let Some((folder, index)) = INDEX.as_ref() else {
             return Vec::new();
         };
-        let index = std::fs::read_to_string(folder.join("index.jsonl"))
-            .expect("the index of the recordings");
-        let lines = index
-            .lines()
-            .map(|line| serde_json::from_str::<Value>(line).expect("an index line"));
-        lines
+        index
+            .iter()
             .filter(|line| wanted(line))
-            .map(|line| Self::load(&folder, &line))
+            .map(|line| Self::load(folder, line))
             .collect()
     }
 
@@ -178,8 +174,21 @@ pub fn decode_stream(call: &Call<'_>, body: &Bytes, size: usize) -> Streamed {
     }
 }
 
-/// The pieces in which each stream is tried: one byte, odd sizes, whole.
-pub const CUTS: [usize; 4] = [1, 7, 1021, usize::MAX];
+/// The sizes of the pieces in which a stream is tried. One byte at a time is slow in debug builds; long streams are cut
+/// in larger pieces only.
+pub fn cuts(body: &Bytes) -> impl Iterator<Item = usize> {
+    let least = if body.len() > 60_000 { 64 } else { 1 };
+    [1, 7, 1021].into_iter().filter(move |size| *size >= least)
+}
+
+/// `Ok` if `body` decodes to `whole` in pieces too.
+pub fn however_cut(call: &Call<'_>, body: &Bytes, whole: &Streamed) -> Result<(), String> {
+    let mut sizes = cuts(body);
+    match sizes.find(|size| decode_stream(call, body, *size) != *whole) {
+        Some(size) => Err(format!("in pieces of {size} bytes it decodes otherwise")),
+        None => Ok(()),
+    }
+}
 
 /// Collects failures and holds a family of recordings to a share of passes.
 #[derive(Default)]
@@ -227,6 +236,15 @@ impl Tally {
         );
     }
 }
+
+/// The folder of the recordings and the lines of its index, read once.
+static INDEX: LazyLock<Option<(PathBuf, Vec<Value>)>> = LazyLock::new(|| {
+    let folder = folder()?;
+    let index = std::fs::read_to_string(folder.join("index.jsonl")).expect("the index");
+    let lines = index.lines();
+    let lines = lines.map(|line| serde_json::from_str(line).expect("an index line"));
+    Some((folder, lines.collect()))
+});
 
 fn folder() -> Option<PathBuf> {
     let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/cassettes");

@@ -1,13 +1,16 @@
 //! Ollama: answers and streams against a reading of their own, requests there and back.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use llm_providers::{Body, Call, CallOptions, Credential, Step, Target, lookup};
 use llm_types::{JsonObject, Op};
 use serde_json::{Value, json};
 
 use crate::{
-    CUTS, Cassette, Tally, decode_stream,
-    folded::{Facts, same_json},
+    Cassette, Tally, decode_stream,
+    fold::{Said, same, same_json},
+    however_cut,
 };
 
 fn recorded(endpoint: &str) -> Vec<Cassette> {
@@ -26,9 +29,9 @@ fn call<'a>(target: &'a Target, op: Op, body: &Value, options: &'a CallOptions) 
 }
 
 /// The lines of a stream (or the one line of an answer) put together by hand.
-fn expected(body: &[u8]) -> Option<Facts> {
+fn expected(body: &[u8]) -> Option<Said> {
     let text = std::str::from_utf8(body).expect("text");
-    let mut facts = Facts::default();
+    let mut facts = Said::default();
     let mut over = false;
     for line in text.lines().filter(|line| !line.trim().is_empty()) {
         let line: Value = serde_json::from_str(line).ok()?;
@@ -38,10 +41,11 @@ fn expected(body: &[u8]) -> Option<Facts> {
         facts.reasoning += &or_empty(&message["thinking"]);
         for call in message["tool_calls"].as_array().into_iter().flatten() {
             let function = &call["function"];
-            facts
-                .calls
-                .push((or_empty(&function["name"]), function["arguments"].clone()));
-            facts.ids.push(or_empty(&call["id"]));
+            facts.calls.push((
+                or_empty(&call["id"]),
+                or_empty(&function["name"]),
+                function["arguments"].clone(),
+            ));
         }
         if line["done"] == true {
             over = true;
@@ -56,6 +60,8 @@ fn expected(body: &[u8]) -> Option<Facts> {
                 (
                     count("prompt_eval_count").unwrap_or(0),
                     count("eval_count").unwrap_or(0),
+                    0,
+                    0,
                 )
             });
         }
@@ -69,16 +75,15 @@ fn expected(body: &[u8]) -> Option<Facts> {
 }
 
 /// Where the server gave no ids, ours need only be there and differ.
-fn same(mut got: Facts, mut expected: Facts) -> Result<(), String> {
-    let unique: std::collections::BTreeSet<_> = got.ids.iter().collect();
-    if unique.len() != got.ids.len() || got.ids.iter().any(String::is_empty) {
-        return Err(format!("ids {:?}", got.ids));
+fn same_but_ids(mut got: Said, expected: &Said) -> Result<(), String> {
+    let ids: BTreeSet<_> = got.calls.iter().map(|(id, ..)| id.clone()).collect();
+    if ids.len() != got.calls.len() || ids.contains("") {
+        return Err(format!("ids {ids:?}"));
     }
-    if expected.ids.iter().all(String::is_empty) {
-        expected.ids.clear();
-        got.ids.clear();
+    if expected.calls.iter().all(|(id, ..)| id.is_empty()) {
+        got.calls.iter_mut().for_each(|(id, ..)| id.clear());
     }
-    got.same(&expected)
+    same(&got, expected)
 }
 
 #[test]
@@ -97,7 +102,7 @@ fn answers() {
                     0 if !String::from_utf8_lossy(&body).contains("1970-01-01") => {
                         Err("no time".into())
                     }
-                    _ => same(Facts::of(&answer), expected(&body).expect("an answer")),
+                    _ => same_but_ids(Said::whole(&answer), &expected(&body).expect("an answer")),
                 }
             }
             Ok(Step::Again { .. }) => Err("not at once".into()),
@@ -122,14 +127,11 @@ fn streams() {
         );
         let body = cassette.body();
         let whole = decode_stream(&call, &body, usize::MAX);
-        let differing = CUTS
-            .iter()
-            .find(|cut| decode_stream(&call, &body, **cut) != whole);
-        let result = match (differing, &whole.error, expected(&body)) {
-            (Some(cut), ..) => Err(format!("differs in pieces of {cut}")),
+        let cuts = however_cut(&call, &body, &whole);
+        let result = match (cuts, &whole.error, expected(&body)) {
+            (Err(differs), ..) => Err(differs),
             (_, None, Some(facts)) => {
-                same(Facts::folded(&whole.chunks, whole.usage.as_ref()), facts)
-                    .and_then(|()| cut_short(&call, &body))
+                same_but_ids(Said::streamed(&whole), &facts).and_then(|()| cut_short(&call, &body))
             }
             (_, Some(_), None) => Ok(()),
             (_, error, facts) => Err(format!("{error:?} for {facts:?}")),
@@ -290,9 +292,7 @@ fn completions() {
         let tokens = (count("prompt_eval_count"), count("eval_count"));
         let (answers, usage): (Vec<Value>, _) = if stream {
             let whole = decode_stream(&call, &body, usize::MAX);
-            for cut in CUTS {
-                assert_eq!(decode_stream(&call, &body, cut), whole, "{}", cassette.id);
-            }
+            assert_eq!(however_cut(&call, &body, &whole), Ok(()), "{}", cassette.id);
             assert_eq!(whole.error, None, "{}", cassette.id);
             let data = whole
                 .chunks

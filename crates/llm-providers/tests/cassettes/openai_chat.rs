@@ -6,7 +6,7 @@ use llm_types::{JsonObject, Op};
 use serde_json::Value;
 
 use crate::{
-    CUTS, Cassette, Tally, decode_stream,
+    Cassette, Tally, decode_stream, however_cut,
     openai_facts::{Facts, of_chunks, of_document},
 };
 
@@ -135,15 +135,7 @@ fn refusal(call: &Call<'_>, cassette: &Cassette) -> Result<(), String> {
 fn stream(call: &Call<'_>, cassette: &Cassette) -> Result<(), String> {
     let body = cassette.body();
     let whole = decode_stream(call, &body, usize::MAX);
-    for size in CUTS {
-        // One byte at a time is slow in debug builds; long streams are cut in larger pieces only.
-        if size < 64 && body.len() > 60_000 {
-            continue;
-        }
-        if decode_stream(call, &body, size) != whole {
-            return Err(format!("cut into {size} bytes it decodes otherwise"));
-        }
-    }
+    however_cut(call, &body, &whole)?;
     let expected = Facts::of_sse(&body);
     if let Some(error) = &whole.error {
         return if expected.error {

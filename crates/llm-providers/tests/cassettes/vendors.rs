@@ -6,8 +6,9 @@ use llm_types::{JsonObject, Op};
 use serde_json::{Value, json};
 
 use crate::{
-    CUTS, Cassette, Tally, decode_stream,
-    folded::{Facts, arguments, same_json},
+    Cassette, Tally, decode_stream,
+    fold::{Said, parsed, same, same_json},
+    however_cut,
 };
 
 /// Those whose chat is OpenAI's, more or less.
@@ -51,14 +52,14 @@ fn content(value: &Value) -> String {
     }
 }
 
-fn expected(answer: &Value) -> Facts {
+fn expected(answer: &Value) -> Said {
     let choice = &answer["choices"][0];
     let message = &choice["message"];
     let calls = message["tool_calls"]
         .as_array()
         .cloned()
         .unwrap_or_default();
-    Facts {
+    Said {
         text: content(&message["content"]),
         reasoning: text(&message["reasoning_content"]),
         calls: calls
@@ -66,32 +67,38 @@ fn expected(answer: &Value) -> Facts {
             .map(|call| {
                 let function = &call["function"];
                 (
+                    text(&call["id"]),
                     text(&function["name"]),
-                    arguments(&text(&function["arguments"])),
+                    parsed(&text(&function["arguments"])),
                 )
             })
             .collect(),
-        ids: calls.iter().map(|call| text(&call["id"])).collect(),
         finish: match choice["finish_reason"].as_str() {
             Some("") | None if calls.is_empty() => "stop".into(),
             Some("") | None => "tool_calls".into(),
             Some(reason) => reason.into(),
         },
         usage: usage(&answer["usage"]),
-        ..Facts::default()
+        ..Said::default()
     }
 }
 
-fn usage(usage: &Value) -> Option<(u64, u64)> {
-    let count = |key: &str| usage[key].as_u64().unwrap_or(0);
-    usage
-        .is_object()
-        .then(|| (count("prompt_tokens"), count("completion_tokens")))
+fn usage(usage: &Value) -> Option<(u64, u64, u64, u64)> {
+    let count = |at: &str| usage.pointer(at).and_then(Value::as_u64).unwrap_or(0);
+    let cached = count("/prompt_tokens_details/cached_tokens");
+    usage.is_object().then(|| {
+        (
+            count("/prompt_tokens"),
+            count("/completion_tokens"),
+            cached,
+            0,
+        )
+    })
 }
 
-fn folded(body: &str) -> Option<Facts> {
-    let mut facts = Facts::default();
-    let mut calls: Vec<(String, String)> = Vec::new();
+fn folded(body: &str) -> Option<Said> {
+    let mut facts = Said::default();
+    let mut calls: Vec<(String, String, String)> = Vec::new();
     let mut over = false;
     for data in body.lines().filter_map(|line| line.strip_prefix("data:")) {
         if data.trim() == "[DONE]" {
@@ -111,10 +118,10 @@ fn folded(body: &str) -> Option<Facts> {
             let at = call["index"].as_u64().unwrap_or(0) as usize;
             if at == calls.len() {
                 calls.push(Default::default());
-                facts.ids.push(text(&call["id"]));
+                calls[at].0 = text(&call["id"]);
             }
-            calls[at].0 += &text(&call["function"]["name"]);
-            calls[at].1 += &text(&call["function"]["arguments"]);
+            calls[at].1 += &text(&call["function"]["name"]);
+            calls[at].2 += &text(&call["function"]["arguments"]);
         }
         if let Some(reason) = choice["finish_reason"]
             .as_str()
@@ -126,7 +133,7 @@ fn folded(body: &str) -> Option<Facts> {
     }
     facts.calls = calls
         .into_iter()
-        .map(|(name, text)| (name, arguments(&text)))
+        .map(|(id, name, text)| (id, name, parsed(&text)))
         .collect();
     if facts.finish.is_empty() {
         facts.finish = if facts.calls.is_empty() {
@@ -151,9 +158,10 @@ fn answers() {
         let call = call(&target, Op::Chat, &json!({"messages": []}), &options);
         let native: Value = serde_json::from_slice(&cassette.body()).expect("json");
         let result = match call.decode(cassette.reply()) {
-            Ok(Step::Done(answer)) => {
-                Facts::of(&answer.into_chat().expect("chat")).same(&expected(&native))
-            }
+            Ok(Step::Done(answer)) => same(
+                &Said::whole(&answer.into_chat().expect("chat")),
+                &expected(&native),
+            ),
             Ok(Step::Again { .. }) => Err("not at once".into()),
             Err(e) => Err(e.to_string()),
         };
@@ -175,15 +183,11 @@ fn streams() {
         let call = call(&target, Op::Chat, &asked, &options);
         let body = cassette.body();
         let whole = decode_stream(&call, &body, usize::MAX);
-        let differing = CUTS
-            .iter()
-            .find(|cut| decode_stream(&call, &body, **cut) != whole);
+        let cuts = however_cut(&call, &body, &whole);
         let facts = folded(std::str::from_utf8(&body).expect("text"));
-        let result = match (differing, &whole.error, facts) {
-            (Some(cut), ..) => Err(format!("differs in pieces of {cut}")),
-            (_, None, Some(facts)) => {
-                Facts::folded(&whole.chunks, whole.usage.as_ref()).same(&facts)
-            }
+        let result = match (cuts, &whole.error, facts) {
+            (Err(differs), ..) => Err(differs),
+            (_, None, Some(facts)) => same(&Said::streamed(&whole), &facts),
             (_, Some(_), None) => Ok(()),
             (_, error, facts) => Err(format!("{error:?} for {facts:?}")),
         };
@@ -327,7 +331,7 @@ fn replicate_predictions() {
                 let answer = answer.into_chat().expect("chat");
                 assert_eq!(answer.id, body["id"]);
                 assert_eq!(
-                    Facts::of(&answer).text,
+                    Said::whole(&answer).text,
                     body["output"]
                         .as_array()
                         .expect("a list")
