@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use llm_types::JsonObject;
 
 use super::{Surroundings, first, provider};
-use crate::{Credential, Error, Kind, Provider, Secret, Target, extra, path};
+use crate::{Credential, Error, Provider, Secret, Target, extra, path};
 
 /// Parameters of the target by LiteLLM's names, over all providers. Secrets among them are only for logins.
 const SETTINGS: &[&str] = &[
