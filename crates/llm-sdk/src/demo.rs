@@ -210,7 +210,7 @@ fn streamed(response: &Value) -> Response<ByteStream> {
         let choices = json!([{"index": 0, "delta": delta, "finish_reason": finish}]);
         format!(
             "data: {}\n\n",
-            json!({"id": response["id"], "object": "chat.completion.chunk", "created": now(), "model": response["model"], "choices": choices})
+            json!({"id": response["id"], "object": "chat.completion.chunk", "created": response["created"], "model": response["model"], "choices": choices})
         )
     };
     let mut events = vec![chunk(
@@ -242,7 +242,7 @@ fn streamed(response: &Value) -> Response<ByteStream> {
         json!({}),
         response["choices"][0]["finish_reason"].clone(),
     ));
-    events.push(format!("data: {}\n\n", json!({"id": response["id"], "object": "chat.completion.chunk", "created": now(), "model": response["model"], "choices": [], "usage": response["usage"]})));
+    events.push(format!("data: {}\n\n", json!({"id": response["id"], "object": "chat.completion.chunk", "created": response["created"], "model": response["model"], "choices": [], "usage": response["usage"]})));
     events.push("data: [DONE]\n\n".to_owned());
     reply("text/event-stream", events)
 }
