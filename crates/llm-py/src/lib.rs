@@ -2,7 +2,7 @@
 //!
 //! This crate knows no wire formats, no prices and no routing: those belong to the crates below, and the friendly
 //! objects belong to Python.
-//! Start reading at [`client`]: how a call leaves Python and comes back.
+//! Start reading at `client`: how a call leaves Python and comes back.
 
 use pyo3::prelude::*;
 

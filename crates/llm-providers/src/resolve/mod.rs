@@ -1,4 +1,4 @@
-//! From what a user writes (`groq/llama-3.3-70b`, an address, a key) to a [`Target`].
+//! From what a user writes (`groq/llama-3.3-70b`, an address, a key) to a [`Target`](crate::Target).
 
 mod environment;
 mod model;

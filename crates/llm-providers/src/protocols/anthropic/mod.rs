@@ -1,8 +1,8 @@
 //! Anthropic's Messages wire, at Anthropic and at the clouds that host Claude.
 //!
-//! Start at [`chat_request`], [`chat_response`] and [`ChatStream`] for chat, and at [`messages_request`],
-//! [`messages_response`] and [`MessagesStream`] for callers that speak Messages themselves. They do no routing:
-//! a cloud calls them with its [`Flavor`] and puts the result in its own envelope.
+//! Start at `chat_request`, `chat_response` and `ChatStream` for chat, and at `messages_request`,
+//! `messages_response` and `MessagesStream` for callers that speak Messages themselves. They do no routing:
+//! a cloud calls them with its `Flavor` and puts the result in its own envelope.
 
 mod betas;
 mod caps;
