@@ -295,17 +295,12 @@ fn broken_credentials_are_named_before_anything_is_sent() {
         vars: [("GOOGLE_APPLICATION_CREDENTIALS", "/no/such/file".to_owned())].into(),
         files: BTreeMap::new(),
     };
-    let refused = |params| {
-        let target = target(params, &around).unwrap();
-        let mut request = http::Request::new(bytes::Bytes::new());
-        let now = SystemTime::UNIX_EPOCH;
-        llm_providers::auth::apply(&target, &target.credential, &mut request, now).unwrap_err()
-    };
-    let error = refused(json!({}));
+    let error = target(json!({}), &around).unwrap_err();
     assert!(error.message.contains("/no/such/file"), "{error}");
-    let error = refused(json!({"vertex_credentials": {"type": "other"}}));
+    let error = target(json!({"vertex_credentials": {"type": "other"}}), &around).unwrap_err();
     assert!(error.message.contains("'other'"), "{error}");
     assert_eq!(error.kind, Kind::Auth);
+    assert_eq!(error.provider, "vertex_ai");
 }
 
 #[test]

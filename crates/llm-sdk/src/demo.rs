@@ -2,7 +2,7 @@
 //!
 //! It is a vendor like any other, with a row and OpenAI's wire; only its address is not on the network.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::SystemTime};
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -90,7 +90,7 @@ fn chat(request: &ChatRequest) -> Value {
         }
     };
     json!({
-        "id": "chatcmpl-demo", "object": "chat.completion", "created": 0, "model": request.model,
+        "id": "chatcmpl-demo", "object": "chat.completion", "created": now(), "model": request.model,
         "choices": [{"index": 0, "message": message, "finish_reason": finish_reason}],
         "usage": {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion},
     })
@@ -191,6 +191,11 @@ fn vector(text: &str, size: usize) -> Vec<f32> {
     raw.into_iter().map(|x| x / norm).collect()
 }
 
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs())
+}
+
 fn words(text: &str) -> u64 {
     text.split_whitespace().count() as u64
 }
@@ -205,7 +210,7 @@ fn streamed(response: &Value) -> Response<ByteStream> {
         let choices = json!([{"index": 0, "delta": delta, "finish_reason": finish}]);
         format!(
             "data: {}\n\n",
-            json!({"id": response["id"], "object": "chat.completion.chunk", "created": 0, "model": response["model"], "choices": choices})
+            json!({"id": response["id"], "object": "chat.completion.chunk", "created": now(), "model": response["model"], "choices": choices})
         )
     };
     let mut events = vec![chunk(
@@ -237,7 +242,7 @@ fn streamed(response: &Value) -> Response<ByteStream> {
         json!({}),
         response["choices"][0]["finish_reason"].clone(),
     ));
-    events.push(format!("data: {}\n\n", json!({"id": response["id"], "object": "chat.completion.chunk", "created": 0, "model": response["model"], "choices": [], "usage": response["usage"]})));
+    events.push(format!("data: {}\n\n", json!({"id": response["id"], "object": "chat.completion.chunk", "created": now(), "model": response["model"], "choices": [], "usage": response["usage"]})));
     events.push("data: [DONE]\n\n".to_owned());
     reply("text/event-stream", events)
 }

@@ -4,17 +4,20 @@ use std::{
     io::{BufRead, BufReader},
     net::SocketAddr,
     path::Path,
-    process::{Child, Command, Stdio, exit},
+    process::{Child, Command, Stdio},
     sync::{Arc, Mutex, PoisonError},
     thread,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+
+/// The programs that run; `None` after a signal to stop.
+type Running = Mutex<Option<Vec<Child>>>;
 
 /// The programs that run; dropped, they are killed.
 #[derive(Debug)]
 pub(crate) struct Children {
-    running: Arc<Mutex<Vec<Child>>>,
+    running: Arc<Running>,
     pinning: bool,
 }
 
@@ -35,9 +38,9 @@ pub(crate) enum Core {
 }
 
 impl Children {
-    /// No program yet. A signal to stop kills them first.
+    /// No program yet. A signal to stop kills them all, which ends the comparison with an error, and that cleans up.
     pub(crate) fn new() -> Result<Self> {
-        let running = Arc::new(Mutex::new(Vec::new()));
+        let running = Arc::new(Mutex::new(Some(Vec::new())));
         let on_signal = Arc::clone(&running);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -45,7 +48,6 @@ impl Children {
         thread::spawn(move || {
             runtime.block_on(told_to_stop());
             kill(&on_signal);
-            exit(130);
         });
         let two = thread::available_parallelism().is_ok_and(|cores| cores.get() > 1);
         let taskset = Command::new("taskset").arg("--version").output();
@@ -80,10 +82,7 @@ impl Children {
             .with_context(|| name.clone())?;
         let id = child.id();
         let output = child.stdout.take();
-        self.running
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(child);
+        self.keep(child)?;
         let mut lines = BufReader::new(output.context("no output")?).lines();
         let address = loop {
             let line = lines
@@ -97,6 +96,17 @@ impl Children {
         thread::spawn(move || lines.for_each(drop));
         Ok(Server { id, address })
     }
+
+    fn keep(&self, mut child: Child) -> Result<()> {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(running) = running.as_mut() else {
+            let _ = child.kill();
+            let _ = child.wait();
+            bail!("told to stop");
+        };
+        running.push(child);
+        Ok(())
+    }
 }
 
 impl Drop for Children {
@@ -105,9 +115,9 @@ impl Drop for Children {
     }
 }
 
-fn kill(running: &Mutex<Vec<Child>>) {
+fn kill(running: &Running) {
     let mut running = running.lock().unwrap_or_else(PoisonError::into_inner);
-    for mut child in running.drain(..) {
+    for mut child in running.take().into_iter().flatten() {
         let _ = child.kill();
         let _ = child.wait();
     }

@@ -25,7 +25,7 @@ pub(crate) struct Row {
 /// The line above all rows.
 pub(crate) fn heading() -> String {
     format!(
-        "{:<22} {:>8} {:>11} {:>11} {:>7} {:>12} {:>12}",
+        "{:<22} {:>8} {:>11} {:>11} {:>7} {:>12} {:>13}",
         "scenario", "CPU per", "floor us", "gateway us", "ratio", "floor req/s", "gateway req/s"
     )
 }
@@ -44,7 +44,7 @@ impl Row {
             (ours, 11, 1),
             (ratio, 7, 2),
             (rate(&self.floor), 12, 0),
-            (rate(&self.ours), 12, 0),
+            (rate(&self.ours), 13, 0),
         ];
         for (value, width, digits) in cells {
             // Writing to a string cannot fail.

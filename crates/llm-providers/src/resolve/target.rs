@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use llm_types::JsonObject;
 
 use super::{Surroundings, first, provider};
-use crate::{Credential, Error, Kind, Provider, Secret, Target, extra, path};
+use crate::{Credential, Error, Provider, Secret, Target, extra, path};
 
 /// Parameters of the target by LiteLLM's names, over all providers. Secrets among them are only for logins.
 const SETTINGS: &[&str] = &[
@@ -83,11 +83,7 @@ pub fn target(params: &mut JsonObject, around: &dyn Surroundings) -> Result<Targ
     if let Some(base) = &api_base {
         own.set_str("api_base", base);
     }
-    let credential = match credential(row, api_key, &mut own, around) {
-        // Said where it matters, at the first call: a configuration may name many vendors and have keys for a few.
-        Err(e) if e.kind == Kind::Auth => Credential::Missing(e.message),
-        found => found?,
-    };
+    let credential = credential(row, api_key, &mut own, around)?;
     own.remove("api_base");
     let target = Target {
         settings: settings(row, &own, around),
@@ -179,11 +175,11 @@ fn credential(
         return Ok(Credential::None);
     }
     let names = [row.key_env, row.token_env].concat().join(" or ");
-    Err(Error::new(
-        Kind::Auth,
-        format!("no key for {}: pass api_key, or set {names}", row.name),
-    )
-    .of(row.name))
+    // Said where it matters, at the first call: a configuration may name many vendors and have keys for a few.
+    Ok(Credential::Missing(format!(
+        "no key for {}: pass api_key, or set {names}",
+        row.name
+    )))
 }
 
 /// What was given, else what the row reads from the environment, else its defaults. Never secrets.

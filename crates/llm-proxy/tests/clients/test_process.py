@@ -192,8 +192,14 @@ def test_http2_without_an_upgrade(start):
 
 @pytest.mark.parametrize(
     "said",
-    [b"", b"P", b"GET / HT", b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nx-slow: ", b"PRI * HTTP/2.0\r\n\r\nSM"],
-    ids=["nothing", "a letter", "half a line", "half a head", "half a preface"],
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"P", id="a letter"),
+        pytest.param(b"GET / HT", id="half a line"),
+        pytest.param(b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nx-slow: ", id="half a head"),
+        pytest.param(b"PRI * HTTP/2.0\r\n\r\nSM", id="half a preface"),
+        pytest.param(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0), id="a preface alone"),
+    ],
 )
 def test_who_never_ends_a_head_is_cut_off(start, said):
     gateway = start("--keepalive_timeout", "1")
