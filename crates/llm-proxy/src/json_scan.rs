@@ -39,6 +39,11 @@ fn string_end(json: &[u8], mut at: usize) -> Result<usize, &'static str> {
         if json.get(at) == Some(&b'"') {
             return Ok(at + 1);
         }
+        // Nearly every escape is a line break or a quote.
+        if json.get(at + 1) != Some(&b'u') {
+            at += 2;
+            continue;
+        }
         at += match (unit(json, at), unit(json, at + 6)) {
             (Some(0xD800..=0xDBFF), Some(0xDC00..=0xDFFF)) => 12,
             (Some(0xD800..=0xDFFF), _) => {

@@ -1,6 +1,6 @@
 //! Answers and refusals as HTTP responses, with the headers that LiteLLM's clients read.
 
-use std::{io::Write, time::Duration};
+use std::{io::Write, sync::LazyLock, time::Duration};
 
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
@@ -213,6 +213,42 @@ fn bill(headers: &mut HeaderMap, charge: &Charge) {
     }
 }
 
+/// A vendor's header as one of ours. The usual names are made once: a name that is made anew is checked byte by byte.
+fn marked(name: &HeaderName) -> Option<HeaderName> {
+    const USUAL: [&str; 21] = [
+        "alt-svc",
+        "cf-cache-status",
+        "cf-ray",
+        "connection",
+        "content-length",
+        "content-type",
+        "date",
+        "openai-organization",
+        "openai-processing-ms",
+        "openai-version",
+        "request-id",
+        "server",
+        "strict-transport-security",
+        "transfer-encoding",
+        "x-content-type-options",
+        "x-ratelimit-limit-requests",
+        "x-ratelimit-limit-tokens",
+        "x-ratelimit-remaining-requests",
+        "x-ratelimit-remaining-tokens",
+        "x-ratelimit-reset-requests",
+        "x-request-id",
+    ];
+    static MARKED: LazyLock<[Option<HeaderName>; USUAL.len()]> = LazyLock::new(|| USUAL.map(mark));
+    match USUAL.binary_search(&name.as_str()) {
+        Ok(at) => MARKED.get(at).cloned().flatten(),
+        Err(_) => mark(name.as_str()),
+    }
+}
+
+fn mark(name: &str) -> Option<HeaderName> {
+    HeaderName::try_from(format!("llm_provider-{name}")).ok()
+}
+
 /// The vendor's own headers, marked as its own; its rate limits and request id also bare.
 fn vendors(headers: &mut HeaderMap, theirs: &HeaderMap) {
     for (name, value) in theirs {
@@ -220,7 +256,7 @@ fn vendors(headers: &mut HeaderMap, theirs: &HeaderMap) {
             continue;
         }
         let plain = name.as_str();
-        if let Ok(marked) = HeaderName::try_from(format!("llm_provider-{plain}")) {
+        if let Some(marked) = marked(name) {
             headers.append(marked, value.clone());
         }
         if plain.starts_with("x-ratelimit-") || plain == "request-id" {

@@ -38,11 +38,16 @@ pub struct Engine {
 /// What one attempt brought, before it is put into the client's dialect.
 struct Attempted {
     sent: Sent,
-    bridge: Option<&'static dyn bridges::Bridge>,
-    body: JsonObject,
+    bridged: Option<Bridged>,
     model: String,
     notices: Vec<Notice>,
     took: Duration,
+}
+
+/// What turns an answer into the dialect of the body that asked for it.
+struct Bridged {
+    bridge: &'static dyn bridges::Bridge,
+    body: JsonObject,
 }
 
 impl Engine {
@@ -201,14 +206,14 @@ impl Engine {
             Sent::Stream(events, headers) => {
                 meta.headers = headers;
                 let bridge = attempted
-                    .bridge
-                    .map(|bridge| bridge.stream(&attempted.body));
+                    .bridged
+                    .map(|bridged| bridged.bridge.stream(&bridged.body));
                 Body::Stream(AnswerStream::vendor(events, bridge, stamp, rates, reporter))
             }
             Sent::Answer(answer, headers) => {
                 meta.headers = headers;
                 let usage = answer.usage.clone();
-                match whole(answer, attempted.bridge, &attempted.body, &stamp) {
+                match whole(answer, attempted.bridged.as_ref(), &stamp) {
                     Ok((bytes, content_type)) => {
                         finish(bytes, content_type, usage, &rates, reporter)
                     }
@@ -243,25 +248,25 @@ impl Attempts for Network<'_> {
         let body = with_defaults(self.body, &attempt);
         let options = merged(&attempt.deployment.options, self.options);
         let bridge = bridges::between(self.op, &attempt.target)?;
-        let (spoken, outgoing) = match bridge {
-            None => (self.op, body.clone()),
-            Some(bridge) => (Op::Chat, bridge.request(&body)?),
+        let (spoken, outgoing, bridged) = match bridge {
+            None => (self.op, body, None),
+            Some(bridge) => {
+                let outgoing = bridge.request(&body)?;
+                (Op::Chat, outgoing, Some(Bridged { bridge, body }))
+            }
         };
         let call = Call::prepare(spoken, &attempt.target, CallBody::Json(outgoing), &options)?;
         let limits = limits(&attempt, body.is_true("stream"));
         let started = Instant::now();
         let sent = self.client.call(&call, &limits).await?;
         let mut notices = call.notices;
-        notices.extend(
-            bridge
-                .map(|bridge| bridge.losses(&body))
-                .unwrap_or_default(),
-        );
+        if let Some(bridged) = &bridged {
+            notices.extend(bridged.bridge.losses(&bridged.body));
+        }
         let model = attempt.target.model.clone();
         Ok(Attempted {
             sent,
-            bridge,
-            body,
+            bridged,
             model,
             notices,
             took: started.elapsed(),
@@ -321,12 +326,11 @@ fn merged<'a>(deployment: &'a CallOptions, request: &'a CallOptions) -> Cow<'a, 
 /// A whole answer in the client's dialect.
 fn whole(
     answer: llm_providers::Answer,
-    bridge: Option<&'static dyn bridges::Bridge>,
-    body: &JsonObject,
+    bridged: Option<&Bridged>,
     stamp: &Stamp,
 ) -> Result<(Bytes, String), Error> {
     const JSON: &str = "application/json";
-    if let Some(bridge) = bridge {
+    if let Some(Bridged { bridge, body }) = bridged {
         let mut chat = answer.into_chat()?;
         stamp.response(&mut chat);
         return Ok((bridge.response(body, chat)?, JSON.into()));

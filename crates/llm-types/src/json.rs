@@ -64,10 +64,11 @@ impl JsonObject {
             if fields.iter().any(|(seen, _)| *seen == key) {
                 return Err(JsonError::new(key, "the key is there twice"));
             }
-            fields.push((
-                Cow::Owned(key.into_owned()),
-                body.slice_ref(value.get().as_bytes()),
-            ));
+            let name = match well_known(&key) {
+                Some(name) => Cow::Borrowed(name),
+                None => Cow::Owned(key.into_owned()),
+            };
+            fields.push((name, body.slice_ref(value.get().as_bytes())));
         }
         Ok(Self {
             fields,
@@ -239,6 +240,24 @@ impl fmt::Debug for JsonObject {
         f.debug_list()
             .entries(self.fields.iter().map(|(key, _)| key))
             .finish()
+    }
+}
+
+/// The keys of nearly every request, which need not be allocated to be kept and copied.
+fn well_known(key: &str) -> Option<&'static str> {
+    macro_rules! same {
+        ($($name:literal)*) => {
+            match key {
+                $($name => Some($name),)*
+                _ => None,
+            }
+        };
+    }
+    same! {
+        "model" "messages" "stream" "stream_options" "temperature" "top_p" "n" "stop" "seed" "user" "metadata"
+        "max_tokens" "max_completion_tokens" "presence_penalty" "frequency_penalty" "response_format" "reasoning_effort"
+        "tools" "tool_choice" "parallel_tool_calls" "logprobs" "top_logprobs" "store" "service_tier"
+        "input" "dimensions" "encoding_format" "prompt" "instructions" "system" "thinking" "stop_sequences"
     }
 }
 
