@@ -256,7 +256,7 @@ impl Attempts for Network<'_> {
             }
         };
         let call = Call::prepare(spoken, &attempt.target, CallBody::Json(outgoing), &options)?;
-        let limits = limits(&attempt, body.is_true("stream"));
+        let limits = limits(&attempt, call.stream);
         let started = Instant::now();
         let sent = self.client.call(&call, &limits).await?;
         let mut notices = call.notices;
