@@ -100,7 +100,8 @@ impl Client {
     /// Exactly one attempt. Dropping the future, or the stream it returns, hangs up on the vendor.
     pub async fn call(&self, call: &Call<'_>, limits: &Limits) -> Result<Outcome, Error> {
         let name = call.target.provider.name;
-        let work = async {
+        // On the heap: every layer above would copy it, and time limits would hold it twice.
+        let work = Box::pin(async {
             let filled = self.filled(call).await?;
             let call = filled.as_ref().unwrap_or(call);
             let parts = call.split()?;
@@ -109,7 +110,7 @@ impl Client {
             } else {
                 self.in_parts(call, &parts, limits).await
             }
-        };
+        });
         within(limits.total, "the answer", work)
             .await
             .map_err(|e| if e.provider.is_empty() { e.of(name) } else { e })

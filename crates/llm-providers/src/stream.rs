@@ -20,7 +20,10 @@ use crate::{
     transport::ByteStream,
 };
 
-/// A streamed answer: batches of chunks, one batch for each read from the network that brought any.
+/// How many reads that are there already make one batch, at most.
+const READS_AT_ONCE: usize = 64;
+
+/// A streamed answer in batches of chunks: what one read from the network brought, or several that were there already.
 ///
 /// Ends with `None` only if the answer is whole; a stream that breaks, stalls or stops short ends with one `Err`.
 /// Dropping it hangs up on the vendor.
@@ -121,6 +124,32 @@ impl EventStream {
         }
     }
 
+    /// After a read that brought something: takes what has arrived besides, so that a burst is one batch. Waits for
+    /// nothing.
+    fn feed_what_is_there(&mut self, cx: &mut Context<'_>) {
+        let mut reads = 1;
+        while !self.over && !self.ready.is_empty() && reads < READS_AT_ONCE {
+            let Poll::Ready(read) = self.body.as_mut().poll_next(cx) else {
+                return;
+            };
+            self.feed(read);
+            reads += 1;
+        }
+    }
+
+    /// The next batch, or what ended the stream.
+    fn gather(&mut self) -> Option<Result<Vec<Chunk>, Error>> {
+        let mut batch = match self.ready.pop_front()? {
+            Ok(batch) => batch,
+            Err(e) => return Some(Err(e)),
+        };
+        while let Some(Ok(more)) = self.ready.front_mut() {
+            batch.append(more);
+            self.ready.pop_front();
+        }
+        Some(Ok(batch))
+    }
+
     fn decode(&mut self) -> Result<(), Error> {
         for frame in self.frames.drain(..) {
             self.decoder.push(frame, &mut self.chunks)?;
@@ -168,7 +197,7 @@ impl Stream for EventStream {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
         loop {
-            if let Some(batch) = this.ready.pop_front() {
+            if let Some(batch) = this.gather() {
                 return Poll::Ready(Some(batch));
             }
             if this.over {
@@ -180,6 +209,7 @@ impl Stream for EventStream {
                         sleep.as_mut().reset(Instant::now() + *limit);
                     }
                     this.feed(read);
+                    this.feed_what_is_there(cx);
                 }
                 Poll::Pending => match this.timed_out(cx) {
                     Some(error) => this.fail(error),

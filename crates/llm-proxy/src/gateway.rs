@@ -83,7 +83,7 @@ async fn route(
     }
     let path = request.uri().path().to_owned();
     let Some(found) = inference::find(&path) else {
-        return page(pages, request).await;
+        return Box::pin(page(pages, request)).await;
     };
     if request.method() != Method::POST {
         let mut reply = respond::detail(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed");
@@ -149,7 +149,8 @@ async fn serve(
         route: op.path(),
         caller,
     }));
-    match live.engine.call(ask).await {
+    // On the heap, as every layer of the server would copy it.
+    match Box::pin(live.engine.call(ask)).await {
         Ok(response) => {
             respond::answer(response, &live.settings, &head.headers, started.elapsed()).await
         }

@@ -180,9 +180,10 @@ async fn http(
     let service = service_fn(|request: hyper::Request<Incoming>| {
         begun.store(true, Ordering::Relaxed);
         let (gateway, pages) = (Arc::clone(&serving.gateway), serving.pages.clone());
-        async move {
+        // On the heap: hyper moves it from hand to hand.
+        Box::pin(async move {
             Ok::<_, std::convert::Infallible>(gateway::handle(gateway, pages, peer, request).await)
-        }
+        })
     });
     let mut stop = serving.stop.clone();
     let connection = serving.http.serve_connection(TokioIo::new(socket), service);
