@@ -318,10 +318,16 @@ fn checked(result: Result<Settings, Vec<String>>) -> ExitCode {
     match result {
         Ok(settings) => {
             let models = settings.deployments.len();
-            say(&format!("Interlingua: config OK ({models} models)"));
             for notice in &settings.notices {
-                say(&format!("note: {notice}"));
+                say(notice);
             }
+            // Scripts look for the first words; people should see that something was said above.
+            let warned = match settings.notices.len() {
+                0 => String::new(),
+                1 => ", 1 warning".to_owned(),
+                n => format!(", {n} warnings"),
+            };
+            say(&format!("Interlingua: config OK ({models} models){warned}"));
             ExitCode::SUCCESS
         }
         Err(problems) => report(&problems),

@@ -50,7 +50,10 @@ impl fmt::Display for Problem {
             message,
             ..
         } = self;
-        write!(f, "{file}:{line}:{column}: {severity}: {message}")
+        match line {
+            0 => write!(f, "{file}: {severity}: {message}"),
+            _ => write!(f, "{file}:{line}:{column}: {severity}: {message}"),
+        }
     }
 }
 
@@ -126,6 +129,16 @@ fn distance(a: &str, b: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_place_is_shown_where_there_is_one() {
+        let mut problems = Problems::default();
+        problems.enter("c.yaml");
+        problems.warn(At { line: 3, column: 5 }, "x");
+        problems.error(At::default(), "y");
+        let shown: Vec<_> = problems.all.iter().map(ToString::to_string).collect();
+        assert_eq!(shown, ["c.yaml:3:5: warning: x", "c.yaml: error: y"]);
+    }
 
     #[test]
     fn the_nearest_name_is_near() {
