@@ -573,7 +573,10 @@ mod tests {
         assert!(settings.hidden.contains("c") && !settings.hidden.contains("b"));
         let deployment = &settings.deployments[0];
         assert_eq!(
-            (deployment.rpm, deployment.defaults.to_bytes().as_ref()),
+            (
+                deployment.quota.rpm,
+                deployment.defaults.to_bytes().as_ref()
+            ),
             (Some(9), br#"{"temperature":0.5}"#.as_ref())
         );
     }
