@@ -8,6 +8,8 @@ use std::{
 use llm_providers::{CallOptions, Target};
 use llm_types::{JsonObject, Map};
 
+use crate::wildcard;
+
 /// A target that answers for a model group.
 #[derive(Debug)]
 pub struct Deployment {
@@ -99,6 +101,11 @@ impl Deployment {
             model_info: Map::new(),
             in_flight: AtomicU64::new(0),
         }
+    }
+
+    /// Whether `name` leads here: its group, a name that its group's stars match, or its id.
+    pub fn answers_for(&self, name: &str) -> bool {
+        self.group == name || self.id == name || wildcard::stars(&self.group, name).is_some()
     }
 
     /// Attempts under way.
