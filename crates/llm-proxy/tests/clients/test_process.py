@@ -259,7 +259,7 @@ def test_check_names_every_mistake_with_its_place(tmp_path):
     for command in (["check", str(config)], ["--config", str(config), "--port", "0"]):
         bad = run(*command)
         assert bad.returncode == 1
-        assert f"{config}:2:79: error: 'a': a weight cannot be negative" in bad.stderr
+        assert f"{config}:2:80: error: 'a': a weight cannot be negative" in bad.stderr
         assert f"{config}:4:20: error: fallbacks: no model is named 'gtp'" in bad.stderr
         assert "2 mistakes" in bad.stderr
 
@@ -269,7 +269,7 @@ def test_check_strict_counts_warnings(tmp_path):
     config.write_text("model_list: []\nrouter_settings: {retry_policy: {RateLimitRetries: 3}}\n")
     warned = run("check", str(config))
     assert warned.returncode == 0 and "config OK (0 models), 1 warning" in warned.stdout
-    place = f"{config}:2:35: warning: unknown key 'RateLimitRetries' in retry_policy: did you mean 'RateLimitErrorRetries'?"
+    place = f"{config}:2:34: warning: unknown key 'RateLimitRetries' in retry_policy: did you mean 'RateLimitErrorRetries'?"
     assert place in warned.stdout
     strict = run("check", "--strict", str(config))
     assert strict.returncode == 1 and place in strict.stdout and "--strict" in strict.stderr
