@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use llm_providers::{CallOptions, Target};
 use llm_types::{JsonObject, Map};
 
-use crate::{Quota, state::Live};
+use crate::{Quota, state::Live, wildcard};
 
 /// A target that answers for a model group.
 #[derive(Debug, Clone)]
@@ -112,5 +112,10 @@ impl Deployment {
             model_info: Map::new(),
             live: Arc::default(),
         }
+    }
+
+    /// Whether `name` leads here: its group, a name that its group's stars match, or its id.
+    pub fn answers_for(&self, name: &str) -> bool {
+        self.group == name || self.id == name || wildcard::stars(&self.group, name).is_some()
     }
 }
