@@ -73,7 +73,10 @@ fn settings_come_from_where_litellm_has_them() {
     assert!(settings.hidden.contains("c") && !settings.hidden.contains("b"));
     let deployment = &settings.deployments[0];
     assert_eq!(
-        (deployment.rpm, deployment.defaults.to_bytes().as_ref()),
+        (
+            deployment.quota.rpm,
+            deployment.defaults.to_bytes().as_ref()
+        ),
         (Some(9), br#"{"temperature":0.5}"#.as_ref())
     );
 }
