@@ -109,10 +109,9 @@ pub(super) fn to_chat(body: &JsonObject, options: &CallOptions) -> Result<JsonOb
     }
     tools::offer(&request, &mut chat, &offered, options)?;
     logprobs(&request, &mut chat);
-    if let Some(effort) = request.reasoning.as_ref().and_then(|r| r.get("effort")) {
-        if !effort.is_null() {
-            chat.set("reasoning_effort", effort);
-        }
+    let effort = request.reasoning.as_ref().and_then(|r| r.get("effort"));
+    if let Some(effort) = effort.filter(|effort| !effort.is_null()) {
+        chat.set("reasoning_effort", effort);
     }
     format(request.text.take().unwrap_or_default(), &mut chat)?;
     if request.stream {
