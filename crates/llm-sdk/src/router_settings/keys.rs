@@ -40,6 +40,7 @@ pub const KEYS: &[(State, &[&str])] = &[
             "default_litellm_params",
             "default_max_parallel_requests",
             "enable_weighted_failover",
+            "default_priority",
         ],
     ),
     (
@@ -59,6 +60,24 @@ pub const KEYS: &[(State, &[&str])] = &[
             "what failed retries may add to a group's traffic: `{ratio: 0.1, least: 10}`, or `false` for no bound",
         ),
         &["retry_budget"],
+    ),
+    (
+        Own(
+            "a second attempt beside one that is slower than most: `true`, or `{quantile: 0.95, least: 0.1, share: 0.05, price_ratio: 2}`",
+        ),
+        &["hedging"],
+    ),
+    (
+        Own(
+            "limits of parallel requests that are learned from latencies: `true`, or `{start: 20, least: 1, most: 1000, tolerance: 1.5}`",
+        ),
+        &["adaptive_concurrency"],
+    ),
+    (
+        Own(
+            "how requests wait in line where all deployments are busy: `{size: 1024, wait: 60}`, or `false` for no waiting",
+        ),
+        &["queue"],
     ),
     (
         Later("routing strategies"),
@@ -91,8 +110,8 @@ pub const KEYS: &[(State, &[&str])] = &[
         &["cache_responses", "cache_kwargs", "caching_groups"],
     ),
     (
-        Later("priority queueing"),
-        &["default_priority", "polling_interval"],
+        Inert("who waits in line is woken when it is time"),
+        &["polling_interval"],
     ),
     (Later("provider budgets"), &["provider_budget_config"]),
     (

@@ -4,6 +4,7 @@ mod fallbacks;
 mod keys;
 mod place;
 mod read;
+mod rules;
 
 use std::collections::BTreeSet;
 
@@ -48,6 +49,7 @@ impl RouterSettings {
         let mut reader = Reader::new(map);
         self.limits(&mut reader);
         self.retries(&mut reader);
+        self.rules(&mut reader);
         self.health(&mut reader);
         self.strategy(&mut reader);
         self.fallbacks(&mut reader);
@@ -85,7 +87,7 @@ impl RouterSettings {
 mod tests {
     use std::time::Duration;
 
-    use llm_router::{Fallback, RetryShare};
+    use llm_router::{Fallback, HedgeRules, RetryShare};
     use serde_json::{Value, json};
 
     use super::*;
@@ -131,7 +133,8 @@ mod tests {
             "model_group_alias": {"a": "fast", "b": {"model": "fast", "hidden": true}},
             "default_litellm_params": {"seed": 1}, "default_max_parallel_requests": 8,
             "enable_weighted_failover": true, "routing_strategy": "simple-shuffle",
-            "retry_budget": {"ratio": 0.5},
+            "retry_budget": {"ratio": 0.5}, "default_priority": 3, "queue": {"size": 9, "wait": 2},
+            "hedging": true, "adaptive_concurrency": {"most": 50},
         }));
         assert_eq!(remarks, [""; 0]);
         let router = &settings.router;
@@ -164,6 +167,13 @@ mod tests {
             least: 10,
         };
         assert_eq!(router.retry_share, Some(share));
+        let queue = router.queue;
+        assert_eq!(
+            (queue.size, Some(queue.wait), queue.default_priority),
+            (9, seconds(2.0), 3)
+        );
+        assert_eq!(router.hedge, Some(HedgeRules::default()));
+        assert_eq!(router.adaptive.map(|rules| rules.most), Some(50));
         assert_eq!(settings.default_max_parallel, Some(8));
         let mentioned: Vec<_> = settings.mentions.iter().map(|m| m.name.as_str()).collect();
         assert_eq!(

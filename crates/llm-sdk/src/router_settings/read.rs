@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use llm_router::{RetryPolicy, RetryShare, SimpleShuffle, Strategy};
+use llm_router::{RetryPolicy, SimpleShuffle, Strategy};
 use llm_types::Map;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -147,9 +147,6 @@ impl RouterSettings {
         if let Some(failover) = reader.take("enable_weighted_failover") {
             router.failover_in_group = failover;
         }
-        if let Some(value) = reader.value("retry_budget") {
-            router.retry_share = retry_share(&value, reader);
-        }
         if let Some(value) = reader.value("retry_policy") {
             let key = "retry_policy";
             router.retry_policy = policy(key, RETRIES, &value, &Place::of(key), reader);
@@ -212,36 +209,6 @@ fn strategy(value: &Value, place: &Place, reader: &mut Reader<'_>) -> Option<Arc
     None
 }
 
-/// `{ratio, least}`, or `false` for no bound.
-fn retry_share(value: &Value, reader: &mut Reader<'_>) -> Option<RetryShare> {
-    const NAMES: &[&str] = &["ratio", "least"];
-    let key = "retry_budget";
-    let mut share = RetryShare::default();
-    match value {
-        Value::Bool(false) => return None,
-        Value::Bool(true) => return Some(share),
-        Value::String(off) if off == "off" => return None,
-        _ => {}
-    }
-    let place = Place::of(key);
-    for (name, value) in mapping(key, value, &place, reader) {
-        let place = place.key(name);
-        match name.as_str() {
-            "ratio" => match value.as_f64().filter(|ratio| *ratio >= 0.0) {
-                Some(ratio) => share.ratio = ratio,
-                None => reader.mistake(place, "'ratio' must be a number of at least 0".to_owned()),
-            },
-            "least" => {
-                if let Some(least) = reader.typed(name, value.clone(), place) {
-                    share.least = least;
-                }
-            }
-            _ => reader.notice(place.itself(), unknown(name, key, NAMES)),
-        }
-    }
-    Some(share)
-}
-
 /// Numbers by class of error, under names that are LiteLLM's classes with a suffix.
 fn policy(
     key: &str,
@@ -281,7 +248,7 @@ fn policy(
 }
 
 /// What to say of a key that nobody knows.
-fn unknown(name: &str, within: &str, names: &[&str]) -> String {
+pub(super) fn unknown(name: &str, within: &str, names: &[&str]) -> String {
     match nearest(name, names.iter().copied()) {
         Some(near) => format!("unknown key '{name}' in {within}: did you mean '{near}'?"),
         None => format!("unknown key '{name}' in {within}: it has no effect"),

@@ -100,4 +100,5 @@ pub const PARAMS_LATER: &[(&str, &str)] = &[
     ("default_api_key_tpm_limit", "limits"),
     ("default_api_key_rpm_limit", "limits"),
     ("use_litellm_proxy", "client modes"),
+    ("ssl_verify", "TLS settings by deployment"),
 ];
