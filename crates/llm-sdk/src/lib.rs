@@ -30,6 +30,7 @@ pub mod nearest;
 mod price;
 mod record;
 mod request;
+mod responses;
 mod restamp;
 pub mod router_settings;
 mod sources;
@@ -41,6 +42,7 @@ pub use engine::Engine;
 pub use price::{Charge, Prices, facts};
 pub use record::{Observer, Outcome, Record};
 pub use request::{Request, RouteOptions};
+pub use responses::{MemoryStore, ResponseStore};
 pub use stream::{AnswerStream, Event};
 
 #[cfg(doctest)]
