@@ -41,8 +41,10 @@
 
 mod adaptive;
 mod ask;
+mod check;
 mod clock;
 mod deployment;
+mod explain;
 mod filter;
 mod group;
 mod health;
@@ -68,8 +70,10 @@ mod wildcard;
 
 pub use adaptive::AdaptiveRules;
 pub use ask::Ask;
+pub use check::HealthChecks;
 pub use clock::{Clock, Moment};
 pub use deployment::{Deployment, Timeouts, TokenPrice};
+pub use explain::{Explanation, Member, Plan};
 pub use filter::{Field, Filter, Reason, Skipped, View};
 pub use health::{HealthRules, Standing};
 pub use hedge::HedgeRules;

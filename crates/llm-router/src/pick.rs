@@ -64,14 +64,14 @@ impl Router {
         Err(field.into_skipped())
     }
 
-    fn strategy(&self, group: &str) -> &dyn Strategy {
+    pub(crate) fn strategy(&self, group: &str) -> &dyn Strategy {
         let settings = &self.settings;
         let own = settings.group_strategy.get(group);
         own.unwrap_or(&settings.strategy).as_ref()
     }
 
     /// Leaves out whoever should not be asked.
-    fn narrow(
+    pub(crate) fn narrow(
         &self,
         field: &mut Field<'_>,
         ask: &Ask,
@@ -123,7 +123,7 @@ impl Router {
     }
 
     /// What the strategy looks at of each.
-    fn candidates<'a>(
+    pub(crate) fn candidates<'a>(
         &self,
         field: &Field<'a>,
         strategy: &dyn Strategy,
@@ -239,7 +239,15 @@ impl Router {
 
     /// A seed for the next request's dice.
     pub(crate) fn next_seed(&self) -> u64 {
-        let request = self.state.requests.fetch_add(1, Ordering::Relaxed);
+        self.seed(self.state.requests.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// What [`next_seed`](Self::next_seed) would be.
+    pub(crate) fn coming_seed(&self) -> u64 {
+        self.seed(self.state.requests.load(Ordering::Relaxed))
+    }
+
+    fn seed(&self, request: u64) -> u64 {
         self.settings.seed ^ request.wrapping_mul(0x9E37_79B9_7F4A_7C15)
     }
 }
@@ -249,7 +257,7 @@ fn expected(ask: &Ask) -> u64 {
     ask.prompt_tokens
 }
 
-fn scored(strategy: &dyn Strategy, candidates: &[Candidate<'_>]) -> Vec<Score> {
+pub(crate) fn scored(strategy: &dyn Strategy, candidates: &[Candidate<'_>]) -> Vec<Score> {
     let score = |candidate: &Candidate<'_>| Score {
         deployment: candidate.deployment.id.clone(),
         score: strategy.score(candidate),

@@ -3,7 +3,7 @@
 use std::sync::{Arc, atomic::AtomicU64};
 
 use crate::{
-    Board, Clock, adaptive::Adaptive, health::Health, limits::Meter, shared::Elsewhere,
+    Board, Clock, adaptive::Adaptive, check::Checked, health::Health, limits::Meter, shared::Elsewhere,
     speed::Speed,
 };
 
@@ -25,4 +25,5 @@ pub(crate) struct Live {
     pub(crate) speed: Speed,
     pub(crate) adaptive: Adaptive,
     pub(crate) elsewhere: Elsewhere,
+    pub(crate) checked: Checked,
 }
