@@ -77,11 +77,14 @@ mod tests {
         let staleness = Duration::from_secs(60);
         let mut settings = Settings::default();
         settings.filters.push(Arc::new(HealthChecks { staleness }));
-        let router =
-            Router::new(vec![deployment("a"), deployment("b")], settings).expect("sound");
+        let router = Router::new(vec![deployment("a"), deployment("b")], settings).expect("sound");
         let left_out = || {
             let explained = router.explain(&Ask::new("g")).expect("known");
-            explained.skipped.into_iter().map(|s| s.deployment).collect::<Vec<_>>()
+            explained
+                .skipped
+                .into_iter()
+                .map(|s| s.deployment)
+                .collect::<Vec<_>>()
         };
         let [a, b] = router.deployments("g") else {
             panic!("two")
@@ -93,7 +96,9 @@ mod tests {
         router.checked(b, true);
         tokio::time::advance(staleness).await;
         assert_eq!(left_out(), [""; 0]);
-        a.live.health.cool(router.state.clock.now().after(staleness));
+        a.live
+            .health
+            .cool(router.state.clock.now().after(staleness));
         router.checked(a, true);
         assert_eq!(router.standing(a), Standing::Well);
     }

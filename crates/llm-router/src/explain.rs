@@ -160,13 +160,7 @@ mod tests {
         general.insert("g".into(), vec![Fallback::to("h"), Fallback::to("i")]);
         general.insert("h".into(), vec![Fallback::to("j")]);
         settings.aliases.insert("alias".into(), "g".into());
-        let all = [
-            ("a", "g"),
-            ("b", "g"),
-            ("c", "h"),
-            ("d", "i"),
-            ("e", "j"),
-        ];
+        let all = [("a", "g"), ("b", "g"), ("c", "h"), ("d", "i"), ("e", "j")];
         let all = all.map(|(id, group)| deployment(id, group)).to_vec();
         Router::new(all, settings).expect("sound")
     }
@@ -182,7 +176,10 @@ mod tests {
             .cool(now.after(std::time::Duration::from_secs(9)));
         let first = router.explain(&Ask::new("alias")).expect("it is known");
         assert_eq!(first, router.explain(&Ask::new("alias")).expect("again"));
-        assert_eq!((first.group.as_str(), first.picked.as_deref()), ("g", Some("b")));
+        assert_eq!(
+            (first.group.as_str(), first.picked.as_deref()),
+            ("g", Some("b"))
+        );
         assert_eq!(first.skipped[0].deployment, "a");
         assert_eq!(first.fallbacks.general, ["h", "j", "i"]);
         assert_eq!(first.fallbacks.content_policy, [""; 0]);

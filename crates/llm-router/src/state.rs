@@ -3,8 +3,8 @@
 use std::sync::{Arc, atomic::AtomicU64};
 
 use crate::{
-    Board, Clock, adaptive::Adaptive, check::Checked, health::Health, limits::Meter, shared::Elsewhere,
-    speed::Speed,
+    Board, Clock, adaptive::Adaptive, check::Checked, health::Health, limits::Meter,
+    shared::Elsewhere, speed::Speed,
 };
 
 /// What all requests of a router share. A router that succeeds another takes it over.

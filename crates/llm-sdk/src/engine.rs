@@ -12,7 +12,7 @@ use llm_providers::{
     Body as CallBody, Call, CallOptions, Client, Error, Limits, Notice, Outcome as Sent, Payload,
     bridges, transport::TransportSettings,
 };
-use llm_router::{Ask, Attempt, Attempts, Deployment, Failed, Finish, Lease, Router};
+use llm_router::{Attempt, Attempts, Deployment, Failed, Finish, Lease, Router};
 use llm_types::{JsonObject, Op, Usage};
 
 use crate::{
@@ -159,15 +159,7 @@ impl Engine {
                 return Err(fail(&mut reporter, call_id, model, failed));
             }
         };
-        let ask = Ask {
-            stream,
-            num_retries: route.num_retries,
-            fallbacks: route.fallbacks.clone(),
-            disable_fallbacks: route.disable_fallbacks,
-            timeouts: route.timeouts,
-            tags: route.tags.clone(),
-            ..Ask::new(recalled.pin.as_ref().unwrap_or(asked))
-        };
+        let ask = route.ask(recalled.pin.as_ref().unwrap_or(asked), &body);
         if let Some(mock) = &route.mock {
             let canned = mock::Canned {
                 mock,

@@ -6,7 +6,7 @@ use llm_cost::PriceTable;
 use llm_providers::{Credential, Error, resolve::Surroundings};
 use llm_router::Deployment;
 use llm_sdk::{deploy, router_settings::RouterSettings};
-use llm_types::JsonObject;
+use llm_types::{JsonObject, Map};
 
 use super::{
     file::File,
@@ -75,6 +75,13 @@ impl Deployments {
             ids: BTreeMap::new(),
             left_out: Vec::new(),
         }
+    }
+
+    /// The parameters that every deployment starts from.
+    pub(super) fn defaults(&self) -> Map {
+        let mut params = JsonObject::new();
+        self.defaults.under(&mut params);
+        params.to_map().unwrap_or_default()
     }
 
     /// Makes a deployment of an entry.
