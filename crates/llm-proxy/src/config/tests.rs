@@ -364,3 +364,21 @@ fn headers_that_name_users_are_read_or_refused() {
         ]
     );
 }
+
+#[test]
+fn health_checks_are_set_and_an_empty_list_is_noticed() {
+    let settings = loaded(
+        "model_list: []
+general_settings: {background_health_checks: true, health_check_interval: 60, health_check_concurrency: 4,
+  enable_health_check_routing: true, health_check_ignore_transient_errors: true}
+",
+    )
+    .expect("settings");
+    let health = settings.health;
+    assert_eq!(
+        (health.interval.as_secs(), health.at_once, health.routing),
+        (60, 4, true)
+    );
+    assert_eq!(settings.router.filters.len(), 1);
+    assert!(settings.notices[0].contains(":1:13: warning: 'model_list' is empty"));
+}
