@@ -33,6 +33,10 @@ pub struct Ask {
     pub max_tokens: Option<u64>,
     /// What the request is tagged with.
     pub tags: Vec<String>,
+    /// Those of the tags that come with the caller's key or team.
+    pub inherited_tags: Vec<String>,
+    /// Tags decide even where the settings do not say so.
+    pub tag_filtering: bool,
     /// Lower goes first where there is a queue.
     pub priority: Option<i64>,
     /// Who asks: the same one is given the same side of a split, and may be kept at one deployment.
@@ -41,8 +45,14 @@ pub struct Ask {
     pub session: Option<String>,
     /// What the conversation's cacheable beginning is known by.
     pub prefix: Option<u64>,
+    /// The answer that this one goes on from, by the id that its vendor gave it.
+    pub previous_response: Option<String>,
     /// Parameters of the request that not every model knows, by OpenAI's names.
     pub params: Vec<String>,
+    /// Parameters that a model does not know are dropped for it.
+    pub drop_params: bool,
+    /// Another strategy for this request, by its name; a name that means nothing changes nothing.
+    pub strategy: Option<String>,
     /// The region that must answer.
     pub region: Option<String>,
     /// The client's `User-Agent`.

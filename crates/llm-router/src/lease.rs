@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use llm_providers::{Error, Kind};
 use tokio::time::Instant;
 
-use crate::{Deployment, Moment, Settings, State, health::Patient, limits::Claim};
+use crate::{Deployment, Moment, Settings, State, affinity::Bond, health::Patient, limits::Claim};
 
 /// Holds a deployment's parallel slot and its tokens for as long as an attempt and its answer go on, and teaches the
 /// router how it ended. A stream keeps its lease to its last event. Dropping it without a word says that the caller hung
@@ -19,6 +19,10 @@ pub struct Lease {
     trial: bool,
     others: bool,
     began: Instant,
+    /// What will lead back to the deployment.
+    bonds: Vec<Bond>,
+    /// Tags of the request that have a budget.
+    tags: Vec<String>,
 }
 
 /// How an answer ended well.
@@ -30,6 +34,8 @@ pub struct Finish {
     pub completion_tokens: u64,
     /// Until the first event of a stream.
     pub first_event: Option<Duration>,
+    /// What it cost, in nano-dollars, where that is known.
+    pub cost: Option<u64>,
 }
 
 impl Lease {
@@ -49,7 +55,16 @@ impl Lease {
             trial,
             others,
             began: Instant::now(),
+            bonds: Vec::new(),
+            tags: Vec::new(),
         }
+    }
+
+    /// With what is to be remembered of the request at its end.
+    pub(crate) fn bound(mut self, bonds: Vec<Bond>, tags: Vec<String>) -> Self {
+        self.bonds = bonds;
+        self.tags = tags;
+        self
     }
 
     /// Whose it is.
@@ -62,9 +77,22 @@ impl Lease {
         self.began.elapsed()
     }
 
+    /// The answer has an id by which a later request may go on from it.
+    pub fn named(&self, response: &str) {
+        let rules = &self.settings.affinity;
+        let remembers = rules.bonds.response || rules.group_bonds.values().any(|b| b.response);
+        if remembers {
+            let (now, affinity) = (self.state.clock.now(), &self.state.affinity);
+            affinity.remember_response(now, rules.ttl, response, &self.deployment);
+        }
+    }
+
     /// The answer is whole.
     pub fn finish(mut self, finish: &Finish) {
         let now = self.settle(finish.tokens);
+        self.spend(now, finish.cost);
+        let affinity = &self.state.affinity;
+        affinity.remember(now, &self.bonds, &self.deployment);
         let live = &self.deployment.live;
         live.health.succeeded(now, self.trial);
         live.speed.answered(
@@ -76,9 +104,28 @@ impl Lease {
         );
     }
 
-    /// The attempt failed, or its stream broke. Says until when the deployment rests, if it does.
-    pub fn fail(mut self, error: &Error) -> Option<Moment> {
-        let now = self.settle(0);
+    /// The caller hung up when it had got this much: that counts, and speaks neither for the deployment nor against it.
+    pub fn hang_up(mut self, finish: &Finish) {
+        let now = self.settle(finish.tokens);
+        self.spend(now, finish.cost);
+        if self.trial {
+            self.deployment.live.health.end_trial();
+        }
+    }
+
+    /// The stream broke when it had brought this much. Says until when the deployment rests, if it does.
+    pub fn break_off(self, error: &Error, finish: &Finish) -> Option<Moment> {
+        self.spend(self.state.clock.now(), finish.cost);
+        self.fail_after(error, finish.tokens)
+    }
+
+    /// The attempt failed. Says until when the deployment rests, if it does.
+    pub fn fail(self, error: &Error) -> Option<Moment> {
+        self.fail_after(error, 0)
+    }
+
+    fn fail_after(mut self, error: &Error, tokens: u64) -> Option<Moment> {
+        let now = self.settle(tokens);
         let live = &self.deployment.live;
         if error.kind == Kind::Timeout {
             live.speed.silent(now, &self.settings.speed);
@@ -90,6 +137,13 @@ impl Lease {
             others: self.others,
         };
         live.health.failed(now, error, self.trial, &patient)
+    }
+
+    fn spend(&self, now: Moment, cost: Option<u64>) {
+        if let Some(cost) = cost {
+            let (settings, spending) = (&self.settings, &self.state.spending);
+            spending.spend(now, settings, &self.deployment, &self.tags, cost);
+        }
     }
 
     fn settle(&mut self, tokens: u64) -> Moment {

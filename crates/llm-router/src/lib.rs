@@ -39,11 +39,14 @@
 //! # }
 //! ```
 
+mod affinity;
 mod ask;
 mod clock;
 mod deployment;
 mod filter;
+mod filters;
 mod group;
+mod hash;
 mod health;
 mod journey;
 mod lease;
@@ -55,15 +58,20 @@ mod retry_budget;
 mod router;
 mod settings;
 mod speed;
+mod spending;
 mod state;
-mod strategy;
+mod strategies;
+pub mod strategy;
 mod trace;
 mod wildcard;
 
+pub use affinity::{AffinityRules, Bonds};
 pub use ask::Ask;
 pub use clock::{Clock, Moment};
 pub use deployment::{Deployment, Timeouts, TokenPrice};
 pub use filter::{Field, Filter, Reason, Skipped, View};
+pub use filters::{Budgets, PreCallChecks, TagPattern, TagRules};
+pub use group::RoutingGroup;
 pub use health::{HealthRules, Standing};
 pub use journey::Journey;
 pub use lease::{Finish, Lease};
@@ -74,7 +82,12 @@ pub use retry_budget::RetryShare;
 pub use router::{Attempt, Attempts, Failed, Routed, Router};
 pub use settings::{Settings, SettingsError};
 pub use speed::SpeedRules;
-pub use strategy::{Candidate, Dice, Looks, SimpleShuffle, Strategy};
+pub use spending::{Budget, Period, Scope, Spent};
+pub use strategies::{
+    CostBased, LatencyBased, LeastBusy, Priority, SimpleShuffle, StickyShuffle, UsageBased,
+    UsageBasedV2,
+};
+pub use strategy::{Candidate, Dice, Looks, Strategy};
 pub use trace::{AttemptRecord, Decision, Score, Trace};
 
 use state::State;

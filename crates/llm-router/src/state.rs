@@ -2,7 +2,9 @@
 
 use std::sync::atomic::AtomicU64;
 
-use crate::{Clock, health::Health, limits::Meter, speed::Speed};
+use crate::{
+    Clock, affinity::Affinity, health::Health, limits::Meter, speed::Speed, spending::Spending,
+};
 
 /// What all requests of a router share. A router that succeeds another takes it over.
 #[derive(Debug, Default)]
@@ -10,6 +12,8 @@ pub(crate) struct State {
     pub(crate) clock: Clock,
     /// Requests so far: the dice of each are seeded by its number.
     pub(crate) requests: AtomicU64,
+    pub(crate) spending: Spending,
+    pub(crate) affinity: Affinity,
 }
 
 /// What is known of one deployment while it runs. Kept by its id when the configuration changes.
