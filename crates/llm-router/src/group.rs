@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use llm_providers::{Error, Kind};
 
 use crate::{
-    Deployment, Router, SettingsError, Strategy, retry_budget::RetryBudget, settings::Settings,
-    wildcard,
+    Deployment, Router, SettingsError, Strategy, pace::Pace, queue::Queue,
+    retry_budget::RetryBudget, settings::Settings, wildcard,
 };
 
 /// A name for several groups together, and the strategy of them all: LiteLLM's `routing_groups`.
@@ -27,14 +27,24 @@ pub(crate) struct Group<'a> {
     pub(crate) deployments: &'a [Arc<Deployment>],
     pub(crate) stars: Vec<String>,
     /// `None` where a deployment was named by its id.
-    pub(crate) budget: Option<&'a RetryBudget>,
+    pub(crate) common: Option<&'a Arc<Common>>,
 }
 
 /// One group as the router keeps it.
 #[derive(Debug, Default)]
 pub(crate) struct Members {
     pub(crate) deployments: Vec<Arc<Deployment>>,
-    pub(crate) budget: Arc<RetryBudget>,
+    pub(crate) common: Arc<Common>,
+}
+
+/// What is known of a group as a whole. Kept by its name when the configuration changes.
+#[derive(Debug, Default)]
+pub(crate) struct Common {
+    pub(crate) retries: RetryBudget,
+    /// Rivals of slow attempts.
+    pub(crate) rivals: RetryBudget,
+    pub(crate) pace: Pace,
+    pub(crate) queue: Arc<Queue>,
 }
 
 impl Members {
@@ -43,7 +53,7 @@ impl Members {
             name,
             deployments: &self.deployments,
             stars,
-            budget: Some(&self.budget),
+            common: Some(&self.common),
         }
     }
 }
@@ -72,7 +82,7 @@ impl Router {
             name: &by_id.group,
             deployments: std::slice::from_ref(by_id),
             stars: Vec::new(),
-            budget: None,
+            common: None,
         })
     }
 

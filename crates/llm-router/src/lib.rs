@@ -39,6 +39,7 @@
 //! # }
 //! ```
 
+mod adaptive;
 mod affinity;
 mod ask;
 mod clock;
@@ -48,11 +49,14 @@ mod filters;
 mod group;
 mod hash;
 mod health;
+mod hedge;
 mod journey;
 mod lease;
 mod limits;
+mod pace;
 mod pick;
 mod plan;
+mod queue;
 mod retry;
 mod retry_budget;
 mod router;
@@ -63,8 +67,10 @@ mod state;
 mod strategies;
 pub mod strategy;
 mod trace;
+mod wait;
 mod wildcard;
 
+pub use adaptive::AdaptiveRules;
 pub use affinity::{AffinityRules, Bonds};
 pub use ask::Ask;
 pub use clock::{Clock, Moment};
@@ -73,10 +79,12 @@ pub use filter::{Field, Filter, Reason, Skipped, View};
 pub use filters::{Budgets, PreCallChecks, TagPattern, TagRules};
 pub use group::RoutingGroup;
 pub use health::{HealthRules, Standing};
+pub use hedge::HedgeRules;
 pub use journey::Journey;
 pub use lease::{Finish, Lease};
 pub use limits::{Load, Quota};
 pub use plan::{Fallback, Fallbacks};
+pub use queue::QueueRules;
 pub use retry::RetryPolicy;
 pub use retry_budget::RetryShare;
 pub use router::{Attempt, Attempts, Failed, Routed, Router};

@@ -3,8 +3,9 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use crate::{
-    AffinityRules, Budgets, Fallbacks, Filter, HealthRules, PreCallChecks, RetryPolicy, RetryShare,
-    RoutingGroup, SimpleShuffle, SpeedRules, Strategy, TagRules, Timeouts,
+    AdaptiveRules, AffinityRules, Budgets, Fallbacks, Filter, HealthRules, HedgeRules,
+    PreCallChecks, QueueRules, RetryPolicy, RetryShare, RoutingGroup, SimpleShuffle, SpeedRules,
+    Strategy, TagRules, Timeouts,
 };
 
 /// A router's settings. [`Router::new`](crate::Router::new) checks them.
@@ -30,6 +31,12 @@ pub struct Settings {
     pub aliases: BTreeMap<String, String>,
     /// How long attempts may take.
     pub timeouts: Timeouts,
+    /// Rivals for slow attempts; `None`: there are none.
+    pub hedge: Option<HedgeRules>,
+    /// Limits of parallel attempts that are learned; `None`: only those that are configured hold.
+    pub adaptive: Option<AdaptiveRules>,
+    /// How requests wait where all deployments are busy.
+    pub queue: QueueRules,
     /// How long a request may take with all its attempts and waits.
     pub deadline: Option<Duration>,
     /// When deployments rest.
@@ -84,6 +91,9 @@ impl Default for Settings {
             fallbacks: Fallbacks::default(),
             aliases: BTreeMap::new(),
             timeouts: Timeouts::default(),
+            hedge: None,
+            adaptive: None,
+            queue: QueueRules::default(),
             deadline: None,
             health: HealthRules::default(),
             speed: SpeedRules::default(),

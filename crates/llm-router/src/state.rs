@@ -3,7 +3,8 @@
 use std::sync::atomic::AtomicU64;
 
 use crate::{
-    Clock, affinity::Affinity, health::Health, limits::Meter, speed::Speed, spending::Spending,
+    Clock, adaptive::Adaptive, affinity::Affinity, health::Health, limits::Meter, speed::Speed,
+    spending::Spending,
 };
 
 /// What all requests of a router share. A router that succeeds another takes it over.
@@ -22,4 +23,5 @@ pub(crate) struct Live {
     pub(crate) meter: Meter,
     pub(crate) health: Health,
     pub(crate) speed: Speed,
+    pub(crate) adaptive: Adaptive,
 }

@@ -1,9 +1,11 @@
 //! What can be known to fail before it is tried: LiteLLM's pre-call checks.
 
+use llm_types::Op;
+
 use crate::{Ask, Deployment, Field, Filter, Reason, View};
 
 /// Leaves out deployments whose model's window is too short for the prompt, which are outside the region that the
-/// request must stay in, or whose model is known not to follow a `response_format`.
+/// request must stay in, or whose model does not know one of the parameters that the request cannot do without.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PreCallChecks {
     /// Whether they are made.
@@ -28,12 +30,17 @@ fn cannot(deployment: &Deployment, ask: &Ask) -> Option<Reason> {
     if facts.max_input_tokens.is_some_and(too_long) {
         return Some(Reason::ContextWindow);
     }
-    let formatted = ask.params.iter().any(|param| param == "response_format");
-    let drops = ask.drop_params || deployment.options.drop_params;
-    if formatted && !drops && facts.supports("response_schema") == Some(false) {
-        return Some(Reason::Parameter);
+    if ask.params.is_empty() || ask.drop_params || deployment.options.drop_params {
+        return None;
     }
-    None
+    let target = &deployment.target;
+    let taken = target.provider.params_of(&target.model, facts);
+    let unknown = |param: &String| {
+        let refused =
+            param == "response_format" && facts.supports("response_schema") == Some(false);
+        refused || !taken.takes(Op::Chat, param, facts)
+    };
+    ask.params.iter().any(unknown).then_some(Reason::Parameter)
 }
 
 /// Whether a deployment is in `region`: `eu`, `us`, or a vendor's own name. One whose region nobody knows is not.
