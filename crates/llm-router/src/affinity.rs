@@ -34,7 +34,7 @@ pub struct Bonds {
     pub response: bool,
     /// `session_affinity`: the session is there.
     pub session: bool,
-    /// `deployment_affinity`: the user is there.
+    /// `deployment_affinity`: the caller, or a user where nobody knows the caller, is there.
     pub user: bool,
 }
 
@@ -97,7 +97,12 @@ impl Bonds {
             });
         }
         bonds.extend(text(self.session, &ask.session).map(|session| bond(1, session)));
-        bonds.extend(text(self.user, &ask.user).map(|user| bond(2, user)));
+        let user = if ask.caller.is_some() {
+            &ask.caller
+        } else {
+            &ask.user
+        };
+        bonds.extend(text(self.user, user).map(|user| bond(2, user)));
         if let Some(prefix) = ask.prefix.filter(|_| self.prompt) {
             bonds.push(Bond {
                 key: key(3, prefix),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use llm_providers::Kind;
 
-use crate::{Fallback, Timeouts};
+use crate::{Fallback, Timeouts, hash};
 
 /// What is asked of a router. Owned, so that a stream can ask again long after the request is read.
 #[derive(Debug, Clone, Default)]
@@ -39,6 +39,8 @@ pub struct Ask {
     pub tag_filtering: bool,
     /// Lower goes first where there is a queue.
     pub priority: Option<i64>,
+    /// Whose key it came with: what clients cannot make up.
+    pub caller: Option<String>,
     /// Who asks: the same one is given the same side of a split, and may be kept at one deployment.
     pub user: Option<String>,
     /// The conversation it belongs to.
@@ -70,5 +72,11 @@ impl Ask {
             model: model.into(),
             ..Self::default()
         }
+    }
+
+    /// A [prefix](Self::prefix) from the parts of a conversation's beginning.
+    pub fn prefix_of(parts: &[&[u8]]) -> u64 {
+        let hashes = parts.iter().map(|part| hash::of(part));
+        hashes.fold(0, hash::both)
     }
 }

@@ -24,6 +24,12 @@ pub struct Lease {
     /// Who waits for the slot.
     queue: Option<Arc<Queue>>,
     began: Instant,
+    after: Option<Box<Aftermath>>,
+}
+
+/// What is done with an answer's end besides counting it; most requests have nothing of it.
+#[derive(Debug)]
+struct Aftermath {
     /// What will lead back to the deployment.
     bonds: Vec<Bond>,
     /// Tags of the request that have a budget.
@@ -62,15 +68,15 @@ impl Lease {
             others,
             queue,
             began: Instant::now(),
-            bonds: Vec::new(),
-            tags: Vec::new(),
+            after: None,
         }
     }
 
     /// With what is to be remembered of the request at its end.
     pub(crate) fn bound(mut self, bonds: Vec<Bond>, tags: Vec<String>) -> Self {
-        self.bonds = bonds;
-        self.tags = tags;
+        if !bonds.is_empty() || !tags.is_empty() {
+            self.after = Some(Box::new(Aftermath { bonds, tags }));
+        }
         self
     }
 
@@ -99,8 +105,10 @@ impl Lease {
         let in_flight = self.in_flight();
         let now = self.settle(finish.tokens);
         self.spend(now, finish.cost);
-        let affinity = &self.state.affinity;
-        affinity.remember(now, &self.bonds, &self.deployment);
+        if let Some(after) = &self.after {
+            let affinity = &self.state.affinity;
+            affinity.remember(now, &after.bonds, &self.deployment);
+        }
         let live = &self.deployment.live;
         if let Some(rules) = &self.settings.adaptive {
             let latency = finish.first_event.unwrap_or_else(|| self.began.elapsed());
@@ -161,7 +169,8 @@ impl Lease {
     fn spend(&self, now: Moment, cost: Option<u64>) {
         if let Some(cost) = cost {
             let (settings, spending) = (&self.settings, &self.state.spending);
-            spending.spend(now, settings, &self.deployment, &self.tags, cost);
+            let tags = self.after.as_ref().map_or(&[][..], |after| &after.tags);
+            spending.spend(now, settings, &self.deployment, tags, cost);
         }
     }
 

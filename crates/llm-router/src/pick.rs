@@ -161,7 +161,8 @@ impl Router {
     ) -> Vec<Candidate<'a>> {
         let looks = strategy.looks();
         let rules = looks.speed.as_ref().unwrap_or(&self.settings.speed);
-        let asker = ask.user.as_ref().or(ask.session.as_ref());
+        let asker = [&ask.user, &ask.session, &ask.caller];
+        let asker = asker.into_iter().flatten().next();
         let asker = asker
             .filter(|_| looks.asker)
             .map(|asker| hash::of(asker.as_bytes()));
@@ -271,6 +272,18 @@ pub(crate) fn nobody(group: &str, skipped: &[Skipped], now: Moment) -> Error {
         return Error::bad_request(
             "tags",
             format!("no deployment of '{group}' fits the request's tags"),
+        );
+    }
+    if every(|reason| matches!(reason, Reason::Region)) {
+        return Error::bad_request(
+            "allowed_model_region",
+            format!("no deployment of '{group}' is known to be in the region that is asked for"),
+        );
+    }
+    if every(|reason| matches!(reason, Reason::Parameter)) {
+        return Error::new(
+            Kind::UnsupportedParams,
+            format!("no deployment of '{group}' knows every parameter of the request"),
         );
     }
     let wait = skipped
