@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use crate::{
     AdaptiveRules, AffinityRules, Budgets, Fallbacks, Filter, HealthRules, HedgeRules,
-    PreCallChecks, QueueRules, RetryPolicy, RetryShare, RoutingGroup, SimpleShuffle, SpeedRules,
-    Strategy, TagRules, Timeouts,
+    PreCallChecks, QueueRules, RetryPolicy, RetryShare, RoutingGroup, Shared, SimpleShuffle,
+    SpeedRules, Strategy, TagRules, Timeouts,
 };
 
 /// A router's settings. [`Router::new`](crate::Router::new) checks them.
@@ -43,6 +43,8 @@ pub struct Settings {
     pub health: HealthRules,
     /// How latencies are kept.
     pub speed: SpeedRules,
+    /// What other instances know; `None`: this one is alone.
+    pub shared: Option<Arc<dyn Shared>>,
     /// Who of several deployments is asked.
     pub strategy: Arc<dyn Strategy>,
     /// The same for single groups.
@@ -97,6 +99,7 @@ impl Default for Settings {
             deadline: None,
             health: HealthRules::default(),
             speed: SpeedRules::default(),
+            shared: None,
             strategy: Arc::new(SimpleShuffle),
             group_strategy: BTreeMap::new(),
             routing_groups: Vec::new(),

@@ -1,11 +1,14 @@
 //! Deployments from LiteLLM's parameters.
 
+use std::time::Duration;
+
 use llm_cost::{NanoDollars, PriceTable};
 use llm_providers::{CallOptions, Credential, Error, Kind, Target, resolve, resolve::Surroundings};
 use llm_router::{
     Budget, Deployment, Fallback, Quota, Router, Settings, SettingsError, TagPattern,
 };
 use llm_types::{JsonObject, Map};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -46,6 +49,14 @@ pub fn deployment(
     }
     deployment.blocked = model_info.get("blocked") == Some(&Value::Bool(true));
     deployment.price = price::of_tokens(table, &deployment.target, &model_info);
+    deployment.cooldown =
+        match own::<f64>("cooldown_time", &model_info, &mut params)? {
+            None => None,
+            Some(time) => Some(Duration::try_from_secs_f64(time).map_err(|e| {
+                Error::bad_request("cooldown_time", format!("'cooldown_time': {e}"))
+            })?),
+        };
+    deployment.allowed_fails = own("allowed_fails", &model_info, &mut params)?;
     deployment.num_retries = route.num_retries;
     deployment.timeouts = route.timeouts;
     deployment.tags = route.tags;
@@ -72,6 +83,20 @@ fn budget(params: &mut JsonObject) -> Result<Option<Budget>, Error> {
         .parse()
         .map_err(|e: SettingsError| refuse("budget_duration", &e.to_string()))?;
     Ok(Some(Budget { limit, period }))
+}
+
+/// What `model_info` says of `key`, or else the parameters: LiteLLM's order for rests and failures.
+fn own<T: DeserializeOwned>(
+    key: &str,
+    info: &Map,
+    params: &mut JsonObject,
+) -> Result<Option<T>, Error> {
+    let param = params.take(key)?;
+    match info.get(key) {
+        None | Some(Value::Null) => Ok(param),
+        Some(value) => serde_json::from_value(value.clone())
+            .map_err(|e| Error::bad_request(key, format!("'{key}': {e}"))),
+    }
 }
 
 /// A router for one request that names its model, and perhaps its key, its address and its fallbacks, itself; and the
