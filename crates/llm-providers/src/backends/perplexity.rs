@@ -1,4 +1,6 @@
-use crate::{Params, Provider};
+use llm_types::Op;
+
+use crate::{Params, Provider, protocols::search};
 
 /// Perplexity: <https://docs.perplexity.ai/api-reference/chat-completions-post>
 pub(super) const ROW: Provider = Provider {
@@ -17,9 +19,16 @@ pub(super) const ROW: Provider = Provider {
                 "logprobs",
                 "top_logprobs",
             ])
-            .with(&["reasoning_effort", "web_search_options"])
+            .with(&[
+                "reasoning_effort",
+                "web_search_options",
+                "country",
+                "max_tokens_per_page",
+            ])
             .without_stream_options()
     },
+    ops: &[Op::Chat, Op::Search],
+    wires: &[(Op::Search, &search::Perplexity)],
     docs: "https://docs.perplexity.ai/api-reference/chat-completions-post",
     ..Provider::OPENAI_LIKE
 };
