@@ -3,6 +3,7 @@
 use std::{
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -10,7 +11,9 @@ use futures_core::Stream;
 use llm_providers::{Chunk, Error, EventStream, bridges};
 use llm_types::Usage;
 
-use crate::{Outcome, price::Rates, record::Reporter, restamp::Stamp};
+use llm_router::Lease;
+
+use crate::{Outcome, engine::ended, price::Rates, record::Reporter, restamp::Stamp};
 
 /// One event of a streamed answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +33,9 @@ pub struct AnswerStream {
     bridge: Option<Box<dyn bridges::BridgeStream>>,
     stamp: Stamp,
     rates: Rates,
+    /// Held until the stream is over.
+    lease: Option<Lease>,
+    first_event: Duration,
     reporter: Reporter,
     over: bool,
 }
@@ -49,6 +55,7 @@ impl AnswerStream {
         bridge: Option<Box<dyn bridges::BridgeStream>>,
         stamp: Stamp,
         rates: Rates,
+        lease: Lease,
         reporter: Reporter,
     ) -> Self {
         Self {
@@ -56,6 +63,8 @@ impl AnswerStream {
             bridge,
             stamp,
             rates,
+            first_event: lease.held(),
+            lease: Some(lease),
             reporter,
             over: false,
         }
@@ -67,6 +76,7 @@ impl AnswerStream {
         bridge: Option<Box<dyn bridges::BridgeStream>>,
         stamp: Stamp,
         rates: Rates,
+        lease: Lease,
         reporter: Reporter,
     ) -> Self {
         let source = Source::Canned(chunks.into_iter(), usage);
@@ -75,6 +85,8 @@ impl AnswerStream {
             bridge,
             stamp,
             rates,
+            first_event: lease.held(),
+            lease: Some(lease),
             reporter,
             over: false,
         }
@@ -126,6 +138,12 @@ impl AnswerStream {
     fn end(&mut self, error: Option<&Error>) {
         self.over = true;
         self.settle();
+        if let Some(lease) = self.lease.take() {
+            match error {
+                Some(error) => drop(lease.fail(error)),
+                None => lease.finish(&ended(self.usage(), Some(self.first_event))),
+            }
+        }
         match error {
             Some(error) => self.reporter.fail(error),
             None => self.reporter.report(Outcome::Answered),

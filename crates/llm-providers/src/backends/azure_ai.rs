@@ -28,6 +28,7 @@ pub(super) const ROW: Provider = Provider {
         Op::Embedding,
         Op::Messages,
         Op::CountTokens,
+        Op::Responses,
         Op::Rerank,
         Op::Moderation,
         Op::Ocr,

@@ -19,6 +19,7 @@ pub(super) const ROW: Provider = Provider {
         Op::Moderation,
         Op::Search,
         Op::Ocr,
+        Op::Responses,
     ],
     params: Params::EVERYTHING,
     keeps: &["*"],

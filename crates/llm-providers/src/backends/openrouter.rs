@@ -14,7 +14,13 @@ pub(super) const ROW: Provider = Provider {
         Setting::new("app_name", &["OR_APP_NAME"]),
     ],
     headers: &[("http-referer", "{site_url}"), ("x-title", "{app_name}")],
-    ops: &[Op::Chat, Op::Completion, Op::Embedding, Op::Rerank],
+    ops: &[
+        Op::Chat,
+        Op::Completion,
+        Op::Embedding,
+        Op::Rerank,
+        Op::Responses,
+    ],
     params: Params {
         developer: true,
         ..Params::STANDARD

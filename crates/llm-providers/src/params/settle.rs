@@ -27,6 +27,7 @@ pub(crate) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
     );
     if !is_settled_here {
         edit::apply(provider.edits, body);
+        drop_named(call)?;
         return quirk(call);
     }
     body.retain(|_, raw| &raw[..] != b"null");

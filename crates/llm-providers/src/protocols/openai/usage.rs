@@ -28,7 +28,8 @@ pub(super) fn repair(document: &mut Map) -> Option<Usage> {
     Some(usage)
 }
 
-fn normalise(usage: &mut Usage) {
+/// Puts the counts into OpenAI's meaning.
+pub(super) fn normalise(usage: &mut Usage) {
     cached_tokens(usage);
     reasoning_tokens(usage);
     if let Some(ticks) = usage.extra.get("cost_in_usd_ticks").and_then(Value::as_f64)
