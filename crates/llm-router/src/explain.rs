@@ -70,10 +70,15 @@ impl Router {
         let now = self.state.clock.now();
         let seed = self.coming_seed();
         let mut journey = Journey::new(ask, seed, None);
-        let strategy = self.strategy(&ask.model);
+        let strategy = self.strategy(ask, group.name);
+        let bonds = self.bonds(ask, group.name);
         let mut field = Field::new(group.deployments);
         self.narrow(&mut field, ask, &group, &journey, now);
-        let candidates = self.candidates(&field, strategy, ask.stream, now);
+        if !bonds.is_empty() && field.open().len() > 1 {
+            let affinity = &self.state.affinity;
+            affinity.narrow(&mut field, &bonds, now, self.settings.affinity.load_factor);
+        }
+        let candidates = self.candidates(&field, strategy, ask, now);
         let scores = pick::scored(strategy, &candidates);
         let index = match candidates.len() {
             0 => None,
@@ -88,7 +93,7 @@ impl Router {
             .is_none()
             .then(|| pick::nobody(&ask.model, &skipped, now).message);
         Ok(Explanation {
-            group: self.alias(&ask.model).to_owned(),
+            group: group.name.to_owned(),
             deployments: group.deployments.iter().map(|d| self.member(d)).collect(),
             skipped,
             strategy: strategy.name(),

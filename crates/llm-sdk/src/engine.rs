@@ -12,11 +12,13 @@ use llm_providers::{
     Body as CallBody, Call, CallOptions, Client, Error, Limits, Notice, Outcome as Sent, Payload,
     bridges, transport::TransportSettings,
 };
-use llm_router::{Attempt, Attempts, Deployment, Failed, Finish, Lease, Router};
+use llm_router::{Attempt, Attempts, Deployment, Explanation, Failed, Finish, Lease, Router};
 use llm_types::{JsonObject, Op, Usage};
 
 use crate::{
-    AnswerStream, Body, Failure, Meta, Outcome, Request, Response, demo, deploy, mock,
+    AnswerStream, Body, Charge, Failure, Meta, Outcome, Request, Response,
+    ask::Asking,
+    demo, deploy, mock,
     price::{Prices, Rates},
     record::Reporter,
     responses::{Keeper, MemoryStore, Recalled, ResponseStore, ids, recall},
@@ -108,6 +110,21 @@ impl Engine {
         &self.client
     }
 
+    /// What the router would do with `request`. Nothing is sent, counted or held.
+    pub fn explain(&self, request: &Request) -> Result<Explanation, Error> {
+        let Some(router) = &self.router else {
+            return Err(Error::bad_request("model", "there is no router"));
+        };
+        let asking = Asking {
+            op: request.op,
+            model: request.route_as.as_ref().unwrap_or(&request.model),
+            body: &request.body,
+            options: &request.options,
+            route: &request.route,
+        };
+        router.explain(&asking.of(router))
+    }
+
     /// Answers a request: route, translate, attempt, retry, count, price, report.
     pub async fn call(&self, request: Request) -> Result<Response, Box<Failure>> {
         let Request {
@@ -159,7 +176,14 @@ impl Engine {
                 return Err(fail(&mut reporter, call_id, model, failed));
             }
         };
-        let ask = route.ask(recalled.pin.as_ref().unwrap_or(asked), &body);
+        let asking = Asking {
+            op,
+            model: recalled.pin.as_ref().unwrap_or(asked),
+            body: &body,
+            options: &options,
+            route: &route,
+        };
+        let ask = asking.of(router);
         if let Some(mock) = &route.mock {
             let canned = mock::Canned {
                 mock,
@@ -420,8 +444,8 @@ pub(crate) fn finish(
     lease: Lease,
     mut reporter: Reporter,
 ) -> Body {
-    lease.finish(&ended(usage.as_ref(), None));
     let charge = rates.charge(usage.as_ref());
+    lease.finish(&ended(usage.as_ref(), &charge, None));
     reporter.note(|record| {
         record.usage.clone_from(&usage);
         record.charge = charge.clone();
@@ -436,11 +460,16 @@ pub(crate) fn finish(
 }
 
 /// What the router learns of an answer.
-pub(crate) fn ended(usage: Option<&Usage>, first_event: Option<Duration>) -> Finish {
+pub(crate) fn ended(
+    usage: Option<&Usage>,
+    charge: &Charge,
+    first_event: Option<Duration>,
+) -> Finish {
     Finish {
         tokens: usage.map_or(0, |usage| usage.total_tokens),
         completion_tokens: usage.map_or(0, |usage| usage.completion_tokens),
         first_event,
+        cost: charge.total().map(|total| total.0.try_into().unwrap_or(0)),
     }
 }
 

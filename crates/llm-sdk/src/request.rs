@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use llm_providers::{CallOptions, Kind};
-use llm_router::{Ask, Fallback, Timeouts};
+use llm_router::{Fallback, Timeouts};
 use llm_types::{JsonError, JsonObject, Map, Op};
 use serde_json::Value;
 
@@ -66,6 +66,20 @@ pub struct RouteOptions {
     pub metadata: Map,
     /// Tags for routing and spend.
     pub tags: Vec<String>,
+    /// Those of them that come with the caller's key or team.
+    pub inherited_tags: Vec<String>,
+    /// `enable_tag_filtering`: tags decide even where the router's settings do not say so.
+    pub tag_filtering: bool,
+    /// Who calls, by a key or an account that nobody can make up.
+    pub caller: Option<String>,
+    /// `litellm_session_id`, or `session_id` of the metadata: the conversation it belongs to.
+    pub session: Option<String>,
+    /// `routing_strategy` of the metadata: another strategy for this request.
+    pub strategy: Option<String>,
+    /// `allowed_model_region`: where the answer must come from.
+    pub region: Option<String>,
+    /// The client's `User-Agent`.
+    pub user_agent: Option<String>,
 }
 
 /// A canned answer.
@@ -85,7 +99,6 @@ pub struct Mock {
 const OURS: &[&str] = &[
     "litellm_call_id",
     "litellm_trace_id",
-    "litellm_session_id",
     "litellm_logging_obj",
     "litellm_parent_otel_span",
     "logger_fn",
@@ -171,26 +184,6 @@ pub(crate) fn new_call_id() -> String {
 }
 
 impl RouteOptions {
-    /// What a router is asked for `model` with `body`.
-    pub fn ask(&self, model: &str, body: &JsonObject) -> Ask {
-        Ask {
-            stream: body.is_true("stream"),
-            num_retries: self.num_retries,
-            fallbacks: self.fallbacks.clone(),
-            context_window_fallbacks: self.window_fallbacks.clone(),
-            content_policy_fallbacks: self.policy_fallbacks.clone(),
-            disable_fallbacks: self.disable_fallbacks,
-            timeouts: self.timeouts,
-            deadline: self.deadline,
-            priority: self.priority,
-            tags: self.tags.clone(),
-            user: body.str("user").map(|user| user.into_owned()),
-            explain: self.explain,
-            rehearse: self.rehearse,
-            ..Ask::new(model)
-        }
-    }
-
     /// Takes the routing keys out of a body. `metadata` stays where it is part of the vendor's API.
     pub fn take(op: Op, body: &mut JsonObject) -> Result<Self, JsonError> {
         let timeout: Option<f64> = body.take("timeout")?;
@@ -200,6 +193,12 @@ impl RouteOptions {
         if matches!(op, Op::Chat | Op::Completion | Op::Embedding) && !body.is_true("store") {
             metadata.extend(body.take::<Map>("metadata")?.unwrap_or_default());
         }
+        let said = |key: &str| metadata.get(key).and_then(Value::as_str).map(str::to_owned);
+        let list = |key: &str| serde_json::from_value(metadata.get(key)?.clone()).ok();
+        let session = body.take("litellm_session_id")?;
+        let session = session.or_else(|| said("session_id"));
+        let (caller, strategy) = (said("user_api_key_hash"), said("routing_strategy"));
+        let inherited_tags = list("inherited_tags").unwrap_or_default();
         let tags: Option<Vec<String>> = body.take("tags")?;
         let tags = tags
             .or_else(|| serde_json::from_value(metadata.get("tags")?.clone()).ok())
@@ -227,6 +226,13 @@ impl RouteOptions {
             mock: mock(body)?,
             metadata,
             tags,
+            inherited_tags,
+            tag_filtering: body.take("enable_tag_filtering")?.unwrap_or_default(),
+            caller,
+            session,
+            strategy,
+            region: body.take("allowed_model_region")?,
+            user_agent: None,
         })
     }
 }
@@ -377,6 +383,6 @@ mod tests {
         .unwrap();
         assert_eq!(route.rehearse, Some(Kind::ContentPolicy));
         assert_eq!(route.deadline, Some(Duration::from_millis(2500)));
-        assert_eq!(route.ask("a", &JsonObject::new()).priority, Some(-1));
+        assert_eq!(route.priority, Some(-1));
     }
 }

@@ -103,8 +103,7 @@ impl Deployments {
         self.defaults.under(&mut params);
         let table = PriceTable::embedded();
         match deploy::deployment(&model.name, params, model.info.clone(), table, around) {
-            Ok(mut deployment) => {
-                self.defaults.routing.limit(&mut deployment);
+            Ok(deployment) => {
                 if let Credential::Missing(what) = &deployment.target.credential {
                     let name = &model.name;
                     problems.warn(

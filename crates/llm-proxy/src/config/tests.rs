@@ -222,6 +222,7 @@ router_settings: {default_max_parallel_requests: 7}
     )
     .expect("settings");
     assert_eq!(settings.notices, [""; 0]);
+    assert_eq!(settings.router.default_max_parallel, Some(7));
     let [first, second] = &settings.deployments[..] else {
         panic!("two deployments");
     };
@@ -229,7 +230,7 @@ router_settings: {default_max_parallel_requests: 7}
     assert_eq!((first.allowed_fails, first.defaults.len()), (Some(1), 0));
     assert_eq!(
         (first.quota.max_parallel, second.quota.max_parallel),
-        (Some(7), Some(3))
+        (None, Some(3))
     );
 }
 

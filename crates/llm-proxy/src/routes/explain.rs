@@ -54,14 +54,12 @@ pub(crate) async fn request(Keyed(live): Keyed, body: Bytes) -> Result<Json<Valu
     };
     let request = Request::from_object(op, object).map_err(Refusal::json)?;
     let asked = request.body.to_map().map_err(Refusal::json)?;
-    let mut ask = request.route.ask(&request.model, &request.body);
     let used = live.router.deployments(&request.model).first();
     let used = used.map_or(request.model.clone(), |d| d.target.model.clone());
     let counting = tokio::task::spawn_blocking(move || catalog::count_tokens(&used, &asked));
     // What cannot be counted is explained all the same.
     let tokens = counting.await.ok().and_then(Result::ok);
-    ask.prompt_tokens = tokens.unwrap_or_default();
-    let explained = live.router.explain(&ask)?;
+    let explained = live.engine.explain(&request)?;
     let mut shown = shown(&explained)?;
     shown["expected"] = expected(&live, &explained, &request.body, tokens);
     Ok(Json(shown))
