@@ -55,6 +55,10 @@ pub(crate) struct Callers {
     pub(crate) answered: u64,
     pub(crate) failed: BTreeMap<String, u64>,
     pub(crate) slowest: Duration,
+    /// Where each conversation was last.
+    places: BTreeMap<u64, String>,
+    /// Requests that were answered where their conversation was.
+    pub(crate) stayed: u64,
 }
 
 pub(crate) struct World {
@@ -228,6 +232,11 @@ impl World {
         match result {
             Ok(routed) => {
                 callers.answered += 1;
+                if let Some(prefix) = ask.prefix {
+                    let place = routed.lease.deployment().id.clone();
+                    let last = callers.places.insert(prefix, place.clone());
+                    callers.stayed += u64::from(last == Some(place));
+                }
                 routed.lease.finish(&Finish {
                     tokens: ask.prompt_tokens,
                     completion_tokens: 1,
