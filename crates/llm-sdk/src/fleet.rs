@@ -1,0 +1,209 @@
+//! The deployments and settings that LiteLLM's `Router` is given, as a router that may change while requests run.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    hash::{BuildHasher, RandomState},
+    sync::{Arc, LazyLock, Mutex, PoisonError},
+};
+
+use arc_swap::ArcSwap;
+use llm_providers::{Error, resolve::Surroundings};
+use llm_router::{Deployment, Router};
+use llm_types::{JsonObject, Map};
+use serde::Deserialize;
+
+use crate::{deploy, router_settings, surroundings, surroundings::Process};
+
+/// Deployments and settings, resolved against the environment as it is now: what it says of keys and addresses is read
+/// again where it has changed since.
+pub struct Fleet {
+    plan: Plan,
+    now: ArcSwap<Built>,
+}
+
+/// What a [`Fleet`] is made of, by the names of LiteLLM's `Router`.
+#[derive(Clone, Deserialize)]
+pub struct Plan {
+    #[serde(default)]
+    model_list: Vec<Entry>,
+    /// Parameters of every deployment that has none of its own.
+    #[serde(default)]
+    default_litellm_params: Map,
+    /// Leaves out entries that cannot work instead of refusing them all.
+    #[serde(default)]
+    ignore_invalid_deployments: bool,
+    #[serde(flatten)]
+    settings: Map,
+}
+
+/// One entry of a model list. Its limits may stand beside its parameters.
+#[derive(Clone, Deserialize)]
+struct Entry {
+    model_name: String,
+    litellm_params: Map,
+    #[serde(default)]
+    model_info: Map,
+    #[serde(default)]
+    rpm: Option<u64>,
+    #[serde(default)]
+    tpm: Option<u64>,
+}
+
+struct Built {
+    router: Arc<Router>,
+    /// The id of each entry; `None` of one that was left out.
+    ids: Vec<Option<String>>,
+    /// What was read from the environment, and what it said.
+    read: BTreeMap<String, Said>,
+}
+
+impl Plan {
+    /// Reads a plan.
+    pub fn parse(json: &[u8]) -> Result<Self, Error> {
+        serde_json::from_slice(json).map_err(|e| Error::bad_request("model_list", e.to_string()))
+    }
+
+    fn build(&self, before: Option<&Router>) -> Result<Built, Error> {
+        let around = Noted::default();
+        let mut deployments = Vec::with_capacity(self.model_list.len());
+        let mut ids = Vec::with_capacity(self.model_list.len());
+        let mut counts = BTreeMap::new();
+        for entry in &self.model_list {
+            match entry.deployment(&self.default_litellm_params, &around) {
+                Ok(mut deployment) => {
+                    unique(&mut deployment, entry, &mut counts);
+                    ids.push(Some(deployment.id.clone()));
+                    deployments.push(deployment);
+                }
+                Err(_) if self.ignore_invalid_deployments => ids.push(None),
+                Err(error) => return Err(error),
+            }
+        }
+        let settings = router_settings::settings(&self.settings)?;
+        let router = match before {
+            None => Router::new(deployments, settings),
+            Some(before) => before.succeeded_by(deployments, settings),
+        };
+        let router = router.map_err(|e| Error::bad_request("model_list", e.to_string()))?;
+        Ok(Built {
+            router: Arc::new(router),
+            ids,
+            read: around.0.into_inner().unwrap_or_else(PoisonError::into_inner),
+        })
+    }
+}
+
+impl Entry {
+    fn deployment(&self, defaults: &Map, around: &dyn Surroundings) -> Result<Deployment, Error> {
+        let mut params = self.litellm_params.clone();
+        for (key, value) in defaults {
+            params.entry(key.clone()).or_insert_with(|| value.clone());
+        }
+        for (key, limit) in [("rpm", self.rpm), ("tpm", self.tpm)] {
+            if let Some(limit) = limit {
+                params.entry(key).or_insert(limit.into());
+            }
+        }
+        params.retain(|_, value| !value.is_null());
+        let params = JsonObject::from_serialize(&params)?;
+        deploy::deployment(
+            &self.model_name,
+            params,
+            self.model_info.clone(),
+            &surroundings::prices(),
+            around,
+        )
+    }
+}
+
+/// The same entry twice is the same deployment with twice the share.
+fn unique(deployment: &mut Deployment, entry: &Entry, counts: &mut BTreeMap<String, u32>) {
+    let seen = counts.entry(deployment.id.clone()).or_default();
+    *seen += 1;
+    if *seen > 1 && !entry.model_info.contains_key("id") {
+        deployment.id = format!("{}-{seen}", deployment.id);
+    }
+}
+
+impl Fleet {
+    /// Makes what a plan says; the error names the entry's parameter or the setting that cannot work.
+    pub fn new(plan: Plan) -> Result<Self, Error> {
+        let now = ArcSwap::from_pointee(plan.build(None)?);
+        Ok(Self { plan, now })
+    }
+
+    /// The same after a change of plan: goes on with what this one has learned.
+    pub fn succeeded_by(&self, plan: Plan) -> Result<Self, Error> {
+        let now = ArcSwap::from_pointee(plan.build(Some(&self.now.load().router))?);
+        Ok(Self { plan, now })
+    }
+
+    /// The same plan with nothing learned, and nothing of this one's held: a forked child, too, whose parent's locks may
+    /// be held by threads that do not exist in it, can go on with it.
+    pub fn forgetful(&self) -> Result<Self, Error> {
+        Self::new(self.plan.clone())
+    }
+
+    /// The router as things are now.
+    pub fn router(&self) -> Arc<Router> {
+        let built = self.now.load();
+        if built.read.iter().any(|(name, before)| said(name) != *before) {
+            // An environment that makes no sense leaves everything as it was.
+            if let Ok(fresh) = self.plan.build(Some(&built.router)) {
+                self.now.store(Arc::new(fresh));
+                return Arc::clone(&self.now.load().router);
+            }
+        }
+        Arc::clone(&built.router)
+    }
+
+    /// The id of each entry of the model list; `None` of one that was left out.
+    pub fn ids(&self) -> Vec<Option<String>> {
+        self.now.load().ids.clone()
+    }
+}
+
+impl fmt::Debug for Fleet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fleet")
+            .field("ids", &self.ids())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Plan {
+    /// Without the parameters: keys are among them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.model_list.iter().map(|entry| &entry.model_name);
+        f.debug_list().entries(names).finish()
+    }
+}
+
+/// What a variable said, without keeping it: it may be a key.
+type Said = Option<u64>;
+
+fn said(name: &str) -> Said {
+    static HASH: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+    Process.var(name).map(|value| HASH.hash_one(value))
+}
+
+/// This process, and what was asked of its environment.
+#[derive(Default)]
+struct Noted(Mutex<BTreeMap<String, Said>>);
+
+impl Surroundings for Noted {
+    fn var(&self, name: &str) -> Option<String> {
+        let mut read = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        read.insert(name.to_owned(), said(name));
+        Process.var(name)
+    }
+
+    fn file(&self, path: &str) -> Option<String> {
+        Process.file(path)
+    }
+
+    fn provider_of(&self, model: &str) -> Option<String> {
+        Process.provider_of(model)
+    }
+}
