@@ -69,7 +69,7 @@ impl Client {
 
     /// Starts a request.
     fn start(&self, py: Python<'_>, op: &str, body: &[u8]) -> PyResult<Call> {
-        start(py, op, body, Engine::clone)
+        start(py, op, body, None, Engine::clone)
     }
 }
 
@@ -78,6 +78,7 @@ pub(crate) fn start(
     py: Python<'_>,
     op: &str,
     body: &[u8],
+    first: Option<String>,
     engine: impl FnOnce(&Engine) -> Engine,
 ) -> PyResult<Call> {
     let op = Op::all()
@@ -86,7 +87,7 @@ pub(crate) fn start(
     let core = runtime::core().map_err(|e| errors::plain(py, &e))?;
     let pipe = Arc::new(Pipe::new(1));
     let body = Bytes::copy_from_slice(body);
-    let work = run(engine(&core.engine), op, body, Arc::clone(&pipe));
+    let work = run(engine(&core.engine), op, body, first, Arc::clone(&pipe));
     let abort = core.runtime.spawn(work).abort_handle();
     let pid = std::process::id();
     Ok(Call {
@@ -196,11 +197,20 @@ impl<T> Drop for Closing<T> {
 
 /// Makes a call and hands on what comes of it. Reading the request is part of it: a forked child must not share the
 /// caller's random numbers, and the caller's thread need not wait for it.
-async fn run(engine: Engine, op: Op, body: Bytes, pipe: Arc<Pipe<Result<Came, Missed>>>) {
+async fn run(
+    engine: Engine,
+    op: Op,
+    body: Bytes,
+    first: Option<String>,
+    pipe: Arc<Pipe<Result<Came, Missed>>>,
+) {
     let closing = Closing(pipe);
     let routed = engine.router().is_some();
     let answered = match Request::parse(op, body) {
-        Ok(request) => engine.call(request).await,
+        Ok(mut request) => {
+            request.prefer = first;
+            engine.call(request).await
+        }
         Err(e) => Err(Box::new(Failure {
             error: e.into(),
             fallback_error: None,

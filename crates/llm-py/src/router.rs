@@ -60,15 +60,30 @@ impl Router {
         Ok(home.fleet.ids())
     }
 
-    /// Answers a request: `(text or Stream, Meta)`. Waits with the interpreter released.
-    fn call<'py>(&self, py: Python<'py>, op: &str, body: &[u8]) -> PyResult<Answer<'py>> {
-        self.start(py, op, body)?.wait(py)
+    /// Answers a request: `(text or Stream, Meta)`. Waits with the interpreter released. The deployment with the id
+    /// `first` is asked first, if it can be.
+    #[pyo3(signature = (op, body, first=None))]
+    fn call<'py>(
+        &self,
+        py: Python<'py>,
+        op: &str,
+        body: &[u8],
+        first: Option<String>,
+    ) -> PyResult<Answer<'py>> {
+        self.start(py, op, body, first)?.wait(py)
     }
 
     /// Starts a request.
-    fn start(&self, py: Python<'_>, op: &str, body: &[u8]) -> PyResult<Call> {
+    #[pyo3(signature = (op, body, first=None))]
+    fn start(
+        &self,
+        py: Python<'_>,
+        op: &str,
+        body: &[u8],
+        first: Option<String>,
+    ) -> PyResult<Call> {
         let router = self.router(py)?;
-        client::start(py, op, body, |direct| {
+        client::start(py, op, body, first, |direct| {
             Engine::routed(router, direct.http().clone(), Arc::clone(direct.prices()))
         })
     }

@@ -5,8 +5,8 @@ use std::sync::{Arc, atomic::Ordering};
 use llm_providers::{Error, Kind};
 
 use crate::{
-    Ask, Candidate, Decision, Deployment, Field, Lease, Moment, Reason, Router, Skipped, Standing,
-    Strategy, View, group::Group, journey::Journey, trace::Score,
+    Ask, Candidate, Decision, Deployment, Field, Lease, Moment, Quota, Reason, Router, Skipped,
+    Standing, Strategy, View, group::Group, journey::Journey, trace::Score,
 };
 
 /// Who is asked.
@@ -24,15 +24,16 @@ impl Router {
         journey: &mut Journey,
     ) -> Result<Picked, Vec<Skipped>> {
         let now = self.state.clock.now();
-        let alone = group.deployments.len() == 1;
         let strategy = self.strategy(&journey.plan.group);
         let mut field = Field::new(group.deployments);
         self.narrow(&mut field, ask, group, journey, now);
         let mut scores = Vec::new();
         while !field.open().is_empty() {
             let candidates = self.candidates(&field, strategy, ask.stream, now);
-            let index = match candidates.len() {
-                1 => 0,
+            let wished = wished(ask, &field);
+            let index = match (candidates.len(), wished) {
+                (1, _) => 0,
+                (_, Some(wished)) => wished,
                 _ => strategy.pick(&candidates, &mut journey.dice),
             };
             if ask.explain && scores.is_empty() {
@@ -42,7 +43,7 @@ impl Router {
             drop(candidates);
             let index = index.min(field.open().len() - 1);
             let deployment = Arc::clone(field.open()[index]);
-            match self.hold(ask, &deployment, alone, now) {
+            match self.hold(ask, group, &deployment, now) {
                 Ok(lease) => {
                     let decision = Decision {
                         strategy: strategy.name(),
@@ -91,7 +92,7 @@ impl Router {
                 }
                 _ => {}
             }
-            let quota = &deployment.quota;
+            let quota = self.quota(deployment);
             quota
                 .is_limited()
                 .then(|| quota.refuses(&live.meter.load(now), tokens))
@@ -109,7 +110,7 @@ impl Router {
         if !journey.tried.is_empty() {
             field.prefer(Reason::Tried, |deployment| !journey.was_tried(deployment));
         }
-        if field.open().len() > 1 {
+        if field.open().len() > 1 && wished(ask, field).is_none() {
             let order = |deployment: &Deployment| deployment.order.unwrap_or(i64::MAX);
             let lowest = field.open().iter().map(|d| order(d)).min();
             field.prefer(Reason::Order, |d| Some(order(d)) == lowest);
@@ -148,17 +149,21 @@ impl Router {
     fn hold(
         &self,
         ask: &Ask,
+        group: &Group<'_>,
         deployment: &Arc<Deployment>,
-        alone: bool,
         now: Moment,
     ) -> Result<Lease, Reason> {
+        let alone = group.deployments.len() == 1;
         let live = &deployment.live;
         let resting = live.health.standing(now) == Standing::OnTrial;
         let trial = resting && live.health.begin_trial();
         if resting && !trial && !alone {
             return Err(Reason::OnTrial);
         }
-        match live.meter.admit(now, &deployment.quota, expected(ask)) {
+        match live
+            .meter
+            .admit(now, &self.quota(deployment), expected(ask))
+        {
             Ok(claim) => Ok(Lease::new(
                 Arc::clone(deployment),
                 Arc::clone(&self.settings),
@@ -166,6 +171,7 @@ impl Router {
                 claim,
                 trial,
                 !alone,
+                group.common.map(|common| Arc::clone(&common.queue)),
             )),
             Err(reason) => {
                 if trial {
@@ -176,11 +182,27 @@ impl Router {
         }
     }
 
+    /// What `deployment` may take, as configured and as learned.
+    fn quota(&self, deployment: &Deployment) -> Quota {
+        let mut quota = deployment.quota;
+        if let Some(rules) = &self.settings.adaptive {
+            let learned = deployment.live.adaptive.limit(rules);
+            quota.max_parallel = Some(quota.max_parallel.map_or(learned, |own| own.min(learned)));
+        }
+        quota
+    }
+
     /// A seed for the next request's dice.
     pub(crate) fn next_seed(&self) -> u64 {
         let request = self.state.requests.fetch_add(1, Ordering::Relaxed);
         self.settings.seed ^ request.wrapping_mul(0x9E37_79B9_7F4A_7C15)
     }
+}
+
+/// Where the deployment stands that the request itself wishes for, if it can be asked.
+fn wished(ask: &Ask, field: &Field<'_>) -> Option<usize> {
+    let id = ask.prefer.as_deref()?;
+    field.open().iter().position(|open| open.id == id)
 }
 
 /// Tokens that a request will use, about.
@@ -227,15 +249,15 @@ pub(crate) fn nobody(group: &str, skipped: &[Skipped], now: Moment) -> Error {
     };
     let seconds = wait.as_millis().div_ceil(1000).max(1);
     let cause = if every(|reason| matches!(reason, Reason::Cooling { .. } | Reason::OnTrial)) {
-        "all of them rest after failures"
+        "All its deployments are in cooldown."
     } else {
-        "those that could serve it are at their limits"
+        "Its deployments that could serve the request are at their limits."
     };
     let mut error = Error::new(
         Kind::RateLimit,
         format!(
-            "No deployments available for selected model, Try again in {seconds} seconds. \
-             Passed model={group}: {cause}."
+            "No deployments available for selected model, Try again in {seconds} seconds. {cause} \
+             Passed model={group}."
         ),
     );
     error.code = Some("no_deployments_available".into());

@@ -102,6 +102,7 @@ impl Engine {
             mut body,
             options,
             mut route,
+            prefer,
             call_id,
             restamp,
             observer,
@@ -110,8 +111,13 @@ impl Engine {
         let stream = body.is_true("stream");
         let mut reporter = Reporter::new(call_id.clone(), op, model.clone(), stream, observer);
         let single;
+        let mut priority = None;
         let router = match &self.router {
-            Some(router) => router,
+            Some(router) => {
+                // Without a router this is some vendor's parameter.
+                priority = body.take("priority").unwrap_or_default();
+                router
+            }
             None => match deploy::direct(&body, &mut route, &self.sources, &Process) {
                 Ok((router, stripped)) => {
                     body = stripped;
@@ -135,6 +141,8 @@ impl Engine {
             disable_fallbacks: route.disable_fallbacks,
             timeouts: route.timeouts,
             tags: route.tags.clone(),
+            prefer,
+            priority,
             ..Ask::new(route_as.as_ref().unwrap_or(&model))
         };
         if let Some(mock) = &route.mock {
@@ -257,7 +265,7 @@ impl Attempts for Network<'_> {
         let (spoken, outgoing, bridged) = match bridge {
             None => (self.op, body, None),
             Some(bridge) => {
-                let outgoing = bridge.request(&body)?;
+                let outgoing = bridge.request(&body, &options)?;
                 (Op::Chat, outgoing, Some(Bridged { bridge, body }))
             }
         };
@@ -267,7 +275,7 @@ impl Attempts for Network<'_> {
         let sent = self.client.call(&call, &limits).await?;
         let mut notices = call.notices;
         if let Some(bridged) = &bridged {
-            notices.extend(bridged.bridge.losses(&bridged.body));
+            notices.extend(bridged.bridge.losses(&bridged.body, &options));
         }
         let model = attempt.target.model.clone();
         Ok(Attempted {

@@ -89,7 +89,10 @@ impl Plan {
         Ok(Built {
             router: Arc::new(router),
             ids,
-            read: around.0.into_inner().unwrap_or_else(PoisonError::into_inner),
+            read: around
+                .0
+                .into_inner()
+                .unwrap_or_else(PoisonError::into_inner),
         })
     }
 }
@@ -148,7 +151,11 @@ impl Fleet {
     /// The router as things are now.
     pub fn router(&self) -> Arc<Router> {
         let built = self.now.load();
-        if built.read.iter().any(|(name, before)| said(name) != *before) {
+        if built
+            .read
+            .iter()
+            .any(|(name, before)| said(name) != *before)
+        {
             // An environment that makes no sense leaves everything as it was.
             if let Ok(fresh) = self.plan.build(Some(&built.router)) {
                 self.now.store(Arc::new(fresh));

@@ -19,6 +19,8 @@ pub struct Request {
     pub model: String,
     /// The name to route by, where it is not the client's.
     pub route_as: Option<String>,
+    /// The id of the deployment that is asked first, if it can be.
+    pub prefer: Option<String>,
     /// The body, without our own keys.
     pub body: JsonObject,
     /// How parameters are treated.
@@ -138,6 +140,7 @@ impl Request {
             op,
             model,
             route_as: None,
+            prefer: None,
             body,
             options,
             route,

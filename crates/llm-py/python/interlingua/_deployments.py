@@ -194,7 +194,7 @@ class Deployments:
     @staticmethod
     def _plan(entries: list[Entry], settings: dict[str, Any]) -> bytes:
         listed = [{**entry, "litellm_params": _params(entry["litellm_params"])} for entry in entries]
-        return _request.encode({**settings, "model_list": listed})
+        return _request.encode({**settings, "model_list": listed}).encode()
 
     @staticmethod
     def _look_around(entries: list[Entry]) -> tuple[Any, ...]:

@@ -86,12 +86,7 @@ def plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} cannot be sent")
 
 
-_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=plain).encode
-
-
-def encode(value: Any) -> bytes:
-    """JSON text."""
-    return _encode(value).encode()
+encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=plain).encode
 
 
 def body(params: dict[str, Any]) -> bytes:
@@ -102,7 +97,7 @@ def body(params: dict[str, Any]) -> bytes:
     if timeout is not None and not isinstance(timeout, (int, float)):
         params["timeout"] = seconds(timeout)
     try:
-        return encode(params)
+        return encode(params).encode()
     except (TypeError, ValueError) as error:
         raise BadRequestError(f"the request cannot be written as JSON: {error}", model=params.get("model")) from error
 
