@@ -22,6 +22,10 @@ pub struct Response {
 
 /// An answer in the client's dialect.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "made once a request, and moved a few times"
+)]
 pub enum Body {
     /// All of it.
     Whole {

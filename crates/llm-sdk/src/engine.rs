@@ -110,28 +110,22 @@ impl Engine {
         let started = Instant::now();
         let stream = body.is_true("stream");
         let mut reporter = Reporter::new(call_id.clone(), op, model.clone(), stream, observer);
+        // Without a router this is some vendor's parameter.
+        let priority = match self.router.is_some().then(|| body.take("priority")) {
+            Some(Err(e)) => return Err(fail(&mut reporter, call_id, model, alone(e.into()))),
+            Some(Ok(priority)) => priority,
+            None => None,
+        };
         let single;
-        let mut priority = None;
         let router = match &self.router {
-            Some(router) => {
-                // Without a router this is some vendor's parameter.
-                priority = body.take("priority").unwrap_or_default();
-                router
-            }
+            Some(router) => router,
             None => match deploy::direct(&body, &mut route, &self.sources, &Process) {
                 Ok((router, stripped)) => {
                     body = stripped;
                     single = Arc::new(router);
                     &single
                 }
-                Err(error) => {
-                    let failed = Failed {
-                        error,
-                        fallback_error: None,
-                        trace: Default::default(),
-                    };
-                    return Err(fail(&mut reporter, call_id, model, failed));
-                }
+                Err(error) => return Err(fail(&mut reporter, call_id, model, alone(error))),
             },
         };
         let ask = Ask {
@@ -392,6 +386,15 @@ pub(crate) fn ended(usage: Option<&Usage>, first_event: Option<Duration>) -> Fin
         tokens: usage.map_or(0, |usage| usage.total_tokens),
         completion_tokens: usage.map_or(0, |usage| usage.completion_tokens),
         first_event,
+    }
+}
+
+/// A failure before anybody was asked.
+fn alone(error: Error) -> Failed {
+    Failed {
+        error,
+        fallback_error: None,
+        trace: Default::default(),
     }
 }
 

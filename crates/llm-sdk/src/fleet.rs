@@ -214,3 +214,66 @@ impl Surroundings for Noted {
         Process.provider_of(model)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn fleet(plan: serde_json::Value) -> Result<Fleet, Error> {
+        Fleet::new(Plan::parse(plan.to_string().as_bytes()).expect("a plan"))
+    }
+
+    fn entry(model: &str) -> serde_json::Value {
+        json!({"model_name": "m", "litellm_params": {"model": model, "api_key": "sk", "seed": null}})
+    }
+
+    #[test]
+    fn the_same_entry_twice_has_twice_the_share() {
+        let one = fleet(json!({"model_list": [entry("openai/a")]})).expect("sound");
+        let two = fleet(json!({"model_list": [entry("openai/a"), entry("openai/a")]}));
+        let ids = two.expect("sound").ids();
+        assert_eq!(ids[..1], one.ids());
+        assert_eq!(ids[1], ids[0].as_ref().map(|id| format!("{id}-2")));
+    }
+
+    #[test]
+    fn entries_that_cannot_work_are_refused_or_left_out() {
+        let list = json!([entry("nobody-knows/this"), entry("openai/a")]);
+        assert!(fleet(json!({"model_list": list})).is_err());
+        let rest = fleet(json!({"model_list": list, "ignore_invalid_deployments": true}));
+        let rest = rest.expect("sound");
+        assert_eq!(rest.ids().len(), 2);
+        assert_eq!(rest.ids()[0], None);
+        assert_eq!(rest.router().deployments("m").len(), 1);
+    }
+
+    #[test]
+    fn limits_and_defaults_may_stand_beside_the_parameters() {
+        let mut limited = entry("openai/a");
+        limited["rpm"] = json!(7);
+        let fleet = fleet(json!({
+            "model_list": [limited], "default_litellm_params": {"temperature": 1, "tpm": 9}, "num_retries": 4,
+        }));
+        let router = fleet.expect("sound").router();
+        let deployment = &router.deployments("m")[0];
+        assert_eq!(
+            (deployment.quota.rpm, deployment.quota.tpm),
+            (Some(7), Some(9))
+        );
+        assert_eq!(deployment.defaults.str("temperature"), None);
+        assert!(
+            deployment.defaults.contains("temperature") && !deployment.defaults.contains("seed")
+        );
+        assert_eq!(router.settings().num_retries, 4);
+    }
+
+    #[test]
+    fn nothing_shows_a_key() {
+        let plan = json!({"model_list": [entry("openai/a")]}).to_string();
+        let plan = Plan::parse(plan.as_bytes()).expect("a plan");
+        assert!(!format!("{plan:?}").contains("sk"));
+        assert!(!format!("{:?}", Fleet::new(plan)).contains("sk"));
+    }
+}

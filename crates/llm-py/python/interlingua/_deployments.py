@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
+    from ._native import Router as Native
+
     Entry = dict[str, Any]
+    #: What the module says of keys and addresses, and each deployment's token, where it has a provider of tokens.
+    Around = tuple[tuple[Any, ...], tuple[str | None, ...]]
 
 _all: weakref.WeakSet[Deployments]
 
@@ -24,16 +28,21 @@ class Deployments:
     """Deployments under names. Every change takes effect at once and keeps what was learned of those that stay."""
 
     model_group_alias: dict[str, Any]
+    _lock: threading.RLock
+    _settings: dict[str, Any]
+    _entries: list[Entry]
+    _around: Around
+    _native: Native
 
     def __init__(self, model_list: Iterable[Any], settings: dict[str, Any]) -> None:
         # Not through `__setattr__`: a subclass may take attributes for settings.
         own = self.__dict__
         own["_lock"] = threading.RLock()
         own["_settings"] = settings
-        own["_entries"] = [entry(given) for given in model_list]
-        own["_surroundings"] = self._look_around(self._entries)
-        own["_native"] = _native.Router(self._plan(self._entries, settings))
-        self._number()
+        entries = [entry(given) for given in model_list]
+        own["_around"] = _look_around(entries)
+        own["_native"] = _native.Router(_plan(entries, settings, self._around))
+        own["_entries"] = _numbered(entries, self._native.ids())
         _all.add(self)
 
     # Reading the list
@@ -149,30 +158,25 @@ class Deployments:
     def _configure(self, settings: dict[str, Any]) -> None:
         """Takes other settings."""
         with self._lock:
-            self._native.configure(self._plan(self._entries, settings))
+            self._native.configure(_plan(self._entries, settings, self._around))
             self.__dict__["_settings"] = settings
 
-    def _router(self) -> Any:
+    def _router(self) -> Native:
         """The native router, with the module's keys as they are now."""
-        around = self._look_around(self._entries)
-        if around != self._surroundings:
+        entries = self._entries
+        around = _look_around(entries)
+        if around != self._around:
             with self._lock:
-                self._native.configure(self._plan(self._entries, self._settings))
-                self.__dict__["_surroundings"] = around
+                if entries is self._entries:
+                    self._native.configure(_plan(entries, self._settings, around))
+                    self.__dict__["_around"] = around
         return self._native
 
     def _change(self, entries: list[Entry]) -> None:
         """What cannot work is refused, and leaves everything as it was."""
-        self._native.configure(self._plan(entries, self._settings))
-        self.__dict__["_entries"] = entries
-        self._number()
-
-    def _number(self) -> None:
-        """Writes the ids into the list. An entry that was left out has none."""
-        named = list(zip(self._entries, self._native.ids()))
-        for entry, id in named:
-            entry["model_info"]["id"] = id
-        self.__dict__["_entries"] = [entry for entry, id in named if id is not None]
+        around = _look_around(entries)
+        self._native.configure(_plan(entries, self._settings, around))
+        self.__dict__.update(_entries=_numbered(entries, self._native.ids()), _around=around)
 
     def _find(self, id: str | None) -> Entry | None:
         return next((entry for entry in self._entries if entry["model_info"].get("id") == id), None) if id else None
@@ -189,19 +193,6 @@ class Deployments:
         ids = {state[0] for state in self._native.states(name)}
         return [entry for entry in self._entries if entry["model_info"]["id"] in ids]
 
-    # The plan
-
-    @staticmethod
-    def _plan(entries: list[Entry], settings: dict[str, Any]) -> bytes:
-        listed = [{**entry, "litellm_params": _params(entry["litellm_params"])} for entry in entries]
-        return _request.encode({**settings, "model_list": listed}).encode()
-
-    @staticmethod
-    def _look_around(entries: list[Entry]) -> tuple[Any, ...]:
-        """What `_params` takes from the module and from token providers."""
-        providers = (entry["litellm_params"].get("azure_ad_token_provider") for entry in entries)
-        return (*_request.places(), *(provider() for provider in providers if provider is not None))
-
 
 def entry(given: Any) -> Entry:
     """An entry of a model list as a dict of the router's own."""
@@ -216,15 +207,35 @@ def entry(given: Any) -> Entry:
     return made
 
 
-def _params(given: Entry) -> Entry:
+def _numbered(entries: list[Entry], ids: list[str | None]) -> list[Entry]:
+    """The entries with their ids. One that was left out has none."""
+    for entry, id in zip(entries, ids):
+        entry["model_info"]["id"] = id
+    return [entry for entry in entries if entry["model_info"]["id"] is not None]
+
+
+def _look_around(entries: list[Entry]) -> Around:
+    providers = (entry["litellm_params"].get("azure_ad_token_provider") for entry in entries)
+    return _request.places(), tuple(provider and provider() for provider in providers)
+
+
+def _plan(entries: list[Entry], settings: dict[str, Any], around: Around) -> bytes:
+    """What the native half makes its deployments of."""
+    listed = [
+        {**entry, "litellm_params": _params(entry["litellm_params"], token)} for entry, token in zip(entries, around[1])
+    ]
+    return _request.encode({**settings, "model_list": listed}).encode()
+
+
+def _params(given: Entry, token: str | None) -> Entry:
     """A deployment's parameters with the module's keys, as JSON can say them."""
-    params = _request.with_place({name: value for name, value in given.items() if value is not None})
+    params = {name: value for name, value in given.items() if value is not None and name not in _request.LOCAL}
+    if token is not None:
+        params.setdefault("azure_ad_token", token)
     for name in ("timeout", "stream_timeout"):
         if name in params and not isinstance(params[name], (int, float)):
             params[name] = _request.seconds(params[name])
-    for name in _request.LOCAL:
-        params.pop(name, None)
-    return params
+    return _request.with_place(params)
 
 
 #: Limits of a group are its deployments' together; windows and prices are the highest.

@@ -473,7 +473,8 @@ def from_facts(facts: dict[str, Any]) -> BaseException:
 def _nobody(facts: dict[str, Any]) -> RouterRateLimitError:
     """The router had nobody to ask."""
     wait = math.ceil(facts["retry_after"] or 0)
-    error = RouterRateLimitError(facts["model"], wait, False, facts["resting"], facts["message"])
+    reason = facts["message"].partition(" Passed model=")[0]
+    error = RouterRateLimitError(facts["model"], wait, False, facts["resting"], reason)
     error.__dict__["litellm_call_id"] = facts.get("call_id")
     return error
 

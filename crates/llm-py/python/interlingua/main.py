@@ -277,7 +277,11 @@ async def _result(op: str, write: Callable[[dict[str, Any]], bytes], params: dic
 
 def _settled(params: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     """Who makes the call, and what the module adds to it: a router knows by itself where calls go."""
-    via = params.pop("_via", None)
+    via, listed = params.pop("_via", None), params.pop("model_list", None)
+    if via is None and listed:
+        from .router import over
+
+        via = over(listed)
     if via is None:
         return _client, _request.with_settings(params)
     return via, _request.with_manners(params)

@@ -8,7 +8,7 @@ import json
 import logging
 
 from . import _request, main
-from ._deployments import Deployments
+from ._deployments import Deployments, entry
 from .exceptions import RouterRateLimitError, RouterRateLimitErrorBasic
 from .types.router import (
     AllowedFailsPolicy,
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ._native import Call, Meta
+    from ._native import Router as Native
+    from ._stream import CustomStreamWrapper, TextCompletionStreamWrapper
     from .types.chat import ModelResponse
     from .types.other import EmbeddingResponse, TextCompletionResponse
 
@@ -218,25 +220,25 @@ class Router(Deployments):
 
     # Calls
 
-    def completion(self, model: str, messages: list[Any], **kwargs: Any) -> ModelResponse | main.CustomStreamWrapper:
+    def completion(self, model: str, messages: list[Any], **kwargs: Any) -> ModelResponse | CustomStreamWrapper:
         """Answers a conversation. With `stream=True` the answer comes in pieces."""
         return self._call(main.completion, model=model, messages=messages, **kwargs)
 
     async def acompletion(
         self, model: str, messages: list[Any], stream: bool = False, **kwargs: Any
-    ) -> ModelResponse | main.CustomStreamWrapper:
+    ) -> ModelResponse | CustomStreamWrapper:
         """Answers a conversation. With `stream=True` the answer comes in pieces: `async for` reads them."""
         return await self._acall(main.acompletion, model=model, messages=messages, stream=stream or None, **kwargs)
 
     def text_completion(
         self, model: str, prompt: Any, **kwargs: Any
-    ) -> TextCompletionResponse | main.TextCompletionStreamWrapper:
+    ) -> TextCompletionResponse | TextCompletionStreamWrapper:
         """Continues a text."""
         return self._call(main.text_completion, model=model, prompt=prompt, **kwargs)
 
     async def atext_completion(
         self, model: str, prompt: Any, **kwargs: Any
-    ) -> TextCompletionResponse | main.TextCompletionStreamWrapper:
+    ) -> TextCompletionResponse | TextCompletionStreamWrapper:
         """Continues a text."""
         return await self._acall(main.atext_completion, model=model, prompt=prompt, **kwargs)
 
@@ -250,7 +252,7 @@ class Router(Deployments):
 
     async def schedule_acompletion(
         self, model: str, messages: list[Any], priority: int, stream: bool = False, **kwargs: Any
-    ) -> ModelResponse | main.CustomStreamWrapper:
+    ) -> ModelResponse | CustomStreamWrapper:
         """Answers a conversation; lower priorities go first where there is a queue."""
         return await self.acompletion(model, messages, stream=stream, priority=priority, **kwargs)
 
@@ -274,11 +276,11 @@ class Router(Deployments):
 
     async def abatch_completion_fastest_response(
         self, model: str, messages: list[Any], stream: bool = False, **kwargs: Any
-    ) -> ModelResponse | main.CustomStreamWrapper:
+    ) -> ModelResponse | CustomStreamWrapper:
         """One conversation to several models (`"a, b"`): the first answer. The other calls are hung up on."""
         names = [name.strip() for name in model.split(",")]
-        pending = {
-            asyncio.ensure_future(self.acompletion(name, messages, stream=stream, **kwargs)) for name in names if name
+        pending: set[asyncio.Task[Any]] = {
+            asyncio.create_task(self.acompletion(name, messages, stream=stream, **kwargs)) for name in names if name
         }
         try:
             return await _first(pending)
@@ -289,38 +291,6 @@ class Router(Deployments):
     async def _gather(self, asked: Iterable[tuple[str, Any]], **kwargs: Any) -> list[Any]:
         calls = [self.acompletion(model, messages, **kwargs) for model, messages in asked]
         return await asyncio.gather(*calls, return_exceptions=True)
-
-    # Picking
-
-    def get_available_deployment(
-        self,
-        model: str,
-        messages: list[Any] | None = None,
-        input: Any = None,
-        specific_deployment: bool | None = False,
-        request_kwargs: dict[str, Any] | None = None,
-    ) -> dict[str, Any]:
-        """The deployment that a call would go to now."""
-        picked = self._picked({"model": model, "messages": messages, "input": input, **(request_kwargs or {})})
-        return picked if picked is not None else self._would_pick(model)
-
-    async def async_get_available_deployment(
-        self,
-        model: str,
-        request_kwargs: dict[str, Any] | None = None,
-        messages: list[Any] | None = None,
-        input: Any = None,
-        specific_deployment: bool | None = False,
-    ) -> dict[str, Any]:
-        """The deployment that a call would go to now."""
-        picked = await self._apicked({"model": model, "messages": messages, "input": input, **(request_kwargs or {})})
-        return picked if picked is not None else self._would_pick(model)
-
-    def _would_pick(self, model: str) -> dict[str, Any]:
-        id = json.loads(self._router().pick(_request.encode({"model": model})))
-        found = self._find(id)
-        assert found is not None
-        return found
 
     # How a call is made
 
@@ -354,7 +324,7 @@ class _Preferring:
 
     __slots__ = ("_id", "_router")
 
-    def __init__(self, router: Any, id: str) -> None:
+    def __init__(self, router: Native, id: str) -> None:
         self._router = router
         self._id = id
 
@@ -363,6 +333,20 @@ class _Preferring:
 
     def start(self, op: str, body: bytes) -> Call:
         return self._router.start(op, body, self._id)
+
+
+#: The routers of calls that bring a model list along: what one call learns, the next one knows.
+_MOST_LISTS = 16
+
+
+def over(model_list: list[Any]) -> Native:
+    """The native router of one call's own model list: each deployment is tried before the call fails."""
+    return _listed(_request.encode([entry(given) for given in model_list]))._router()
+
+
+@functools.lru_cache(_MOST_LISTS)
+def _listed(model_list: str) -> Router:
+    return Router(model_list=json.loads(model_list), num_retries=0, enable_weighted_failover=True)
 
 
 def _module() -> dict[str, Any]:
@@ -385,7 +369,7 @@ def _seen(kwargs: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-async def _first(pending: set[asyncio.Future[Any]]) -> Any:
+async def _first(pending: set[asyncio.Task[Any]]) -> Any:
     """The first answer; the last failure where there is none. Takes what is over out of `pending`."""
     failure: BaseException = ValueError("no model was named")
     while pending:
