@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use llm_providers::Error;
-use llm_sdk::{Engine, Fleet, Plan};
+use llm_sdk::{Fleet, Plan};
 use pyo3::prelude::*;
 
 use crate::{
@@ -83,9 +83,7 @@ impl Router {
         first: Option<String>,
     ) -> PyResult<Call> {
         let router = self.router(py)?;
-        client::start(py, op, body, first, |direct| {
-            Engine::routed(router, direct.http().clone(), Arc::clone(direct.prices()))
-        })
+        client::start(py, op, body, first, |direct| direct.routing(router))
     }
 
     /// How the deployments that answer for `model` are.

@@ -30,6 +30,7 @@ mod mock;
 mod price;
 mod record;
 mod request;
+mod responses;
 mod restamp;
 mod router_settings;
 mod sources;
@@ -42,6 +43,7 @@ pub use fleet::{Fleet, Plan};
 pub use price::{Charge, Prices, facts};
 pub use record::{Observer, Outcome, Record};
 pub use request::{Request, RouteOptions};
+pub use responses::{MemoryStore, ResponseStore};
 pub use stream::{AnswerStream, Event};
 
 #[cfg(doctest)]
