@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use llm_providers::Error;
-use llm_sdk::{Fleet, Plan};
+use llm_sdk::{Fleet, Plan, router_settings};
 use pyo3::prelude::*;
 
 use crate::{
@@ -58,6 +58,19 @@ impl Router {
     fn ids(&self, py: Python<'_>) -> PyResult<Vec<Option<String>>> {
         let home = self.home().map_err(|e| errors::plain(py, &e))?;
         Ok(home.fleet.ids())
+    }
+
+    /// What is worth knowing of the plan's settings: keys that have no effect.
+    fn remarks(&self, py: Python<'_>) -> PyResult<Vec<String>> {
+        let home = self.home().map_err(|e| errors::plain(py, &e))?;
+        Ok(home.fleet.remarks())
+    }
+
+    /// The names of all settings.
+    #[staticmethod]
+    fn settings() -> Vec<&'static str> {
+        let keys = router_settings::KEYS.iter().flat_map(|(_, keys)| *keys);
+        keys.copied().collect()
     }
 
     /// Answers a request: `(text or Stream, Meta)`. Waits with the interpreter released. The deployment with the id

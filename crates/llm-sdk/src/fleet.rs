@@ -13,7 +13,11 @@ use llm_router::{Deployment, Router};
 use llm_types::{JsonObject, Map};
 use serde::Deserialize;
 
-use crate::{deploy, router_settings, surroundings, surroundings::Process};
+use crate::{
+    deploy, nearest,
+    router_settings::{self, Remark, RouterSettings},
+    surroundings::{self, Process},
+};
 
 /// Deployments and settings, resolved against the environment as it is now: what it says of keys and addresses is read
 /// again where it has changed since.
@@ -27,9 +31,6 @@ pub struct Fleet {
 pub struct Plan {
     #[serde(default)]
     model_list: Vec<Entry>,
-    /// Parameters of every deployment that has none of its own.
-    #[serde(default)]
-    default_litellm_params: Map,
     /// Leaves out entries that cannot work instead of refusing them all.
     #[serde(default)]
     ignore_invalid_deployments: bool,
@@ -54,6 +55,8 @@ struct Built {
     router: Arc<Router>,
     /// The id of each entry; `None` of one that was left out.
     ids: Vec<Option<String>>,
+    /// What is worth knowing of the settings.
+    remarks: Vec<String>,
     /// What was read from the environment, and what it said.
     read: BTreeMap<String, Said>,
 }
@@ -66,11 +69,12 @@ impl Plan {
 
     fn build(&self, before: Option<&Router>) -> Result<Built, Error> {
         let around = Noted::default();
+        let (settings, remarks) = self.settings()?;
         let mut deployments = Vec::with_capacity(self.model_list.len());
         let mut ids = Vec::with_capacity(self.model_list.len());
         let mut counts = BTreeMap::new();
         for entry in &self.model_list {
-            match entry.deployment(&self.default_litellm_params, &around) {
+            match entry.deployment(&settings, &around) {
                 Ok(mut deployment) => {
                     unique(&mut deployment, entry, &mut counts);
                     ids.push(Some(deployment.id.clone()));
@@ -80,43 +84,66 @@ impl Plan {
                 Err(error) => return Err(error),
             }
         }
-        let settings = router_settings::settings(&self.settings)?;
         let router = match before {
-            None => Router::new(deployments, settings),
-            Some(before) => before.succeeded_by(deployments, settings),
+            None => Router::new(deployments, settings.router),
+            Some(before) => before.succeeded_by(deployments, settings.router),
         };
         let router = router.map_err(|e| Error::bad_request("model_list", e.to_string()))?;
         Ok(Built {
             router: Arc::new(router),
             ids,
+            remarks,
             read: around
                 .0
                 .into_inner()
                 .unwrap_or_else(PoisonError::into_inner),
         })
     }
+
+    /// The settings, and what is worth knowing of them. All that is wrong is one error.
+    fn settings(&self) -> Result<(RouterSettings, Vec<String>), Error> {
+        let mut given = self.settings.clone();
+        let mut settings = RouterSettings::default();
+        let said = settings.read(&mut given);
+        let wrong: Vec<&Remark> = said.iter().filter(|remark| remark.mistake).collect();
+        if let Some(first) = wrong.first() {
+            let messages: Vec<&str> = wrong.iter().map(|wrong| wrong.message.as_str()).collect();
+            return Err(Error::bad_request(
+                first.place.to_string(),
+                messages.join("; "),
+            ));
+        }
+        if let Some(unknown) = given.keys().next() {
+            let known = router_settings::KEYS.iter().flat_map(|(_, keys)| *keys);
+            let hint = nearest::hint(unknown, known.copied());
+            let message = format!("unknown setting '{unknown}'{hint}");
+            return Err(Error::bad_request(unknown, message));
+        }
+        let remarks = said.into_iter().map(|remark| remark.message);
+        Ok((settings, remarks.collect()))
+    }
 }
 
 impl Entry {
-    fn deployment(&self, defaults: &Map, around: &dyn Surroundings) -> Result<Deployment, Error> {
+    fn deployment(
+        &self,
+        settings: &RouterSettings,
+        around: &dyn Surroundings,
+    ) -> Result<Deployment, Error> {
         let mut params = self.litellm_params.clone();
-        for (key, value) in defaults {
-            params.entry(key.clone()).or_insert_with(|| value.clone());
-        }
         for (key, limit) in [("rpm", self.rpm), ("tpm", self.tpm)] {
             if let Some(limit) = limit {
                 params.entry(key).or_insert(limit.into());
             }
         }
         params.retain(|_, value| !value.is_null());
-        let params = JsonObject::from_serialize(&params)?;
-        deploy::deployment(
-            &self.model_name,
-            params,
-            self.model_info.clone(),
-            &surroundings::prices(),
-            around,
-        )
+        let mut params = JsonObject::from_serialize(&params)?;
+        settings.under(&mut params);
+        let table = surroundings::prices();
+        let info = self.model_info.clone();
+        let mut deployment = deploy::deployment(&self.model_name, params, info, &table, around)?;
+        settings.limit(&mut deployment);
+        Ok(deployment)
     }
 }
 
@@ -168,6 +195,11 @@ impl Fleet {
     /// The id of each entry of the model list; `None` of one that was left out.
     pub fn ids(&self) -> Vec<Option<String>> {
         self.now.load().ids.clone()
+    }
+
+    /// What is worth knowing of the settings: keys that have no effect.
+    pub fn remarks(&self) -> Vec<String> {
+        self.now.load().remarks.clone()
     }
 }
 
@@ -267,6 +299,16 @@ mod tests {
             deployment.defaults.contains("temperature") && !deployment.defaults.contains("seed")
         );
         assert_eq!(router.settings().num_retries, 4);
+    }
+
+    #[test]
+    fn settings_that_cannot_be_are_named() {
+        let error = |settings| fleet(settings).expect_err("unsound").to_string();
+        assert!(error(json!({"num_retrys": 1})).contains("num_retries"));
+        let both = error(json!({"num_retries": "many", "timeout": -1}));
+        assert!(both.contains("num_retries") && both.contains("timeout"));
+        let later = fleet(json!({"cache_responses": true})).expect("sound");
+        assert!(later.remarks()[0].contains("cache_responses"));
     }
 
     #[test]

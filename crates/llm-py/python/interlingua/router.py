@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import functools
 import json
 import logging
 
 from . import _request, main
 from ._deployments import Deployments, entry
+from ._native import Router as Native
 from .exceptions import RouterRateLimitError, RouterRateLimitErrorBasic
 from .types.router import (
     AllowedFailsPolicy,
@@ -28,21 +30,18 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ._native import Call, Meta
-    from ._native import Router as Native
     from ._stream import CustomStreamWrapper, TextCompletionStreamWrapper
     from .types.chat import ModelResponse
     from .types.other import EmbeddingResponse, TextCompletionResponse
 
 _log = logging.getLogger("LiteLLM Router")
 
-#: What each setting is where nobody says anything. Of some, the module has a say: see `_module`.
+#: What programs may read of a router that was told nothing.
 _DEFAULTS: dict[str, Any] = {
     "num_retries": 2,
     "max_fallbacks": 5,
     "timeout": None,
     "stream_timeout": None,
-    "first_byte_timeout": None,
-    "stall_timeout": None,
     "default_litellm_params": {},
     "default_max_parallel_requests": None,
     "default_priority": None,
@@ -52,10 +51,7 @@ _DEFAULTS: dict[str, Any] = {
     "content_policy_fallbacks": [],
     "model_group_alias": {},
     "enable_pre_call_checks": False,
-    "optional_pre_call_checks": None,
     "enable_tag_filtering": False,
-    "tag_filtering_match_any": True,
-    "tag_routing_prefix": "",
     "retry_after": 0,
     "retry_policy": None,
     "model_group_retry_policy": {},
@@ -65,10 +61,8 @@ _DEFAULTS: dict[str, Any] = {
     "disable_cooldowns": None,
     "routing_strategy": "simple-shuffle",
     "routing_strategy_args": {},
-    "routing_groups": None,
-    "provider_budget_config": None,
+    "optional_pre_call_checks": None,
     "enable_weighted_failover": False,
-    "ignore_invalid_deployments": False,
 }
 
 #: The module's setting stands in for these where the router's is not given.
@@ -82,38 +76,19 @@ _OF_MODULE = (
     "allowed_fails",
 )
 
-#: Arguments that belong to features which are not here. Using one is said once, when the router is made.
-_LATER = (
-    "assistants_config",
-    "search_tools",
-    "guardrail_list",
-    "redis_url",
-    "redis_host",
-    "redis_port",
-    "redis_password",
-    "redis_db",
-    "cache_responses",
-    "caching_groups",
-    "plugins",
-    "alerting_config",
-    "model_group_affinity_config",
-    "enable_health_check_routing",
-    "health_check_staleness_threshold",
-    "health_check_ignore_transient_errors",
-    "background_health_check_model_groups",
-    "fallback_access_check",
-    "fallback_budget_check",
-    "auto_router_capability_limit",
+#: Arguments of LiteLLM's that are no settings of the router here. Using one is said when the router is made.
+_ELSEWHERE = frozenset(
+    {
+        "auto_router_capability_limit",
+        "background_health_check_model_groups",
+        "enable_health_check_routing",
+        "fallback_access_check",
+        "fallback_budget_check",
+        "health_check_ignore_transient_errors",
+        "health_check_staleness_threshold",
+        "router_general_settings",
+    }
 )
-
-#: Arguments that steer the insides of LiteLLM, which are others here: there is nothing that they could change.
-_INSIDES = frozenset(
-    {"cache_kwargs", "client_ttl", "polling_interval", "set_verbose", "debug_level", "router_general_settings"}
-    | {"deployment_affinity_ttl_seconds"}
-)
-
-#: What `update_settings` may change while calls are under way.
-_UPDATABLE = frozenset(_DEFAULTS) - {"ignore_invalid_deployments", "default_litellm_params"} | {"max_retries"}
 
 #: Operations of the module that are methods of the router, too, besides those that are written out below.
 _OPERATIONS = frozenset(
@@ -160,15 +135,16 @@ class Router(Deployments):
     """
 
     def __init__(self, model_list: Iterable[Any] | None = None, **settings: Any) -> None:
-        unknown = settings.keys() - _DEFAULTS.keys() - _INSIDES - set(_LATER)
+        given = {name: value for name, value in settings.items() if value is not None}
+        unknown = given.keys() - _names() - _ELSEWHERE - {"ignore_invalid_deployments"}
         if unknown:
             raise TypeError(f"Router() got an unexpected keyword argument '{min(unknown)}'")
-        for name in _LATER:
-            if settings.get(name):
-                _log.warning("Router(%s=...) has no effect: this feature is not built", name)
+        for name in sorted(given.keys() & _ELSEWHERE):
+            if given.pop(name):
+                _log.warning("'%s' has no effect here", name)
         self.__dict__["_strategy"] = None
-        own = {name: value for name, value in settings.items() if name in _DEFAULTS and value is not None}
-        super().__init__(model_list or (), {**_DEFAULTS, **_module(), **own})
+        super().__init__(model_list or (), {**_module(), **given})
+        self._remark()
 
     # Settings are attributes.
 
@@ -176,14 +152,16 @@ class Router(Deployments):
         settings = self.__dict__.get("_settings", {})
         if name in settings:
             return settings[name]
+        if name in _DEFAULTS:
+            return copy.copy(_DEFAULTS[name])
         function = getattr(main, name, None) if name in _OPERATIONS else None
         if function is None:
             raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
         return functools.partial(self._acall if asyncio.iscoroutinefunction(function) else self._call, function)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name in self.__dict__.get("_settings", {}):
-            self._configure({**self._settings, name: value})
+        if name in _names():
+            self.update_settings(**{name: value})
         elif name == "model_list":
             self.set_model_list(value)
         else:
@@ -191,15 +169,23 @@ class Router(Deployments):
 
     def get_settings(self) -> dict[str, Any]:
         """The settings as they are."""
-        return dict(self._settings)
+        return {**_DEFAULTS, **self._settings}
 
     def update_settings(self, **settings: Any) -> None:
-        """Changes settings while calls are under way: those keep theirs. What cannot be changed is named in the log."""
+        """Changes settings while calls are under way: those keep theirs. None stands for what is usual."""
         if settings.get("max_retries") is not None:
             settings.setdefault("num_retries", settings.pop("max_retries"))
-        for name in settings.keys() - _UPDATABLE:
-            _log.warning("update_settings(%s=...) has no effect: only a new router can change it", name)
-        self._configure({**self._settings, **{name: settings[name] for name in settings.keys() & _UPDATABLE}})
+        for name in sorted(settings.keys() - _names()):
+            _log.warning("update_settings: there is no setting '%s'", name)
+            del settings[name]
+        with self._lock:
+            changed = {**self._settings, **settings}
+            self._configure({name: value for name, value in changed.items() if value is not None})
+        self._remark()
+
+    def _remark(self) -> None:
+        for remark in self._native.remarks():
+            _log.warning("%s", remark)
 
     def set_custom_routing_strategy(self, CustomRoutingStrategy: CustomRoutingStrategyBase) -> None:
         """Picks deployments by a strategy of one's own. After a failure the router goes on by itself."""
@@ -301,8 +287,6 @@ class Router(Deployments):
         return await function(**self._prepared(kwargs, await self._apicked(kwargs)))
 
     def _prepared(self, kwargs: dict[str, Any], picked: dict[str, Any] | None) -> dict[str, Any]:
-        if self.default_priority is not None:
-            kwargs.setdefault("priority", self.default_priority)
         router = self._router()
         kwargs["_via"] = router if picked is None else _Preferring(router, picked["model_info"]["id"])
         return kwargs
@@ -347,6 +331,12 @@ def over(model_list: list[Any]) -> Native:
 @functools.lru_cache(_MOST_LISTS)
 def _listed(model_list: str) -> Router:
     return Router(model_list=json.loads(model_list), num_retries=0, enable_weighted_failover=True)
+
+
+@functools.cache
+def _names() -> frozenset[str]:
+    """The names of all settings."""
+    return frozenset(Native.settings())
 
 
 def _module() -> dict[str, Any]:
