@@ -209,6 +209,7 @@ async fn run(
     let answered = match Request::parse(op, body) {
         Ok(mut request) => {
             request.prefer = first;
+            request.own_place = routed;
             engine.call(request).await
         }
         Err(e) => Err(Box::new(Failure {

@@ -364,6 +364,16 @@ def test_keys_are_read_from_the_environment_at_each_call(upstream: Upstream, mon
         del os.environ["SOME_KEY_OF_MINE"], os.environ["OPENAI_API_KEY"]
 
 
+def test_a_call_may_name_its_own_key_and_address(upstream: Upstream) -> None:
+    script(upstream)
+    router = Router(model_list=[deployment(upstream, "a")])
+    router.completion("gpt-4", messages=USER, api_key="sk-own")
+    assert (who(upstream.last), upstream.last.headers["authorization"]) == ("a", "Bearer sk-own")
+    router.completion("gpt-4", messages=USER, api_base=f"{upstream.url}/elsewhere/v1")
+    assert (who(upstream.last), upstream.last.headers["authorization"]) == ("elsewhere", "Bearer sk-a")
+    assert upstream.last.body.keys() == {"model", "messages"}
+
+
 def test_a_token_provider_is_asked_at_each_call(upstream: Upstream) -> None:
     tokens = iter(["first", "second", "third"])
     entry = {

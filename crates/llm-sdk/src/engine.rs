@@ -126,6 +126,7 @@ impl Engine {
             options,
             mut route,
             prefer,
+            own_place,
             call_id,
             restamp,
             observer,
@@ -199,6 +200,7 @@ impl Engine {
             body: &body,
             options: &options,
             recalled: &recalled,
+            own_place,
         };
         let routed = match router.run(&ask, &network).await {
             Ok(routed) => routed,
@@ -311,14 +313,20 @@ struct Network<'a> {
     body: &'a JsonObject,
     options: &'a CallOptions,
     recalled: &'a Recalled,
+    own_place: bool,
 }
 
 impl Attempts for Network<'_> {
     type Answer = Attempted;
 
     /// One attempt at one deployment: into its dialect, over the network.
-    async fn make(&self, attempt: Attempt<'_>) -> Result<Attempted, Error> {
-        let body = with_defaults(self.body, &attempt);
+    async fn make(&self, mut attempt: Attempt<'_>) -> Result<Attempted, Error> {
+        let mut body = with_defaults(self.body, &attempt);
+        if self.own_place
+            && let Some(moved) = deploy::own_place(&attempt.target, &mut body, &Process)?
+        {
+            attempt.target = Cow::Owned(moved);
+        }
         let options = merged(&attempt.deployment.options, self.options);
         let bridge = bridges::between(self.op, &attempt.target)?;
         let whole = self.recalled.whole(&body, bridge.is_some())?;

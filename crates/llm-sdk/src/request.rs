@@ -21,6 +21,9 @@ pub struct Request {
     pub route_as: Option<String>,
     /// The id of the deployment that is asked first, if it can be.
     pub prefer: Option<String>,
+    /// Whether the body may name a key and an address of its own, over the deployment's: a program's may, a gateway's
+    /// client's may not.
+    pub own_place: bool,
     /// The body, without our own keys.
     pub body: JsonObject,
     /// How parameters are treated.
@@ -141,6 +144,7 @@ impl Request {
             model,
             route_as: None,
             prefer: None,
+            own_place: false,
             body,
             options,
             route,
