@@ -83,10 +83,8 @@ impl Entry {
         let mut params = defaults.clone();
         params.extend(self.litellm_params.clone());
         params.retain(|_, value| !value.is_null());
-        if !params
-            .get("model")
-            .is_some_and(|model| model.as_str().is_some_and(|m| !m.is_empty()))
-        {
+        let model = params.get("model").and_then(Value::as_str);
+        if model.is_none_or(str::is_empty) {
             let message = "'litellm_params' has no 'model'";
             return Err(Refusal::bad("litellm_params.model", message));
         }

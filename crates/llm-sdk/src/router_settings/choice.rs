@@ -197,11 +197,12 @@ fn bonds(key: &str, list: &Value, place: &Place, reader: &mut Reader<'_>) -> Bon
         let place = place.item(i);
         match item.as_str().unwrap_or_default() {
             "prompt_caching" => bonds.prompt = true,
-            "responses_api_deployment_check" => bonds.response = true,
             "session_affinity" => bonds.session = true,
             "deployment_affinity" => bonds.user = true,
-            // Budgets and limits hold in any case.
-            "router_budget_limiting" | "enforce_model_rate_limits" => {}
+            // Budgets and limits hold in any case, and a response's id says who made it.
+            "router_budget_limiting"
+            | "enforce_model_rate_limits"
+            | "responses_api_deployment_check" => {}
             known if CHECKS.contains(&known) => {
                 let message = format!("{key}: '{known}' has no effect yet: it is not built");
                 reader.notice(place, message);
