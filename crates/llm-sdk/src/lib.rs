@@ -22,15 +22,18 @@
 //! ```
 
 mod answer;
+mod ask;
 pub mod demo;
 pub mod deploy;
 mod engine;
 mod mock;
+pub mod nearest;
 mod price;
 mod record;
 mod request;
 mod responses;
 mod restamp;
+pub mod router_settings;
 mod sources;
 mod stream;
 pub mod surroundings;

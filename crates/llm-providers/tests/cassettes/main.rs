@@ -22,6 +22,7 @@ mod gemini;
 mod gemini_requests;
 mod generate_over_chat;
 mod google_embeddings;
+mod json_ops;
 mod ollama;
 mod openai_chat;
 mod openai_completions;
