@@ -77,7 +77,7 @@ pub(crate) async fn answer(
             let mut events = Events::new(stream, meta.op, meta.call_id.clone(), every);
             let mut content_type = HeaderValue::from_static("text/event-stream; charset=utf-8");
             if asked.whole_list {
-                events = events.as_list();
+                events = events.in_a_list();
                 content_type = JSON;
             }
             let mut reply = Response::new(ReplyBody::events(events));

@@ -84,7 +84,7 @@ impl Events {
     }
 
     /// The same as one JSON list. Between its elements may be blanks, which keep it open.
-    pub(crate) fn as_list(mut self) -> Self {
+    pub(crate) fn in_a_list(mut self) -> Self {
         self.list = Some(List::default());
         if let Some(ping) = &mut self.ping {
             ping.bytes = b"\n";
