@@ -47,8 +47,6 @@ pub struct Ask {
     pub session: Option<String>,
     /// What the conversation's cacheable beginning is known by.
     pub prefix: Option<u64>,
-    /// The answer that this one goes on from, by the id that its vendor gave it.
-    pub previous_response: Option<String>,
     /// Parameters of the request that not every model knows, by OpenAI's names.
     pub params: Vec<String>,
     /// Parameters that a model does not know are dropped for it.

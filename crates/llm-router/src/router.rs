@@ -11,8 +11,8 @@ use llm_providers::{Error, Kind, Target};
 use llm_types::Map;
 
 use crate::{
-    Ask, Decision, Deployment, Fallback, Journey, Lease, Load, Settings, SettingsError, Spent,
-    Standing, State, Strategy, Timeouts, Trace,
+    Ask, Decision, Deployment, Fallback, Journey, Lease, Load, Moment, Settings, SettingsError,
+    Spent, Standing, State, Strategy, Timeouts, Trace,
     group::{self, Group, Members, unknown},
     journey::too_late,
     retry, strategy,
@@ -241,6 +241,11 @@ impl Router {
     /// Whether `deployment` can be asked now.
     pub fn standing(&self, deployment: &Deployment) -> Standing {
         deployment.live.health.standing(self.state.clock.now())
+    }
+
+    /// The time, as this router counts it.
+    pub fn now(&self) -> Moment {
+        self.state.clock.now()
     }
 
     /// What was spent of all budgets that are running.
