@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from . import _request
 from ._stream import CustomStreamWrapper, _scan
-from .main import _answer, _client, _result
+from .main import _answer, _call, _result
 from .types.dialects import GenerateContentResponse, ResponsesAPIResponse, ResponsesStreamEvent
 
 TYPE_CHECKING = False
@@ -86,14 +86,14 @@ def responses(
     """Answers in the Responses API's shape. With `stream=True` the answer comes event by event."""
     params = {name: value for name, value in locals().items() if value is not None}
     params.update(params.pop("kwargs"))
-    return _response(*_client.call("responses", _responses(params)))
+    return _response(*_call("responses", _responses, params))
 
 
 async def aresponses(input: Any, model: str, **kwargs: Any) -> ResponsesAPIResponse | ResponsesStream:
     """Answers in the Responses API's shape; takes what `responses` takes."""
     params = {name: value for name, value in kwargs.items() if value is not None}
     params.update(input=input, model=model)
-    return _response(*await _result("responses", _responses(params)))
+    return _response(*await _result("responses", _responses, params))
 
 
 def generate_content(
@@ -111,25 +111,25 @@ def generate_content(
     """Answers in the shape of Google's generateContent."""
     params = {name: value for name, value in locals().items() if value is not None}
     params.update(params.pop("kwargs"))
-    return _answer(GenerateContentResponse, *_client.call("generate_content", _contents(params)))
+    return _answer(GenerateContentResponse, *_call("generate_content", _contents, params))
 
 
 async def agenerate_content(model: str, contents: Any, **kwargs: Any) -> GenerateContentResponse:
     """Answers in the shape of Google's generateContent; takes what `generate_content` takes."""
     params = {"model": model, "contents": contents, **kwargs}
-    return _answer(GenerateContentResponse, *await _result("generate_content", _contents(params)))
+    return _answer(GenerateContentResponse, *await _result("generate_content", _contents, params))
 
 
 def generate_content_stream(model: str, contents: Any, **kwargs: Any) -> GenerateContentStream:
     """The same piece by piece; takes what `generate_content` takes."""
     params = {"model": model, "contents": contents, **kwargs, "stream": True}
-    return GenerateContentStream(*_client.call("generate_content", _contents(params)))
+    return GenerateContentStream(*_call("generate_content", _contents, params))
 
 
 async def agenerate_content_stream(model: str, contents: Any, **kwargs: Any) -> GenerateContentStream:
     """The same piece by piece; takes what `generate_content` takes."""
     params = {"model": model, "contents": contents, **kwargs, "stream": True}
-    return GenerateContentStream(*await _result("generate_content", _contents(params)))
+    return GenerateContentStream(*await _result("generate_content", _contents, params))
 
 
 def _responses(params: dict[str, Any]) -> bytes:
@@ -138,7 +138,7 @@ def _responses(params: dict[str, Any]) -> bytes:
         format = _request.response_format(wanted)
         format = {"type": format["type"], **format.get("json_schema", {})}
         params["text"] = {**params.get("text", {}), "format": format}
-    return _request.body(_request.with_settings(params))
+    return _request.body(params)
 
 
 def _contents(params: dict[str, Any]) -> bytes:
@@ -157,7 +157,7 @@ def _contents(params: dict[str, Any]) -> bytes:
     if isinstance(system, str):
         params["systemInstruction"] = {"parts": [{"text": system}]}
     params = {name: value for name, value in params.items() if value is not None}
-    return _request.body(_request.with_settings(params))
+    return _request.body(params)
 
 
 def _content(content: Any) -> Any:
