@@ -15,7 +15,17 @@ pub(crate) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
     call.include_usage = body
         .get::<StreamOptions>("stream_options")?
         .is_some_and(|options| options.include_usage);
-    if !matches!(call.op, Op::Chat | Op::Completion | Op::Embedding) {
+    let is_settled_here = matches!(
+        call.op,
+        Op::Chat
+            | Op::Completion
+            | Op::Embedding
+            | Op::Rerank
+            | Op::Moderation
+            | Op::Search
+            | Op::Ocr
+    );
+    if !is_settled_here {
         edit::apply(provider.edits, body);
         drop_named(call)?;
         return quirk(call);
@@ -56,7 +66,10 @@ fn refuse_untaken(call: &mut Call<'_>) -> Result<(), Error> {
     let untaken: Vec<String> = body
         .iter()
         .filter(|(key, raw)| {
-            !params.takes(op, key, &target.facts) && !is_nothing(key, raw) && !is_said(call, key)
+            !params.takes(op, key, &target.facts)
+                && !is_nothing(key, raw)
+                && !is_said(call, key)
+                && !is_done_here(op, key)
         })
         .map(|(key, _)| key.to_owned())
         .collect();
@@ -81,6 +94,11 @@ fn is_said(call: &Call<'_>, key: &str) -> bool {
         .allowed_openai_params
         .iter()
         .any(|allowed| allowed == key)
+}
+
+/// Vectors are written in another way here, where the vendor knows only one.
+fn is_done_here(op: Op, key: &str) -> bool {
+    op == Op::Embedding && key == "encoding_format"
 }
 
 /// `n: 1` asks for what everybody does anyway.
