@@ -51,6 +51,13 @@ pub const KEYS: &[(State, &[&str])] = &[
             "provider_budget_config",
             "model_group_affinity_config",
             "deployment_affinity_ttl_seconds",
+            "redis_url",
+            "redis_host",
+            "redis_port",
+            "redis_username",
+            "redis_password",
+            "redis_db",
+            "redis_ssl",
         ],
     ),
     (
@@ -90,16 +97,6 @@ pub const KEYS: &[(State, &[&str])] = &[
         &["queue"],
     ),
     (Later("routing plugins"), &["plugins"]),
-    (
-        Later("shared state over Redis"),
-        &[
-            "redis_url",
-            "redis_host",
-            "redis_port",
-            "redis_password",
-            "redis_db",
-        ],
-    ),
     (
         Later("response caching"),
         &["cache_responses", "cache_kwargs", "caching_groups"],
