@@ -28,6 +28,35 @@ pub struct RetryPolicy {
 }
 
 impl RetryPolicy {
+    /// LiteLLM's keys of a policy.
+    pub const KEYS: &'static [&'static str] = &[
+        "BadRequestErrorRetries",
+        "AuthenticationErrorRetries",
+        "TimeoutErrorRetries",
+        "RateLimitErrorRetries",
+        "ContentPolicyViolationErrorRetries",
+        "InternalServerErrorRetries",
+        "ServiceUnavailableErrorRetries",
+        "NotFoundErrorRetries",
+        "DefaultRetries",
+    ];
+
+    /// The field of one of LiteLLM's [`KEYS`](Self::KEYS).
+    pub fn field(&mut self, key: &str) -> Option<&mut Option<u32>> {
+        Some(match key {
+            "BadRequestErrorRetries" => &mut self.bad_request,
+            "AuthenticationErrorRetries" => &mut self.authentication,
+            "TimeoutErrorRetries" => &mut self.timeout,
+            "RateLimitErrorRetries" => &mut self.rate_limit,
+            "ContentPolicyViolationErrorRetries" => &mut self.content_policy_violation,
+            "InternalServerErrorRetries" => &mut self.internal_server,
+            "ServiceUnavailableErrorRetries" => &mut self.service_unavailable,
+            "NotFoundErrorRetries" => &mut self.not_found,
+            "DefaultRetries" => &mut self.default,
+            _ => return None,
+        })
+    }
+
     /// The number of retries for a failure of `kind`, if the policy says one.
     pub fn retries(&self, kind: Kind) -> Option<u32> {
         let own = match kind {

@@ -23,19 +23,6 @@ const STRATEGIES: &[&str] = &[
     "provider-budget-routing",
 ];
 
-/// Keys of `retry_policy`: one for each exception class of LiteLLM.
-const RETRIES: &[&str] = &[
-    "BadRequestErrorRetries",
-    "AuthenticationErrorRetries",
-    "TimeoutErrorRetries",
-    "RateLimitErrorRetries",
-    "ContentPolicyViolationErrorRetries",
-    "InternalServerErrorRetries",
-    "ServiceUnavailableErrorRetries",
-    "NotFoundErrorRetries",
-    "DefaultRetries",
-];
-
 pub(super) fn router(
     values: &mut Values,
     settings: &mut Settings,
@@ -100,20 +87,10 @@ fn strategy(values: &mut Values, problems: &mut Problems) {
 fn retry_policy(key: &str, node: &Node, problems: &mut Problems) -> RetryPolicy {
     let mut policy = RetryPolicy::default();
     for (name, value) in mapping(key, node, problems) {
-        let field = match name.name.as_str() {
-            "BadRequestErrorRetries" => &mut policy.bad_request,
-            "AuthenticationErrorRetries" => &mut policy.authentication,
-            "TimeoutErrorRetries" => &mut policy.timeout,
-            "RateLimitErrorRetries" => &mut policy.rate_limit,
-            "ContentPolicyViolationErrorRetries" => &mut policy.content_policy_violation,
-            "InternalServerErrorRetries" => &mut policy.internal_server,
-            "ServiceUnavailableErrorRetries" => &mut policy.service_unavailable,
-            "NotFoundErrorRetries" => &mut policy.not_found,
-            "DefaultRetries" => &mut policy.default,
-            _ => {
-                problems.warn(name.at, unknown(name, key, RETRIES.iter().copied()));
-                continue;
-            }
+        let Some(field) = policy.field(&name.name) else {
+            let keys = RetryPolicy::KEYS.iter().copied();
+            problems.warn(name.at, unknown(name, key, keys));
+            continue;
         };
         match serde_json::from_value(value.to_json()) {
             Ok(retries) => *field = retries,

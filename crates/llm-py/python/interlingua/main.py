@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import _request
+from . import _request, _several
 from ._chunks import stream_chunk_builder
 from ._native import Client
 from ._stream import CustomStreamWrapper, TextCompletionStreamWrapper, _scan
@@ -73,8 +73,12 @@ def completion(
     if mocked is not None:
         return mocked
     whole = params.pop("complete_response", False)
-    answer, meta = _client.call("completion", _chat(params))
-    response = _chat_response(answer, meta)
+    raced = _several.deployments(params)
+    if raced:
+        answer, meta = _several.first("completion", [_chat(one) for one in raced])
+    else:
+        answer, meta = _client.call("completion", _chat(params))
+    response = _chat_response(answer, meta, routed="fallbacks" in params)
     return _assembled(response) if whole else response
 
 
@@ -132,8 +136,12 @@ async def acompletion(
     if mocked is not None:
         return mocked
     whole = params.pop("complete_response", False)
-    answer, meta = await _result("completion", _chat(params))
-    response = _chat_response(answer, meta)
+    raced = _several.deployments(params)
+    if raced:
+        answer, meta = await _several.afirst("completion", [_chat(one) for one in raced])
+    else:
+        answer, meta = await _result("completion", _chat(params))
+    response = _chat_response(answer, meta, routed="fallbacks" in params)
     if whole and isinstance(response, CustomStreamWrapper):
         async for _ in response:
             pass
@@ -169,8 +177,14 @@ def text_completion(
     """Continues a text."""
     params = {name: value for name, value in locals().items() if value is not None}
     params.update(params.pop("kwargs"))
-    answer, meta = _client.call("text_completion", _text(params))
-    return _text_response(answer, meta)
+    raced = _several.deployments(_named(params))
+    if raced:
+        bodies = [body for one in raced for body in _texts(one)]
+        return _text_response(*_several.first("text_completion", bodies))
+    bodies = _texts(params)
+    if len(bodies) > 1:
+        return _joined(_several.each("text_completion", bodies))
+    return _text_response(*_client.call("text_completion", bodies[0]))
 
 
 async def atext_completion(*args: Any, **kwargs: Any) -> TextCompletionResponse | TextCompletionStreamWrapper:
@@ -187,8 +201,14 @@ async def atext_completion(*args: Any, **kwargs: Any) -> TextCompletionResponse 
     )
     params = dict(zip(names, args), **kwargs)
     params = {name: value for name, value in params.items() if value is not None}
-    answer, meta = await _result("text_completion", _text(params))
-    return _text_response(answer, meta)
+    raced = _several.deployments(_named(params))
+    if raced:
+        bodies = [body for one in raced for body in _texts(one)]
+        return _text_response(*await _several.afirst("text_completion", bodies))
+    bodies = _texts(params)
+    if len(bodies) > 1:
+        return _joined(await _several.aeach("text_completion", bodies))
+    return _text_response(*await _result("text_completion", bodies[0]))
 
 
 def embedding(
@@ -270,13 +290,17 @@ def _chat(params: dict[str, Any]) -> bytes:
     return _request.chat_body(_request.with_settings(params))
 
 
-def _text(params: dict[str, Any]) -> bytes:
+def _named(params: dict[str, Any]) -> dict[str, Any]:
     model = params.pop("engine", None)
     if "model" not in params:
         if model is None:
             raise BadRequestError("'model' is missing", param="model")
         params["model"] = model
-    return _request.body(_request.with_settings(params))
+    return params
+
+
+def _texts(params: dict[str, Any]) -> list[bytes]:
+    return [_request.body(one) for one in _several.prompts(_request.with_settings(params))]
 
 
 def _embedding(params: dict[str, Any]) -> bytes:
@@ -294,16 +318,23 @@ def _answer(cls: Any, text: str, meta: Meta) -> Any:
     return response
 
 
-def _chat_response(answer: Any, meta: Meta) -> ModelResponse | CustomStreamWrapper:
+def _chat_response(answer: Any, meta: Meta, *, routed: bool = False) -> ModelResponse | CustomStreamWrapper:
     if type(answer) is str:
         return _answer(ModelResponse, answer, meta)
-    return CustomStreamWrapper(answer, meta)
+    return CustomStreamWrapper(answer, meta, routed=routed)
 
 
 def _text_response(answer: Any, meta: Meta) -> TextCompletionResponse | TextCompletionStreamWrapper:
     if type(answer) is str:
         return _answer(TextCompletionResponse, answer, meta)
     return TextCompletionStreamWrapper(answer, meta)
+
+
+def _joined(answers: list[Any]) -> TextCompletionResponse:
+    fields, hidden = _several.joined(answers)
+    response: TextCompletionResponse = TextCompletionResponse._wrap(fields)
+    response._hidden = hidden
+    return response
 
 
 def _assembled(response: Any) -> Any:
