@@ -29,6 +29,7 @@ mod mock;
 mod price;
 mod record;
 mod request;
+mod responses;
 mod restamp;
 mod sources;
 mod stream;
@@ -39,6 +40,7 @@ pub use engine::Engine;
 pub use price::{Charge, Prices, facts};
 pub use record::{Observer, Outcome, Record};
 pub use request::{Request, RouteOptions};
+pub use responses::{MemoryStore, ResponseStore};
 pub use stream::{AnswerStream, Event};
 
 #[cfg(doctest)]
