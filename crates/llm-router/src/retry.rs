@@ -23,36 +23,25 @@ pub struct RetryPolicy {
     pub content_policy_violation: Option<u32>,
     pub internal_server: Option<u32>,
     pub service_unavailable: Option<u32>,
+    pub bad_gateway: Option<u32>,
     pub not_found: Option<u32>,
     pub default: Option<u32>,
 }
 
 impl RetryPolicy {
-    /// LiteLLM's keys of a policy.
-    pub const KEYS: &'static [&'static str] = &[
-        "BadRequestErrorRetries",
-        "AuthenticationErrorRetries",
-        "TimeoutErrorRetries",
-        "RateLimitErrorRetries",
-        "ContentPolicyViolationErrorRetries",
-        "InternalServerErrorRetries",
-        "ServiceUnavailableErrorRetries",
-        "NotFoundErrorRetries",
-        "DefaultRetries",
-    ];
-
-    /// The field of one of LiteLLM's [`KEYS`](Self::KEYS).
-    pub fn field(&mut self, key: &str) -> Option<&mut Option<u32>> {
-        Some(match key {
-            "BadRequestErrorRetries" => &mut self.bad_request,
-            "AuthenticationErrorRetries" => &mut self.authentication,
-            "TimeoutErrorRetries" => &mut self.timeout,
-            "RateLimitErrorRetries" => &mut self.rate_limit,
-            "ContentPolicyViolationErrorRetries" => &mut self.content_policy_violation,
-            "InternalServerErrorRetries" => &mut self.internal_server,
-            "ServiceUnavailableErrorRetries" => &mut self.service_unavailable,
-            "NotFoundErrorRetries" => &mut self.not_found,
-            "DefaultRetries" => &mut self.default,
+    /// The number for one of LiteLLM's classes of errors: `RateLimitError`, or `Default`.
+    pub fn of_class(&mut self, class: &str) -> Option<&mut Option<u32>> {
+        Some(match class {
+            "BadRequestError" => &mut self.bad_request,
+            "AuthenticationError" => &mut self.authentication,
+            "TimeoutError" => &mut self.timeout,
+            "RateLimitError" => &mut self.rate_limit,
+            "ContentPolicyViolationError" => &mut self.content_policy_violation,
+            "InternalServerError" => &mut self.internal_server,
+            "ServiceUnavailableError" => &mut self.service_unavailable,
+            "BadGatewayError" => &mut self.bad_gateway,
+            "NotFoundError" => &mut self.not_found,
+            "Default" => &mut self.default,
             _ => return None,
         })
     }
@@ -70,6 +59,7 @@ impl RetryPolicy {
             Kind::RateLimit => self.rate_limit,
             Kind::Upstream => self.internal_server,
             Kind::Overloaded => self.service_unavailable,
+            Kind::BadGateway => self.bad_gateway,
             Kind::NotFound => self.not_found,
             _ => None,
         };

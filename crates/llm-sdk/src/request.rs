@@ -199,11 +199,11 @@ fn retry_policy(body: &mut JsonObject) -> Result<RetryPolicy, JsonError> {
     let given: BTreeMap<String, Option<u32>> = body.take("retry_policy")?.unwrap_or_default();
     let mut policy = RetryPolicy::default();
     for (key, retries) in given {
-        match policy.field(&key) {
+        let class = key.strip_suffix("Retries").unwrap_or_default();
+        match policy.of_class(class) {
             Some(field) => *field = retries,
             None => {
-                let known = RetryPolicy::KEYS.join(", ");
-                let message = format!("is none of {known}");
+                let message = "is no class of errors with 'Retries' at its end";
                 return Err(JsonError::new(format!("retry_policy.{key}"), message));
             }
         }
