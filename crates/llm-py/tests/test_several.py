@@ -1,4 +1,4 @@
-"""Calls that are several requests: deployments that race, prompts that are answered one by one."""
+"""Text completions of several prompts, where they are answered one by one."""
 
 from __future__ import annotations
 
@@ -7,54 +7,8 @@ from typing import Any
 
 import interlingua
 import pytest
-from conftest import USER, Asked, Reply, Upstream, chat, stream
-from interlingua import acompletion, atext_completion, completion, text_completion
-
-
-def entry(upstream: Upstream, model: str, key: str, **params: Any) -> dict[str, Any]:
-    where = {"model": f"openai/{model}", "api_key": key, "api_base": f"{upstream.url}/v1", "rpm": 5, **params}
-    return {"model_name": "pair", "litellm_params": where}
-
-
-def test_of_several_deployments_the_first_answer_wins(upstream: Upstream) -> None:
-    def answer(asked: Asked) -> Reply:
-        if asked.body["model"] == "slow":
-            return Reply(then="hang")
-        return Reply(json=chat("from the fast one"))
-
-    upstream.answer = answer
-    both = [entry(upstream, "slow", "sk-1"), entry(upstream, "fast", "sk-2", temperature=0.5)]
-    other = {"model_name": "other", "litellm_params": {"model": "openai/other"}}
-    response = completion(model="pair", messages=USER, model_list=[*both, other])
-    assert response.choices[0].message.content == "from the fast one"
-    # The other one was hung up on.
-    assert upstream.hung_up.wait(30)
-    fast = next(asked for asked in upstream.asked if asked.body["model"] == "fast")
-    assert (fast.headers["authorization"], fast.body["temperature"]) == ("Bearer sk-2", 0.5)
-    assert "rpm" not in fast.body
-    response = asyncio.run(acompletion(model="pair", messages=USER, model_list=both, temperature=1))
-    assert response.choices[0].message.content == "from the fast one"
-    assert upstream.last.body["temperature"] == 1 or upstream.asked[-2].body["temperature"] == 1
-
-
-def test_a_deployment_that_fails_leaves_it_to_the_others(upstream: Upstream) -> None:
-    def answer(asked: Asked) -> Reply:
-        if asked.body["model"] == "bad":
-            return Reply(status=401, json={"error": {"message": "no"}})
-        return stream("Hi")
-
-    upstream.answer = answer
-    bad, good = entry(upstream, "bad", "sk-1"), entry(upstream, "good", "sk-2")
-    pieces = completion(model="pair", messages=USER, model_list=[bad, good], stream=True)
-    assert "".join(piece.choices[0].delta.content or "" for piece in pieces) == "Hi"
-    for call in (
-        lambda: completion(model="pair", messages=USER, model_list=[bad, bad]),
-        lambda: asyncio.run(acompletion(model="pair", messages=USER, model_list=[bad, bad])),
-    ):
-        with pytest.raises(interlingua.AuthenticationError):
-            call()
-    with pytest.raises(interlingua.BadRequestError, match="model_list has no model named 'nobody'"):
-        completion(model="nobody", messages=USER, model_list=[good])
+from conftest import Asked, Reply, Upstream
+from interlingua import atext_completion, text_completion
 
 
 def claude(upstream: Upstream) -> dict[str, Any]:

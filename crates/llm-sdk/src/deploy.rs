@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use llm_cost::PriceTable;
+use llm_cost::{NanoDollars, PriceTable};
 use llm_providers::{CallOptions, Credential, Error, Kind, Target, resolve, resolve::Surroundings};
-use llm_router::{Deployment, Fallback, Quota, Router, Settings};
+use llm_router::{
+    Budget, Deployment, Fallback, Quota, Router, Settings, SettingsError, TagPattern,
+};
 use llm_types::{JsonObject, Map};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -38,6 +40,15 @@ pub fn deployment(
         max_parallel: params.take("max_parallel_requests")?,
     };
     deployment.order = params.take("order")?;
+    deployment.region = params.take("region_name")?;
+    deployment.budget = budget(&mut params)?;
+    for pattern in params.take::<Vec<String>>("tag_regex")?.unwrap_or_default() {
+        let pattern = TagPattern::parse(&pattern);
+        let refuse = |e: SettingsError| Error::bad_request("tag_regex", e.to_string());
+        deployment.tag_patterns.push(pattern.map_err(refuse)?);
+    }
+    deployment.blocked = model_info.get("blocked") == Some(&Value::Bool(true));
+    deployment.price = price::of_tokens(table, &deployment.target, &model_info);
     deployment.cooldown =
         match own::<f64>("cooldown_time", &model_info, &mut params)? {
             None => None,
@@ -55,6 +66,25 @@ pub fn deployment(
     Ok(deployment)
 }
 
+/// `max_budget` dollars for each `budget_duration`.
+fn budget(params: &mut JsonObject) -> Result<Option<Budget>, Error> {
+    let limit: Option<f64> = params.take("max_budget")?;
+    let period: Option<String> = params.take("budget_duration")?;
+    let Some(limit) = limit else {
+        return Ok(None);
+    };
+    let refuse = |key: &str, what: &str| Error::bad_request(key, format!("'{key}': {what}"));
+    let dollars = NanoDollars::from_f64(limit).and_then(|nano| u64::try_from(nano.0).ok());
+    let limit = dollars.ok_or_else(|| refuse("max_budget", "expected dollars, at least 0"))?;
+    let Some(period) = period else {
+        return Err(refuse("max_budget", "needs 'budget_duration' beside it"));
+    };
+    let period = period
+        .parse()
+        .map_err(|e: SettingsError| refuse("budget_duration", &e.to_string()))?;
+    Ok(Some(Budget { limit, period }))
+}
+
 /// What `model_info` says of `key`, or else the parameters: LiteLLM's order for rests and failures.
 fn own<T: DeserializeOwned>(
     key: &str,
@@ -67,6 +97,46 @@ fn own<T: DeserializeOwned>(
         Some(value) => serde_json::from_value(value.clone())
             .map_err(|e| Error::bad_request(key, format!("'{key}': {e}"))),
     }
+}
+
+/// The target of a request that names a key, an address or a login of its own: those over the deployment's. They are
+/// taken out of `body`; `None` where it names nothing of the kind.
+pub(crate) fn own_place(
+    target: &Target,
+    body: &mut JsonObject,
+    around: &dyn Surroundings,
+) -> Result<Option<Target>, Error> {
+    let row = target.provider;
+    let mut params = JsonObject::new();
+    body.retain(|key, value| {
+        let place = resolve::is_place(key, row);
+        if place {
+            params.set_raw(key.to_owned(), value.clone());
+        }
+        !place
+    });
+    if params.is_empty() {
+        return Ok(None);
+    }
+    let login = params.iter().any(|(key, _)| resolve::is_login(key));
+    for (key, value) in &target.settings {
+        if !params.contains(key) {
+            params.set_str(key.clone(), value);
+        }
+    }
+    if !params.contains("api_base") && !params.contains("base_url") {
+        params.set_str("api_base", &target.base_url);
+    }
+    params.set_str("model", &target.model);
+    params.set_str("custom_llm_provider", row.name);
+    let own = resolve::target(&mut params, around)?;
+    let mut moved = target.clone();
+    moved.base_url = own.base_url;
+    moved.settings = own.settings;
+    if login {
+        moved.credential = own.credential;
+    }
+    Ok(Some(moved))
 }
 
 /// A router for one request that names its model, and perhaps its key, its address and its fallbacks, itself; and the

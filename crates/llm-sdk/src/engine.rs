@@ -16,7 +16,9 @@ use llm_router::{Ask, Attempt, Attempts, Deployment, Failed, Finish, Lease, Rout
 use llm_types::{JsonObject, Op, Usage};
 
 use crate::{
-    AnswerStream, Body, Failure, Meta, Outcome, Request, Response, demo, deploy, mock,
+    AnswerStream, Body, Charge, Failure, Meta, Outcome, Request, Response,
+    ask::Asking,
+    demo, deploy, mock,
     price::{Prices, Rates},
     record::Reporter,
     responses::{Keeper, MemoryStore, Recalled, ResponseStore, ids, recall},
@@ -81,6 +83,14 @@ impl Engine {
         self
     }
 
+    /// The same engine with another router: the same connections, prices and responses.
+    pub fn routing(&self, router: Arc<Router>) -> Self {
+        Self {
+            router: Some(router),
+            ..self.clone()
+        }
+    }
+
     /// Where responses are kept that no vendor keeps.
     pub fn responses(&self) -> &Arc<dyn ResponseStore> {
         &self.responses
@@ -117,6 +127,8 @@ impl Engine {
             mut body,
             options,
             mut route,
+            prefer,
+            own_place,
             call_id,
             restamp,
             observer,
@@ -124,6 +136,12 @@ impl Engine {
         let started = Instant::now();
         let stream = body.is_true("stream");
         let mut reporter = Reporter::new(call_id.clone(), op, model.clone(), stream, observer);
+        // Without a router this is some vendor's parameter.
+        let priority = match self.router.is_some().then(|| body.take("priority")) {
+            Some(Err(e)) => return Err(fail(&mut reporter, call_id, model, alone(e.into()))),
+            Some(Ok(priority)) => priority,
+            None => None,
+        };
         let single;
         let router = match &self.router {
             Some(router) => router,
@@ -133,14 +151,7 @@ impl Engine {
                     single = Arc::new(router);
                     &single
                 }
-                Err(error) => {
-                    let failed = Failed {
-                        error,
-                        fallback_error: None,
-                        trace: Default::default(),
-                    };
-                    return Err(fail(&mut reporter, call_id, model, failed));
-                }
+                Err(error) => return Err(fail(&mut reporter, call_id, model, alone(error))),
             },
         };
         let asked = route_as.as_ref().unwrap_or(&model);
@@ -150,23 +161,19 @@ impl Engine {
         };
         let recalled = match recalled {
             Ok(recalled) => recalled,
-            Err(error) => {
-                let failed = Failed {
-                    error,
-                    fallback_error: None,
-                    trace: Default::default(),
-                };
-                return Err(fail(&mut reporter, call_id, model, failed));
-            }
+            Err(error) => return Err(fail(&mut reporter, call_id, model, alone(error))),
+        };
+        let asking = Asking {
+            op,
+            model: recalled.pin.as_ref().unwrap_or(asked),
+            body: &body,
+            options: &options,
+            route: &route,
         };
         let ask = Ask {
-            stream,
-            num_retries: route.num_retries,
-            fallbacks: route.fallbacks.clone(),
-            disable_fallbacks: route.disable_fallbacks,
-            timeouts: route.timeouts,
-            tags: route.tags.clone(),
-            ..Ask::new(recalled.pin.as_ref().unwrap_or(asked))
+            prefer,
+            priority,
+            ..asking.of(router)
         };
         if let Some(mock) = &route.mock {
             let canned = mock::Canned {
@@ -196,6 +203,7 @@ impl Engine {
             body: &body,
             options: &options,
             recalled: &recalled,
+            own_place,
         };
         let routed = match router.run(&ask, &network).await {
             Ok(routed) => routed,
@@ -308,14 +316,20 @@ struct Network<'a> {
     body: &'a JsonObject,
     options: &'a CallOptions,
     recalled: &'a Recalled,
+    own_place: bool,
 }
 
 impl Attempts for Network<'_> {
     type Answer = Attempted;
 
     /// One attempt at one deployment: into its dialect, over the network.
-    async fn make(&self, attempt: Attempt<'_>) -> Result<Attempted, Error> {
-        let body = with_defaults(self.body, &attempt);
+    async fn make(&self, mut attempt: Attempt<'_>) -> Result<Attempted, Error> {
+        let mut body = with_defaults(self.body, &attempt);
+        if self.own_place
+            && let Some(moved) = deploy::own_place(&attempt.target, &mut body, &Process)?
+        {
+            attempt.target = Cow::Owned(moved);
+        }
         let options = merged(&attempt.deployment.options, self.options);
         let bridge = bridges::between(self.op, &attempt.target)?;
         let whole = self.recalled.whole(&body, bridge.is_some())?;
@@ -428,8 +442,8 @@ pub(crate) fn finish(
     lease: Lease,
     mut reporter: Reporter,
 ) -> Body {
-    lease.finish(&ended(usage.as_ref(), None));
     let charge = rates.charge(usage.as_ref());
+    lease.finish(&ended(usage.as_ref(), &charge, None));
     reporter.note(|record| {
         record.usage.clone_from(&usage);
         record.charge = charge.clone();
@@ -444,11 +458,25 @@ pub(crate) fn finish(
 }
 
 /// What the router learns of an answer.
-pub(crate) fn ended(usage: Option<&Usage>, first_event: Option<Duration>) -> Finish {
+pub(crate) fn ended(
+    usage: Option<&Usage>,
+    charge: &Charge,
+    first_event: Option<Duration>,
+) -> Finish {
     Finish {
         tokens: usage.map_or(0, |usage| usage.total_tokens),
         completion_tokens: usage.map_or(0, |usage| usage.completion_tokens),
         first_event,
+        cost: charge.total().map(|total| total.0.try_into().unwrap_or(0)),
+    }
+}
+
+/// A failure before anybody was asked.
+fn alone(error: Error) -> Failed {
+    Failed {
+        error,
+        fallback_error: None,
+        trace: Default::default(),
     }
 }
 

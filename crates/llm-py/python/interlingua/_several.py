@@ -1,11 +1,11 @@
-"""One call that is several requests: deployments that race, and prompts that are answered one by one."""
+"""Text completions of several prompts, where they are answered one by one."""
 
 from __future__ import annotations
 
 import json
 
 from . import _native
-from ._native import Client, Notifier
+from ._native import Client
 from .exceptions import BadRequestError, UnsupportedParamsError
 
 TYPE_CHECKING = False
@@ -18,71 +18,8 @@ if TYPE_CHECKING:
 
 _client = Client()
 
-#: Parameters of a deployment that steer a router, and no request.
-_ROUTERS = ("rpm", "tpm", "weight", "order", "max_parallel_requests", "tags", "cooldown_time", "max_retries")
-
 #: Requests of one call that are under way at the same time.
 _AT_ONCE = 100
-
-
-def deployments(params: dict[str, Any]) -> list[dict[str, Any]] | None:
-    """The parameters for each deployment of `model_list` that has the model's name; the call's own come first."""
-    entries = params.pop("model_list", None)
-    if not entries:
-        return None
-    own = [entry["litellm_params"] for entry in entries if entry.get("model_name") == params["model"]]
-    if not own:
-        raise BadRequestError(
-            f"model_list has no model named {params['model']!r}", model=params["model"], param="model_list"
-        )
-    rest = {name: value for name, value in params.items() if name != "model"}
-    return [{**{name: value for name, value in one.items() if name not in _ROUTERS}, **rest} for one in own]
-
-
-def first(op: str, bodies: list[bytes]) -> Any:
-    """The first answer that comes, the others given up; where none comes, the first deployment's error."""
-    notifier = Notifier()
-    waiting = {token: _client.start(op, body) for token, body in enumerate(bodies)}
-    errors: dict[int, Exception] = {}
-    ready = list(waiting)
-    try:
-        while waiting:
-            for token in ready:
-                try:
-                    answer = waiting[token].poll(notifier, token)
-                except Exception as error:
-                    errors[token] = error
-                    del waiting[token]
-                    continue
-                if answer is not None:
-                    del waiting[token]
-                    return answer
-            # In short turns, so that Ctrl-C is heard.
-            while waiting and not notifier.wait(0.05):
-                pass
-            ready = [token for token in notifier.drain() if token in waiting]
-    finally:
-        for call in waiting.values():
-            call.cancel()
-    raise errors[min(errors)]
-
-
-async def afirst(op: str, bodies: list[bytes]) -> Any:
-    """The same in a loop."""
-    import asyncio
-
-    tasks = _tasks(op, bodies)
-    pending = set(tasks)
-    try:
-        while pending:
-            done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-            for task in tasks:
-                if task in done and task.exception() is None:
-                    return task.result()
-    finally:
-        for task in pending:
-            task.cancel()
-    return tasks[0].result()
 
 
 def each(op: str, bodies: list[bytes]) -> list[tuple[str, Meta]]:
@@ -130,10 +67,16 @@ def prompts(params: dict[str, Any]) -> list[dict[str, Any]]:
     """The requests that a text completion takes: one, where the provider takes text completions itself; else one for
     each prompt, tokens as their text."""
     prompt = params.get("prompt")
-    if not isinstance(prompt, (list, tuple)) or not prompt or "mock_response" in params:
+    routed = "_via" in params or "model_list" in params
+    if not isinstance(prompt, (list, tuple)) or not prompt or routed or "mock_response" in params:
         return [params]
     base = params.get("base_url") or params.get("api_base")
-    if _native.speaks("text_completion", params["model"], params.get("custom_llm_provider"), base):
+    try:
+        native = _native.speaks("text_completion", params["model"], params.get("custom_llm_provider"), base)
+    except BadRequestError:
+        # An alias, or a name that nobody knows: who answers is found out further down.
+        native = True
+    if native:
         return [params]
     texts = _texts(list(prompt), params["model"])
     if texts is None:

@@ -12,6 +12,7 @@ from .types.other import EmbeddingResponse, TextCompletionResponse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from ._native import Meta
@@ -73,12 +74,9 @@ def completion(
     if mocked is not None:
         return mocked
     whole = params.pop("complete_response", False)
-    raced = _several.deployments(params)
-    if raced:
-        answer, meta = _several.first("completion", [_chat(one) for one in raced])
-    else:
-        answer, meta = _client.call("completion", _chat(params))
-    response = _chat_response(answer, meta, routed="fallbacks" in params)
+    routed = "fallbacks" in params
+    answer, meta = _call("completion", _request.chat_body, params)
+    response = _chat_response(answer, meta, routed=routed)
     return _assembled(response) if whole else response
 
 
@@ -136,12 +134,9 @@ async def acompletion(
     if mocked is not None:
         return mocked
     whole = params.pop("complete_response", False)
-    raced = _several.deployments(params)
-    if raced:
-        answer, meta = await _several.afirst("completion", [_chat(one) for one in raced])
-    else:
-        answer, meta = await _result("completion", _chat(params))
-    response = _chat_response(answer, meta, routed="fallbacks" in params)
+    routed = "fallbacks" in params
+    answer, meta = await _result("completion", _request.chat_body, params)
+    response = _chat_response(answer, meta, routed=routed)
     if whole and isinstance(response, CustomStreamWrapper):
         async for _ in response:
             pass
@@ -177,14 +172,10 @@ def text_completion(
     """Continues a text."""
     params = {name: value for name, value in locals().items() if value is not None}
     params.update(params.pop("kwargs"))
-    raced = _several.deployments(_named(params))
-    if raced:
-        bodies = [body for one in raced for body in _texts(one)]
-        return _text_response(*_several.first("text_completion", bodies))
-    bodies = _texts(params)
-    if len(bodies) > 1:
-        return _joined(_several.each("text_completion", bodies))
-    return _text_response(*_client.call("text_completion", bodies[0]))
+    parts = _several.prompts(_named(params))
+    if len(parts) > 1:
+        return _joined(_several.each("text_completion", [_request.body(_request.with_settings(one)) for one in parts]))
+    return _text_response(*_call("text_completion", _request.body, parts[0]))
 
 
 async def atext_completion(*args: Any, **kwargs: Any) -> TextCompletionResponse | TextCompletionStreamWrapper:
@@ -201,14 +192,11 @@ async def atext_completion(*args: Any, **kwargs: Any) -> TextCompletionResponse 
     )
     params = dict(zip(names, args), **kwargs)
     params = {name: value for name, value in params.items() if value is not None}
-    raced = _several.deployments(_named(params))
-    if raced:
-        bodies = [body for one in raced for body in _texts(one)]
-        return _text_response(*await _several.afirst("text_completion", bodies))
-    bodies = _texts(params)
-    if len(bodies) > 1:
+    parts = _several.prompts(_named(params))
+    if len(parts) > 1:
+        bodies = [_request.body(_request.with_settings(one)) for one in parts]
         return _joined(await _several.aeach("text_completion", bodies))
-    return _text_response(*await _result("text_completion", bodies[0]))
+    return _text_response(*await _result("text_completion", _request.body, parts[0]))
 
 
 def embedding(
@@ -231,7 +219,7 @@ def embedding(
     """Makes vectors of texts or images."""
     params = {name: value for name, value in locals().items() if value is not None}
     params.update(params.pop("kwargs"))
-    answer, meta = _client.call("embedding", _embedding(params))
+    answer, meta = _call("embedding", _embedding, params)
     return _answer(EmbeddingResponse, answer, meta)
 
 
@@ -249,7 +237,7 @@ async def aembedding(*args: Any, **kwargs: Any) -> EmbeddingResponse:
     )
     params = {"timeout": 600, **dict(zip(names, args)), **kwargs}
     params = {name: value for name, value in params.items() if value is not None}
-    answer, meta = await _result("embedding", _embedding(params))
+    answer, meta = await _result("embedding", _embedding, params)
     return _answer(EmbeddingResponse, answer, meta)
 
 
@@ -274,20 +262,36 @@ def batch_completion(
             collect()
         params = {name: value for name, value in kwargs.items() if value is not None}
         params.update(model=model, messages=conversation)
-        waiting.append(_client.start("completion", _chat(params)))
+        waiting.append(_client.start("completion", _request.chat_body(_request.with_settings(params))))
     while waiting:
         collect()
     return answers
 
 
-async def _result(op: str, body: bytes) -> Any:
+def _call(op: str, write: Callable[[dict[str, Any]], bytes], params: dict[str, Any]) -> tuple[Any, Meta]:
+    """Makes a call: through the router that is named as `_via`, or straight."""
+    client, params = _settled(params)
+    return client.call(op, write(params))
+
+
+async def _result(op: str, write: Callable[[dict[str, Any]], bytes], params: dict[str, Any]) -> tuple[Any, Meta]:
+    """The same in an asyncio loop."""
     from ._bridge import bridge
 
-    return await bridge().result(_client.start(op, body))
+    client, params = _settled(params)
+    return await bridge().result(client.start(op, write(params)))
 
 
-def _chat(params: dict[str, Any]) -> bytes:
-    return _request.chat_body(_request.with_settings(params))
+def _settled(params: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Who makes the call, and what the module adds to it: a router knows by itself where calls go."""
+    via, listed = params.pop("_via", None), params.pop("model_list", None)
+    if via is None and listed:
+        from .router import over
+
+        via = over(listed)
+    if via is None:
+        return _client, _request.with_settings(params)
+    return via, _request.with_manners(params)
 
 
 def _named(params: dict[str, Any]) -> dict[str, Any]:
@@ -299,15 +303,11 @@ def _named(params: dict[str, Any]) -> dict[str, Any]:
     return params
 
 
-def _texts(params: dict[str, Any]) -> list[bytes]:
-    return [_request.body(one) for one in _several.prompts(_request.with_settings(params))]
-
-
 def _embedding(params: dict[str, Any]) -> bytes:
     params.pop("api_type", None)
     if type(params.get("input")) is tuple:
         params["input"] = list(params["input"])
-    return _request.body(_request.with_settings(params))
+    return _request.body(params)
 
 
 def _answer(cls: Any, text: str, meta: Meta) -> Any:
