@@ -41,6 +41,7 @@
 
 mod ask;
 mod clock;
+mod continuation;
 mod deployment;
 mod filter;
 mod group;
@@ -62,6 +63,7 @@ mod wildcard;
 
 pub use ask::Ask;
 pub use clock::{Clock, Moment};
+pub use continuation::{Differs, DocumentSeam, Seam, StreamFailover};
 pub use deployment::{Deployment, Timeouts, TokenPrice};
 pub use filter::{Field, Filter, Reason, Skipped, View};
 pub use health::{HealthRules, Standing};

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use crate::{
     Fallbacks, Filter, HealthRules, RetryPolicy, RetryShare, SimpleShuffle, SpeedRules, Strategy,
-    Timeouts,
+    StreamFailover, Timeouts,
 };
 
 /// A router's settings. [`Router::new`](crate::Router::new) checks them.
@@ -42,6 +42,10 @@ pub struct Settings {
     pub group_strategy: BTreeMap<String, Arc<dyn Strategy>>,
     /// Who may be asked at all, beyond health and limits; in order.
     pub filters: Vec<Arc<dyn Filter>>,
+    /// What happens to a stream that breaks after its first event.
+    pub stream_failover: StreamFailover,
+    /// How many events of a stream in a row may be unreadable before it counts as broken; 0: the first one breaks it.
+    pub malformed_events: u32,
     /// The dice's seed; the same seed and the same requests give the same picks.
     pub seed: u64,
 }
@@ -77,6 +81,8 @@ impl Default for Settings {
             strategy: Arc::new(SimpleShuffle),
             group_strategy: BTreeMap::new(),
             filters: Vec::new(),
+            stream_failover: StreamFailover::default(),
+            malformed_events: 3,
             seed: 0,
         }
     }

@@ -1,22 +1,21 @@
 //! The life of one request.
 
 use std::{
-    borrow::Cow,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use http::HeaderMap;
-use llm_providers::{
-    Body as CallBody, Call, CallOptions, Client, Error, Limits, Notice, Outcome as Sent, Payload,
-    bridges, transport::TransportSettings,
-};
-use llm_router::{Ask, Attempt, Attempts, Failed, Finish, Lease, Router};
-use llm_types::{JsonObject, Op, Usage};
+use llm_providers::{Client, Error, Outcome as Sent, Payload, transport::TransportSettings};
+use llm_router::{Ask, Failed, Finish, Lease, Router};
+use llm_types::{Op, Usage};
 
 use crate::{
-    AnswerStream, Body, Failure, Meta, Outcome, Request, Response, demo, deploy, mock,
+    AnswerStream, Body, Failure, Meta, Outcome, Request, Response,
+    continuation::Onward,
+    demo, deploy, mock,
+    network::{Bridged, Network},
     price::{Prices, Rates},
     record::Reporter,
     restamp::Stamp,
@@ -33,21 +32,6 @@ pub struct Engine {
     prices: Arc<Prices>,
     /// Of calls without a router; with one, its deployments hold their own.
     sources: Arc<Sources>,
-}
-
-/// What one attempt brought, before it is put into the client's dialect.
-struct Attempted {
-    sent: Sent,
-    bridged: Option<Bridged>,
-    model: String,
-    notices: Vec<Notice>,
-    took: Duration,
-}
-
-/// What turns an answer into the dialect of the body that asked for it.
-struct Bridged {
-    bridge: &'static dyn bridges::Bridge,
-    body: JsonObject,
 }
 
 impl Engine {
@@ -110,7 +94,7 @@ impl Engine {
         let stream = body.is_true("stream");
         let mut reporter = Reporter::new(call_id.clone(), op, model.clone(), stream, observer);
         let single;
-        let router = match &self.router {
+        let router: &Arc<Router> = match &self.router {
             Some(router) => router,
             None => match deploy::direct(&body, &mut route, &self.sources, &Process) {
                 Ok((router, stripped)) => {
@@ -137,6 +121,9 @@ impl Engine {
             tags: route.tags.clone(),
             ..Ask::new(route_as.as_ref().unwrap_or(&model))
         };
+        let failover = route
+            .stream_failover
+            .unwrap_or(router.settings().stream_failover);
         if let Some(mock) = &route.mock {
             let canned = mock::Canned {
                 mock,
@@ -160,10 +147,12 @@ impl Engine {
             };
         }
         let network = Network {
-            client: &self.client,
+            client: self.client.clone(),
             op,
-            body: &body,
-            options: &options,
+            body,
+            options: Arc::new(options),
+            malformed_events: router.settings().malformed_events,
+            carry: None,
         };
         let routed = match router.run(&ask, &network).await {
             Ok(routed) => routed,
@@ -173,7 +162,12 @@ impl Engine {
         let (attempted, lease) = (routed.value, routed.lease);
         let deployment = Arc::clone(lease.deployment());
         let group = routed.journey.group().to_owned();
-        let trace = routed.journey.into_trace();
+        // A stream that breaks goes on with its journey.
+        let (trace, journey) = if stream {
+            (routed.journey.trace().clone(), Some(routed.journey))
+        } else {
+            (routed.journey.into_trace(), None)
+        };
         // After a fallback the client is told who really answered.
         let name = (restamp
             && trace.fallbacks == 0
@@ -190,7 +184,10 @@ impl Engine {
             prices: Arc::clone(&self.prices),
             deployment: Arc::clone(&deployment),
             model: attempted.model.clone(),
-            service_tier: body.str("service_tier").map(|tier| tier.into_owned()),
+            service_tier: network
+                .body
+                .str("service_tier")
+                .map(|tier| tier.into_owned()),
             started,
         };
         let mut meta = Meta {
@@ -212,8 +209,15 @@ impl Engine {
                 let bridge = attempted
                     .bridged
                     .map(|bridged| bridged.bridge.stream(&bridged.body));
+                let onward = Onward {
+                    router: Arc::clone(router),
+                    ask,
+                    network,
+                    journey,
+                    mode: failover,
+                };
                 Body::Stream(AnswerStream::vendor(
-                    events, bridge, stamp, rates, lease, reporter,
+                    events, bridge, stamp, rates, lease, reporter, onward,
                 ))
             }
             Sent::Answer(answer, headers) => {
@@ -236,97 +240,6 @@ impl Engine {
         };
         Ok(Response { meta, body })
     }
-}
-
-/// Makes attempts over the network.
-struct Network<'a> {
-    client: &'a Client,
-    op: Op,
-    body: &'a JsonObject,
-    options: &'a CallOptions,
-}
-
-impl Attempts for Network<'_> {
-    type Answer = Attempted;
-
-    /// One attempt at one deployment: into its dialect, over the network.
-    async fn make(&self, attempt: Attempt<'_>) -> Result<Attempted, Error> {
-        let body = with_defaults(self.body, &attempt);
-        let options = merged(&attempt.deployment.options, self.options);
-        let bridge = bridges::between(self.op, &attempt.target)?;
-        let (spoken, outgoing, bridged) = match bridge {
-            None => (self.op, body, None),
-            Some(bridge) => {
-                let outgoing = bridge.request(&body)?;
-                (Op::Chat, outgoing, Some(Bridged { bridge, body }))
-            }
-        };
-        let call = Call::prepare(spoken, &attempt.target, CallBody::Json(outgoing), &options)?;
-        let limits = limits(&attempt, call.stream);
-        let started = Instant::now();
-        let sent = self.client.call(&call, &limits).await?;
-        let mut notices = call.notices;
-        if let Some(bridged) = &bridged {
-            notices.extend(bridged.bridge.losses(&bridged.body));
-        }
-        let model = attempt.target.model.clone();
-        Ok(Attempted {
-            sent,
-            bridged,
-            model,
-            notices,
-            took: started.elapsed(),
-        })
-    }
-}
-
-/// Where nobody says anything, no wait takes longer than LiteLLM's ten minutes; a stream as a whole may.
-fn limits(attempt: &Attempt<'_>, stream: bool) -> Limits {
-    let timeouts = attempt.timeouts;
-    let usual = Limits::default();
-    Limits {
-        first_byte: timeouts.first_byte.or(usual.total.filter(|_| stream)),
-        stall: timeouts.stall.or(usual.total.filter(|_| stream)),
-        total: timeouts.total.or(usual.total.filter(|_| !stream)),
-        max_reply: usual.max_reply,
-    }
-}
-
-/// The client's body, with what the deployment and the fallback say where it is silent.
-fn with_defaults(body: &JsonObject, attempt: &Attempt<'_>) -> JsonObject {
-    let mut body = body.clone();
-    for (key, value) in attempt.deployment.defaults.iter() {
-        if !body.contains(key) {
-            body.set_raw(key.to_owned(), value.clone());
-        }
-    }
-    for (key, value) in attempt.overrides {
-        body.set(key.clone(), value);
-    }
-    body
-}
-
-/// The request's options over the deployment's.
-fn merged<'a>(deployment: &'a CallOptions, request: &'a CallOptions) -> Cow<'a, CallOptions> {
-    if *request == CallOptions::default() {
-        return Cow::Borrowed(deployment);
-    }
-    if *deployment == CallOptions::default() {
-        return Cow::Borrowed(request);
-    }
-    let mut all = deployment.clone();
-    all.drop_params |= request.drop_params;
-    all.modify_params |= request.modify_params;
-    all.additional_drop_params
-        .extend(request.additional_drop_params.iter().cloned());
-    all.allowed_openai_params
-        .extend(request.allowed_openai_params.iter().cloned());
-    all.merge_headers(request.extra_headers.clone());
-    for (key, value) in request.extra_body.0.iter() {
-        all.extra_body.0.set_raw(key.to_owned(), value.clone());
-    }
-    all.extra_query.extend(request.extra_query.iter().cloned());
-    Cow::Owned(all)
 }
 
 /// A whole answer in the client's dialect.

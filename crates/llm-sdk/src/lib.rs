@@ -22,10 +22,12 @@
 //! ```
 
 mod answer;
+mod continuation;
 pub mod demo;
 pub mod deploy;
 mod engine;
 mod mock;
+mod network;
 mod price;
 mod record;
 mod request;
@@ -35,6 +37,7 @@ mod stream;
 pub mod surroundings;
 
 pub use answer::{Body, Failure, Meta, Response};
+pub use continuation::{Continued, Way};
 pub use engine::Engine;
 pub use price::{Charge, Prices, facts};
 pub use record::{Observer, Outcome, Record};

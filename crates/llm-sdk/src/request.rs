@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use llm_providers::CallOptions;
-use llm_router::{Fallback, Timeouts};
+use llm_router::{Fallback, StreamFailover, Timeouts};
 use llm_types::{JsonError, JsonObject, Map, Op};
 use serde_json::Value;
 
@@ -48,6 +48,8 @@ pub struct RouteOptions {
     pub model_info: Map,
     /// Time limits.
     pub timeouts: Timeouts,
+    /// What happens to a stream that breaks after its first event.
+    pub stream_failover: Option<StreamFailover>,
     /// A canned answer instead of a call.
     pub mock: Option<Mock>,
     /// `metadata` and `litellm_metadata`, for logs.
@@ -186,6 +188,7 @@ impl RouteOptions {
                 first_byte: seconds("first_byte_timeout", body.take("first_byte_timeout")?)?,
                 stall: seconds("stall_timeout", body.take("stall_timeout")?)?,
             },
+            stream_failover: stream_failover(body)?,
             mock: mock(body)?,
             metadata,
             tags,
@@ -219,6 +222,15 @@ fn fallbacks(body: &mut JsonObject) -> Result<Option<Vec<Fallback>>, JsonError> 
         .map(one)
         .collect::<Result<_, _>>()
         .map(Some)
+}
+
+fn stream_failover(body: &mut JsonObject) -> Result<Option<StreamFailover>, JsonError> {
+    let name = body.take::<String>("stream_failover")?;
+    let read = |name: String| {
+        name.parse()
+            .map_err(|e: String| JsonError::new("stream_failover", e))
+    };
+    name.map(read).transpose()
 }
 
 /// What the request says of its model: prices are named alike in LiteLLM's table, whatever they are for.

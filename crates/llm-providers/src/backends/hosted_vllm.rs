@@ -1,7 +1,7 @@
 use llm_types::{Map, Op};
 use serde_json::{Value, json};
 
-use crate::{Call, Error, Params, Provider, params};
+use crate::{Call, Error, Params, Prefill, Provider, params};
 
 /// A vLLM server of one's own: <https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html>
 pub(super) const ROW: Provider = Provider {
@@ -12,6 +12,7 @@ pub(super) const ROW: Provider = Provider {
     ops: &[Op::Chat, Op::Completion, Op::Embedding, Op::Responses],
     params: Params::THINKING,
     keeps: &["reasoning_content", "reasoning"],
+    prefill: Prefill::ContinueFinal,
     quirk: Some(quirk),
     docs: "https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html",
     ..Provider::OPENAI_LIKE

@@ -1,6 +1,6 @@
 use llm_types::Op;
 
-use crate::{Call, Edit, Error, Params, Provider};
+use crate::{Call, Edit, Error, Params, Prefill, Provider};
 
 /// Mistral: <https://docs.mistral.ai/api/>
 pub(super) const ROW: Provider = Provider {
@@ -16,6 +16,7 @@ pub(super) const ROW: Provider = Provider {
         Edit::Rename("seed", "random_seed"),
         Edit::Rename("dimensions", "output_dimension"),
     ],
+    prefill: Prefill::PrefixKey { echoes: true },
     quirk: Some(quirk),
     docs: "https://docs.mistral.ai/api/",
     ..Provider::OPENAI_LIKE

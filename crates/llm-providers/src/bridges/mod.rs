@@ -6,7 +6,10 @@ pub mod messages;
 use bytes::Bytes;
 use llm_types::{ChatChunk, ChatResponse, JsonObject, Op};
 
-use crate::{Error, Notice, Target};
+use crate::{
+    Decoder, Error, Notice, Target,
+    protocols::anthropic::{ChatStream, Reading},
+};
 
 /// Carries one client dialect over chat. N + M conversions, never a grid.
 pub trait Bridge: Sync {
@@ -62,6 +65,15 @@ pub fn over_chat(op: Op) -> Option<&'static dyn Bridge> {
     match op {
         Op::Messages => Some(&messages::Messages),
         Op::Completion => Some(&completion::Completion),
+        _ => None,
+    }
+}
+
+/// Reads a stream in a client's dialect as chat chunks, where somebody has to go on with it; `None`: nobody here can.
+/// Chat itself, and text completions, need no reader.
+pub fn reader(op: Op) -> Option<Box<dyn Decoder>> {
+    match op {
+        Op::Messages => Some(Box::new(ChatStream::new(Reading::plain()))),
         _ => None,
     }
 }
