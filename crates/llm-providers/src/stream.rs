@@ -62,7 +62,7 @@ impl EventStream {
         limits: &Limits,
         began: Instant,
     ) -> Result<Self, Error> {
-        let mut framing = call.target.provider.protocol.framing(call);
+        let mut framing = call.wire().framing(call);
         // Some vendors answer a stream request with one document: the error, or the whole answer.
         let content_type = headers
             .get("content-type")

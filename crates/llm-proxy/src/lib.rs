@@ -17,6 +17,7 @@ mod discover;
 mod error;
 mod gateway;
 mod json_scan;
+mod labels;
 mod logs;
 mod metrics;
 mod openapi;

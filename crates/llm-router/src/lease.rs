@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 use llm_providers::{Error, Kind};
 use tokio::time::Instant;
 
-use crate::{Deployment, Moment, Settings, State, health::Patient, limits::Claim};
+use crate::{
+    Admitted, Deployment, Moment, News, Settings, State, affinity::Bond, health::Patient,
+    limits::Claim, queue::Queue,
+};
 
 /// Holds a deployment's parallel slot and its tokens for as long as an attempt and its answer go on, and teaches the
 /// router how it ended. A stream keeps its lease to its last event. Dropping it without a word says that the caller hung
@@ -18,7 +21,23 @@ pub struct Lease {
     claim: Option<Claim>,
     trial: bool,
     others: bool,
+    /// The claim at all instances' limits.
+    shared: Option<Admitted>,
+    /// Who waits for the slot.
+    queue: Option<Arc<Queue>>,
     began: Instant,
+    /// Tokens that it has brought so far, where it goes on elsewhere.
+    brought: u64,
+    after: Option<Box<Aftermath>>,
+}
+
+/// What is done with an answer's end besides counting it; most requests have nothing of it.
+#[derive(Debug)]
+struct Aftermath {
+    /// What will lead back to the deployment.
+    bonds: Vec<Bond>,
+    /// Tags of the request that have a budget.
+    tags: Vec<String>,
 }
 
 /// How an answer ended well.
@@ -30,6 +49,8 @@ pub struct Finish {
     pub completion_tokens: u64,
     /// Until the first event of a stream.
     pub first_event: Option<Duration>,
+    /// What it cost, in nano-dollars, where that is known.
+    pub cost: Option<u64>,
 }
 
 impl Lease {
@@ -40,6 +61,7 @@ impl Lease {
         claim: Claim,
         trial: bool,
         others: bool,
+        queue: Option<Arc<Queue>>,
     ) -> Self {
         Self {
             deployment,
@@ -48,7 +70,35 @@ impl Lease {
             claim: Some(claim),
             trial,
             others,
+            shared: None,
+            queue,
             began: Instant::now(),
+            brought: 0,
+            after: None,
+        }
+    }
+
+    /// With what is to be remembered of the request at its end.
+    pub(crate) fn bound(mut self, bonds: Vec<Bond>, tags: Vec<String>) -> Self {
+        if !bonds.is_empty() || !tags.is_empty() {
+            self.after = Some(Box::new(Aftermath { bonds, tags }));
+        }
+        self
+    }
+
+    /// All instances admit it.
+    pub(crate) fn admitted(&mut self, admitted: Admitted) {
+        self.shared = Some(admitted);
+    }
+
+    /// The attempt is not made after all.
+    pub(crate) fn cancel(mut self) {
+        let live = &self.deployment.live;
+        if let Some(claim) = self.claim.take() {
+            live.meter.cancel(self.state.clock.now(), claim);
+        }
+        if self.trial {
+            live.health.end_trial();
         }
     }
 
@@ -62,11 +112,45 @@ impl Lease {
         self.began.elapsed()
     }
 
+    /// The answer has an id by which a later request may go on from it.
+    pub fn named(&self, response: &str) {
+        let rules = &self.settings.affinity;
+        let remembers = rules.bonds.response || rules.group_bonds.values().any(|b| b.response);
+        if remembers {
+            let (now, affinity) = (self.state.clock.now(), &self.state.affinity);
+            affinity.remember_response(now, rules.ttl, response, &self.deployment);
+        }
+    }
+
     /// The answer is whole.
     pub fn finish(mut self, finish: &Finish) {
+        let in_flight = self.in_flight();
         let now = self.settle(finish.tokens);
+        self.spend(now, finish.cost);
+        if let Some(after) = &self.after {
+            let affinity = &self.state.affinity;
+            affinity.remember(now, &after.bonds, &self.deployment);
+        }
         let live = &self.deployment.live;
+        if let Some(rules) = &self.settings.adaptive {
+            let latency = finish.first_event.unwrap_or_else(|| self.began.elapsed());
+            live.adaptive.answered(rules, latency, in_flight);
+        }
         live.health.succeeded(now, self.trial);
+        if let Some(shared) = &self.settings.shared {
+            let deployment = || self.deployment.id.clone();
+            if self.trial {
+                shared.tell(News::Recovered {
+                    deployment: deployment(),
+                });
+            }
+            shared.tell(News::Answered {
+                deployment: deployment(),
+                took: self.began.elapsed(),
+                tokens: finish.completion_tokens,
+                first_event: finish.first_event,
+            });
+        }
         live.speed.answered(
             now,
             &self.settings.speed,
@@ -76,10 +160,44 @@ impl Lease {
         );
     }
 
-    /// The attempt failed, or its stream broke. Says until when the deployment rests, if it does.
-    pub fn fail(mut self, error: &Error) -> Option<Moment> {
-        let now = self.settle(0);
+    /// The caller hung up when it had got this much: that counts, and speaks neither for the deployment nor against it.
+    pub fn hang_up(mut self, finish: &Finish) {
+        let now = self.settle(finish.tokens);
+        self.spend(now, finish.cost);
+        if self.trial {
+            self.deployment.live.health.end_trial();
+        }
+    }
+
+    /// The stream broke when it had brought this much. Says until when the deployment rests, if it does.
+    pub fn break_off(self, error: &Error, finish: &Finish) -> Option<Moment> {
+        self.spend(self.state.clock.now(), finish.cost);
+        self.fail_after(error, finish.tokens)
+    }
+
+    /// The attempt failed. Says until when the deployment rests, if it does.
+    pub fn fail(self, error: &Error) -> Option<Moment> {
+        let tokens = self.brought;
+        self.fail_after(error, tokens)
+    }
+
+    /// The stream broke when it had brought this much, and goes on elsewhere: for [`Router::resume`](crate::Router::resume).
+    pub fn so_far(mut self, finish: &Finish) -> Self {
+        self.spend(self.state.clock.now(), finish.cost);
+        self.brought = finish.tokens;
+        self
+    }
+
+    fn fail_after(mut self, error: &Error, tokens: u64) -> Option<Moment> {
+        let now = self.settle(tokens);
         let live = &self.deployment.live;
+        let too_much = matches!(
+            error.kind,
+            Kind::RateLimit | Kind::Overloaded | Kind::Timeout
+        );
+        if let Some(rules) = self.settings.adaptive.as_ref().filter(|_| too_much) {
+            live.adaptive.overloaded(rules);
+        }
         if error.kind == Kind::Timeout {
             live.speed.silent(now, &self.settings.speed);
         }
@@ -89,15 +207,49 @@ impl Lease {
             allowed_fails: self.deployment.allowed_fails,
             others: self.others,
         };
-        live.health.failed(now, error, self.trial, &patient)
+        let until = live.health.failed(now, error, self.trial, &patient);
+        if let Some(shared) = &self.settings.shared {
+            let deployment = || self.deployment.id.clone();
+            if error.kind == Kind::Timeout {
+                shared.tell(News::Silent {
+                    deployment: deployment(),
+                });
+            }
+            if let Some(until) = until {
+                shared.tell(News::Cooled {
+                    deployment: deployment(),
+                    until,
+                });
+            }
+        }
+        until
+    }
+
+    fn spend(&self, now: Moment, cost: Option<u64>) {
+        if let Some(cost) = cost {
+            let (settings, spending) = (&self.settings, &self.state.spending);
+            let tags = self.after.as_ref().map_or(&[][..], |after| &after.tags);
+            spending.spend(now, settings, &self.deployment, tags, cost);
+        }
     }
 
     fn settle(&mut self, tokens: u64) -> Moment {
         let now = self.state.clock.now();
         if let Some(claim) = self.claim.take() {
             self.deployment.live.meter.settle(now, claim, tokens);
+            if let (Some(shared), Some(admitted)) = (&self.settings.shared, self.shared.take()) {
+                shared.end(admitted, tokens);
+            }
+            if let Some(queue) = &self.queue {
+                queue.wake();
+            }
         }
         now
+    }
+
+    fn in_flight(&self) -> u64 {
+        let now = self.state.clock.now();
+        self.deployment.live.meter.load(now).in_flight
     }
 }
 

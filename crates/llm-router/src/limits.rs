@@ -2,6 +2,8 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use serde::{Deserialize, Serialize};
+
 use crate::{Moment, Reason};
 
 /// What one deployment may take. `None`: as much as comes.
@@ -16,7 +18,7 @@ pub struct Quota {
 }
 
 /// What one deployment carries.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Load {
     /// Attempts under way.
     pub in_flight: u64,
@@ -24,6 +26,9 @@ pub struct Load {
     pub requests: u64,
     /// Tokens of this minute: used, and expected by attempts under way.
     pub tokens: u64,
+    /// Those of them that attempts under way are expected to use.
+    #[serde(default)]
+    pub expected: u64,
 }
 
 /// Counts one deployment's load. Everything is decided under one short lock, so that an attempt is admitted by all of
@@ -36,6 +41,7 @@ struct Window {
     minute: u64,
     requests: u64,
     tokens: u64,
+    expected: u64,
     in_flight: u64,
 }
 
@@ -50,6 +56,24 @@ impl Quota {
     /// Whether anything is limited.
     pub fn is_limited(&self) -> bool {
         *self != Self::default()
+    }
+
+    /// How many attempts at the same time, where nothing says so: as many as may begin in a minute, or six for each
+    /// thousand tokens of a minute, or `usual`. As LiteLLM counts.
+    pub(crate) fn parallel_or(&self, usual: u64) -> u64 {
+        let by_tokens = self.tpm.map(|tpm| (tpm.saturating_mul(6) / 1000).max(1));
+        let own = self.max_parallel.or(self.rpm).or(by_tokens);
+        own.unwrap_or(usual)
+    }
+
+    /// One of `n` equal parts of it.
+    pub(crate) fn part(self, n: u64) -> Self {
+        let part = |limit: Option<u64>| limit.map(|limit| (limit / n.max(1)).max(1.min(limit)));
+        Self {
+            rpm: part(self.rpm),
+            tpm: part(self.tpm),
+            max_parallel: part(self.max_parallel),
+        }
     }
 
     /// The limit that a load leaves no room under for one more attempt of `tokens`.
@@ -79,6 +103,7 @@ impl Meter {
             window.in_flight += 1;
             window.requests += 1;
             window.tokens = window.tokens.saturating_add(tokens);
+            window.expected = window.expected.saturating_add(tokens);
             Ok(Claim {
                 minute: window.minute,
                 tokens,
@@ -90,11 +115,24 @@ impl Meter {
     pub(crate) fn settle(&self, now: Moment, claim: Claim, tokens: u64) {
         self.with(now, |window| {
             window.in_flight = window.in_flight.saturating_sub(1);
+            if window.minute == claim.minute {
+                window.expected = window.expected.saturating_sub(claim.tokens);
+            }
             // What was expected and not used is given back to its own minute; what was used beyond counts now.
             if tokens >= claim.tokens {
                 window.tokens = window.tokens.saturating_add(tokens - claim.tokens);
             } else if window.minute == claim.minute {
                 window.tokens = window.tokens.saturating_sub(claim.tokens - tokens);
+            }
+        });
+    }
+
+    /// The attempt was not made after all.
+    pub(crate) fn cancel(&self, now: Moment, claim: Claim) {
+        self.settle(now, claim, 0);
+        self.with(now, |window| {
+            if window.minute == claim.minute {
+                window.requests = window.requests.saturating_sub(1);
             }
         });
     }
@@ -112,6 +150,7 @@ impl Meter {
             window.minute = minute;
             window.requests = 0;
             window.tokens = 0;
+            window.expected = 0;
         }
         work(&mut window)
     }
@@ -123,6 +162,7 @@ impl Window {
             in_flight: self.in_flight,
             requests: self.requests,
             tokens: self.tokens,
+            expected: self.expected,
         }
     }
 }

@@ -11,11 +11,11 @@ use llm_providers::{Error, Kind, Target};
 use llm_types::Map;
 
 use crate::{
-    Ask, Decision, Deployment, Fallback, Journey, Lease, Load, Settings, SettingsError, Standing,
-    State, Timeouts, Trace,
-    group::{Group, Members, unknown},
+    Ask, Decision, Deployment, Fallback, Journey, Lease, Load, Settings, SettingsError, Spent,
+    Standing, State, Strategy, Timeouts, Trace,
+    group::{self, Group, Members, unknown},
     journey::too_late,
-    pick, retry,
+    retry, strategy,
     trace::AttemptRecord,
     wildcard,
 };
@@ -27,6 +27,12 @@ use crate::{
 #[derive(Debug)]
 pub struct Router {
     pub(crate) groups: BTreeMap<String, Members>,
+    /// Routing groups: several groups under one name.
+    pub(crate) unions: BTreeMap<String, Members>,
+    /// Strategies of groups, routing groups among them.
+    pub(crate) group_strategies: BTreeMap<String, Arc<dyn Strategy>>,
+    /// Strategies that single requests may ask for.
+    pub(crate) strategies: BTreeMap<&'static str, Arc<dyn Strategy>>,
     /// Group names with stars, the more specific first.
     pub(crate) patterns: Vec<String>,
     pub(crate) settings: Arc<Settings>,
@@ -85,7 +91,7 @@ pub struct Failed {
 }
 
 /// An attempt that brought nothing.
-enum Missed {
+pub(crate) enum Missed {
     /// Nobody could be asked.
     Nobody(Error),
     /// A deployment failed.
@@ -114,9 +120,15 @@ impl Router {
             }
         }
         let mut next = Self::over(deployments, settings, Arc::clone(&self.state))?;
-        for (name, members) in &mut next.groups {
-            if let Some(old) = self.groups.get(name) {
-                members.budget = Arc::clone(&old.budget);
+        let pairs = [
+            (&mut next.groups, &self.groups),
+            (&mut next.unions, &self.unions),
+        ];
+        for (new, old) in pairs {
+            for (name, members) in new {
+                if let Some(old) = old.get(name) {
+                    members.common = Arc::clone(&old.common);
+                }
             }
         }
         Ok(next)
@@ -124,14 +136,17 @@ impl Router {
 
     fn over(
         deployments: Vec<Deployment>,
-        settings: Settings,
+        mut settings: Settings,
         state: Arc<State>,
     ) -> Result<Self, SettingsError> {
         settings.fallbacks.check()?;
         let mut groups: BTreeMap<String, Members> = BTreeMap::new();
         let mut ids = HashSet::new();
-        for deployment in deployments {
+        for mut deployment in deployments {
             check(&deployment)?;
+            if let Some(usual) = settings.default_max_parallel {
+                deployment.quota.max_parallel = Some(deployment.quota.parallel_or(usual));
+            }
             if !ids.insert(deployment.id.clone()) {
                 return Err(SettingsError(format!(
                     "two deployments have the id '{}'",
@@ -147,8 +162,21 @@ impl Router {
             .cloned()
             .collect();
         patterns.sort_by_key(|pattern| wildcard::specificity(pattern));
+        let unions = group::unions(&settings, &groups)?;
+        let group_strategies = group_strategies(&settings);
+        let strategies = strategy::all();
+        for strategy in group_strategies.values().chain([&settings.strategy]) {
+            if let Some(needed) = strategy.looks().speed {
+                settings.speed = settings.speed.covering(needed);
+            }
+        }
+        let all = groups.values().flat_map(|members| &members.deployments);
+        state.board.put_up(all);
         Ok(Self {
             groups,
+            unions,
+            group_strategies,
+            strategies,
             patterns,
             settings: Arc::new(settings),
             state,
@@ -161,6 +189,9 @@ impl Router {
         ask: &Ask,
         attempts: &A,
     ) -> Result<Routed<A::Answer>, Box<Failed>> {
+        if let Some(shared) = &self.settings.shared {
+            shared.attend(&self.state.board);
+        }
         let deadline = ask.deadline.or(self.settings.deadline);
         let journey = Journey::new(ask, self.next_seed(), deadline);
         self.count_request(&journey);
@@ -177,7 +208,8 @@ impl Router {
         attempts: &A,
     ) -> Result<Routed<A::Answer>, Box<Failed>> {
         let deployment = Arc::clone(lease.deployment());
-        self.learn(&mut journey, lease, &error, true);
+        let at = journey.trace.last_of(&deployment.id);
+        self.learn(&mut journey, at, lease, &error, true);
         self.travel(ask, journey, Some((deployment, error)), attempts)
             .await
     }
@@ -209,6 +241,48 @@ impl Router {
     /// Whether `deployment` can be asked now.
     pub fn standing(&self, deployment: &Deployment) -> Standing {
         deployment.live.health.standing(self.state.clock.now())
+    }
+
+    /// What was spent of all budgets that are running.
+    pub fn spent(&self) -> Vec<Spent> {
+        self.state.spending.all(self.state.clock.now())
+    }
+
+    /// Routing groups, in the order of their names, with the deployments of all their groups.
+    pub fn routing_groups(&self) -> impl Iterator<Item = (&str, &[Arc<Deployment>])> {
+        self.unions
+            .iter()
+            .map(|(name, members)| (name.as_str(), members.deployments.as_slice()))
+    }
+
+    /// Whether routing `ask` depends on how long its prompt is: only then is that worth counting.
+    pub fn wants_tokens(&self, ask: &Ask) -> bool {
+        let checks = self.settings.pre_call_checks.enabled;
+        let limited = |deployment: &Arc<Deployment>| {
+            deployment.quota.tpm.is_some()
+                || (checks && deployment.target.facts.max_input_tokens.is_some())
+        };
+        self.within_reach(ask, |group| {
+            self.strategy(ask, group.name).looks().tokens || group.deployments.iter().any(limited)
+        })
+    }
+
+    /// Whether routing `ask` depends on what its conversation begins with.
+    pub fn wants_prefix(&self, ask: &Ask) -> bool {
+        let rules = &self.settings.affinity;
+        self.within_reach(ask, |group| {
+            rules.of(group.name).prompt && group.deployments.len() > 1
+        })
+    }
+
+    /// Whether `is` true of the asked group or of one that it falls back to.
+    fn within_reach(&self, ask: &Ask, is: impl Fn(&Group<'_>) -> bool) -> bool {
+        let holds = |name: &str| self.find(name).is_some_and(|group| is(&group));
+        holds(&ask.model)
+            || [Kind::Upstream, Kind::ContextWindow]
+                .into_iter()
+                .flat_map(|kind| self.fallbacks(ask, &ask.model, kind))
+                .any(|fallback| holds(&fallback.group))
     }
 
     /// How this router behaves.
@@ -283,41 +357,83 @@ impl Router {
         let group = self
             .find(&journey.plan.group)
             .ok_or_else(|| Missed::Nobody(unknown(&journey.plan.group)))?;
-        let picked = match self.pick(ask, &group, journey) {
-            Ok(picked) => picked,
-            Err(skipped) => {
-                let error = pick::nobody(&journey.plan.group, &skipped, self.state.clock.now());
-                journey.trace.nobody = skipped;
-                return Err(Missed::Nobody(error));
-            }
-        };
+        let picked = self.pick_or_wait(ask, &group, journey).await?;
         let lease = picked.lease;
         begin(journey, &lease, picked.decision);
-        let attempt = self.prepare(ask, journey, &group, lease.deployment());
-        match attempts.make(attempt).await {
+        let made = match self.patience_with_first(ask, &group) {
+            Some(patience) => {
+                self.race(ask, journey, &group, lease, patience, attempts)
+                    .await
+            }
+            None => self.alone(ask, journey, &group, lease, attempts).await,
+        };
+        let (value, lease) = made?;
+        if let Some(common) = group.common {
+            if self.settings.hedge.is_some() {
+                common.pace.answered(ask.stream, lease.held());
+            }
+            if std::mem::take(&mut journey.owes) {
+                common.retries.give_back(self.state.clock.now());
+            }
+        }
+        Ok((value, lease))
+    }
+
+    /// One attempt, however long it takes.
+    async fn alone<A: Attempts>(
+        &self,
+        ask: &Ask,
+        journey: &mut Journey,
+        group: &Group<'_>,
+        lease: Lease,
+        attempts: &A,
+    ) -> Result<(A::Answer, Lease), Missed> {
+        let plan = Arc::clone(&journey.plan);
+        let refusal_fails = self.has_fallback(ask, journey, Kind::ContentPolicy);
+        let deployment = Arc::clone(lease.deployment());
+        let left = journey.left();
+        let attempt = self.prepare(ask, &plan, left, refusal_fails, group, &deployment);
+        let result = attempts.make(attempt).await;
+        let at = journey.trace.attempts.len().saturating_sub(1);
+        self.settle(journey, at, lease, result)
+    }
+
+    /// Takes note of an attempt's end.
+    pub(crate) fn settle<T>(
+        &self,
+        journey: &mut Journey,
+        at: usize,
+        lease: Lease,
+        result: Result<T, Error>,
+    ) -> Result<(T, Lease), Missed> {
+        match result {
             Ok(value) => {
-                journey.note_answer(lease.held());
-                if let (true, Some(budget)) = (journey.owes, group.budget) {
-                    budget.give_back(self.state.clock.now());
-                }
+                journey.note_answer(at, lease.held());
                 Ok((value, lease))
             }
             Err(error) => {
                 let deployment = Arc::clone(lease.deployment());
-                self.learn(journey, lease, &error, false);
+                self.learn(journey, at, lease, &error, false);
                 Err(Missed::Failed(deployment, error))
             }
         }
     }
 
     /// Takes note of a failure.
-    fn learn(&self, journey: &mut Journey, lease: Lease, error: &Error, in_stream: bool) {
+    pub(crate) fn learn(
+        &self,
+        journey: &mut Journey,
+        at: usize,
+        lease: Lease,
+        error: &Error,
+        in_stream: bool,
+    ) {
         let deployment = Arc::clone(lease.deployment());
-        journey.trace.failed(lease.held(), error, in_stream);
+        journey.trace.failed(at, lease.held(), error, in_stream);
         let now = self.state.clock.now();
         let until = lease.fail(error);
-        if let (Some(until), Some(last)) = (until, journey.trace.attempts.last_mut()) {
-            last.cooled = Some(now.until(until).as_millis().try_into().unwrap_or(u64::MAX));
+        if let (Some(until), Some(record)) = (until, journey.trace.attempts.get_mut(at)) {
+            record.cooled = Some(now.until(until).as_millis().try_into().unwrap_or(u64::MAX));
         }
         // Who asks for retries of time-outs by name gets them.
         let by_policy = self.policy(journey, error.kind).is_some();
@@ -363,8 +479,8 @@ impl Router {
             return None;
         }
         journey.owes = false;
-        if let (Some(share), Some(budget)) = (&self.settings.retry_share, group.budget) {
-            if !budget.take(now, share) {
+        if let (Some(share), Some(common)) = (&self.settings.retry_share, group.common) {
+            if !common.retries.take(now, share) {
                 journey.trace.retry_denied = true;
                 return None;
             }
@@ -407,7 +523,7 @@ impl Router {
     }
 
     /// How long the caller is known to be ready to wait; `None` where it did not say, or wants no second try.
-    fn patience(&self, ask: &Ask, journey: &Journey) -> Option<Duration> {
+    pub(crate) fn patience(&self, ask: &Ask, journey: &Journey) -> Option<Duration> {
         if ask.num_retries == Some(0) {
             return None;
         }
@@ -493,7 +609,7 @@ impl Router {
         }))
     }
 
-    fn has_fallback(&self, ask: &Ask, journey: &Journey, kind: Kind) -> bool {
+    pub(crate) fn has_fallback(&self, ask: &Ask, journey: &Journey, kind: Kind) -> bool {
         let unseen = |fallback: &Fallback| !journey.seen.contains(&fallback.group);
         journey.trace.fallbacks < self.settings.max_fallbacks
             && (journey.queue.iter().any(unseen)
@@ -504,22 +620,23 @@ impl Router {
     }
 
     fn count_request(&self, journey: &Journey) {
-        if let Some(budget) = self
-            .find(&journey.plan.group)
-            .and_then(|group| group.budget)
-        {
-            budget.request(self.state.clock.now());
+        let group = self.find(&journey.plan.group);
+        if let Some(common) = group.and_then(|group| group.common) {
+            let now = self.state.clock.now();
+            common.retries.request(now);
+            common.rivals.request(now);
         }
     }
 
-    fn prepare<'a>(
+    pub(crate) fn prepare<'a>(
         &self,
         ask: &Ask,
-        journey: &'a Journey,
+        plan: &'a Fallback,
+        left: Option<Duration>,
+        refusal_fails: bool,
         group: &Group<'_>,
         deployment: &'a Arc<Deployment>,
     ) -> Attempt<'a> {
-        let plan = &journey.plan;
         let target = if group.stars.is_empty() || !deployment.target.model.contains('*') {
             Cow::Borrowed(&deployment.target)
         } else {
@@ -536,7 +653,7 @@ impl Router {
         if ask.stream {
             timeouts = timeouts.of_stream();
         }
-        if let Some(left) = journey.left() {
+        if let Some(left) = left {
             timeouts.total = Some(timeouts.total.map_or(left, |total| total.min(left)));
         }
         Attempt {
@@ -545,7 +662,7 @@ impl Router {
             group: &plan.group,
             overrides: &plan.overrides,
             timeouts,
-            refusal_fails: self.has_fallback(ask, journey, Kind::ContentPolicy),
+            refusal_fails,
         }
     }
 
@@ -572,8 +689,20 @@ impl Router {
     }
 }
 
+/// The strategies of single groups, and those that routing groups give theirs.
+fn group_strategies(settings: &Settings) -> BTreeMap<String, Arc<dyn Strategy>> {
+    let mut strategies = settings.group_strategy.clone();
+    for group in &settings.routing_groups {
+        for name in group.models.iter().chain([&group.name]) {
+            let strategy = || Arc::clone(&group.strategy);
+            strategies.entry(name.clone()).or_insert_with(strategy);
+        }
+    }
+    strategies
+}
+
 /// Opens the attempt's record.
-fn begin(journey: &mut Journey, lease: &Lease, decision: Decision) {
+pub(crate) fn begin(journey: &mut Journey, lease: &Lease, decision: Decision) {
     journey.trace.attempts.push(AttemptRecord {
         deployment: lease.deployment().id.clone(),
         group: journey.plan.group.clone(),
@@ -585,6 +714,7 @@ fn begin(journey: &mut Journey, lease: &Lease, decision: Decision) {
         message: None,
         cooled: None,
         in_stream: false,
+        lost: false,
     });
 }
 

@@ -3,8 +3,9 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use crate::{
-    Fallbacks, Filter, HealthRules, RetryPolicy, RetryShare, SimpleShuffle, SpeedRules, Strategy,
-    StreamFailover, Timeouts,
+    AdaptiveRules, AffinityRules, Budgets, Fallbacks, Filter, HealthRules, HedgeRules,
+    PreCallChecks, QueueRules, RetryPolicy, RetryShare, RoutingGroup, Shared, SimpleShuffle,
+    SpeedRules, Strategy, StreamFailover, TagRules, Timeouts,
 };
 
 /// A router's settings. [`Router::new`](crate::Router::new) checks them.
@@ -30,17 +31,38 @@ pub struct Settings {
     pub aliases: BTreeMap<String, String>,
     /// How long attempts may take.
     pub timeouts: Timeouts,
+    /// Rivals for slow attempts; `None`: there are none.
+    pub hedge: Option<HedgeRules>,
+    /// Limits of parallel attempts that are learned; `None`: only those that are configured hold.
+    pub adaptive: Option<AdaptiveRules>,
+    /// How requests wait where all deployments are busy.
+    pub queue: QueueRules,
     /// How long a request may take with all its attempts and waits.
     pub deadline: Option<Duration>,
     /// When deployments rest.
     pub health: HealthRules,
     /// How latencies are kept.
     pub speed: SpeedRules,
+    /// What other instances know; `None`: this one is alone.
+    pub shared: Option<Arc<dyn Shared>>,
     /// Who of several deployments is asked.
     pub strategy: Arc<dyn Strategy>,
     /// The same for single groups.
     pub group_strategy: BTreeMap<String, Arc<dyn Strategy>>,
-    /// Who may be asked at all, beyond health and limits; in order.
+    /// Names that unite several groups, with strategies of their own.
+    pub routing_groups: Vec<RoutingGroup>,
+    /// What is checked before an attempt.
+    pub pre_call_checks: PreCallChecks,
+    /// How tags decide.
+    pub tags: TagRules,
+    /// What providers and tags may cost.
+    pub budgets: Budgets,
+    /// Who goes back to the deployment it was at.
+    pub affinity: AffinityRules,
+    /// Attempts at the same time at a deployment that says nothing of it. Where this is set, a deployment's requests a
+    /// minute, or its tokens, go before it: LiteLLM's `default_max_parallel_requests`.
+    pub default_max_parallel: Option<u64>,
+    /// Who may be asked at all, beyond all that; in order.
     pub filters: Vec<Arc<dyn Filter>>,
     /// What happens to a stream that breaks after its first event.
     pub stream_failover: StreamFailover,
@@ -75,11 +97,21 @@ impl Default for Settings {
             fallbacks: Fallbacks::default(),
             aliases: BTreeMap::new(),
             timeouts: Timeouts::default(),
+            hedge: None,
+            adaptive: None,
+            queue: QueueRules::default(),
             deadline: None,
             health: HealthRules::default(),
             speed: SpeedRules::default(),
+            shared: None,
             strategy: Arc::new(SimpleShuffle),
             group_strategy: BTreeMap::new(),
+            routing_groups: Vec::new(),
+            pre_call_checks: PreCallChecks::default(),
+            tags: TagRules::default(),
+            budgets: Budgets::default(),
+            affinity: AffinityRules::default(),
+            default_max_parallel: None,
             filters: Vec::new(),
             stream_failover: StreamFailover::default(),
             malformed_events: 3,

@@ -9,11 +9,14 @@ mod splice;
 
 use std::{pin::Pin, sync::Arc};
 
-use llm_providers::{Error, Kind, Prefill, Target};
+use llm_providers::{CallOptions, Error, Kind, Prefill, Target};
 use llm_router::{Ask, Failed, Journey, Lease, Routed, Router, StreamFailover};
 use llm_types::{JsonObject, Op};
 
-use crate::network::{Attempted, Network};
+use crate::{
+    dress::Wardrobe,
+    network::{Attempted, Network},
+};
 
 pub use ask::Way;
 pub(crate) use ask::{Rest, obstacle};
@@ -49,6 +52,7 @@ pub(crate) struct Onward {
     pub(crate) network: Network,
     /// Not here while an attempt is under way.
     pub(crate) journey: Option<Journey>,
+    pub(crate) wardrobe: Wardrobe,
     pub(crate) mode: StreamFailover,
 }
 
@@ -82,9 +86,10 @@ impl Carry {
         op: Op,
         body: &JsonObject,
         target: &Target,
+        options: &CallOptions,
         prefill: bool,
     ) -> Result<Rest, Error> {
-        ask::rest(op, body, target, &self.0, prefill)
+        ask::rest(op, body, target, options, &self.0, prefill)
     }
 }
 

