@@ -30,8 +30,6 @@ pub struct AffinityRules {
 pub struct Bonds {
     /// `prompt_caching`: the beginning of the prompt was sent there.
     pub prompt: bool,
-    /// `responses_api_deployment_check`: the answer that is to be continued came from there.
-    pub response: bool,
     /// `session_affinity`: the session is there.
     pub session: bool,
     /// `deployment_affinity`: the caller, or a user where nobody knows the caller, is there.
@@ -88,14 +86,6 @@ impl Bonds {
             priced: false,
         };
         let mut bonds = Vec::new();
-        // What an answer is called is known to one vendor's account, whatever the group was called.
-        if let Some(id) = text(self.response, &ask.previous_response) {
-            bonds.push(Bond {
-                key: response_key(id),
-                ttl: rules.ttl,
-                priced: false,
-            });
-        }
         bonds.extend(text(self.session, &ask.session).map(|session| bond(1, session)));
         let user = if ask.caller.is_some() {
             &ask.caller
@@ -149,16 +139,6 @@ impl Affinity {
         }
     }
 
-    /// Remembers where an answer came from.
-    pub(crate) fn remember_response(&self, now: Moment, ttl: Duration, id: &str, by: &Deployment) {
-        let bond = Bond {
-            key: response_key(hash::of(id.as_bytes())),
-            ttl,
-            priced: false,
-        };
-        self.remember(now, &[bond], by);
-    }
-
     /// Leaves only the deployment that the strongest bond leads to, if it can be asked and is worth it.
     pub(crate) fn narrow(&self, field: &mut Field<'_>, bonds: &[Bond], now: Moment, factor: f64) {
         for bond in bonds {
@@ -200,10 +180,6 @@ fn is_crowded(there: &Deployment, field: &Field<'_>, now: Moment, factor: f64) -
     let least = field.open().iter().map(|deployment| load(deployment)).min();
     // One more than nothing: with hardly any load there is no wait anywhere.
     load(there) as f64 > factor.max(1.0) * (least.unwrap_or(0) + 1) as f64
-}
-
-fn response_key(id: u64) -> u64 {
-    hash::both(u64::MAX, id)
 }
 
 #[cfg(test)]

@@ -13,6 +13,8 @@ pub struct Ask {
     pub model: String,
     /// Whether the answer is streamed: other time limits hold.
     pub stream: bool,
+    /// The id of the deployment that is asked first, if it can be.
+    pub prefer: Option<String>,
     /// Attempts after the first, where the request says so.
     pub num_retries: Option<u32>,
     /// Groups to fall back to, where the request says so.
@@ -47,8 +49,6 @@ pub struct Ask {
     pub session: Option<String>,
     /// What the conversation's cacheable beginning is known by.
     pub prefix: Option<u64>,
-    /// The answer that this one goes on from, by the id that its vendor gave it.
-    pub previous_response: Option<String>,
     /// Parameters of the request that not every model knows, by OpenAI's names.
     pub params: Vec<String>,
     /// Parameters that a model does not know are dropped for it.

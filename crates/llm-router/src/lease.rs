@@ -112,16 +112,6 @@ impl Lease {
         self.began.elapsed()
     }
 
-    /// The answer has an id by which a later request may go on from it.
-    pub fn named(&self, response: &str) {
-        let rules = &self.settings.affinity;
-        let remembers = rules.bonds.response || rules.group_bonds.values().any(|b| b.response);
-        if remembers {
-            let (now, affinity) = (self.state.clock.now(), &self.state.affinity);
-            affinity.remember_response(now, rules.ttl, response, &self.deployment);
-        }
-    }
-
     /// The answer is whole.
     pub fn finish(mut self, finish: &Finish) {
         let in_flight = self.in_flight();

@@ -11,8 +11,8 @@ use llm_providers::{Error, Kind, Target};
 use llm_types::Map;
 
 use crate::{
-    Ask, Decision, Deployment, Fallback, Journey, Lease, Load, Settings, SettingsError, Spent,
-    Standing, State, Strategy, Timeouts, Trace,
+    Ask, Decision, Deployment, Fallback, Journey, Lease, Load, Moment, Settings, SettingsError,
+    Spent, Standing, State, Strategy, Timeouts, Trace,
     group::{self, Group, Members, unknown},
     journey::too_late,
     retry, strategy,
@@ -241,6 +241,17 @@ impl Router {
     /// Whether `deployment` can be asked now.
     pub fn standing(&self, deployment: &Deployment) -> Standing {
         deployment.live.health.standing(self.state.clock.now())
+    }
+
+    /// How long `deployment` still rests; nothing if it does not.
+    pub fn rests_for(&self, deployment: &Deployment) -> Duration {
+        let now = self.state.clock.now();
+        deployment.live.health.cools_for(now).unwrap_or_default()
+    }
+
+    /// The time, as this router counts it.
+    pub fn now(&self) -> Moment {
+        self.state.clock.now()
     }
 
     /// What was spent of all budgets that are running.

@@ -62,7 +62,6 @@ impl Asking<'_> {
             user: body.str("user").map(Cow::into_owned),
             caller: route.caller.clone(),
             session: route.session.clone(),
-            previous_response: body.str("previous_response_id").map(Cow::into_owned),
             drop_params: self.options.drop_params,
             strategy: route.strategy.clone(),
             region: route.region.clone(),

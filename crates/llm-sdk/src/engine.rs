@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use http::HeaderMap;
 use llm_providers::{Client, Error, Outcome as Sent, Payload, transport::TransportSettings};
-use llm_router::{Failed, Finish, Lease, Router};
+use llm_router::{Ask, Failed, Finish, Lease, Router};
 use llm_types::{Op, Usage};
 
 use crate::{
@@ -68,6 +68,14 @@ impl Engine {
         self
     }
 
+    /// The same engine with another router: the same connections, prices and responses.
+    pub fn routing(&self, router: Arc<Router>) -> Self {
+        Self {
+            router: Some(router),
+            ..self.clone()
+        }
+    }
+
     /// Where responses are kept that no vendor keeps.
     pub fn responses(&self) -> &Arc<dyn ResponseStore> {
         &self.responses
@@ -104,6 +112,8 @@ impl Engine {
             mut body,
             options,
             mut route,
+            prefer,
+            own_place,
             call_id,
             restamp,
             observer,
@@ -111,6 +121,12 @@ impl Engine {
         let started = Instant::now();
         let stream = body.is_true("stream");
         let mut reporter = Reporter::new(call_id.clone(), op, model.clone(), stream, observer);
+        // Without a router this is some vendor's parameter.
+        let priority = match self.router.is_some().then(|| body.take("priority")) {
+            Some(Err(e)) => return Err(fail(&mut reporter, call_id, model, alone(e.into()))),
+            Some(Ok(priority)) => priority,
+            None => None,
+        };
         let single;
         let router: &Arc<Router> = match &self.router {
             Some(router) => router,
@@ -120,14 +136,7 @@ impl Engine {
                     single = Arc::new(router);
                     &single
                 }
-                Err(error) => {
-                    let failed = Failed {
-                        error,
-                        fallback_error: None,
-                        trace: Default::default(),
-                    };
-                    return Err(fail(&mut reporter, call_id, model, failed));
-                }
+                Err(error) => return Err(fail(&mut reporter, call_id, model, alone(error))),
             },
         };
         let asked = route_as.as_ref().unwrap_or(&model);
@@ -137,14 +146,7 @@ impl Engine {
         };
         let recalled = match recalled {
             Ok(recalled) => Arc::new(recalled),
-            Err(error) => {
-                let failed = Failed {
-                    error,
-                    fallback_error: None,
-                    trace: Default::default(),
-                };
-                return Err(fail(&mut reporter, call_id, model, failed));
-            }
+            Err(error) => return Err(fail(&mut reporter, call_id, model, alone(error))),
         };
         let asking = Asking {
             op,
@@ -153,7 +155,11 @@ impl Engine {
             options: &options,
             route: &route,
         };
-        let ask = asking.of(router);
+        let ask = Ask {
+            prefer,
+            priority,
+            ..asking.of(router)
+        };
         let failover = route
             .stream_failover
             .unwrap_or(router.settings().stream_failover);
@@ -185,6 +191,7 @@ impl Engine {
             body,
             options: Arc::new(options),
             recalled: Arc::clone(&recalled),
+            own_place,
             malformed_events: router.settings().malformed_events,
             carry: None,
         };
@@ -348,6 +355,15 @@ pub(crate) fn ended(
         completion_tokens: usage.map_or(0, |usage| usage.completion_tokens),
         first_event,
         cost: charge.total().map(|total| total.0.try_into().unwrap_or(0)),
+    }
+}
+
+/// A failure before anybody was asked.
+fn alone(error: Error) -> Failed {
+    Failed {
+        error,
+        fallback_error: None,
+        trace: Default::default(),
     }
 }
 

@@ -15,7 +15,9 @@ use llm_types::{JsonObject, Op};
 
 use crate::{
     continuation::{Carry, Way},
+    deploy,
     responses::Recalled,
+    surroundings::Process,
 };
 
 /// Makes the attempts of one request. Owned, so that a stream can have more of them made.
@@ -27,6 +29,8 @@ pub(crate) struct Network {
     pub(crate) options: Arc<CallOptions>,
     /// What the request builds on.
     pub(crate) recalled: Arc<Recalled>,
+    /// The request may say where it goes and with which key.
+    pub(crate) own_place: bool,
     pub(crate) malformed_events: u32,
     /// The answer to go on with, where one has begun.
     pub(crate) carry: Option<Carry>,
@@ -55,14 +59,20 @@ impl Attempts for Network {
     type Answer = Attempted;
 
     /// One attempt at one deployment.
-    async fn make(&self, attempt: Attempt<'_>) -> Result<Attempted, Error> {
+    async fn make(&self, mut attempt: Attempt<'_>) -> Result<Attempted, Error> {
+        let mut body = with_defaults(&self.body, &attempt);
+        if self.own_place
+            && let Some(moved) = deploy::own_place(&attempt.target, &mut body, &Process)?
+        {
+            attempt.target = Cow::Owned(moved);
+        }
         let Some(carry) = &self.carry else {
-            return self.fresh(&attempt).await;
+            return self.fresh(&attempt, body).await;
         };
-        match self.rest(&attempt, carry, true).await {
+        match self.rest(&attempt, &body, carry, true).await {
             // The model may not take a beginning of its answer, whatever is known of it.
             Err((Some(Way::Prefill), error)) if error.kind == Kind::BadRequest => {
-                let again = self.rest(&attempt, carry, false).await;
+                let again = self.rest(&attempt, &body, carry, false).await;
                 again.map_err(|(_, error)| error)
             }
             other => other.map_err(|(_, error)| error),
@@ -72,8 +82,7 @@ impl Attempts for Network {
 
 impl Network {
     /// The client's request.
-    async fn fresh(&self, attempt: &Attempt<'_>) -> Result<Attempted, Error> {
-        let body = with_defaults(&self.body, attempt);
+    async fn fresh(&self, attempt: &Attempt<'_>, body: JsonObject) -> Result<Attempted, Error> {
         let options = merged(&attempt.deployment.options, &self.options);
         let bridge = bridges::between(self.op, &attempt.target)?;
         let whole = self.recalled.whole(&body, bridge.is_some())?;
@@ -97,16 +106,16 @@ impl Network {
     async fn rest(
         &self,
         attempt: &Attempt<'_>,
+        body: &JsonObject,
         carry: &Carry,
         prefill: bool,
     ) -> Result<Attempted, (Option<Way>, Error)> {
-        let body = with_defaults(&self.body, attempt);
         let options = merged(&attempt.deployment.options, &self.options);
         let rest = self
             .recalled
-            .whole(&body, true)
+            .whole(body, true)
             .and_then(|whole| {
-                let body = whole.as_ref().unwrap_or(&body);
+                let body = whole.as_ref().unwrap_or(body);
                 carry.request(self.op, body, &attempt.target, &options, prefill)
             })
             .map_err(|error| (None, error))?;

@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::protocols::vectors::Encoding;
+
 /// A whole answer, or a chunk of one.
 #[derive(Deserialize)]
 pub(super) struct Document<'a> {
@@ -98,12 +100,19 @@ pub(super) struct Vector<'a> {
 }
 
 impl Vectors<'_> {
-    /// Whether nothing of OpenAI's shape is missing.
-    pub(super) fn is_plain(&self) -> bool {
+    /// Whether nothing of OpenAI's shape is missing, and the vectors are written as was asked.
+    pub(super) fn is_plain(&self, asked: Option<Encoding>) -> bool {
         self.object.is_some()
             && self.model.is_some()
             && self.data.iter().all(|vector| {
-                vector.object.is_some() && vector.index.is_some() && vector.embedding.is_some()
+                let written = vector.embedding.map(|raw| match is_text(raw) {
+                    true => Encoding::Base64,
+                    false => Encoding::Float,
+                });
+                vector.object.is_some()
+                    && vector.index.is_some()
+                    && written.is_some()
+                    && (asked.is_none() || asked == written)
             })
     }
 }
