@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use llm_providers::Error;
-use llm_sdk::{Fleet, Plan, router_settings};
+use llm_router::{Ask, Attempt, Attempts};
+use llm_sdk::{Failure, Fleet, Plan, router_settings};
 use pyo3::prelude::*;
 
 use crate::{
     client::{self, Answer, Call},
-    errors,
+    errors, runtime,
 };
 
 /// Makes calls over the deployments of a plan.
@@ -99,6 +100,31 @@ impl Router {
         client::start(py, op, body, first, |direct| direct.routing(router))
     }
 
+    /// The id of the deployment that a call to `model` goes to now. It counts as a request, and not as an answer.
+    fn pick(&self, py: Python<'_>, model: &str) -> PyResult<String> {
+        let router = self.router(py)?;
+        let core = runtime::core().map_err(|e| errors::plain(py, &e))?;
+        let ask = Ask {
+            num_retries: Some(0),
+            disable_fallbacks: true,
+            ..Ask::new(model)
+        };
+        let picked = py.detach(|| core.runtime.block_on(router.run(&ask, &Picking)));
+        match picked {
+            Ok(routed) => Ok(routed.lease.deployment().id.clone()),
+            Err(failed) => {
+                let failure = Failure {
+                    error: failed.error,
+                    fallback_error: failed.fallback_error,
+                    call_id: String::new(),
+                    requested: model.to_owned(),
+                    trace: failed.trace,
+                };
+                Err(errors::failure(py, &failure, true))
+            }
+        }
+    }
+
     /// How the deployments that answer for `model` are.
     fn states(&self, py: Python<'_>, model: &str) -> PyResult<Vec<State>> {
         let router = self.router(py)?;
@@ -110,6 +136,17 @@ impl Router {
             (id, rests, load.requests, load.tokens, load.in_flight)
         };
         Ok(router.deployments(model).iter().map(state).collect())
+    }
+}
+
+/// Attempts that nobody makes: only who would is asked for.
+struct Picking;
+
+impl Attempts for Picking {
+    type Answer = ();
+
+    async fn make(&self, _: Attempt<'_>) -> Result<(), Error> {
+        Ok(())
     }
 }
 

@@ -318,6 +318,19 @@ def test_a_strategy_of_ones_own(upstream: Upstream) -> None:
     assert text(router.completion("gpt-4", messages=USER, temperature=0)) == "a"
 
 
+def test_a_deployment_is_picked_without_a_call(upstream: Upstream) -> None:
+    script(upstream, b=failing(429))
+    router = Router(model_list=[deployment(upstream, "a", weight=0), deployment(upstream, "b", weight=1)], num_retries=0)
+    assert router.get_available_deployment("gpt-4", messages=USER)["model_info"]["id"] == "b"
+    assert asyncio.run(router.async_get_available_deployment("gpt-4", {}))["model_info"]["id"] == "b"
+    assert upstream.asked == []
+    with pytest.raises(interlingua.RateLimitError):
+        router.completion("gpt-4", messages=USER)
+    assert router.get_available_deployment("gpt-4")["model_info"]["id"] == "a"
+    with pytest.raises(interlingua.BadRequestError):
+        router.get_available_deployment("nothing")
+
+
 def test_settings_can_change(upstream: Upstream, caplog: pytest.LogCaptureFixture) -> None:
     script(upstream, a=failing(500))
     router = Router(model_list=[deployment(upstream, "a"), deployment(upstream, "b", group="other")], num_retries=0)

@@ -278,6 +278,36 @@ class Router(Deployments):
         calls = [self.acompletion(model, messages, **kwargs) for model, messages in asked]
         return await asyncio.gather(*calls, return_exceptions=True)
 
+    # Picking
+
+    def get_available_deployment(
+        self,
+        model: str,
+        messages: list[Any] | None = None,
+        input: Any = None,
+        specific_deployment: bool | None = False,
+        request_kwargs: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """The deployment that a call goes to now; asking counts as a request."""
+        picked = self._picked({"model": model, "messages": messages, "input": input, **(request_kwargs or {})})
+        return picked if picked is not None else self._would_pick(model)
+
+    async def async_get_available_deployment(
+        self,
+        model: str,
+        request_kwargs: dict[str, Any] | None = None,
+        messages: list[Any] | None = None,
+        input: Any = None,
+        specific_deployment: bool | None = False,
+    ) -> dict[str, Any]:
+        """The deployment that a call goes to now; asking counts as a request."""
+        picked = await self._apicked({"model": model, "messages": messages, "input": input, **(request_kwargs or {})})
+        return picked if picked is not None else self._would_pick(model)
+
+    def _would_pick(self, model: str) -> dict[str, Any]:
+        id = self._router().pick(model)
+        return next(entry for entry in self._entries if entry["model_info"]["id"] == id)
+
     # How a call is made
 
     def _call(self, function: Callable[..., Any], **kwargs: Any) -> Any:
