@@ -98,7 +98,7 @@ fn prompt(model: &str, op: Op, body: &JsonObject) -> u64 {
             unknown_part: Some(0),
             ..MessageOptions::default()
         };
-        let tools = body.get("tools").ok().flatten().unwrap_or_else(Vec::new);
+        let tools: Vec<llm_types::Tool> = body.get("tools").ok().flatten().unwrap_or_default();
         if let Ok(count) = count_messages(model, &messages, &tools, None, &options) {
             return count.tokens;
         }
