@@ -30,11 +30,20 @@ const VERSION: HeaderName = HeaderName::from_static("x-litellm-version");
 /// Shorter answers are not worth compressing.
 const WORTH_COMPRESSING: usize = 500;
 
-/// An answer. `asked` are the request's headers; `took` is the time so far.
+/// How a client wants its answer.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    /// The request's headers.
+    pub(crate) headers: &'a HeaderMap,
+    /// A streamed answer as one JSON list.
+    pub(crate) whole_list: bool,
+}
+
+/// An answer. `took` is the time so far.
 pub(crate) async fn answer(
     response: llm_sdk::Response,
     settings: &Settings,
-    asked: &HeaderMap,
+    asked: Asked<'_>,
     took: Duration,
 ) -> Reply {
     let llm_sdk::Response { meta, body } = response;
@@ -45,7 +54,7 @@ pub(crate) async fn answer(
             charge,
             ..
         } => {
-            let (bytes, compressed) = compressed(bytes, asked).await;
+            let (bytes, compressed) = compressed(bytes, asked.headers).await;
             let mut reply = Response::new(ReplyBody::whole(bytes));
             let headers = reply.headers_mut();
             describe(headers, &meta, &charge, took);
@@ -63,16 +72,18 @@ pub(crate) async fn answer(
         Body::Stream(stream) => {
             let every = match Dialect::of(meta.op) {
                 Dialect::Anthropic => settings.pings.anthropic,
-                Dialect::OpenAi => settings.pings.openai,
+                Dialect::OpenAi | Dialect::Google => settings.pings.openai,
             };
-            let events = Events::new(stream, meta.op, meta.call_id.clone(), every);
+            let mut events = Events::new(stream, meta.op, meta.call_id.clone(), every);
+            let mut content_type = HeaderValue::from_static("text/event-stream; charset=utf-8");
+            if asked.whole_list {
+                events = events.in_a_list();
+                content_type = JSON;
+            }
             let mut reply = Response::new(ReplyBody::events(events));
             let headers = reply.headers_mut();
             describe(headers, &meta, &Charge::default(), took);
-            headers.insert(
-                CONTENT_TYPE,
-                HeaderValue::from_static("text/event-stream; charset=utf-8"),
-            );
+            headers.insert(CONTENT_TYPE, content_type);
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
             headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
             reply

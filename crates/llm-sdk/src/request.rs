@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use llm_providers::CallOptions;
-use llm_router::{Fallback, StreamFailover, Timeouts};
+use llm_router::{Fallback, RetryPolicy, StreamFailover, Timeouts};
 use llm_types::{JsonError, JsonObject, Map, Op};
 use serde_json::Value;
 
@@ -43,6 +43,8 @@ pub struct Request {
 pub struct RouteOptions {
     /// Attempts after the first.
     pub num_retries: Option<u32>,
+    /// Attempts after the first by class of error, where the request names its model itself.
+    pub retry_policy: RetryPolicy,
     /// Where to go when the group fails.
     pub fallbacks: Option<Vec<Fallback>>,
     /// `context_window_fallback_dict`: where to go when the prompt is too long for a model.
@@ -123,7 +125,6 @@ const OURS: &[&str] = &[
     "cooldown_time",
     "default_fallbacks",
     "max_fallbacks",
-    "retry_policy",
     "retry_strategy",
     "model_list",
     "deployment_id",
@@ -202,6 +203,7 @@ impl RouteOptions {
             .unwrap_or_default();
         Ok(Self {
             num_retries: retries.or(body.take("max_retries")?),
+            retry_policy: retry_policy(body)?,
             fallbacks: fallbacks(body)?,
             context_window_fallbacks: body
                 .take("context_window_fallback_dict")?
@@ -227,6 +229,22 @@ impl RouteOptions {
             user_agent: None,
         })
     }
+}
+
+fn retry_policy(body: &mut JsonObject) -> Result<RetryPolicy, JsonError> {
+    let given: BTreeMap<String, Option<u32>> = body.take("retry_policy")?.unwrap_or_default();
+    let mut policy = RetryPolicy::default();
+    for (key, retries) in given {
+        let class = key.strip_suffix("Retries").unwrap_or_default();
+        match policy.of_class(class) {
+            Some(field) => *field = retries,
+            None => {
+                let message = "is no class of errors with 'Retries' at its end";
+                return Err(JsonError::new(format!("retry_policy.{key}"), message));
+            }
+        }
+    }
+    Ok(policy)
 }
 
 fn fallbacks(body: &mut JsonObject) -> Result<Option<Vec<Fallback>>, JsonError> {

@@ -165,6 +165,15 @@ impl AnswerStream {
             .map_or(StreamFailover::Off, |onward| onward.mode)
     }
 
+    /// What the answer costs, as far as the vendor has said what it consumed; after its end, all attempts together.
+    pub fn charge(&self) -> Charge {
+        if self.over {
+            self.bill.total().1
+        } else {
+            self.rates.charge(self.usage())
+        }
+    }
+
     fn events(&mut self, batch: Vec<Chunk>) -> Result<Vec<Event>, Error> {
         let mut events = Vec::with_capacity(batch.len());
         for chunk in batch {
