@@ -204,7 +204,7 @@ fn deployment_keys(text: &mut String) {
     text.push_str(
         "\n## model_list[].litellm_params\n\nWhatever is not here goes to the vendor as it is. `first_byte_timeout` and \
          `stall_timeout` are ours, as in `router_settings`; requests may have them too, in their body or as \
-         `x-litellm-first-byte-timeout` and `x-litellm-stall-timeout`.\n\n| keys | state |\n|---|---|\n",
+         `x-litellm-first-byte-timeout` and `x-litellm-stall-timeout`, and likewise `stream_failover`.\n\n| keys | state |\n|---|---|\n",
     );
     let built: Vec<String> = PARAMS.iter().map(|key| format!("`{key}`")).collect();
     let _ = writeln!(text, "| {} | built |", built.join(", "));

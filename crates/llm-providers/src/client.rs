@@ -30,12 +30,16 @@ pub struct Client {
 pub struct Limits {
     /// Until the reply's headers and, of a stream, the first event.
     pub first_byte: Option<Duration>,
+    /// Until the first event of a stream that is part of the answer.
+    pub first_content: Option<Duration>,
     /// Between two reads of a stream.
     pub stall: Option<Duration>,
     /// For the attempt as a whole.
     pub total: Option<Duration>,
     /// The longest whole reply.
     pub max_reply: usize,
+    /// How many events of a stream in a row may be unreadable before it counts as broken.
+    pub malformed_events: u32,
 }
 
 /// How many parts of one call are under way at the same time.
@@ -45,9 +49,11 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             first_byte: None,
+            first_content: None,
             stall: None,
             total: Some(Duration::from_secs(600)),
             max_reply: 512 << 20,
+            malformed_events: 3,
         }
     }
 }
@@ -118,9 +124,7 @@ impl Client {
 
     /// One request, and those that follow from its reply.
     async fn single(&self, call: &Call<'_>, limits: &Limits) -> Result<Outcome, Error> {
-        let deadline = limits
-            .total
-            .map(|total| tokio::time::Instant::now() + total);
+        let began = tokio::time::Instant::now();
         let sent = self.send(call, call.encode()?);
         let (parts, body) = within(limits.first_byte, "the first byte", sent)
             .await?
@@ -135,7 +139,7 @@ impl Client {
         }
         let replayed = call.stream && call.wire().framing(call) == Framing::Whole;
         if call.stream && !replayed {
-            let mut stream = EventStream::new(call, body, &parts.headers, limits.stall, deadline)?;
+            let mut stream = EventStream::new(call, body, &parts.headers, limits, began)?;
             within(limits.first_byte, "the first event", stream.prime()).await?;
             return Ok(Outcome::Stream(stream, parts.headers));
         }
@@ -146,7 +150,7 @@ impl Client {
         }
         // The vendor does not stream this: the decoder makes a stream of the reply that brought the answer.
         let body = Box::pin(stream::iter([Ok(body)]));
-        let mut stream = EventStream::new(call, body, &headers, limits.stall, deadline)?;
+        let mut stream = EventStream::new(call, body, &headers, limits, began)?;
         stream.prime().await?;
         Ok(Outcome::Stream(stream, headers))
     }

@@ -32,6 +32,8 @@ pub struct Error {
     pub headers: Box<HeaderMap>,
     /// The provider's error body as it came, cut to a few kilobytes.
     pub body: Option<String>,
+    /// Part of the answer had been given when it happened, and the rest could not be had elsewhere.
+    pub mid_stream: bool,
     source: Option<BoxError>,
 }
 
@@ -113,6 +115,7 @@ impl Error {
             request_id: None,
             headers: Box::default(),
             body: None,
+            mid_stream: false,
             source: None,
         }
     }
@@ -143,6 +146,24 @@ impl Error {
     pub fn because(mut self, source: impl Into<BoxError>) -> Self {
         self.source = Some(source.into());
         self
+    }
+
+    /// The same error without its cause, which cannot be told twice.
+    pub fn retold(&self) -> Self {
+        Self {
+            kind: self.kind,
+            provider: self.provider,
+            status: self.status,
+            message: self.message.clone(),
+            param: self.param.clone(),
+            code: self.code.clone(),
+            retry_after: self.retry_after,
+            request_id: self.request_id.clone(),
+            headers: self.headers.clone(),
+            body: self.body.clone(),
+            mid_stream: self.mid_stream,
+            source: None,
+        }
     }
 
     /// Takes a key out of what a vendor said.

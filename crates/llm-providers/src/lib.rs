@@ -31,6 +31,7 @@ pub mod auth;
 pub mod backends;
 pub mod bridges;
 mod call;
+mod content;
 mod edit;
 pub mod embedding;
 mod error;
@@ -66,7 +67,7 @@ pub use fetch::FetchSettings;
 pub use options::{CallOptions, JsonObjectEq};
 pub use params::{Params, supported_params};
 pub use protocol::{Chunk, Chunks, Decoder, Framing, Protocol};
-pub use provider::{Auth, Edit, Exchange, Login, Provider, Quirk, Setting};
+pub use provider::{Auth, Edit, Exchange, Login, Prefill, Provider, Quirk, Setting};
 #[cfg(feature = "client")]
 pub use stream::EventStream;
 pub use target::{ModelFacts, Target};

@@ -76,7 +76,8 @@ pub enum Framing {
 
 /// Reads one streamed reply. Small, owned, cheap to make.
 pub trait Decoder: Send {
-    /// Takes one frame. An `Err` ends the stream with that error; after it nothing more is pushed.
+    /// Takes one frame. An `Err` ends the stream with that error, unless the frame is no JSON at all: then it may be left
+    /// out, and must have changed nothing.
     fn push(&mut self, frame: Frame, out: &mut Chunks) -> Result<(), Error>;
 
     /// The input is over. Emits what was held back, and errs if the answer is not complete: never invents success.

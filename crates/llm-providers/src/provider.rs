@@ -57,6 +57,8 @@ pub struct Provider {
     pub edits: &'static [Edit],
     /// Hosts (with a path where one host serves several) by which a base URL is recognised as this provider's.
     pub hosts: &'static [&'static str],
+    /// How a model is made to go on with an answer that was begun.
+    pub prefill: Prefill,
     /// The vendor's own quirks beyond [`edits`](Self::edits).
     pub quirk: Option<Quirk>,
     /// The wire format.
@@ -126,6 +128,20 @@ pub enum Auth {
     Google,
 }
 
+/// How a model is made to go on with an answer that was begun: the assistant's words are the last message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Prefill {
+    /// By being the last one, for models that are known to take it so (`supports_assistant_prefill`).
+    LastMessage,
+    /// With `prefix: true`, unless the model is known not to take it.
+    PrefixKey {
+        /// The answer repeats the words.
+        echoes: bool,
+    },
+    /// With `continue_final_message` in the body.
+    ContinueFinal,
+}
+
 /// One plain change to a JSON body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Edit {
@@ -161,6 +177,7 @@ impl Provider {
         keeps: &[],
         edits: &[],
         hosts: &[],
+        prefill: Prefill::LastMessage,
         quirk: None,
         protocol: &protocols::openai::OpenAi,
         wires: &[],

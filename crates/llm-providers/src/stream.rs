@@ -11,11 +11,11 @@ use std::{
 use futures_core::Stream;
 use futures_util::StreamExt;
 use http::HeaderMap;
-use llm_types::Usage;
+use llm_types::{Op, Usage};
 use tokio::time::{Instant, Sleep};
 
 use crate::{
-    Call, Chunk, Chunks, Decoder, Error, Framing, Kind,
+    Call, Chunk, Chunks, Decoder, Error, Framing, Kind, Limits,
     frame::{Frame, Splitter},
     transport::ByteStream,
 };
@@ -25,19 +25,33 @@ const READS_AT_ONCE: usize = 64;
 
 /// A streamed answer in batches of chunks: what one read from the network brought, or several that were there already.
 ///
-/// Ends with `None` only if the answer is whole; a stream that breaks, stalls or stops short ends with one `Err`.
-/// Dropping it hangs up on the vendor.
+/// Ends with `None` only if the answer is whole; a stream that breaks, stalls or stops short ends with one `Err`. One
+/// that breaks after its last word was said is whole. Dropping it hangs up on the vendor.
 pub struct EventStream {
     body: ByteStream,
     splitter: Splitter,
     decoder: Box<dyn Decoder>,
     provider: &'static str,
+    op: Op,
+    /// Until the answer itself begins.
+    silence: Option<(Duration, Pin<Box<Sleep>>)>,
     stall: Option<(Duration, Pin<Box<Sleep>>)>,
     deadline: Option<Pin<Box<Sleep>>>,
+    /// Anything was decoded.
+    spoke: bool,
+    malformed: Malformed,
     ready: VecDeque<Result<Vec<Chunk>, Error>>,
     chunks: Chunks,
     frames: Vec<Frame>,
     over: bool,
+}
+
+/// Events that could not be read.
+#[derive(Debug, Default)]
+struct Malformed {
+    allowed: u32,
+    in_a_row: u32,
+    in_all: u32,
 }
 
 impl EventStream {
@@ -45,8 +59,8 @@ impl EventStream {
         call: &Call<'_>,
         body: ByteStream,
         headers: &HeaderMap,
-        stall: Option<Duration>,
-        deadline: Option<Instant>,
+        limits: &Limits,
+        began: Instant,
     ) -> Result<Self, Error> {
         let mut framing = call.wire().framing(call);
         // Some vendors answer a stream request with one document: the error, or the whole answer.
@@ -62,8 +76,22 @@ impl EventStream {
             splitter: Splitter::new(framing),
             decoder: call.decoder()?,
             provider: call.target.provider.name,
-            stall: stall.map(|limit| (limit, Box::pin(tokio::time::sleep(limit)))),
-            deadline: deadline.map(|at| Box::pin(tokio::time::sleep_until(at))),
+            op: call.op,
+            silence: limits.first_content.map(|limit| {
+                let alarm = tokio::time::sleep_until(began + limit);
+                (limit, Box::pin(alarm))
+            }),
+            stall: limits
+                .stall
+                .map(|limit| (limit, Box::pin(tokio::time::sleep(limit)))),
+            deadline: limits
+                .total
+                .map(|limit| Box::pin(tokio::time::sleep_until(began + limit))),
+            spoke: false,
+            malformed: Malformed {
+                allowed: limits.malformed_events,
+                ..Malformed::default()
+            },
             ready: VecDeque::new(),
             chunks: Chunks::default(),
             frames: Vec::new(),
@@ -74,6 +102,11 @@ impl EventStream {
     /// What the answer consumed, as far as the vendor has said.
     pub fn usage(&self) -> Option<&Usage> {
         self.chunks.usage.as_ref()
+    }
+
+    /// How many events could not be read and were left out.
+    pub fn malformed(&self) -> u32 {
+        self.malformed.in_all
     }
 
     /// Waits for the first batch and keeps it: an error before it is an error of the attempt, not of the stream.
@@ -95,7 +128,7 @@ impl EventStream {
                 .splitter
                 .push(bytes, &mut self.frames)
                 .and_then(|()| self.decode()),
-            Some(Err(e)) => Err(e),
+            Some(Err(e)) => return self.break_off(e),
             None => {
                 self.over = true;
                 self.splitter
@@ -104,24 +137,42 @@ impl EventStream {
                     .and_then(|()| self.decoder.finish(&mut self.chunks))
             }
         };
-        if !self.chunks.items.is_empty() {
-            self.ready
-                .push_back(Ok(std::mem::take(&mut self.chunks.items)));
-        }
+        self.hand_over();
         if let Err(e) = result {
             self.fail(e);
         } else if self.chunks.done && !self.over {
             // The vendor's own end mark: what may follow says nothing more.
             self.over = true;
             let end = self.decoder.finish(&mut self.chunks);
-            if !self.chunks.items.is_empty() {
-                self.ready
-                    .push_back(Ok(std::mem::take(&mut self.chunks.items)));
-            }
+            self.hand_over();
             if let Err(e) = end {
                 self.fail(e);
             }
         }
+    }
+
+    /// The stream broke, or time is up. The answer may be whole all the same, and only its end mark or its usage missing.
+    fn break_off(&mut self, error: Error) {
+        let whole = self.decoder.finish(&mut self.chunks).is_ok();
+        self.hand_over();
+        if whole {
+            self.over = true;
+        } else {
+            self.fail(error);
+        }
+    }
+
+    /// Makes a batch of what was decoded.
+    fn hand_over(&mut self) {
+        let items = std::mem::take(&mut self.chunks.items);
+        if items.is_empty() {
+            return;
+        }
+        self.spoke = true;
+        if self.silence.is_some() && items.iter().any(|chunk| chunk.is_content(self.op)) {
+            self.silence = None;
+        }
+        self.ready.push_back(Ok(items));
     }
 
     /// After a read that brought something: takes what has arrived besides, so that a burst is one batch. Waits for
@@ -152,7 +203,21 @@ impl EventStream {
 
     fn decode(&mut self) -> Result<(), Error> {
         for frame in self.frames.drain(..) {
-            self.decoder.push(frame, &mut self.chunks)?;
+            let data = frame.data.clone();
+            let is_error = frame.exception || frame.event() == "error";
+            let Err(error) = self.decoder.push(frame, &mut self.chunks) else {
+                self.malformed.in_a_row = 0;
+                continue;
+            };
+            let began = self.spoke || !self.chunks.items.is_empty();
+            if !began || is_error || error.kind != Kind::Decode || is_json(&data) {
+                return Err(error);
+            }
+            self.malformed.in_all += 1;
+            self.malformed.in_a_row += 1;
+            if self.malformed.in_a_row > self.malformed.allowed {
+                return Err(error);
+            }
         }
         Ok(())
     }
@@ -174,6 +239,17 @@ impl EventStream {
             return Some(Error::new(
                 Kind::Timeout,
                 "the answer was not complete in time",
+            ));
+        }
+        if let Some((limit, sleep)) = &mut self.silence
+            && sleep.as_mut().poll(cx).is_ready()
+        {
+            return Some(Error::new(
+                Kind::Timeout,
+                format!(
+                    "the answer did not begin within {:.1} s",
+                    limit.as_secs_f64()
+                ),
             ));
         }
         if let Some((limit, sleep)) = &mut self.stall
@@ -212,12 +288,16 @@ impl Stream for EventStream {
                     this.feed_what_is_there(cx);
                 }
                 Poll::Pending => match this.timed_out(cx) {
-                    Some(error) => this.fail(error),
+                    Some(error) => this.break_off(error),
                     None => return Poll::Pending,
                 },
             }
         }
     }
+}
+
+fn is_json(data: &[u8]) -> bool {
+    serde_json::from_slice::<serde::de::IgnoredAny>(data).is_ok()
 }
 
 impl std::fmt::Debug for EventStream {

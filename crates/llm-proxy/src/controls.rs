@@ -33,6 +33,12 @@ pub(crate) fn apply(request: &mut Request, headers: &HeaderMap) -> Result<(), Re
             "stall-timeout" => {
                 request.route.timeouts.stall = Some(seconds(name.as_str(), text()?)?);
             }
+            "stream-failover" => {
+                let failover = text()?.trim().parse().map_err(|why: String| {
+                    Refusal::bad(name.to_string(), format!("{name}: {why}"))
+                })?;
+                request.route.stream_failover = Some(failover);
+            }
             "num-retries" => {
                 let retries = text()?.trim().parse().map_err(|_| {
                     Refusal::bad(name.to_string(), format!("{name}: expected a whole number"))

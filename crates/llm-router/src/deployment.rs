@@ -71,7 +71,7 @@ impl TokenPrice {
 /// How long one attempt may take. `None`: no limit of its own.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Timeouts {
-    /// Until the first byte, and of a stream the first event.
+    /// Until the first byte, and of a stream the first event that is part of the answer: text, thinking, a call.
     pub first_byte: Option<Duration>,
     /// Between two reads of a stream.
     pub stall: Option<Duration>,
@@ -95,14 +95,14 @@ impl Timeouts {
 }
 
 impl Timeouts {
-    /// The limits of a stream: of each wait, not of the whole.
+    /// The limits of a stream: `stream` is that of each wait, none is of the whole.
     pub(crate) fn of_stream(self) -> Self {
         let each = self.stream.or(self.total);
         Self {
-            first_byte: self.first_byte.or(each),
+            first_byte: self.first_byte,
             stall: self.stall.or(each),
             total: None,
-            stream: self.stream,
+            stream: each,
         }
     }
 }

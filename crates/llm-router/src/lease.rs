@@ -26,6 +26,8 @@ pub struct Lease {
     /// Who waits for the slot.
     queue: Option<Arc<Queue>>,
     began: Instant,
+    /// Tokens that it has brought so far, where it goes on elsewhere.
+    brought: u64,
     after: Option<Box<Aftermath>>,
 }
 
@@ -71,6 +73,7 @@ impl Lease {
             shared: None,
             queue,
             began: Instant::now(),
+            brought: 0,
             after: None,
         }
     }
@@ -164,7 +167,15 @@ impl Lease {
 
     /// The attempt failed. Says until when the deployment rests, if it does.
     pub fn fail(self, error: &Error) -> Option<Moment> {
-        self.fail_after(error, 0)
+        let tokens = self.brought;
+        self.fail_after(error, tokens)
+    }
+
+    /// The stream broke when it had brought this much, and goes on elsewhere: for [`Router::resume`](crate::Router::resume).
+    pub fn so_far(mut self, finish: &Finish) -> Self {
+        self.spend(self.state.clock.now(), finish.cost);
+        self.brought = finish.tokens;
+        self
     }
 
     fn fail_after(mut self, error: &Error, tokens: u64) -> Option<Moment> {

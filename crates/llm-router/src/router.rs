@@ -1014,7 +1014,7 @@ mod tests {
         router.run(&stream, &asked).await.expect("an answer");
         let limits = asked.0.lock().unwrap().unwrap();
         assert_eq!(
-            (limits.first_byte, limits.stall, limits.total),
+            (limits.stream, limits.stall, limits.total),
             (Some(minute), Some(minute), None)
         );
     }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use crate::{
     AdaptiveRules, AffinityRules, Budgets, Fallbacks, Filter, HealthRules, HedgeRules,
     PreCallChecks, QueueRules, RedisSettings, RetryPolicy, RetryShare, RoutingGroup, Shared,
-    SimpleShuffle, SpeedRules, Strategy, TagRules, Timeouts,
+    SimpleShuffle, SpeedRules, Strategy, StreamFailover, TagRules, Timeouts,
 };
 
 /// A router's settings. [`Router::new`](crate::Router::new) checks them.
@@ -66,6 +66,10 @@ pub struct Settings {
     pub default_max_parallel: Option<u64>,
     /// Who may be asked at all, beyond all that; in order.
     pub filters: Vec<Arc<dyn Filter>>,
+    /// What happens to a stream that breaks after its first event.
+    pub stream_failover: StreamFailover,
+    /// How many events of a stream in a row may be unreadable before it counts as broken; 0: the first one breaks it.
+    pub malformed_events: u32,
     /// The dice's seed; the same seed and the same requests give the same picks.
     pub seed: u64,
 }
@@ -112,6 +116,8 @@ impl Default for Settings {
             affinity: AffinityRules::default(),
             default_max_parallel: None,
             filters: Vec::new(),
+            stream_failover: StreamFailover::default(),
+            malformed_events: 3,
             seed: 0,
         }
     }

@@ -1,27 +1,27 @@
 //! The life of one request.
 
 use std::{
-    borrow::Cow,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use http::HeaderMap;
-use llm_providers::{
-    Body as CallBody, Call, CallOptions, Client, Error, Limits, Notice, Outcome as Sent, Payload,
-    bridges, transport::TransportSettings,
-};
-use llm_router::{Ask, Attempt, Attempts, Deployment, Explanation, Failed, Finish, Lease, Router};
-use llm_types::{JsonObject, Op, Usage};
+use llm_providers::{Client, Error, Outcome as Sent, Payload, transport::TransportSettings};
+use llm_router::{Ask, Explanation, Failed, Finish, Lease, Router};
+use llm_types::{Op, Usage};
 
 use crate::{
     AnswerStream, Body, Charge, Failure, Meta, Outcome, Request, Response,
     ask::Asking,
-    demo, deploy, mock,
+    continuation::Onward,
+    demo, deploy,
+    dress::Wardrobe,
+    mock,
+    network::{Bridged, Network},
     price::{Prices, Rates},
     record::Reporter,
-    responses::{Keeper, MemoryStore, Recalled, ResponseStore, ids, recall},
+    responses::{MemoryStore, Recalled, ResponseStore, recall},
     restamp::Stamp,
     sources::Sources,
     surroundings::Process,
@@ -37,21 +37,6 @@ pub struct Engine {
     /// Of calls without a router; with one, its deployments hold their own.
     sources: Arc<Sources>,
     responses: Arc<dyn ResponseStore>,
-}
-
-/// What one attempt brought, before it is put into the client's dialect.
-struct Attempted {
-    sent: Sent,
-    bridged: Option<Bridged>,
-    model: String,
-    notices: Vec<Notice>,
-    took: Duration,
-}
-
-/// What turns an answer into the dialect of the body that asked for it.
-struct Bridged {
-    bridge: &'static dyn bridges::Bridge,
-    body: JsonObject,
 }
 
 impl Engine {
@@ -158,7 +143,7 @@ impl Engine {
             None => None,
         };
         let single;
-        let router = match &self.router {
+        let router: &Arc<Router> = match &self.router {
             Some(router) => router,
             None => match deploy::direct(&body, &mut route, &self.sources, &Process) {
                 Ok((router, stripped)) => {
@@ -175,7 +160,7 @@ impl Engine {
             _ => Ok(Recalled::default()),
         };
         let recalled = match recalled {
-            Ok(recalled) => recalled,
+            Ok(recalled) => Arc::new(recalled),
             Err(error) => return Err(fail(&mut reporter, call_id, model, alone(error))),
         };
         let asking = Asking {
@@ -190,6 +175,9 @@ impl Engine {
             priority,
             ..asking.of(router)
         };
+        let failover = route
+            .stream_failover
+            .unwrap_or(router.settings().stream_failover);
         if let Some(mock) = &route.mock {
             let canned = mock::Canned {
                 mock,
@@ -213,12 +201,14 @@ impl Engine {
             };
         }
         let network = Network {
-            client: &self.client,
+            client: self.client.clone(),
             op,
-            body: &body,
-            options: &options,
-            recalled: &recalled,
+            body,
+            options: Arc::new(options),
+            recalled: Arc::clone(&recalled),
             own_place,
+            malformed_events: router.settings().malformed_events,
+            carry: None,
         };
         let routed = match router.run(&ask, &network).await {
             Ok(routed) => routed,
@@ -228,20 +218,22 @@ impl Engine {
         let (attempted, lease) = (routed.value, routed.lease);
         let deployment = Arc::clone(lease.deployment());
         let group = routed.journey.group().to_owned();
-        let trace = routed.journey.into_trace();
-        // After a fallback the client is told who really answered.
-        let name = (restamp
-            && trace.fallbacks == 0
-            && matches!(op, Op::Chat | Op::Completion | Op::Embedding | Op::Messages))
-        .then(|| model.clone());
-        let stamp = Stamp::new(&call_id, name);
-        let (stamp, keeper) = match (op, &attempted.bridged) {
-            (Op::Responses, None) if self.router.is_some() => {
-                (stamp.answered_by(&deployment), None)
-            }
-            (Op::Responses, Some(_)) => self.kept(stamp, recalled, &deployment, &body),
-            _ => (stamp, None),
+        // A stream that breaks goes on with its journey.
+        let (trace, journey) = if stream {
+            (routed.journey.trace().clone(), Some(routed.journey))
+        } else {
+            (routed.journey.into_trace(), None)
         };
+        let wardrobe = Wardrobe {
+            op,
+            call_id: call_id.clone(),
+            name: restamp.then(|| model.clone()),
+            routed: self.router.is_some(),
+            responses: Arc::clone(&self.responses),
+            recalled,
+        };
+        let bridged = attempted.bridged.is_some();
+        let (stamp, keeper) = wardrobe.of(&network.body, &deployment, bridged, &trace);
         reporter.note(|record| {
             record.deployment = Some(Arc::clone(&deployment));
             record.group = Some(group.clone());
@@ -252,7 +244,10 @@ impl Engine {
             prices: Arc::clone(&self.prices),
             deployment: Arc::clone(&deployment),
             model: attempted.model.clone(),
-            service_tier: body.str("service_tier").map(|tier| tier.into_owned()),
+            service_tier: network
+                .body
+                .str("service_tier")
+                .map(|tier| tier.into_owned()),
             started,
         };
         let mut meta = Meta {
@@ -278,8 +273,16 @@ impl Engine {
                         None => stream,
                     }
                 });
+                let onward = Onward {
+                    router: Arc::clone(router),
+                    ask,
+                    network,
+                    journey,
+                    wardrobe,
+                    mode: failover,
+                };
                 Body::Stream(AnswerStream::vendor(
-                    events, bridge, stamp, rates, lease, reporter,
+                    events, bridge, stamp, rates, lease, reporter, onward,
                 ))
             }
             Sent::Answer(answer, headers) => {
@@ -305,122 +308,6 @@ impl Engine {
         };
         Ok(Response { meta, body })
     }
-
-    /// A response that we make goes by an id of ours, and is kept under it.
-    fn kept(
-        &self,
-        stamp: Stamp,
-        recalled: Recalled,
-        deployment: &Deployment,
-        body: &JsonObject,
-    ) -> (Stamp, Option<Keeper>) {
-        let id = ids::fresh();
-        let shown = match self.router {
-            Some(_) => ids::hand_out(deployment, &id),
-            None => id.clone(),
-        };
-        let keeper = recalled.keeper(&self.responses, id, body);
-        (stamp.called(shown), keeper)
-    }
-}
-
-/// Makes attempts over the network.
-struct Network<'a> {
-    client: &'a Client,
-    op: Op,
-    body: &'a JsonObject,
-    options: &'a CallOptions,
-    recalled: &'a Recalled,
-    own_place: bool,
-}
-
-impl Attempts for Network<'_> {
-    type Answer = Attempted;
-
-    /// One attempt at one deployment: into its dialect, over the network.
-    async fn make(&self, mut attempt: Attempt<'_>) -> Result<Attempted, Error> {
-        let mut body = with_defaults(self.body, &attempt);
-        if self.own_place
-            && let Some(moved) = deploy::own_place(&attempt.target, &mut body, &Process)?
-        {
-            attempt.target = Cow::Owned(moved);
-        }
-        let options = merged(&attempt.deployment.options, self.options);
-        let bridge = bridges::between(self.op, &attempt.target)?;
-        let whole = self.recalled.whole(&body, bridge.is_some())?;
-        let (spoken, outgoing, bridged) = match bridge {
-            None => (self.op, whole.unwrap_or(body), None),
-            Some(bridge) => {
-                let outgoing = bridge.request(whole.as_ref().unwrap_or(&body), &options)?;
-                (Op::Chat, outgoing, Some(Bridged { bridge, body }))
-            }
-        };
-        let call = Call::prepare(spoken, &attempt.target, CallBody::Json(outgoing), &options)?;
-        let limits = limits(&attempt, call.stream);
-        let started = Instant::now();
-        let sent = self.client.call(&call, &limits).await?;
-        let mut notices = call.notices;
-        if let Some(bridged) = &bridged {
-            notices.extend(bridged.bridge.losses(&bridged.body, &options));
-        }
-        let model = attempt.target.model.clone();
-        Ok(Attempted {
-            sent,
-            bridged,
-            model,
-            notices,
-            took: started.elapsed(),
-        })
-    }
-}
-
-/// Where nobody says anything, no wait takes longer than LiteLLM's ten minutes; a stream as a whole may.
-fn limits(attempt: &Attempt<'_>, stream: bool) -> Limits {
-    let timeouts = attempt.timeouts;
-    let usual = Limits::default();
-    Limits {
-        first_byte: timeouts.first_byte.or(usual.total.filter(|_| stream)),
-        stall: timeouts.stall.or(usual.total.filter(|_| stream)),
-        total: timeouts.total.or(usual.total.filter(|_| !stream)),
-        max_reply: usual.max_reply,
-    }
-}
-
-/// The client's body, with what the deployment and the fallback say where it is silent.
-fn with_defaults(body: &JsonObject, attempt: &Attempt<'_>) -> JsonObject {
-    let mut body = body.clone();
-    for (key, value) in attempt.deployment.defaults.iter() {
-        if !body.contains(key) {
-            body.set_raw(key.to_owned(), value.clone());
-        }
-    }
-    for (key, value) in attempt.overrides {
-        body.set(key.clone(), value);
-    }
-    body
-}
-
-/// The request's options over the deployment's.
-fn merged<'a>(deployment: &'a CallOptions, request: &'a CallOptions) -> Cow<'a, CallOptions> {
-    if *request == CallOptions::default() {
-        return Cow::Borrowed(deployment);
-    }
-    if *deployment == CallOptions::default() {
-        return Cow::Borrowed(request);
-    }
-    let mut all = deployment.clone();
-    all.drop_params |= request.drop_params;
-    all.modify_params |= request.modify_params;
-    all.additional_drop_params
-        .extend(request.additional_drop_params.iter().cloned());
-    all.allowed_openai_params
-        .extend(request.allowed_openai_params.iter().cloned());
-    all.merge_headers(request.extra_headers.clone());
-    for (key, value) in request.extra_body.0.iter() {
-        all.extra_body.0.set_raw(key.to_owned(), value.clone());
-    }
-    all.extra_query.extend(request.extra_query.iter().cloned());
-    Cow::Owned(all)
 }
 
 /// A whole answer in the client's dialect.

@@ -23,12 +23,15 @@
 
 mod answer;
 mod ask;
+mod continuation;
 pub mod demo;
 pub mod deploy;
+mod dress;
 mod engine;
 mod fleet;
 mod mock;
 pub mod nearest;
+mod network;
 mod price;
 mod record;
 mod request;
@@ -40,6 +43,7 @@ mod stream;
 pub mod surroundings;
 
 pub use answer::{Body, Failure, Meta, Response};
+pub use continuation::{Continued, Way};
 pub use engine::Engine;
 pub use fleet::{Fleet, Plan};
 pub use price::{Charge, Prices, facts};

@@ -51,6 +51,7 @@ impl Attempts for Canned<'_> {
                     .timeouts
                     .total
                     .or(attempt.timeouts.first_byte)
+                    .or(attempt.timeouts.stream)
                     .unwrap_or(Duration::from_secs(600)),
             )
             .await;

@@ -10,7 +10,7 @@ use llm_providers::{Error, Kind};
 use llm_router::{Deployment, Trace};
 use llm_types::{Op, Usage};
 
-use crate::Charge;
+use crate::{Charge, Continued};
 
 /// Is told how requests ended. Must not wait: it runs on the request's path, and in `Drop`.
 pub trait Observer: Send + Sync + fmt::Debug {
@@ -45,6 +45,12 @@ pub struct Record {
     pub usage: Option<Usage>,
     /// What that costs.
     pub charge: Charge,
+    /// Part of the usage was counted here, because a stream ended before its vendor said.
+    pub estimated: bool,
+    /// Where a stream broke and was carried on.
+    pub continued: Vec<Continued>,
+    /// Events of streams that could not be read and were left out.
+    pub malformed_events: u32,
     /// How it ended.
     pub outcome: Outcome,
 }
@@ -96,6 +102,9 @@ impl Reporter {
             trace: Trace::default(),
             usage: None,
             charge: Charge::default(),
+            estimated: false,
+            continued: Vec::new(),
+            malformed_events: 0,
             outcome: Outcome::HungUp,
         };
         Self {

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use llm_providers::{CallOptions, Kind};
-use llm_router::{Fallback, RetryPolicy, Timeouts};
+use llm_router::{Fallback, RetryPolicy, StreamFailover, Timeouts};
 use llm_types::{JsonError, JsonObject, Map, Op};
 use serde_json::Value;
 
@@ -67,6 +67,8 @@ pub struct RouteOptions {
     pub model_info: Map,
     /// Time limits.
     pub timeouts: Timeouts,
+    /// What happens to a stream that breaks after its first event.
+    pub stream_failover: Option<StreamFailover>,
     /// A canned answer instead of a call.
     pub mock: Option<Mock>,
     /// `metadata` and `litellm_metadata`, for logs.
@@ -232,6 +234,7 @@ impl RouteOptions {
                 first_byte: seconds("first_byte_timeout", body.take("first_byte_timeout")?)?,
                 stall: seconds("stall_timeout", body.take("stall_timeout")?)?,
             },
+            stream_failover: stream_failover(body)?,
             mock: mock(body)?,
             metadata,
             tags,
@@ -328,6 +331,15 @@ fn rehearsal(body: &mut JsonObject) -> Result<Option<Kind>, JsonError> {
         }
     }
     Ok(kind)
+}
+
+fn stream_failover(body: &mut JsonObject) -> Result<Option<StreamFailover>, JsonError> {
+    let name = body.take::<String>("stream_failover")?;
+    let read = |name: String| {
+        name.parse()
+            .map_err(|e: String| JsonError::new("stream_failover", e))
+    };
+    name.map(read).transpose()
 }
 
 /// What the request says of its model: prices are named alike in LiteLLM's table, whatever they are for.

@@ -1,5 +1,9 @@
 //! A streamed answer in the client's dialect.
 
+mod account;
+mod rest;
+mod resume;
+
 use std::{
     pin::Pin,
     task::{Context, Poll},
@@ -9,11 +13,16 @@ use std::{
 use bytes::Bytes;
 use futures_core::Stream;
 use llm_providers::{Chunk, Error, EventStream, bridges};
-use llm_types::Usage;
+use llm_router::{Lease, StreamFailover};
+use llm_types::{Op, Usage};
 
-use llm_router::{Finish, Lease};
-
-use crate::{Charge, Outcome, engine::ended, price::Rates, record::Reporter, restamp::Stamp};
+use crate::{
+    Charge, Continued,
+    continuation::{Bill, Onward, Resuming, Sent, Splice, as_chat},
+    price::Rates,
+    record::Reporter,
+    restamp::Stamp,
+};
 
 /// One event of a streamed answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,8 +35,9 @@ pub struct Event {
 
 /// A streamed answer: batches of events, one for each read from the network that brought any.
 ///
-/// Ends with `None` only if the answer is whole, and with one `Err` otherwise. Dropping it hangs up on the vendor;
-/// either way the request is reported once.
+/// An attempt that breaks before it said anything is made again elsewhere, and one that breaks within the answer is
+/// carried on where that can be done, as the router's settings and the request say. Ends with `None` only if the answer
+/// is whole, and with one `Err` otherwise. Dropping it hangs up on the vendor; either way the request is reported once.
 pub struct AnswerStream {
     source: Source,
     bridge: Option<Box<dyn bridges::BridgeStream>>,
@@ -37,6 +47,28 @@ pub struct AnswerStream {
     lease: Option<Lease>,
     first_event: Duration,
     reporter: Reporter,
+    /// `None` for canned answers.
+    onward: Option<Onward>,
+    /// Something of the answer itself was sent.
+    began: bool,
+    /// Events that say nothing yet, until one comes that does.
+    waiting: Vec<Event>,
+    sent: Sent,
+    /// Where the source goes on with an answer that has begun: the dialect it was asked in, and what joins the two.
+    splice: Option<(Op, Splice)>,
+    usage_told: bool,
+    /// The attempts before this one.
+    bill: Bill,
+    /// Of the last attempt, when it is over.
+    attempt: (Option<Usage>, Charge),
+    /// Tokens of the answer that were said before this attempt.
+    counted: u64,
+    /// Of all attempts, at the end.
+    usage: Option<Usage>,
+    /// Why the first attempt broke.
+    cause: Option<Error>,
+    continued: Vec<Continued>,
+    malformed: u32,
     over: bool,
 }
 
@@ -47,6 +79,8 @@ pub struct AnswerStream {
 enum Source {
     Vendor(EventStream),
     Canned(std::vec::IntoIter<Result<Chunk, Error>>, Option<Usage>),
+    /// The last attempt broke, and the next one is under way.
+    Resuming(Resuming),
 }
 
 impl AnswerStream {
@@ -57,17 +91,10 @@ impl AnswerStream {
         rates: Rates,
         lease: Lease,
         reporter: Reporter,
+        onward: Onward,
     ) -> Self {
-        Self {
-            source: Source::Vendor(source),
-            bridge,
-            stamp,
-            rates,
-            first_event: lease.held(),
-            lease: Some(lease),
-            reporter,
-            over: false,
-        }
+        let source = Source::Vendor(source);
+        Self::new(source, bridge, stamp, rates, lease, reporter, Some(onward))
     }
 
     pub(crate) fn canned(
@@ -80,6 +107,18 @@ impl AnswerStream {
         reporter: Reporter,
     ) -> Self {
         let source = Source::Canned(chunks.into_iter(), usage);
+        Self::new(source, bridge, stamp, rates, lease, reporter, None)
+    }
+
+    fn new(
+        source: Source,
+        bridge: Option<Box<dyn bridges::BridgeStream>>,
+        stamp: Stamp,
+        rates: Rates,
+        lease: Lease,
+        reporter: Reporter,
+        onward: Option<Onward>,
+    ) -> Self {
         Self {
             source,
             bridge,
@@ -88,83 +127,152 @@ impl AnswerStream {
             first_event: lease.held(),
             lease: Some(lease),
             reporter,
+            onward,
+            began: false,
+            waiting: Vec::new(),
+            sent: Sent::default(),
+            splice: None,
+            usage_told: false,
+            bill: Bill::default(),
+            attempt: Default::default(),
+            counted: 0,
+            usage: None,
+            cause: None,
+            continued: Vec::new(),
+            malformed: 0,
             over: false,
         }
     }
 
-    /// What the answer consumed, as far as the vendor has said.
+    /// What the answer consumed, as far as the vendor has said; after its end, of all attempts together.
     pub fn usage(&self) -> Option<&Usage> {
-        match &self.source {
+        self.usage.as_ref().or(match &self.source {
             Source::Vendor(stream) => stream.usage(),
             Source::Canned(_, usage) => usage.as_ref(),
-        }
+            Source::Resuming(_) => None,
+        })
     }
 
-    /// What the answer costs, as far as the vendor has said what it consumed.
+    fn op(&self) -> Op {
+        self.onward
+            .as_ref()
+            .map_or(Op::Chat, |onward| onward.network.op)
+    }
+
+    fn mode(&self) -> StreamFailover {
+        self.onward
+            .as_ref()
+            .map_or(StreamFailover::Off, |onward| onward.mode)
+    }
+
+    /// What the answer costs, as far as the vendor has said what it consumed; after its end, all attempts together.
     pub fn charge(&self) -> Charge {
-        self.rates.charge(self.usage())
+        if self.over {
+            self.bill.total().1
+        } else {
+            self.rates.charge(self.usage())
+        }
     }
 
     fn events(&mut self, batch: Vec<Chunk>) -> Result<Vec<Event>, Error> {
         let mut events = Vec::with_capacity(batch.len());
-        let mut bridged = Vec::new();
         for chunk in batch {
-            match (&mut self.bridge, chunk) {
-                (Some(bridge), chunk) => {
-                    let mut chunk = chunk.into_chat()?;
-                    self.stamp.chunk(&mut chunk);
-                    bridge.push(chunk, &mut bridged)?;
+            let result = match self.splice.take() {
+                None => self.event(chunk, &mut events),
+                Some((op, mut splice)) => {
+                    let told = as_chat(op, chunk).and_then(|chunk| splice.push(chunk));
+                    self.splice = Some((op, splice));
+                    told.and_then(|told| told.map_or(Ok(()), |told| self.tell(told, &mut events)))
                 }
-                (None, Chunk::Raw { event, data }) => {
-                    let data = self.stamp.json(data);
-                    events.push(Event { name: event, data });
+            };
+            if let Err(error) = result {
+                // What came before it is the client's all the same.
+                if events.is_empty() {
+                    return Err(error);
                 }
-                (None, Chunk::Chat(mut chunk)) => {
-                    self.stamp.chunk(&mut chunk);
-                    events.push(Event {
-                        name: None,
-                        data: Chunk::Chat(chunk).into_data()?,
-                    });
-                }
+                let usage = self.own_usage(true);
+                self.source = Source::Canned(vec![Err(error)].into_iter(), usage);
+                return Ok(events);
             }
         }
-        events.extend(bridged.into_iter().map(event));
         Ok(events)
     }
 
-    fn last(&mut self) -> Result<Vec<Event>, Error> {
-        let mut bridged = Vec::new();
-        if let Some(bridge) = &mut self.bridge {
-            bridge.finish(&mut bridged)?;
-        }
-        Ok(bridged.into_iter().map(event).collect())
-    }
-
-    fn end(&mut self, error: Option<&Error>) {
-        self.over = true;
-        let finish = self.settle();
-        if let Some(lease) = self.lease.take() {
-            match error {
-                Some(error) => drop(lease.break_off(error, &finish)),
-                None => lease.finish(&finish),
+    /// One chunk of an attempt that began the answer.
+    fn event(&mut self, chunk: Chunk, out: &mut Vec<Event>) -> Result<(), Error> {
+        let op = self.op();
+        let holds = match self.mode() {
+            StreamFailover::Off => false,
+            // Anthropic's blocks have a beginning and an end: a client must not be left with an empty one.
+            StreamFailover::Continue if op == Op::Messages && self.bridge.is_none() => true,
+            _ => !self.began,
+        };
+        // A bridged vendor was asked in chat.
+        let dialect = self.bridge.as_ref().map_or(op, |_| Op::Chat);
+        let content = !holds || chunk.is_content(dialect);
+        let mut made = Vec::new();
+        match (&mut self.bridge, chunk) {
+            (Some(bridge), chunk) => {
+                let mut chunk = chunk.into_chat()?;
+                self.stamp.chunk(&mut chunk);
+                self.sent.tell(&chunk);
+                bridge.push(chunk, &mut made)?;
+            }
+            (None, Chunk::Raw { event: name, data }) => {
+                let data = self.stamp.json(data);
+                let event = Event { name, data };
+                if self.onward.is_some() {
+                    self.sent.pass(&event);
+                }
+                return self.send(content, [event], out);
+            }
+            (None, Chunk::Chat(mut chunk)) => {
+                self.stamp.chunk(&mut chunk);
+                self.sent.tell(&chunk);
+                let data = Chunk::Chat(chunk).into_data()?;
+                return self.send(content, [Event { name: None, data }], out);
             }
         }
-        match error {
-            Some(error) => self.reporter.fail(error),
-            None => self.reporter.report(Outcome::Answered),
-        }
+        self.send(content, made.into_iter().map(event), out)
     }
 
-    /// Prices what came, and says what it was.
-    fn settle(&mut self) -> Finish {
-        let usage = self.usage().cloned();
-        let charge = self.rates.charge(usage.as_ref());
-        let finish = ended(usage.as_ref(), &charge, Some(self.first_event));
-        self.reporter.note(|record| {
-            record.usage = usage;
-            record.charge = charge;
-        });
-        finish
+    /// Sends events, or has them wait until one comes that says something.
+    fn send(
+        &mut self,
+        content: bool,
+        events: impl IntoIterator<Item = Event>,
+        out: &mut Vec<Event>,
+    ) -> Result<(), Error> {
+        if content {
+            self.began = true;
+            out.append(&mut self.waiting);
+            out.extend(events);
+            self.sent.flush();
+        } else {
+            self.waiting.extend(events);
+        }
+        Ok(())
+    }
+
+    /// What the source brings next; the next one where it has broken and another is to be tried.
+    fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Vec<Chunk>, Error>>> {
+        match &mut self.source {
+            Source::Vendor(stream) => Pin::new(stream).poll_next(cx),
+            Source::Canned(chunks, _) => {
+                let next = chunks.next();
+                Poll::Ready(next.map(|chunk| chunk.map(|chunk| vec![chunk])))
+            }
+            Source::Resuming(resuming) => {
+                let came = match resuming.as_mut().poll(cx) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(came) => came,
+                };
+                Poll::Ready(Some(match came {
+                    Ok(routed) => self.resumed(routed).map(|()| Vec::new()),
+                    Err(failed) => Err(self.gave_up(*failed)),
+                }))
+            }
+        }
     }
 }
 
@@ -177,30 +285,34 @@ impl Stream for AnswerStream {
             if this.over {
                 return Poll::Ready(None);
             }
-            let next = match &mut this.source {
-                Source::Vendor(stream) => match Pin::new(stream).poll_next(cx) {
-                    Poll::Pending => return Poll::Pending,
-                    Poll::Ready(next) => next,
-                },
-                Source::Canned(chunks, _) => {
-                    chunks.next().map(|chunk| chunk.map(|chunk| vec![chunk]))
-                }
+            let resuming = matches!(this.source, Source::Resuming(_));
+            let Poll::Ready(next) = this.poll_source(cx) else {
+                return Poll::Pending;
             };
             let events = match next {
                 Some(Ok(batch)) => this.events(batch),
                 Some(Err(error)) => Err(error),
-                None => {
-                    let last = this.last();
-                    this.end(last.as_ref().err());
-                    last
-                }
+                None => this.last().inspect(|_| this.over = true),
             };
             match events {
-                Ok(events) if events.is_empty() => continue,
-                Ok(events) => return Poll::Ready(Some(Ok(events))),
+                Ok(events) => {
+                    if this.over {
+                        this.end(None);
+                    }
+                    if !events.is_empty() {
+                        return Poll::Ready(Some(Ok(events)));
+                    }
+                }
                 Err(error) => {
-                    this.end(Some(&error));
-                    return Poll::Ready(Some(Err(error)));
+                    let error = match resuming {
+                        // Nobody is left to try.
+                        true => Some(error),
+                        false => this.broken(error),
+                    };
+                    if let Some(error) = error {
+                        this.end(Some(&error));
+                        return Poll::Ready(Some(Err(error)));
+                    }
                 }
             }
         }
@@ -211,10 +323,15 @@ impl Drop for AnswerStream {
     /// What came before the client hung up is on the vendor's bill.
     fn drop(&mut self) {
         if !self.over {
-            let finish = self.settle();
+            let reported = self.usage().cloned();
+            let charge = self.rates.charge(reported.as_ref());
+            self.bill.add(reported.clone(), charge.clone());
+            self.attempt = (reported, charge);
+            let finish = self.finish();
             if let Some(lease) = self.lease.take() {
                 lease.hang_up(&finish);
             }
+            self.settle();
         }
     }
 }

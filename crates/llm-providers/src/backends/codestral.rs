@@ -1,4 +1,4 @@
-use crate::{Edit, Params, Provider};
+use crate::{Edit, Params, Prefill, Provider};
 
 /// Mistral's coding models: <https://docs.mistral.ai/capabilities/code_generation/>
 pub(super) const ROW: Provider = Provider {
@@ -20,6 +20,7 @@ pub(super) const ROW: Provider = Provider {
         Edit::Rename("max_completion_tokens", "max_tokens"),
         Edit::Rename("seed", "random_seed"),
     ],
+    prefill: Prefill::PrefixKey { echoes: true },
     quirk: Some(super::mistral::quirk),
     docs: "https://docs.mistral.ai/capabilities/code_generation/",
     ..Provider::OPENAI_LIKE

@@ -1,7 +1,7 @@
 use llm_types::{Map, Op};
 use serde_json::{Value, json};
 
-use crate::{Call, Error, Params, Provider};
+use crate::{Call, Error, Params, Prefill, Provider};
 
 /// DeepSeek: <https://api-docs.deepseek.com/>
 pub(super) const ROW: Provider = Provider {
@@ -14,6 +14,7 @@ pub(super) const ROW: Provider = Provider {
     // A turn that called tools must come back with its thinking, or the next one is refused.
     keeps: &["reasoning_content", "reasoning"],
     hosts: &["api.deepseek.com"],
+    prefill: Prefill::PrefixKey { echoes: false },
     quirk: Some(quirk),
     docs: "https://api-docs.deepseek.com/",
     ..Provider::OPENAI_LIKE

@@ -1,7 +1,7 @@
 use llm_types::{Map, Op};
 use serde_json::{Value, json};
 
-use crate::{Call, Error, Params, Provider, params, protocols::rerank};
+use crate::{Call, Error, Params, Prefill, Provider, params, protocols::rerank};
 
 /// A vLLM server of one's own: <https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html>
 pub(super) const ROW: Provider = Provider {
@@ -18,6 +18,7 @@ pub(super) const ROW: Provider = Provider {
     ],
     params: Params::THINKING,
     keeps: &["reasoning_content", "reasoning"],
+    prefill: Prefill::ContinueFinal,
     quirk: Some(quirk),
     wires: &[(Op::Rerank, &rerank::PARTS)],
     docs: "https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html",

@@ -1,7 +1,7 @@
 use llm_types::Op;
 
 use crate::{
-    Call, Edit, Error, Params, Provider,
+    Call, Edit, Error, Params, Prefill, Provider,
     protocols::{moderation, ocr},
 };
 
@@ -19,6 +19,7 @@ pub(super) const ROW: Provider = Provider {
         Edit::Rename("seed", "random_seed"),
         Edit::Rename("dimensions", "output_dimension"),
     ],
+    prefill: Prefill::PrefixKey { echoes: true },
     quirk: Some(quirk),
     wires: &[
         (Op::Moderation, &moderation::Mistral),

@@ -10,7 +10,10 @@ mod seal;
 use bytes::Bytes;
 use llm_types::{ChatChunk, ChatResponse, JsonObject, Op};
 
-use crate::{CallOptions, Error, Notice, Target, backends};
+use crate::{
+    CallOptions, Decoder, Error, Notice, Target, backends,
+    protocols::anthropic::{ChatStream, Reading},
+};
 
 /// Carries one client dialect over chat. N + M conversions, never a grid.
 pub trait Bridge: Sync {
@@ -66,6 +69,15 @@ pub fn over_chat(op: Op) -> Option<&'static dyn Bridge> {
         Op::Completion => Some(&completion::Completion),
         Op::Responses => Some(&responses::Responses),
         Op::GenerateContent => Some(&generate::Generate),
+        _ => None,
+    }
+}
+
+/// Reads a stream in a client's dialect as chat chunks, where somebody has to go on with it; `None`: nobody here can.
+/// Chat itself, and text completions, need no reader.
+pub fn reader(op: Op) -> Option<Box<dyn Decoder>> {
+    match op {
+        Op::Messages => Some(Box::new(ChatStream::new(Reading::plain()))),
         _ => None,
     }
 }

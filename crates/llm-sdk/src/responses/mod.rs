@@ -139,7 +139,7 @@ impl Recalled {
 
     /// What keeps the answer to `body` under `id`, unless its client does not want that.
     pub(crate) fn keeper(
-        self,
+        &self,
         store: &Arc<dyn ResponseStore>,
         id: String,
         body: &JsonObject,
@@ -150,7 +150,7 @@ impl Recalled {
         Some(Keeper {
             store: Arc::clone(store),
             id,
-            previous: self.before.map(|(id, _)| id),
+            previous: self.before.as_ref().map(|(id, _)| id.clone()),
             input: items(body).ok()?,
         })
     }

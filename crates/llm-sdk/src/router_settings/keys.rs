@@ -61,12 +61,24 @@ pub const KEYS: &[(State, &[&str])] = &[
         ],
     ),
     (
-        Own("seconds until the first byte of an answer, and of a stream its first event"),
+        Own(
+            "seconds until the first byte of an answer, and of a stream until its first text, thinking or call",
+        ),
         &["first_byte_timeout"],
     ),
     (
         Own("seconds between two pieces of a stream"),
         &["stall_timeout"],
+    ),
+    (
+        Own(
+            "what happens to a stream that breaks after its first event: `off`, `before_content`, or `continue` (the default)",
+        ),
+        &["stream_failover"],
+    ),
+    (
+        Own("how many events in a row of a stream may be unreadable before it counts as broken; 3"),
+        &["malformed_events"],
     ),
     (
         Own("seconds that a request may take with all its attempts, waits and fallbacks"),

@@ -48,6 +48,7 @@ impl RouterSettings {
     pub fn read(&mut self, map: &mut Map) -> Vec<Remark> {
         let mut reader = Reader::new(map);
         self.limits(&mut reader);
+        self.streams(&mut reader);
         self.retries(&mut reader);
         self.rules(&mut reader);
         self.health(&mut reader);
@@ -78,7 +79,7 @@ impl RouterSettings {
 mod tests {
     use std::time::Duration;
 
-    use llm_router::{Fallback, HedgeRules, RetryShare};
+    use llm_router::{Fallback, HedgeRules, RetryShare, StreamFailover};
     use serde_json::{Value, json};
 
     use super::*;
@@ -125,6 +126,7 @@ mod tests {
             "default_litellm_params": {"seed": 1}, "default_max_parallel_requests": 8,
             "enable_weighted_failover": true, "routing_strategy": "simple-shuffle",
             "retry_budget": {"ratio": 0.5}, "default_priority": 3, "queue": {"size": 9, "wait": 2},
+            "stream_failover": "before_content", "malformed_events": 0,
             "hedging": true, "adaptive_concurrency": {"most": 50},
         }));
         assert_eq!(remarks, [""; 0]);
@@ -137,6 +139,8 @@ mod tests {
         );
         assert_eq!((router.num_retries, router.max_fallbacks), (4, 2));
         assert_eq!(router.deadline, seconds(90.0));
+        assert_eq!(router.stream_failover, StreamFailover::BeforeContent);
+        assert_eq!(router.malformed_events, 0);
         assert_eq!(router.retry_policy.rate_limit, Some(7));
         assert_eq!(router.group_retry_policy["fast"].default, Some(0));
         assert_eq!(router.health.allowed_fails, Some(9));
@@ -215,6 +219,7 @@ mod tests {
     fn mistakes_are_all_named_with_their_places() {
         let (_, remarks) = read(json!({
             "num_retries": "many", "timeout": -3, "deadline": "soon", "cooldown_time": -1,
+            "stream_failover": "sometimes",
             "routing_strategy": "simple-shufle",
             "retry_policy": {"RateLimitRetries": 1, "TimeoutErrorRetries": -1},
             "allowed_fails_policy": [], "fallbacks": {"a": "b"},

@@ -125,6 +125,19 @@ impl RouterSettings {
         }
     }
 
+    pub(super) fn streams(&mut self, reader: &mut Reader<'_>) {
+        let key = "stream_failover";
+        if let Some(name) = reader.take::<String>(key) {
+            match name.parse() {
+                Ok(failover) => self.router.stream_failover = failover,
+                Err(why) => reader.mistake(Place::of(key), format!("'{key}': {why}")),
+            }
+        }
+        if let Some(events) = reader.take("malformed_events") {
+            self.router.malformed_events = events;
+        }
+    }
+
     pub(super) fn retries(&mut self, reader: &mut Reader<'_>) {
         let router = &mut self.router;
         if let Some(retries) = reader.take("num_retries") {

@@ -37,6 +37,18 @@ pub(super) struct JsonAnswer {
 }
 
 impl Reading {
+    /// Of an answer as it stands, whatever was asked.
+    pub(crate) fn plain() -> Self {
+        Self {
+            provider: "",
+            include_usage: false,
+            json: None,
+            hosted: false,
+            tools: None,
+            functions: None,
+        }
+    }
+
     /// What `call` says.
     pub(crate) fn of(call: &Call<'_>, flavor: &Flavor) -> Result<Self, Error> {
         let body = call.json()?;
