@@ -151,8 +151,8 @@ def test_mistakes_are_named(upstream: Upstream, caplog: pytest.LogCaptureFixture
         router.update_settings(num_retries="many")
     assert router.num_retries == 2
     with caplog.at_level(logging.WARNING, "LiteLLM Router"):
-        Router(model_list=[], redis_host="localhost")
-    assert "redis_host" in caplog.text
+        Router(model_list=[], guardrail_list=[])
+    assert "guardrail_list" in caplog.text
 
 
 def test_it_looks_as_programs_expect(router: Router) -> None:
