@@ -60,20 +60,20 @@ const ROWS: &[Row] = &[
         Fault::Stall,
         "stops in the middle",
         (1, 3, Refused(408), true),
-        (1, 1, Broken, false),
+        (1, 1, Broken, true),
     ),
     (
         Fault::Cut,
         "cut in the middle",
         (3, 3, Refused(500), true),
-        (1, 1, Broken, false),
+        (1, 1, Broken, true),
     ),
     same(Fault::Malformed, "malformed", (3, 3, Refused(502), true)),
     (
         Fault::NoEnd,
         "no end mark",
         (3, 3, Refused(502), true),
-        (1, 1, Broken, false),
+        (1, 1, Broken, true),
     ),
     same(Fault::Status(400, None), "400", (1, 1, Refused(400), true)),
     same(Fault::Status(401, None), "401", (1, 3, Refused(401), true)),
@@ -165,6 +165,13 @@ impl Cell {
         let own = if self.pool == 1 { one } else { three };
         if !self.fallbacks || !helps || fault == Fault::Flapping {
             return Happened { attempts: own, end };
+        }
+        // What is said of the way goes before the stream; the answer is carried on after that.
+        if end == Broken {
+            return Happened {
+                attempts: own,
+                end: Answer,
+            };
         }
         // The first fallback fails in the same way, the second answers.
         Happened {
@@ -337,8 +344,10 @@ fn table() -> String {
          What becomes of a request when its vendor fails, with two retries (the default). Every cell is tested over \
          real sockets, for chat completions and for Anthropic's Messages: none hangs, none ends in a part of an answer \
          that passes for the whole, and nobody is asked more than three times.\n\n\
-         *Attempts*: with one deployment, with three that all fail in the same way. *Then*: what the client gets \
-         where there is no fallback. *With fallbacks*: where there are two, of which the first fails in the same way.\n\n\
+         *Attempts*: with one deployment, with three that all fail in the same way; of a stream, those before its first \
+         event. *Then*: what the client gets where there is no fallback. *With fallbacks*: where there are two, of which \
+         the first fails in the same way. A stream that stops or is cut in its middle is [carried \
+         on](../guides/failover.md) by a deployment that works, as one valid answer.\n\n\
          | fault | attempts | then | with fallbacks | streamed: attempts | then | with fallbacks |\n\
          |---|---|---|---|---|---|---|\n",
     );
