@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use http::HeaderMap;
 use llm_providers::{Client, Error, Outcome as Sent, Payload, transport::TransportSettings};
-use llm_router::{Ask, Failed, Finish, Lease, Router};
+use llm_router::{Ask, Explanation, Failed, Finish, Lease, Router};
 use llm_types::{Op, Usage};
 
 use crate::{
@@ -101,6 +101,21 @@ impl Engine {
     /// The client.
     pub fn http(&self) -> &Client {
         &self.client
+    }
+
+    /// What the router would do with `request`. Nothing is sent, counted or held.
+    pub fn explain(&self, request: &Request) -> Result<Explanation, Error> {
+        let Some(router) = &self.router else {
+            return Err(Error::bad_request("model", "there is no router"));
+        };
+        let asking = Asking {
+            op: request.op,
+            model: request.route_as.as_ref().unwrap_or(&request.model),
+            body: &request.body,
+            options: &request.options,
+            route: &request.route,
+        };
+        router.explain(&asking.of(router))
     }
 
     /// Answers a request: route, translate, attempt, retry, count, price, report.
