@@ -32,12 +32,20 @@ pub struct EventStream {
     splitter: Splitter,
     decoder: Box<dyn Decoder>,
     provider: &'static str,
-    stall: Option<(Duration, Pin<Box<Sleep>>)>,
+    stall: Option<Stall>,
     deadline: Option<Pin<Box<Sleep>>>,
     ready: VecDeque<Result<Vec<Chunk>, Error>>,
     chunks: Chunks,
     frames: Vec<Frame>,
     over: bool,
+}
+
+/// Notices that nothing comes any more.
+struct Stall {
+    limit: Duration,
+    /// Not moved with each read, which would take a lock: it looks at `last_read` when it fires.
+    alarm: Pin<Box<Sleep>>,
+    last_read: Instant,
 }
 
 impl EventStream {
@@ -62,7 +70,11 @@ impl EventStream {
             splitter: Splitter::new(framing),
             decoder: call.decoder()?,
             provider: call.target.provider.name,
-            stall: stall.map(|limit| (limit, Box::pin(tokio::time::sleep(limit)))),
+            stall: stall.map(|limit| Stall {
+                limit,
+                alarm: Box::pin(tokio::time::sleep(limit)),
+                last_read: Instant::now(),
+            }),
             deadline: deadline.map(|at| Box::pin(tokio::time::sleep_until(at))),
             ready: VecDeque::new(),
             chunks: Chunks::default(),
@@ -176,16 +188,19 @@ impl EventStream {
                 "the answer was not complete in time",
             ));
         }
-        if let Some((limit, sleep)) = &mut self.stall
-            && sleep.as_mut().poll(cx).is_ready()
-        {
-            return Some(Error::new(
-                Kind::Timeout,
-                format!(
-                    "the stream stalled: nothing came for {:.1} s",
-                    limit.as_secs_f64()
-                ),
-            ));
+        let stall = self.stall.as_mut()?;
+        while stall.alarm.as_mut().poll(cx).is_ready() {
+            let due = stall.last_read + stall.limit;
+            if Instant::now() >= due {
+                return Some(Error::new(
+                    Kind::Timeout,
+                    format!(
+                        "the stream stalled: nothing came for {:.1} s",
+                        stall.limit.as_secs_f64()
+                    ),
+                ));
+            }
+            stall.alarm.as_mut().reset(due);
         }
         None
     }
@@ -205,8 +220,8 @@ impl Stream for EventStream {
             }
             match this.body.as_mut().poll_next(cx) {
                 Poll::Ready(read) => {
-                    if let Some((limit, sleep)) = &mut this.stall {
-                        sleep.as_mut().reset(Instant::now() + *limit);
+                    if let Some(stall) = &mut this.stall {
+                        stall.last_read = Instant::now();
                     }
                     this.feed(read);
                     this.feed_what_is_there(cx);

@@ -128,7 +128,7 @@ async fn serve(
     let caller = match admit(gateway, live, op, &head) {
         Ok(caller) => caller,
         Err(refusal) => {
-            body::discard(body, &head.headers, &live.settings.limits).await;
+            Box::pin(body::discard(body, &head.headers, &live.settings.limits)).await;
             return refuse(Caller::Anyone, refusal);
         }
     };
@@ -137,7 +137,7 @@ async fn serve(
         Err(refusal) => return refuse(caller, refusal),
     };
     if op == Op::CountTokens && !counted_by_vendor(live, &ask.model) {
-        return match count_here(ask, &call_id).await {
+        return match Box::pin(count_here(ask, &call_id)).await {
             Ok(reply) => reply,
             Err(refusal) => refuse(caller, refusal),
         };
@@ -152,7 +152,11 @@ async fn serve(
     // On the heap, as every layer of the server would copy it.
     match Box::pin(live.engine.call(ask)).await {
         Ok(response) => {
-            respond::answer(response, &live.settings, &head.headers, started.elapsed()).await
+            let compressed = match respond::worth_compressing(&response.body, &head.headers) {
+                Some(bytes) => Box::pin(respond::compressed(bytes)).await,
+                None => None,
+            };
+            respond::answer(response, compressed, &live.settings, started.elapsed())
         }
         Err(failure) => {
             let failure = explained(live, failure, op);
@@ -194,7 +198,7 @@ async fn prepare(
     let op = found.op;
     if op.body() != BodyKind::Json || matches!(op, Op::GenerateContent | Op::Batch | Op::FineTuning)
     {
-        body::discard(incoming, &head.headers, &settings.limits).await;
+        Box::pin(body::discard(incoming, &head.headers, &settings.limits)).await;
         return Err(Refusal::new(
             StatusCode::NOT_IMPLEMENTED,
             "unsupported_operation",

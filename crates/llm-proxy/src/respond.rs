@@ -30,11 +30,11 @@ const VERSION: HeaderName = HeaderName::from_static("x-litellm-version");
 /// Shorter answers are not worth compressing.
 const WORTH_COMPRESSING: usize = 500;
 
-/// An answer. `asked` are the request's headers; `took` is the time so far.
-pub(crate) async fn answer(
+/// An answer; `compressed` is its body where the client takes that. `took` is the time so far.
+pub(crate) fn answer(
     response: llm_sdk::Response,
+    compressed: Option<Bytes>,
     settings: &Settings,
-    asked: &HeaderMap,
     took: Duration,
 ) -> Reply {
     let llm_sdk::Response { meta, body } = response;
@@ -45,8 +45,8 @@ pub(crate) async fn answer(
             charge,
             ..
         } => {
-            let (bytes, compressed) = compressed(bytes, asked).await;
-            let mut reply = Response::new(ReplyBody::whole(bytes));
+            let is_compressed = compressed.is_some();
+            let mut reply = Response::new(ReplyBody::whole(compressed.unwrap_or(bytes)));
             let headers = reply.headers_mut();
             describe(headers, &meta, &charge, took);
             let content_type = match content_type.as_str() {
@@ -54,7 +54,7 @@ pub(crate) async fn answer(
                 other => HeaderValue::from_str(other).unwrap_or(JSON),
             };
             headers.insert(CONTENT_TYPE, content_type);
-            if compressed {
+            if is_compressed {
                 headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
                 headers.append(VARY, HeaderValue::from_static("Accept-Encoding"));
             }
@@ -279,7 +279,8 @@ fn number(headers: &mut HeaderMap, name: &'static str, value: u32) {
 }
 
 fn duration(headers: &mut HeaderMap, name: &'static str, value: Duration) {
-    let millis = format!("{:.3}", value.as_secs_f64() * 1e3);
+    let micros = value.as_micros();
+    let millis = format!("{}.{:03}", micros / 1000, micros % 1000);
     text(headers, HeaderName::from_static(name), &millis);
 }
 
@@ -287,29 +288,26 @@ fn version() -> HeaderValue {
     HeaderValue::from_static(env!("CARGO_PKG_VERSION"))
 }
 
-/// The bytes, compressed where the client takes that and it is worth it.
-async fn compressed(bytes: Bytes, asked: &HeaderMap) -> (Bytes, bool) {
+/// The bytes of an answer that is worth compressing, for a client that takes that. `asked` are the request's headers.
+pub(crate) fn worth_compressing(body: &Body, asked: &HeaderMap) -> Option<Bytes> {
+    let accept = asked.get(ACCEPT_ENCODING)?;
+    match body {
+        Body::Whole { bytes, .. } if bytes.len() >= WORTH_COMPRESSING => {
+            takes_gzip(accept.as_bytes()).then(|| bytes.clone())
+        }
+        _ => None,
+    }
+}
+
+/// The bytes, compressed.
+pub(crate) async fn compressed(bytes: Bytes) -> Option<Bytes> {
     /// Longer ones would hold up the other requests of their thread.
     const LONG: usize = 256 << 10;
-    let accepts = asked
-        .get(ACCEPT_ENCODING)
-        .is_some_and(|value| takes_gzip(value.as_bytes()));
-    if !accepts || bytes.len() < WORTH_COMPRESSING {
-        return (bytes, false);
+    if bytes.len() <= LONG {
+        return gzip(&bytes);
     }
-    let plain = bytes.clone();
-    let result = if bytes.len() > LONG {
-        tokio::task::spawn_blocking(move || gzip(&bytes))
-            .await
-            .ok()
-            .flatten()
-    } else {
-        gzip(&bytes)
-    };
-    match result {
-        Some(short) => (short, true),
-        None => (plain, false),
-    }
+    let work = tokio::task::spawn_blocking(move || gzip(&bytes));
+    work.await.ok().flatten()
 }
 
 fn gzip(bytes: &[u8]) -> Option<Bytes> {

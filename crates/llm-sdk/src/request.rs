@@ -69,50 +69,76 @@ pub struct Mock {
     pub delay: Option<Duration>,
 }
 
-/// Keys of ours that are accepted and have no effect on a call: they belong to callers above, or to LiteLLM's insides.
-const OURS: &[&str] = &[
-    "litellm_call_id",
-    "litellm_trace_id",
-    "litellm_session_id",
-    "litellm_logging_obj",
-    "litellm_parent_otel_span",
-    "logger_fn",
-    "no-log",
-    "proxy_server_request",
-    "caching",
+/// Every key of ours, sorted. Those that nobody takes have no effect on a call: they belong to callers above, or to
+/// LiteLLM's insides.
+const OURS: [&str; 67] = [
+    "additional_drop_params",
+    "allowed_openai_params",
+    "base_model",
+    "budget_duration",
     "cache",
     "cache_key",
-    "preset_cache_key",
-    "ttl",
-    "s-maxage",
+    "caching",
     "client",
-    "shared_session",
-    "ssl_verify",
-    "ssl_certificate",
-    "guardrails",
-    "disable_global_guardrails",
-    "max_budget",
-    "budget_duration",
-    "prompt_id",
-    "prompt_variables",
-    "prompt_label",
-    "prompt_version",
-    "use_litellm_proxy",
-    "use_in_pass_through",
-    "use_chat_completions_api",
+    "context_window_fallback_dict",
     "cooldown_time",
     "default_fallbacks",
+    "deployment_id",
+    "disable_fallbacks",
+    "disable_global_guardrails",
+    "drop_params",
+    "extra_body",
+    "extra_headers",
+    "extra_query",
+    "fallbacks",
+    "guardrails",
+    "headers",
+    "litellm_call_id",
+    "litellm_credential_name",
+    "litellm_logging_obj",
+    "litellm_metadata",
+    "litellm_parent_otel_span",
+    "litellm_session_id",
+    "litellm_trace_id",
+    "logger_fn",
+    "max_budget",
     "max_fallbacks",
+    "max_parallel_requests",
+    "max_retries",
+    "mock_delay",
+    "mock_response",
+    "mock_timeout",
+    "mock_tool_calls",
+    "model_info",
+    "model_list",
+    "modify_params",
+    "no-log",
+    "num_retries",
+    "order",
+    "preset_cache_key",
+    "prompt_id",
+    "prompt_label",
+    "prompt_variables",
+    "prompt_version",
+    "proxy_server_request",
+    "request_timeout",
     "retry_policy",
     "retry_strategy",
-    "model_list",
-    "deployment_id",
-    "litellm_credential_name",
     "rpm",
+    "s-maxage",
+    "shared_session",
+    "ssl_certificate",
+    "ssl_verify",
+    "stream_timeout",
+    "tags",
+    "tiered_pricing",
+    "timeout",
     "tpm",
-    "order",
+    "ttl",
+    "use_chat_completions_api",
+    "use_in_pass_through",
+    "use_litellm_proxy",
     "weight",
-    "max_parallel_requests",
 ];
 
 impl Request {
@@ -126,14 +152,14 @@ impl Request {
         let model: String = body
             .get("model")?
             .ok_or_else(|| JsonError::new("model", "is missing"))?;
-        let options = CallOptions::take(&mut body)?;
-        let route = RouteOptions::take(op, &mut body)?;
-        let call_id = body
+        // One look at each key that is there, not one for each that there could be.
+        let takes_metadata = takes_metadata(op, &body);
+        let mut own = body.split_off(|key| is_ours(key) || (takes_metadata && key == "metadata"));
+        let options = CallOptions::take(&mut own)?;
+        let route = RouteOptions::take(op, &mut own)?;
+        let call_id = own
             .take::<String>("litellm_call_id")?
             .unwrap_or_else(new_call_id);
-        for key in OURS {
-            body.remove(key);
-        }
         Ok(Self {
             op,
             model,
@@ -165,7 +191,7 @@ impl RouteOptions {
         let request_timeout: Option<f64> = body.take("request_timeout")?;
         let retries: Option<u32> = body.take("num_retries")?;
         let mut metadata: Map = body.take("litellm_metadata")?.unwrap_or_default();
-        if matches!(op, Op::Chat | Op::Completion | Op::Embedding) && !body.is_true("store") {
+        if takes_metadata(op, body) {
             metadata.extend(body.take::<Map>("metadata")?.unwrap_or_default());
         }
         let tags: Option<Vec<String>> = body.take("tags")?;
@@ -190,6 +216,20 @@ impl RouteOptions {
             tags,
         })
     }
+}
+
+fn is_ours(key: &str) -> bool {
+    OURS.binary_search(&key).is_ok() || is_price(key)
+}
+
+/// Whether a key has a price's name, whatever it is for.
+fn is_price(key: &str) -> bool {
+    key.len() > "cost_per_".len() && (key.contains("cost_per_") || key.contains("_token_cost"))
+}
+
+/// Whether `metadata` is LiteLLM's; elsewhere it is part of the vendor's API.
+fn takes_metadata(op: Op, body: &JsonObject) -> bool {
+    matches!(op, Op::Chat | Op::Completion | Op::Embedding) && !body.is_true("store")
 }
 
 fn fallbacks(body: &mut JsonObject) -> Result<Option<Vec<Fallback>>, JsonError> {
@@ -226,11 +266,7 @@ fn model_info(body: &mut JsonObject) -> Result<Map, JsonError> {
     let prices: Vec<String> = body
         .iter()
         .map(|(key, _)| key)
-        .filter(|key| {
-            matches!(*key, "base_model" | "tiered_pricing")
-                || key.contains("cost_per_")
-                || key.contains("_token_cost")
-        })
+        .filter(|key| matches!(*key, "base_model" | "tiered_pricing") || is_price(key))
         .map(str::to_owned)
         .collect();
     for key in prices {
@@ -256,5 +292,28 @@ fn seconds(key: &str, value: Option<f64>) -> Result<Option<Duration>, JsonError>
         None => Ok(None),
         Some(Ok(duration)) if duration > Duration::ZERO => Ok(Some(duration)),
         Some(_) => Err(JsonError::new(key, "expected a number of seconds above 0")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_of_ours_is_found() {
+        assert!(OURS.is_sorted());
+        for key in OURS {
+            let mut body = JsonObject::new();
+            body.set_str("model", "m");
+            body.set_raw(key, "null");
+            let request = Request::from_object(Op::Chat, body).expect("a request");
+            assert!(!request.body.contains(key), "{key}");
+        }
+    }
+
+    #[test]
+    fn prices_are_ours_and_parameters_are_not() {
+        assert!(is_ours("input_cost_per_token") && is_ours("cache_read_input_token_cost"));
+        assert!(!is_ours("temperature") && !is_ours("messages") && !is_ours("metadata"));
     }
 }

@@ -34,18 +34,14 @@ pub struct AnswerStream {
     over: bool,
 }
 
-#[expect(
-    clippy::large_enum_variant,
-    reason = "made once a request, and nearly always the large one"
-)]
 enum Source {
-    Vendor(EventStream),
+    Vendor(Box<EventStream>),
     Canned(std::vec::IntoIter<Result<Chunk, Error>>, Option<Usage>),
 }
 
 impl AnswerStream {
     pub(crate) fn vendor(
-        source: EventStream,
+        source: Box<EventStream>,
         bridge: Option<Box<dyn bridges::BridgeStream>>,
         stamp: Stamp,
         rates: Rates,
@@ -152,7 +148,7 @@ impl Stream for AnswerStream {
                 return Poll::Ready(None);
             }
             let next = match &mut this.source {
-                Source::Vendor(stream) => match Pin::new(stream).poll_next(cx) {
+                Source::Vendor(stream) => match Pin::new(stream.as_mut()).poll_next(cx) {
                     Poll::Pending => return Poll::Pending,
                     Poll::Ready(next) => next,
                 },

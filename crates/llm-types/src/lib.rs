@@ -23,6 +23,7 @@ mod completion;
 mod content;
 mod embedding;
 mod error;
+mod extra;
 mod json;
 pub mod messages;
 mod op;
@@ -38,6 +39,7 @@ pub use embedding::{
     Embedding, EmbeddingInput, EmbeddingRequest, EmbeddingResponse, EmbeddingVector,
 };
 pub use error::{ErrorBody, ErrorDetail};
+pub use extra::Extra;
 pub use json::{JsonError, JsonObject};
 pub use op::{BodyKind, Op, ReplyKind};
 pub use usage::{CacheWrite, CompletionDetails, PromptDetails, ServerToolUse, Usage};
