@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use llm_providers::{
     Credential, ModelFacts, Provider, Target, backends, bridges, supported_params,
 };
-use llm_proxy::config::keys::{SECTIONS, State};
+use llm_proxy::config::keys::{PARAMS, PARAMS_LATER, SECTIONS, State};
 use llm_types::Op;
 
 use crate::run::root;
@@ -175,7 +175,8 @@ fn configuration_table() -> String {
     let mut text = format!("# Configuration keys\n\n{MADE}");
     text.push_str(
         "Every key of LiteLLM's `config.yaml`. *built*: it does what it does in LiteLLM. *later*: its feature is not built \
-         yet, and a configuration that has it starts with a warning. *inert*: it has nothing to act on here.\n",
+         yet, and a configuration that has it starts with a warning. *inert*: it has nothing to act on here. *ours*: \
+         LiteLLM has nothing like it.\n",
     );
     for section in SECTIONS {
         let title = if section.name.is_empty() {
@@ -188,11 +189,26 @@ fn configuration_table() -> String {
             let keys: Vec<String> = keys.iter().map(|key| format!("`{key}`")).collect();
             let state = match state {
                 State::Built => "built".to_owned(),
+                State::Own(what) => format!("ours: {what}"),
                 State::Later(feature) => format!("later: {feature}"),
                 State::Inert(reason) => format!("inert: {reason}"),
             };
             let _ = writeln!(text, "| {} | {state} |", keys.join(", "));
         }
     }
+    deployment_keys(&mut text);
     text
+}
+
+fn deployment_keys(text: &mut String) {
+    text.push_str(
+        "\n## model_list[].litellm_params\n\nWhatever is not here goes to the vendor as it is. `first_byte_timeout` and \
+         `stall_timeout` are ours, as in `router_settings`; requests may have them too, in their body or as \
+         `x-litellm-first-byte-timeout` and `x-litellm-stall-timeout`.\n\n| keys | state |\n|---|---|\n",
+    );
+    let built: Vec<String> = PARAMS.iter().map(|key| format!("`{key}`")).collect();
+    let _ = writeln!(text, "| {} | built |", built.join(", "));
+    for (key, feature) in PARAMS_LATER {
+        let _ = writeln!(text, "| `{key}` | later: {feature} |");
+    }
 }

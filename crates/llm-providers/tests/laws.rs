@@ -32,6 +32,8 @@ fn body(op: Op) -> Option<JsonObject> {
         Op::Messages | Op::CountTokens => {
             r#"{"model":"m","max_tokens":5,"messages":[{"role":"user","content":"Hi"}]}"#
         }
+        Op::Responses => r#"{"model":"m","input":"Hi","max_output_tokens":5}"#,
+        Op::GenerateContent => r#"{"model":"m","contents":[{"parts":[{"text":"Hi"}]}]}"#,
         Op::Rerank => r#"{"model":"m","query":"q","documents":["a","b"]}"#,
         _ => return None,
     };
@@ -102,7 +104,7 @@ fn every_row_encodes_or_says_unsupported() {
 fn unknown_keys_survive_where_bodies_are_forwarded() {
     let options = CallOptions::default();
     for row in ALL.iter().filter(|row| row.protocol.forwards_chat()) {
-        for op in [Op::Chat, Op::Completion, Op::Embedding] {
+        for op in [Op::Chat, Op::Completion, Op::Embedding, Op::Responses] {
             let target = target(row, model_of(row));
             if !target.speaks(op) {
                 continue;
@@ -114,7 +116,9 @@ fn unknown_keys_survive_where_bodies_are_forwarded() {
             let text = std::str::from_utf8(request.body()).expect("text");
             // Chat goes out byte for byte; watsonx translates texts and vectors.
             let survives = match op {
-                Op::Chat => text.contains(r#""never_heard_of":{"a":[1, 2.50],"b":"\u00e9"}"#),
+                Op::Chat | Op::Responses => {
+                    text.contains(r#""never_heard_of":{"a":[1, 2.50],"b":"\u00e9"}"#)
+                }
                 _ => text.contains(r#""never_heard_of":{"a":[1,"#),
             };
             assert!(survives, "{} {op:?}: {text}", row.name);

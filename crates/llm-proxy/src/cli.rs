@@ -96,9 +96,15 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Checks a configuration and says everything that is wrong with it.
+    ///
+    /// Every problem is printed with its file, line and column. The exit code is 0 where the gateway would start with
+    /// this configuration, and 1 where it would not.
     Check {
         /// The file.
         config: PathBuf,
+        /// Exit with 1 on warnings too.
+        #[arg(long)]
+        strict: bool,
     },
 }
 

@@ -27,6 +27,12 @@ pub(crate) fn apply(request: &mut Request, headers: &HeaderMap) -> Result<(), Re
             "stream-timeout" => {
                 request.route.timeouts.stream = Some(seconds(name.as_str(), text()?)?);
             }
+            "first-byte-timeout" => {
+                request.route.timeouts.first_byte = Some(seconds(name.as_str(), text()?)?);
+            }
+            "stall-timeout" => {
+                request.route.timeouts.stall = Some(seconds(name.as_str(), text()?)?);
+            }
             "num-retries" => {
                 let retries = text()?.trim().parse().map_err(|_| {
                     Refusal::bad(name.to_string(), format!("{name}: expected a whole number"))

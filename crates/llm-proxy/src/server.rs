@@ -75,7 +75,7 @@ pub(crate) async fn serve_logging(
         .transpose()?;
     let limits = settings.limits;
     let hub = Arc::new(Hub::new(&settings.logs, lines));
-    let live = Live::new(settings, None)?;
+    let live = Live::new(settings)?;
     let gateway = Arc::new(Gateway::new(live, hub));
     let mut http = Builder::new(TokioExecutor::new());
     http.http1()

@@ -52,11 +52,11 @@ fn command(args: Args) -> Result<ExitCode> {
         ));
         return Ok(ExitCode::SUCCESS);
     }
-    if let Some(Command::Check { config }) = &args.command {
-        return Ok(checked(read(config)));
+    if let Some(Command::Check { config, strict }) = &args.command {
+        return Ok(checked(read(config), *strict));
     }
     if args.validate_config {
-        return Ok(checked(load(&args)));
+        return Ok(checked(load(&args), false));
     }
     if args.health {
         let host = args.host.as_deref().unwrap_or("127.0.0.1");
@@ -314,7 +314,7 @@ impl Signals {
     }
 }
 
-fn checked(result: Result<Settings, Vec<String>>) -> ExitCode {
+fn checked(result: Result<Settings, Vec<String>>, strict: bool) -> ExitCode {
     match result {
         Ok(settings) => {
             let models = settings.deployments.len();
@@ -327,6 +327,10 @@ fn checked(result: Result<Settings, Vec<String>>) -> ExitCode {
                 1 => ", 1 warning".to_owned(),
                 n => format!(", {n} warnings"),
             };
+            if strict && !settings.notices.is_empty() {
+                complain("Interlingua: config validation failed: warnings count with --strict");
+                return ExitCode::FAILURE;
+            }
             say(&format!("Interlingua: config OK ({models} models){warned}"));
             ExitCode::SUCCESS
         }

@@ -8,7 +8,6 @@ use std::sync::{
 use anyhow::Result;
 use arc_swap::ArcSwap;
 use llm_cost::PriceTable;
-use llm_providers::Client;
 use llm_router::Router;
 use llm_sdk::{Engine, Prices};
 use tokio::sync::Notify;
@@ -42,10 +41,26 @@ pub(crate) struct Live {
 pub(crate) struct UnderWay(Arc<Gateway>);
 
 impl Live {
-    /// Puts settings to work; `client` where one with the same transport exists.
-    pub(crate) fn new(mut settings: Settings, client: Option<Client>) -> Result<Self> {
+    /// Puts settings to work.
+    pub(crate) fn new(settings: Settings) -> Result<Self> {
+        Self::after(None, settings)
+    }
+
+    /// Puts settings to work after `old` ones, with what these learned and, where the transport is the same, with their
+    /// connections.
+    fn after(old: Option<&Self>, mut settings: Settings) -> Result<Self> {
         let deployments = std::mem::take(&mut settings.deployments);
-        let router = Router::new(deployments, settings.router.clone())?;
+        let router = match old {
+            None => Router::new(deployments, settings.router.clone())?,
+            Some(old) => old
+                .router
+                .succeeded_by(deployments, settings.router.clone())?,
+        };
+        let client = old
+            .filter(|old| {
+                old.settings.transport == settings.transport && old.settings.fetch == settings.fetch
+            })
+            .map(|old| old.engine.http().clone());
         let router = Arc::new(router);
         let client = match client {
             Some(client) => client,
@@ -82,11 +97,8 @@ impl Gateway {
 
     /// Puts new settings to work for the requests that come from now on. Connections to vendors stay.
     pub(crate) fn replace(&self, settings: Settings) -> Result<()> {
-        let old = self.live();
-        let same =
-            old.settings.transport == settings.transport && old.settings.fetch == settings.fetch;
-        let client = same.then(|| old.engine.http().clone());
-        self.live.store(Arc::new(Live::new(settings, client)?));
+        let next = Live::after(Some(&self.live()), settings)?;
+        self.live.store(Arc::new(next));
         Ok(())
     }
 

@@ -1,15 +1,14 @@
 //! One target in a model group, with how it is to be used.
 
-use std::{
-    sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use llm_providers::{CallOptions, Target};
 use llm_types::{JsonObject, Map};
 
+use crate::{Quota, state::Live, wildcard};
+
 /// A target that answers for a model group.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Deployment {
     /// Unique and stable over restarts.
     pub id: String,
@@ -23,10 +22,10 @@ pub struct Deployment {
     pub options: CallOptions,
     /// Share of the traffic.
     pub weight: Option<f64>,
-    /// Requests a minute; also a weight where nobody has one.
-    pub rpm: Option<u64>,
-    /// Tokens a minute; also a weight where nobody has one.
-    pub tpm: Option<u64>,
+    /// What it may take. Requests and tokens a minute are also weights where nobody has one.
+    pub quota: Quota,
+    /// What a token costs, for strategies that look at it. The caller knows prices; the router compares them.
+    pub price: Option<TokenPrice>,
     /// Lower ones are used first.
     pub order: Option<i64>,
     /// What it is for.
@@ -35,10 +34,22 @@ pub struct Deployment {
     pub timeouts: Timeouts,
     /// Retries after its failures, where not the router's.
     pub num_retries: Option<u32>,
+    /// How long it rests after failures, where not the router's time.
+    pub cooldown: Option<Duration>,
+    /// Failures that are tolerated, where not the router's number.
+    pub allowed_fails: Option<u32>,
     /// What the configuration says of the model, verbatim.
     pub model_info: Map,
-    /// Attempts under way.
-    in_flight: AtomicU64,
+    pub(crate) live: Arc<Live>,
+}
+
+/// What tokens cost, in nano-dollars for a million of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TokenPrice {
+    /// Of the prompt.
+    pub input: u64,
+    /// Of the answer.
+    pub output: u64,
 }
 
 /// How long one attempt may take. `None`: no limit of its own.
@@ -90,34 +101,21 @@ impl Deployment {
             defaults: JsonObject::new(),
             options: CallOptions::default(),
             weight: None,
-            rpm: None,
-            tpm: None,
+            quota: Quota::default(),
+            price: None,
             order: None,
             tags: Vec::new(),
             timeouts: Timeouts::default(),
             num_retries: None,
+            cooldown: None,
+            allowed_fails: None,
             model_info: Map::new(),
-            in_flight: AtomicU64::new(0),
+            live: Arc::default(),
         }
     }
 
-    /// Attempts under way.
-    pub fn in_flight(&self) -> u64 {
-        self.in_flight.load(Ordering::Relaxed)
-    }
-
-    /// Counts an attempt as under way for as long as the guard lives.
-    pub(crate) fn begin(&self) -> InFlight<'_> {
-        self.in_flight.fetch_add(1, Ordering::Relaxed);
-        InFlight(self)
-    }
-}
-
-/// One attempt under way; a dropped request ends it too.
-pub(crate) struct InFlight<'a>(&'a Deployment);
-
-impl Drop for InFlight<'_> {
-    fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    /// Whether `name` leads here: its group, a name that its group's stars match, or its id.
+    pub fn answers_for(&self, name: &str) -> bool {
+        self.group == name || self.id == name || wildcard::stars(&self.group, name).is_some()
     }
 }

@@ -33,24 +33,48 @@
 //!
 //! // The first attempt fails, the second goes to the other deployment.
 //! let routed = router.run(&Ask::new("gpt-4o"), &Shaky::default()).await.expect("an answer");
-//! assert_eq!(routed.trace.attempts.len(), 2);
-//! assert_ne!(routed.value, routed.trace.attempts[0].deployment);
+//! let attempts = &routed.journey.trace().attempts;
+//! assert_eq!(attempts.len(), 2);
+//! assert_ne!(routed.value, attempts[0].deployment);
 //! # }
 //! ```
 
+mod ask;
+mod clock;
 mod deployment;
+mod filter;
+mod group;
+mod health;
+mod journey;
+mod lease;
+mod limits;
+mod pick;
 mod plan;
 mod retry;
+mod retry_budget;
 mod router;
 mod settings;
+mod speed;
+mod state;
 mod strategy;
 mod trace;
 mod wildcard;
 
-pub use deployment::{Deployment, Timeouts};
+pub use ask::Ask;
+pub use clock::{Clock, Moment};
+pub use deployment::{Deployment, Timeouts, TokenPrice};
+pub use filter::{Field, Filter, Reason, Skipped, View};
+pub use health::{HealthRules, Standing};
+pub use journey::Journey;
+pub use lease::{Finish, Lease};
+pub use limits::{Load, Quota};
 pub use plan::{Fallback, Fallbacks};
 pub use retry::RetryPolicy;
-pub use router::{Ask, Attempt, Attempts, Failed, Routed, Router};
+pub use retry_budget::RetryShare;
+pub use router::{Attempt, Attempts, Failed, Routed, Router};
 pub use settings::{Settings, SettingsError};
-pub use strategy::{Candidate, Dice, SimpleShuffle, Strategy};
-pub use trace::{AttemptRecord, Trace};
+pub use speed::SpeedRules;
+pub use strategy::{Candidate, Dice, Looks, SimpleShuffle, Strategy};
+pub use trace::{AttemptRecord, Decision, Score, Trace};
+
+use state::State;

@@ -50,7 +50,7 @@ impl Fallbacks {
         }
     }
 
-    /// Refuses lists that lead back to their own group.
+    /// Refuses lists that lead back to where they began.
     pub(crate) fn check(&self) -> Result<(), SettingsError> {
         let lists = [
             ("fallbacks", &self.general),
@@ -58,16 +58,38 @@ impl Fallbacks {
             ("content_policy_fallbacks", &self.content_policy),
         ];
         for (name, list) in lists {
-            for (group, targets) in list {
-                if targets.iter().any(|target| target.group == *group) {
+            for group in list.keys() {
+                if let Some(way) = cycle(list, group) {
                     return Err(SettingsError(format!(
-                        "{name}: '{group}' falls back to itself"
+                        "{name}: '{group}' falls back to itself: {}",
+                        way.join(" -> ")
                     )));
                 }
             }
         }
         Ok(())
     }
+}
+
+/// The way from `start` back to itself, if there is one.
+fn cycle<'a>(list: &'a BTreeMap<String, Vec<Fallback>>, start: &'a str) -> Option<Vec<&'a str>> {
+    let mut ways = vec![vec![start]];
+    let mut seen = Vec::new();
+    while let Some(way) = ways.pop() {
+        let next = way.last().and_then(|last| list.get(*last));
+        for target in next.into_iter().flatten() {
+            let mut longer = way.clone();
+            longer.push(&target.group);
+            if target.group == start {
+                return Some(longer);
+            }
+            if !seen.contains(&target.group.as_str()) {
+                seen.push(&target.group);
+                ways.push(longer);
+            }
+        }
+    }
+    None
 }
 
 fn find<'a>(list: &'a BTreeMap<String, Vec<Fallback>>, group: &str) -> &'a [Fallback] {

@@ -64,25 +64,19 @@ pub(crate) fn can_help(kind: Kind, others: bool) -> bool {
     }
 }
 
-/// Whether the same deployment can succeed at once: otherwise it is not asked again for this request.
-pub(crate) fn may_return(kind: Kind) -> bool {
-    !matches!(
-        kind,
-        Kind::Auth | Kind::Denied | Kind::PaymentRequired | Kind::NotFound
-    )
+/// Whether the same deployment can succeed when it is asked again: otherwise it is left for this request. One that was
+/// silent until the time was up would most likely be silent again, at the same price.
+pub(crate) fn may_return(error: &Error) -> bool {
+    let silent = error.kind == Kind::Timeout && error.status.is_none();
+    !silent
+        && !matches!(
+            error.kind,
+            Kind::Auth | Kind::Denied | Kind::PaymentRequired | Kind::NotFound
+        )
 }
 
-/// How long to wait before retry number `n` (the first is 0). Nothing where another deployment stands ready.
-pub(crate) fn wait(
-    error: &Error,
-    n: u32,
-    least: Duration,
-    others_ready: bool,
-    dice: &mut Dice,
-) -> Duration {
-    if others_ready {
-        return Duration::ZERO;
-    }
+/// How long to wait before retry number `n` (the first is 0).
+pub(crate) fn wait(error: &Error, n: u32, least: Duration, dice: &mut Dice) -> Duration {
     let jitter = Duration::from_secs_f64(0.75 * dice.unit());
     match error.retry_after {
         Some(asked) if asked > Duration::ZERO && asked <= LONGEST_WAIT => asked + jitter,
@@ -102,17 +96,13 @@ mod tests {
         let mut dice = Dice::seeded(1);
         let plain = Error::new(Kind::Upstream, "");
         for (n, low) in [(0, 500), (1, 1000), (2, 2000), (9, 8000)] {
-            let wait = wait(&plain, n, Duration::ZERO, false, &mut dice).as_millis();
+            let wait = wait(&plain, n, Duration::ZERO, &mut dice).as_millis();
             assert!((low..low + 751).contains(&wait), "{n}: {wait}");
         }
         let mut asked = Error::new(Kind::RateLimit, "");
         asked.retry_after = Some(Duration::from_secs(7));
-        let got = wait(&asked, 0, Duration::ZERO, false, &mut dice);
+        let got = wait(&asked, 0, Duration::ZERO, &mut dice);
         assert!(got >= Duration::from_secs(7) && got < Duration::from_secs(8));
-        assert_eq!(
-            wait(&asked, 0, Duration::ZERO, true, &mut dice),
-            Duration::ZERO
-        );
     }
 
     #[test]

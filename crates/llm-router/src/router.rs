@@ -2,58 +2,35 @@
 
 use std::{
     borrow::Cow,
-    collections::{BTreeMap, HashSet},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
     time::Duration,
 };
 
 use llm_providers::{Error, Kind, Target};
 use llm_types::Map;
-use tokio::time::Instant;
 
 use crate::{
-    Candidate, Deployment, Dice, Fallback, Settings, SettingsError, Timeouts, Trace, retry,
+    Ask, Decision, Deployment, Fallback, Journey, Lease, Load, Settings, SettingsError, Standing,
+    State, Timeouts, Trace,
+    group::{Group, Members, unknown},
+    journey::too_late,
+    pick, retry,
+    trace::AttemptRecord,
     wildcard,
 };
 
-/// Model groups and how requests find their way through them. Immutable: a new configuration is a new router.
+/// Model groups and how requests find their way through them.
+///
+/// Immutable: a new configuration is a new router, which [succeeds](Self::succeeded_by) the old one and takes over what
+/// that has learned. Requests under way end with the router they began with.
 #[derive(Debug)]
 pub struct Router {
-    groups: BTreeMap<String, Vec<Arc<Deployment>>>,
+    pub(crate) groups: BTreeMap<String, Members>,
     /// Group names with stars, the more specific first.
-    patterns: Vec<String>,
-    settings: Settings,
-    requests: AtomicU64,
-}
-
-/// What is asked of a router.
-#[derive(Debug, Clone, Default)]
-pub struct Ask<'a> {
-    /// A group, an alias, a deployment's id, or a name that a pattern matches.
-    pub model: &'a str,
-    /// Whether the answer is streamed: other time limits hold.
-    pub stream: bool,
-    /// Attempts after the first, where the request says so.
-    pub num_retries: Option<u32>,
-    /// Groups to fall back to, where the request says so.
-    pub fallbacks: Option<Vec<Fallback>>,
-    /// No fallbacks at all.
-    pub disable_fallbacks: bool,
-    /// Time limits of the request, over those of the configuration.
-    pub timeouts: Timeouts,
-}
-
-impl<'a> Ask<'a> {
-    /// Asks for `model`, everything else as configured.
-    pub fn new(model: &'a str) -> Self {
-        Self {
-            model,
-            ..Self::default()
-        }
-    }
+    pub(crate) patterns: Vec<String>,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) state: Arc<State>,
 }
 
 /// One attempt to be made.
@@ -69,6 +46,8 @@ pub struct Attempt<'a> {
     pub overrides: &'a Map,
     /// How long it may take.
     pub timeouts: Timeouts,
+    /// Whether an answer that the vendor's filter stopped counts as a failure, because somebody else may answer.
+    pub refusal_fails: bool,
 }
 
 /// Makes attempts: the part of a request that the router leaves to its caller.
@@ -83,17 +62,15 @@ pub trait Attempts: Sync {
     ) -> impl Future<Output = Result<Self::Answer, Error>> + Send;
 }
 
-/// A request that was answered.
+/// A request that was answered, or whose answer has begun.
 #[derive(Debug)]
 pub struct Routed<T> {
     /// The answer.
     pub value: T,
-    /// The deployment that gave it.
-    pub deployment: Arc<Deployment>,
-    /// The group it answered for.
-    pub group: String,
-    /// The way there.
-    pub trace: Trace,
+    /// The hold on the deployment that gives it: to be kept until the answer's end, and told how that was.
+    pub lease: Lease,
+    /// The way there, and from there on if the answer breaks.
+    pub journey: Journey,
 }
 
 /// A request that nobody answered.
@@ -107,29 +84,62 @@ pub struct Failed {
     pub trace: Trace,
 }
 
-/// One group as a request sees it.
-struct Group<'a> {
-    deployments: &'a [Arc<Deployment>],
-    stars: Vec<String>,
+/// An attempt that brought nothing.
+enum Missed {
+    /// Nobody could be asked.
+    Nobody(Error),
+    /// A deployment failed.
+    Failed(Arc<Deployment>, Error),
 }
 
 impl Router {
     /// A router over `deployments`; refuses settings that cannot work.
     pub fn new(deployments: Vec<Deployment>, settings: Settings) -> Result<Self, SettingsError> {
+        Self::over(deployments, settings, Arc::default())
+    }
+
+    /// The router with another configuration, which goes on with what this one has learned: counts, rests, latencies.
+    pub fn succeeded_by(
+        &self,
+        mut deployments: Vec<Deployment>,
+        settings: Settings,
+    ) -> Result<Self, SettingsError> {
+        let known: HashMap<&str, &Arc<Deployment>> = self
+            .all()
+            .map(|deployment| (deployment.id.as_str(), deployment))
+            .collect();
+        for deployment in &mut deployments {
+            if let Some(old) = known.get(deployment.id.as_str()) {
+                deployment.live = Arc::clone(&old.live);
+            }
+        }
+        let mut next = Self::over(deployments, settings, Arc::clone(&self.state))?;
+        for (name, members) in &mut next.groups {
+            if let Some(old) = self.groups.get(name) {
+                members.budget = Arc::clone(&old.budget);
+            }
+        }
+        Ok(next)
+    }
+
+    fn over(
+        deployments: Vec<Deployment>,
+        settings: Settings,
+        state: Arc<State>,
+    ) -> Result<Self, SettingsError> {
         settings.fallbacks.check()?;
-        let mut groups: BTreeMap<String, Vec<Arc<Deployment>>> = BTreeMap::new();
+        let mut groups: BTreeMap<String, Members> = BTreeMap::new();
         let mut ids = HashSet::new();
         for deployment in deployments {
+            check(&deployment)?;
             if !ids.insert(deployment.id.clone()) {
                 return Err(SettingsError(format!(
                     "two deployments have the id '{}'",
                     deployment.id
                 )));
             }
-            groups
-                .entry(deployment.group.clone())
-                .or_default()
-                .push(Arc::new(deployment));
+            let members = groups.entry(deployment.group.clone()).or_default();
+            members.deployments.push(Arc::new(deployment));
         }
         let mut patterns: Vec<String> = groups
             .keys()
@@ -140,79 +150,43 @@ impl Router {
         Ok(Self {
             groups,
             patterns,
-            settings,
-            requests: AtomicU64::new(0),
+            settings: Arc::new(settings),
+            state,
         })
     }
 
     /// Answers a request: plans the groups, picks deployments, has attempts made, learns, and tries on while that helps.
     pub async fn run<A: Attempts>(
         &self,
-        ask: &Ask<'_>,
+        ask: &Ask,
         attempts: &A,
     ) -> Result<Routed<A::Answer>, Box<Failed>> {
-        let request = self.requests.fetch_add(1, Ordering::Relaxed);
-        let mut dice =
-            Dice::seeded(self.settings.seed ^ request.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        let mut trace = Trace::default();
-        let mut seen = vec![ask.model.to_owned()];
-        let first = Fallback::to(ask.model);
-        let error = match self
-            .group(ask, &first, &mut dice, &mut trace, attempts)
+        let deadline = ask.deadline.or(self.settings.deadline);
+        let journey = Journey::new(ask, self.next_seed(), deadline);
+        self.count_request(&journey);
+        self.travel(ask, journey, None, attempts).await
+    }
+
+    /// Goes on with a request whose answer broke after it had begun: as if the attempt had failed before.
+    pub async fn resume<A: Attempts>(
+        &self,
+        ask: &Ask,
+        mut journey: Journey,
+        lease: Lease,
+        error: Error,
+        attempts: &A,
+    ) -> Result<Routed<A::Answer>, Box<Failed>> {
+        let deployment = Arc::clone(lease.deployment());
+        self.learn(&mut journey, lease, &error, true);
+        self.travel(ask, journey, Some((deployment, error)), attempts)
             .await
-        {
-            Ok((value, deployment)) => {
-                return Ok(Routed {
-                    value,
-                    deployment,
-                    group: first.group,
-                    trace,
-                });
-            }
-            Err(error) => error,
-        };
-        let mut fallback_error = None;
-        let mut queue: Vec<Fallback> = self.fallbacks(ask, ask.model, error.kind);
-        queue.reverse();
-        while let Some(next) = queue.pop() {
-            if trace.fallbacks >= self.settings.max_fallbacks || seen.contains(&next.group) {
-                continue;
-            }
-            seen.push(next.group.clone());
-            trace.fallbacks += 1;
-            match self
-                .group(ask, &next, &mut dice, &mut trace, attempts)
-                .await
-            {
-                Ok((value, deployment)) => {
-                    return Ok(Routed {
-                        value,
-                        deployment,
-                        group: next.group,
-                        trace,
-                    });
-                }
-                Err(e) => {
-                    // The fallback's own fallbacks come before the rest of the list.
-                    if ask.fallbacks.is_none() {
-                        queue.extend(self.fallbacks(ask, &next.group, e.kind).into_iter().rev());
-                    }
-                    fallback_error = Some(e);
-                }
-            }
-        }
-        Err(Box::new(Failed {
-            error,
-            fallback_error,
-            trace,
-        }))
     }
 
     /// The names of all groups, in the order of their names.
     pub fn groups(&self) -> impl Iterator<Item = (&str, &[Arc<Deployment>])> {
         self.groups
             .iter()
-            .map(|(name, deployments)| (name.as_str(), deployments.as_slice()))
+            .map(|(name, members)| (name.as_str(), members.deployments.as_slice()))
     }
 
     /// The deployments that would answer for `model`; empty if none would.
@@ -224,10 +198,17 @@ impl Router {
 
     /// The deployment with this id.
     pub fn deployment(&self, id: &str) -> Option<&Arc<Deployment>> {
-        self.groups
-            .values()
-            .flatten()
-            .find(|deployment| deployment.id == id)
+        self.all().find(|deployment| deployment.id == id)
+    }
+
+    /// What `deployment` carries now.
+    pub fn load(&self, deployment: &Deployment) -> Load {
+        deployment.live.meter.load(self.state.clock.now())
+    }
+
+    /// Whether `deployment` can be asked now.
+    pub fn standing(&self, deployment: &Deployment) -> Standing {
+        deployment.live.health.standing(self.state.clock.now())
     }
 
     /// How this router behaves.
@@ -235,74 +216,213 @@ impl Router {
         &self.settings
     }
 
-    /// Tries one group: as many attempts as the failures and the settings allow.
-    async fn group<A: Attempts>(
+    fn all(&self) -> impl Iterator<Item = &Arc<Deployment>> {
+        self.groups
+            .values()
+            .flat_map(|members| &members.deployments)
+    }
+
+    /// Attempt after attempt and group after group, until one answers or nothing is left to try.
+    async fn travel<A: Attempts>(
         &self,
-        ask: &Ask<'_>,
-        plan: &Fallback,
-        dice: &mut Dice,
-        trace: &mut Trace,
+        ask: &Ask,
+        mut journey: Journey,
+        mut failed: Option<(Arc<Deployment>, Error)>,
         attempts: &A,
-    ) -> Result<(A::Answer, Arc<Deployment>), Error> {
-        let group = self
-            .find(&plan.group)
-            .ok_or_else(|| self.unknown(&plan.group))?;
-        let mut barred: Vec<&str> = Vec::new();
-        let mut tried: Vec<&str> = Vec::new();
-        let mut retries = 0;
+    ) -> Result<Routed<A::Answer>, Box<Failed>> {
         loop {
-            let Some(deployment) = self.pick(&group, &barred, &tried, dice) else {
-                return Err(Error::new(
-                    Kind::NotFound,
-                    format!("no deployment of '{}' can serve this request", plan.group),
-                ));
+            let error = match failed.take() {
+                None => match self.attempt(ask, &mut journey, attempts).await {
+                    Ok((value, lease)) => {
+                        return Ok(Routed {
+                            value,
+                            lease,
+                            journey,
+                        });
+                    }
+                    Err(Missed::Failed(deployment, error)) => {
+                        failed = Some((deployment, error));
+                        continue;
+                    }
+                    Err(Missed::Nobody(error)) => {
+                        if let Some(wait) = self.worth_waiting(ask, &journey, &error) {
+                            tokio::time::sleep(wait).await;
+                            continue;
+                        }
+                        journey.last_error.take().unwrap_or(error)
+                    }
+                },
+                Some((deployment, error)) => {
+                    match self.again(ask, &mut journey, &deployment, &error) {
+                        Some(wait) => {
+                            journey.last_error = Some(error);
+                            tokio::time::sleep(wait).await;
+                            continue;
+                        }
+                        None => error,
+                    }
+                }
             };
-            let started = Instant::now();
-            let guard = deployment.begin();
-            let result = attempts
-                .make(self.attempt(ask, plan, &group, deployment))
-                .await;
-            drop(guard);
-            trace.record(
-                &deployment.id,
-                &plan.group,
-                started.elapsed(),
-                result.as_ref().err(),
-            );
-            let error = match result {
-                Ok(value) => return Ok((value, Arc::clone(deployment))),
-                Err(error) => error,
-            };
-            tried.push(&deployment.id);
-            if !retry::may_return(error.kind) {
-                barred.push(&deployment.id);
-            }
-            let others = group
-                .deployments
-                .iter()
-                .any(|d| !barred.contains(&d.id.as_str()));
-            let allowed = self.allowed(ask, plan, deployment, error.kind, others);
-            trace.max_retries = allowed.unwrap_or(0);
-            if !others || allowed.is_none_or(|allowed| retries >= allowed) {
-                return Err(error);
-            }
-            let fresh = group
-                .deployments
-                .iter()
-                .any(|d| !tried.contains(&d.id.as_str()));
-            let wait = retry::wait(&error, retries, self.settings.retry_after, fresh, dice);
-            if wait > Duration::ZERO {
-                tokio::time::sleep(wait).await;
-            }
-            retries += 1;
+            self.leave(ask, &mut journey, error)?;
         }
+    }
+
+    /// One attempt at one deployment of the journey's group.
+    async fn attempt<A: Attempts>(
+        &self,
+        ask: &Ask,
+        journey: &mut Journey,
+        attempts: &A,
+    ) -> Result<(A::Answer, Lease), Missed> {
+        if journey.out_of_time() {
+            return Err(Missed::Nobody(too_late()));
+        }
+        if let Some(kind) = ask.rehearse.filter(|_| journey.trace.fallbacks == 0) {
+            return Err(Missed::Nobody(Error::new(kind, "a rehearsed failure")));
+        }
+        let group = self
+            .find(&journey.plan.group)
+            .ok_or_else(|| Missed::Nobody(unknown(&journey.plan.group)))?;
+        let picked = match self.pick(ask, &group, journey) {
+            Ok(picked) => picked,
+            Err(skipped) => {
+                let error = pick::nobody(&journey.plan.group, &skipped, self.state.clock.now());
+                journey.trace.nobody = skipped;
+                return Err(Missed::Nobody(error));
+            }
+        };
+        let lease = picked.lease;
+        begin(journey, &lease, picked.decision);
+        let attempt = self.prepare(ask, journey, &group, lease.deployment());
+        match attempts.make(attempt).await {
+            Ok(value) => {
+                journey.note_answer(lease.held());
+                if let (true, Some(budget)) = (journey.owes, group.budget) {
+                    budget.give_back(self.state.clock.now());
+                }
+                Ok((value, lease))
+            }
+            Err(error) => {
+                let deployment = Arc::clone(lease.deployment());
+                self.learn(journey, lease, &error, false);
+                Err(Missed::Failed(deployment, error))
+            }
+        }
+    }
+
+    /// Takes note of a failure.
+    fn learn(&self, journey: &mut Journey, lease: Lease, error: &Error, in_stream: bool) {
+        let deployment = Arc::clone(lease.deployment());
+        journey.trace.failed(lease.held(), error, in_stream);
+        let now = self.state.clock.now();
+        let until = lease.fail(error);
+        if let (Some(until), Some(last)) = (until, journey.trace.attempts.last_mut()) {
+            last.cooled = Some(now.until(until).as_millis().try_into().unwrap_or(u64::MAX));
+        }
+        // Who asks for retries of time-outs by name gets them.
+        let by_policy = self.policy(journey, error.kind).is_some();
+        journey.note_failure(&deployment, !retry::may_return(error) && !by_policy);
+    }
+
+    /// Whether the same group is tried again after a failure, and after which wait.
+    fn again(
+        &self,
+        ask: &Ask,
+        journey: &mut Journey,
+        deployment: &Deployment,
+        error: &Error,
+    ) -> Option<Duration> {
+        let group = self.find(&journey.plan.group)?;
+        let now = self.state.clock.now();
+        let open = |d: &Deployment| !journey.is_barred(d) && !d.live.health.is_cooling(now);
+        let others = group.deployments.iter().any(|d| open(d));
+        let fresh = group
+            .deployments
+            .iter()
+            .any(|d| open(d) && !journey.was_tried(d));
+        let allowed = self.allowed(ask, journey, deployment, error.kind, others);
+        journey.trace.max_retries = allowed.unwrap_or(0);
+        if allowed.is_none_or(|allowed| journey.retries >= allowed) {
+            let next_order = fresh && self.goes_through_orders(&group, error.kind);
+            journey.owes = false;
+            return next_order.then_some(Duration::ZERO);
+        }
+        let wait = if fresh {
+            Duration::ZERO
+        } else if others {
+            retry::wait(
+                error,
+                journey.retries,
+                self.settings.retry_after,
+                &mut journey.dice,
+            )
+        } else {
+            self.wait_for_rest(ask, journey, &group, error)?
+        };
+        if journey.left().is_some_and(|left| left <= wait) {
+            return None;
+        }
+        journey.owes = false;
+        if let (Some(share), Some(budget)) = (&self.settings.retry_share, group.budget) {
+            if !budget.take(now, share) {
+                journey.trace.retry_denied = true;
+                return None;
+            }
+            journey.owes = true;
+        }
+        journey.retries += 1;
+        Some(wait)
+    }
+
+    /// Everybody rests: waits for the first to come back, if nobody else could answer and there is time.
+    fn wait_for_rest(
+        &self,
+        ask: &Ask,
+        journey: &Journey,
+        group: &Group<'_>,
+        error: &Error,
+    ) -> Option<Duration> {
+        if self.has_fallback(ask, journey, error.kind) {
+            return None;
+        }
+        let now = self.state.clock.now();
+        let rest = group
+            .deployments
+            .iter()
+            .filter(|deployment| !journey.is_barred(deployment))
+            .filter_map(|deployment| deployment.live.health.cools_for(now))
+            .min()?;
+        (self.patience(ask, journey)? > rest).then_some(rest)
+    }
+
+    /// How long to wait for somebody to be there at all.
+    fn worth_waiting(&self, ask: &Ask, journey: &Journey, error: &Error) -> Option<Duration> {
+        let wait = error
+            .retry_after
+            .filter(|_| error.kind == Kind::RateLimit)?;
+        if self.has_fallback(ask, journey, error.kind) {
+            return None;
+        }
+        (self.patience(ask, journey)? > wait).then_some(wait.max(Duration::from_millis(1)))
+    }
+
+    /// How long the caller is known to be ready to wait; `None` where it did not say, or wants no second try.
+    fn patience(&self, ask: &Ask, journey: &Journey) -> Option<Duration> {
+        if ask.num_retries == Some(0) {
+            return None;
+        }
+        journey.left().or_else(|| {
+            let limit = ask.timeouts.or(self.settings.timeouts);
+            let limit = limit.stream.filter(|_| ask.stream).or(limit.total)?;
+            Some(limit.saturating_sub(journey.started.elapsed()))
+        })
     }
 
     /// How many retries this failure allows; `None` if trying again cannot help.
     fn allowed(
         &self,
-        ask: &Ask<'_>,
-        plan: &Fallback,
+        ask: &Ask,
+        journey: &Journey,
         deployment: &Deployment,
         kind: Kind,
         others: bool,
@@ -310,12 +430,7 @@ impl Router {
         if ask.num_retries == Some(0) {
             return None;
         }
-        let own = self
-            .settings
-            .group_retry_policy
-            .get(&plan.group)
-            .and_then(|policy| policy.retries(kind));
-        if let Some(by_policy) = own.or_else(|| self.settings.retry_policy.retries(kind)) {
+        if let Some(by_policy) = self.policy(journey, kind) {
             return Some(by_policy);
         }
         let general = ask
@@ -325,13 +440,86 @@ impl Router {
         retry::can_help(kind, others).then_some(general)
     }
 
-    fn attempt<'a>(
+    /// How many retries the policies give a failure of `kind`.
+    fn policy(&self, journey: &Journey, kind: Kind) -> Option<u32> {
+        let own = self.settings.group_retry_policy.get(&journey.plan.group);
+        own.and_then(|policy| policy.retries(kind))
+            .or_else(|| self.settings.retry_policy.retries(kind))
+    }
+
+    /// Whether the group's other deployments are tried beyond the retries: lower orders stand in for higher ones, and
+    /// everybody for everybody where the settings say so.
+    fn goes_through_orders(&self, group: &Group<'_>, kind: Kind) -> bool {
+        let mut orders = group.deployments.iter().map(|deployment| deployment.order);
+        let first = orders.next();
+        let several = orders.any(|order| Some(order) != first);
+        (several || self.settings.failover_in_group) && retry::can_help(kind, true)
+    }
+
+    /// Leaves the group for the next one; an error if there is none.
+    fn leave(&self, ask: &Ask, journey: &mut Journey, error: Error) -> Result<(), Box<Failed>> {
+        let own = journey.trace.fallbacks == 0;
+        // The fallback's own fallbacks come before the rest of the list; a list of the request is all there is.
+        if own || ask.fallbacks.is_none() {
+            let more = self.fallbacks(ask, &journey.plan.group, error.kind);
+            journey.queue.extend(more.into_iter().rev());
+        }
+        while let Some(next) = journey.queue.pop() {
+            if journey.trace.fallbacks >= self.settings.max_fallbacks {
+                break;
+            }
+            if journey.seen.contains(&next.group) || journey.out_of_time() {
+                continue;
+            }
+            if own {
+                journey.first_error = Some(error);
+            }
+            journey.enter(next);
+            self.count_request(journey);
+            return Ok(());
+        }
+        let trace = std::mem::take(&mut journey.trace);
+        Err(Box::new(match journey.first_error.take() {
+            None => Failed {
+                error,
+                fallback_error: None,
+                trace,
+            },
+            Some(first) => Failed {
+                error: first,
+                fallback_error: Some(error),
+                trace,
+            },
+        }))
+    }
+
+    fn has_fallback(&self, ask: &Ask, journey: &Journey, kind: Kind) -> bool {
+        let unseen = |fallback: &Fallback| !journey.seen.contains(&fallback.group);
+        journey.trace.fallbacks < self.settings.max_fallbacks
+            && (journey.queue.iter().any(unseen)
+                || self
+                    .fallbacks(ask, &journey.plan.group, kind)
+                    .iter()
+                    .any(unseen))
+    }
+
+    fn count_request(&self, journey: &Journey) {
+        if let Some(budget) = self
+            .find(&journey.plan.group)
+            .and_then(|group| group.budget)
+        {
+            budget.request(self.state.clock.now());
+        }
+    }
+
+    fn prepare<'a>(
         &self,
-        ask: &Ask<'_>,
-        plan: &'a Fallback,
+        ask: &Ask,
+        journey: &'a Journey,
         group: &Group<'_>,
         deployment: &'a Arc<Deployment>,
     ) -> Attempt<'a> {
+        let plan = &journey.plan;
         let target = if group.stars.is_empty() || !deployment.target.model.contains('*') {
             Cow::Borrowed(&deployment.target)
         } else {
@@ -348,52 +536,32 @@ impl Router {
         if ask.stream {
             timeouts = timeouts.of_stream();
         }
+        if let Some(left) = journey.left() {
+            timeouts.total = Some(timeouts.total.map_or(left, |total| total.min(left)));
+        }
         Attempt {
             deployment,
             target,
             group: &plan.group,
             overrides: &plan.overrides,
             timeouts,
+            refusal_fails: self.has_fallback(ask, journey, Kind::ContentPolicy),
         }
     }
 
-    /// Picks among those of the lowest order; one that has not failed for this request comes before one that has.
-    fn pick<'a>(
-        &self,
-        group: &Group<'a>,
-        barred: &[&str],
-        tried: &[&str],
-        dice: &mut Dice,
-    ) -> Option<&'a Arc<Deployment>> {
-        let open: Vec<&Arc<Deployment>> = group
-            .deployments
-            .iter()
-            .filter(|d| !barred.contains(&d.id.as_str()))
-            .collect();
-        let fresh: Vec<&Arc<Deployment>> = open
-            .iter()
-            .copied()
-            .filter(|d| !tried.contains(&d.id.as_str()))
-            .collect();
-        let mut left = if fresh.is_empty() { open } else { fresh };
-        let lowest = left.iter().map(|d| d.order.unwrap_or(i64::MAX)).min()?;
-        left.retain(|d| d.order.unwrap_or(i64::MAX) == lowest);
-        if let [only] = left[..] {
-            return Some(only);
-        }
-        let candidates: Vec<_> = left
-            .iter()
-            .map(|deployment| Candidate { deployment })
-            .collect();
-        left.get(self.settings.strategy.pick(&candidates, dice))
-            .copied()
-    }
-
-    fn fallbacks(&self, ask: &Ask<'_>, group: &str, kind: Kind) -> Vec<Fallback> {
+    fn fallbacks(&self, ask: &Ask, group: &str, kind: Kind) -> Vec<Fallback> {
         if ask.disable_fallbacks {
             return Vec::new();
         }
-        match &ask.fallbacks {
+        let own = match kind {
+            Kind::ContextWindow => ask
+                .context_window_fallbacks
+                .as_ref()
+                .or(ask.fallbacks.as_ref()),
+            Kind::ContentPolicy => ask.content_policy_fallbacks.as_ref(),
+            _ => ask.fallbacks.as_ref(),
+        };
+        match own {
             Some(own) => own.clone(),
             None => self
                 .settings
@@ -402,52 +570,41 @@ impl Router {
                 .to_vec(),
         }
     }
+}
 
-    fn alias<'a>(&'a self, name: &'a str) -> &'a str {
-        self.settings.aliases.get(name).map_or(name, String::as_str)
-    }
+/// Opens the attempt's record.
+fn begin(journey: &mut Journey, lease: &Lease, decision: Decision) {
+    journey.trace.attempts.push(AttemptRecord {
+        deployment: lease.deployment().id.clone(),
+        group: journey.plan.group.clone(),
+        decision,
+        began: journey.started.elapsed(),
+        took: Duration::ZERO,
+        error: None,
+        status: None,
+        message: None,
+        cooled: None,
+        in_stream: false,
+    });
+}
 
-    /// A group by alias, name, pattern, or deployment id.
-    fn find(&self, name: &str) -> Option<Group<'_>> {
-        let name = self.alias(name);
-        if let Some(deployments) = self.groups.get(name) {
-            return Some(Group {
-                deployments,
-                stars: Vec::new(),
-            });
+fn check(deployment: &Deployment) -> Result<(), SettingsError> {
+    let refuse = |what: &str| {
+        Err(SettingsError(format!(
+            "deployment '{}' of '{}' {what}",
+            deployment.id, deployment.group
+        )))
+    };
+    match deployment.weight {
+        Some(weight) if !weight.is_finite() || weight < 0.0 => {
+            return refuse("has a weight that is not a number of at least 0");
         }
-        let matched = self
-            .patterns
-            .iter()
-            .find_map(|pattern| Some((pattern, wildcard::stars(pattern, name)?)));
-        if let Some((pattern, stars)) = matched {
-            let stars = stars.into_iter().map(str::to_owned).collect();
-            return Some(Group {
-                deployments: self.groups.get(pattern)?,
-                stars,
-            });
-        }
-        let all = self.groups.values();
-        let by_id = all
-            .flat_map(|list| list.iter())
-            .find(|deployment| deployment.id == name)?;
-        Some(Group {
-            deployments: std::slice::from_ref(by_id),
-            stars: Vec::new(),
-        })
+        _ => {}
     }
-
-    fn unknown(&self, name: &str) -> Error {
-        let mut error = Error::new(
-            Kind::BadRequest,
-            format!(
-                "Invalid model name passed in model={name}. Call `/v1/models` to view available models."
-            ),
-        );
-        error.param = Some("model".into());
-        error.code = Some("invalid_model".into());
-        error
+    if deployment.target.model.is_empty() {
+        return refuse("has no model");
     }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -513,7 +670,7 @@ mod tests {
     /// Runs against a script: deployment id -> the kinds of its failures in order, then success.
     async fn run(
         router: &Router,
-        ask: &Ask<'_>,
+        ask: &Ask,
         script: &[(&str, &[Kind])],
     ) -> (Result<String, Kind>, Vec<String>) {
         let left = script
@@ -594,7 +751,7 @@ mod tests {
             &[("a", "g"), ("b", "long"), ("c", "other"), ("d", "last")],
             |s| {
                 s.num_retries = 0;
-                s.fallbacks.general = lists(&[("g", &["other"]), ("other", &["last", "g"])]);
+                s.fallbacks.general = lists(&[("g", &["other"]), ("other", &["last"])]);
                 s.fallbacks.context_window = lists(&[("g", &["long"])]);
             },
         );
@@ -685,7 +842,7 @@ mod tests {
                 .await
                 .is_err()
         );
-        assert_eq!(router.deployments("g")[0].in_flight(), 0);
+        assert_eq!(router.load(&router.deployments("g")[0]).in_flight, 0);
     }
 
     #[tokio::test(start_paused = true)]
@@ -714,6 +871,107 @@ mod tests {
             (limits.first_byte, limits.stall, limits.total),
             (Some(minute), Some(minute), None)
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_deployment_is_left() {
+        let router = router(&[("a", "g"), ("b", "g")], |s| s.num_retries = 9);
+        let forever = [Kind::Timeout; 9];
+        let script: [(&str, &[Kind]); 2] = [("a", &forever), ("b", &forever)];
+        let (result, asked) = run(&router, &Ask::new("g"), &script).await;
+        assert_eq!((result, asked.len()), (Err(Kind::Timeout), 2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_rate_limited_rests_and_nobody_is_asked_while_all_do() {
+        let router = router(&[("a", "g"), ("b", "g")], |s| s.num_retries = 0);
+        let limited = [Kind::RateLimit; 9];
+        let script: [(&str, &[Kind]); 2] = [("a", &limited), ("b", &limited)];
+        let ask = Ask::new("g");
+        assert_eq!(run(&router, &ask, &script).await.1.len(), 1);
+        assert_eq!(run(&router, &ask, &script).await.1.len(), 1);
+        let (result, asked) = run(&router, &ask, &script).await;
+        assert_eq!((result, asked.len()), (Err(Kind::RateLimit), 0));
+        tokio::time::advance(Duration::from_secs(6)).await;
+        assert!(run(&router, &ask, &[]).await.0.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_caller_with_time_waits_for_the_first_to_come_back() {
+        let router = router(&[("a", "g"), ("b", "g")], |_| {});
+        let script: [(&str, &[Kind]); 2] = [("a", &[Kind::RateLimit]), ("b", &[Kind::RateLimit])];
+        let ask = Ask {
+            deadline: Some(Duration::from_secs(60)),
+            ..Ask::new("g")
+        };
+        let began = tokio::time::Instant::now();
+        let (result, asked) = run(&router, &ask, &script).await;
+        assert_eq!((result.is_ok(), asked.len()), (true, 3));
+        assert!(began.elapsed() >= Duration::from_secs(5));
+        let ask = Ask {
+            deadline: Some(Duration::from_secs(2)),
+            ..Ask::new("g")
+        };
+        let began = tokio::time::Instant::now();
+        assert!(run(&router, &ask, &script).await.0.is_err());
+        assert_eq!(began.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_outage_is_not_made_worse() {
+        let router = router(&[("a", "g")], |s| {
+            s.num_retries = 3;
+            s.health.disabled = true;
+        });
+        let mut asked = 0;
+        for _ in 0..1000 {
+            let forever = [Kind::Overloaded; 9];
+            asked += run(&router, &Ask::new("g"), &[("a", &forever)])
+                .await
+                .1
+                .len();
+        }
+        // A tenth, and the few that are always granted while the clock goes on.
+        assert!((1000..=1110).contains(&asked), "{asked}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_successor_knows_what_its_predecessor_learned() {
+        let first = router(&[("a", "g"), ("b", "g")], |s| s.num_retries = 0);
+        let limited: (&str, &[Kind]) = ("a", &[Kind::RateLimit; 9]);
+        let only_a = Ask::new("a");
+        assert!(run(&first, &only_a, &[limited]).await.0.is_err());
+        let next = first
+            .succeeded_by(
+                vec![deployment("a", "g"), deployment("c", "g")],
+                Settings::default(),
+            )
+            .expect("sound");
+        let a = next.deployment("a").expect("it is there");
+        assert_eq!(next.load(a).requests, 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_broken_answer_goes_on_elsewhere() {
+        let router = router(&[("a", "g"), ("b", "g")], |_| {});
+        let script = Script {
+            left: Mutex::default(),
+            asked: Mutex::default(),
+        };
+        let ask = Ask::new("g");
+        let first = router.run(&ask, &script).await.expect("an answer");
+        let broken = Error::new(Kind::Connection, "cut");
+        let second = router
+            .resume(&ask, first.journey, first.lease, broken, &script)
+            .await
+            .expect("another answer");
+        assert_ne!(first.value, second.value);
+        let attempts = &second.journey.trace().attempts;
+        assert_eq!((attempts.len(), attempts[0].in_stream), (2, true));
+        drop(second.lease);
+        for deployment in router.deployments("g") {
+            assert_eq!(router.load(deployment).in_flight, 0);
+        }
     }
 
     #[test]

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use crate::{Fallbacks, RetryPolicy, SimpleShuffle, Strategy, Timeouts};
+use crate::{
+    Fallbacks, Filter, HealthRules, RetryPolicy, RetryShare, SimpleShuffle, SpeedRules, Strategy,
+    Timeouts,
+};
 
 /// A router's settings. [`Router::new`](crate::Router::new) checks them.
 #[derive(Debug, Clone)]
@@ -13,8 +16,12 @@ pub struct Settings {
     pub retry_policy: RetryPolicy,
     /// The same for single groups.
     pub group_retry_policy: BTreeMap<String, RetryPolicy>,
+    /// What failed retries may add to the traffic; `None`: no bound but their number.
+    pub retry_share: Option<RetryShare>,
     /// The least wait before a retry.
     pub retry_after: Duration,
+    /// Deployments of a group that have not failed yet are tried even when the retries are used up.
+    pub failover_in_group: bool,
     /// Groups tried after the asked one, at most.
     pub max_fallbacks: u32,
     /// Which groups answer for which.
@@ -23,8 +30,18 @@ pub struct Settings {
     pub aliases: BTreeMap<String, String>,
     /// How long attempts may take.
     pub timeouts: Timeouts,
+    /// How long a request may take with all its attempts and waits.
+    pub deadline: Option<Duration>,
+    /// When deployments rest.
+    pub health: HealthRules,
+    /// How latencies are kept.
+    pub speed: SpeedRules,
     /// Who of several deployments is asked.
     pub strategy: Arc<dyn Strategy>,
+    /// The same for single groups.
+    pub group_strategy: BTreeMap<String, Arc<dyn Strategy>>,
+    /// Who may be asked at all, beyond health and limits; in order.
+    pub filters: Vec<Arc<dyn Filter>>,
     /// The dice's seed; the same seed and the same requests give the same picks.
     pub seed: u64,
 }
@@ -47,12 +64,19 @@ impl Default for Settings {
             num_retries: 2,
             retry_policy: RetryPolicy::default(),
             group_retry_policy: BTreeMap::new(),
+            retry_share: Some(RetryShare::default()),
             retry_after: Duration::ZERO,
+            failover_in_group: false,
             max_fallbacks: 5,
             fallbacks: Fallbacks::default(),
             aliases: BTreeMap::new(),
             timeouts: Timeouts::default(),
+            deadline: None,
+            health: HealthRules::default(),
+            speed: SpeedRules::default(),
             strategy: Arc::new(SimpleShuffle),
+            group_strategy: BTreeMap::new(),
+            filters: Vec::new(),
             seed: 0,
         }
     }

@@ -1,16 +1,42 @@
 //! Who of several candidates is asked: pure pickers over what is known of each.
 
-use crate::Deployment;
+use crate::{Deployment, Load};
 
 /// What a strategy sees of one deployment.
 #[derive(Debug, Clone, Copy)]
 pub struct Candidate<'a> {
     /// The deployment.
     pub deployment: &'a Deployment,
+    /// What it carries, where the strategy [looks](Strategy::looks) at it.
+    pub load: Load,
+    /// Its recent latency in seconds, where the strategy looks at it and there is any.
+    pub latency: Option<f64>,
+}
+
+/// What a strategy looks at: only that is gathered before a pick.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Looks {
+    /// At loads.
+    pub load: bool,
+    /// At latencies.
+    pub latency: bool,
+    /// At this percentile of the first events of streams, and not at their mean.
+    pub percentile: Option<f64>,
 }
 
 /// Picks one of several candidates. Pure: the same candidates and dice give the same pick.
 pub trait Strategy: Send + Sync + std::fmt::Debug {
+    /// Its name in configurations.
+    fn name(&self) -> &'static str;
+
+    /// What it looks at.
+    fn looks(&self) -> Looks {
+        Looks::default()
+    }
+
+    /// What a candidate is worth to it, for people who ask why: what is compared or weighed.
+    fn score(&self, candidate: &Candidate<'_>) -> f64;
+
     /// The index of the one to ask. There is at least one candidate.
     fn pick(&self, candidates: &[Candidate<'_>], dice: &mut Dice) -> usize;
 }
@@ -41,11 +67,22 @@ impl Dice {
 pub struct SimpleShuffle;
 
 impl Strategy for SimpleShuffle {
+    fn name(&self) -> &'static str {
+        "simple-shuffle"
+    }
+
+    fn score(&self, candidate: &Candidate<'_>) -> f64 {
+        let deployment = candidate.deployment;
+        let quota = deployment.quota;
+        let limit = quota.rpm.or(quota.tpm).map(|n| n as f64);
+        deployment.weight.or(limit).unwrap_or(1.0)
+    }
+
     fn pick(&self, candidates: &[Candidate<'_>], dice: &mut Dice) -> usize {
         let metrics: [fn(&Deployment) -> Option<f64>; 3] = [
             |d| d.weight,
-            |d| d.rpm.map(|n| n as f64),
-            |d| d.tpm.map(|n| n as f64),
+            |d| d.quota.rpm.map(|n| n as f64),
+            |d| d.quota.tpm.map(|n| n as f64),
         ];
         for metric in metrics {
             let weights: Vec<f64> = candidates
@@ -100,7 +137,11 @@ mod tests {
     fn shares(all: &[Deployment]) -> Vec<usize> {
         let candidates: Vec<_> = all
             .iter()
-            .map(|deployment| Candidate { deployment })
+            .map(|deployment| Candidate {
+                deployment,
+                load: Load::default(),
+                latency: None,
+            })
             .collect();
         let mut dice = Dice::seeded(7);
         let mut counts = vec![0; all.len()];
@@ -127,7 +168,7 @@ mod tests {
     #[test]
     fn rpm_counts_where_nobody_has_a_weight() {
         let mut all = deployments(&[None, None]);
-        all[1].rpm = Some(10);
+        all[1].quota.rpm = Some(10);
         assert_eq!(shares(&all), [0, 10_000]);
     }
 

@@ -5,6 +5,8 @@ use std::time::Duration;
 use llm_providers::{Error, Kind};
 use serde::Serialize;
 
+use crate::Skipped;
+
 /// What one request went through, attempt by attempt.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Trace {
@@ -14,6 +16,12 @@ pub struct Trace {
     pub fallbacks: u32,
     /// Retries allowed in the last group.
     pub max_retries: u32,
+    /// What seeded the dice: the same seed and the same candidates give the same picks.
+    pub seed: u64,
+    /// A retry that would have been made was not, because too many have failed lately.
+    pub retry_denied: bool,
+    /// Deployments that could not be asked when the last group had nobody left.
+    pub nobody: Vec<Skipped>,
 }
 
 /// One attempt.
@@ -23,6 +31,10 @@ pub struct AttemptRecord {
     pub deployment: String,
     /// The group it answered for.
     pub group: String,
+    /// How it came to be asked.
+    pub decision: Decision,
+    /// From the request's start to the attempt's.
+    pub began: Duration,
     /// How long it took until its answer began or it failed.
     pub took: Duration,
     /// Its failure's class; `None` if it answered.
@@ -31,6 +43,32 @@ pub struct AttemptRecord {
     pub status: Option<u16>,
     /// Its failure's message.
     pub message: Option<String>,
+    /// For how long the deployment rests because of it, in milliseconds.
+    pub cooled: Option<u64>,
+    /// It had begun to answer when it failed.
+    pub in_stream: bool,
+}
+
+/// How a deployment came to be picked.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Decision {
+    /// By which strategy.
+    pub strategy: &'static str,
+    /// Among how many.
+    pub among: u32,
+    /// Who was left out, and why.
+    pub skipped: Vec<Skipped>,
+    /// What each candidate was worth to the strategy, where the request asks for it.
+    pub scores: Vec<Score>,
+}
+
+/// What one candidate was worth.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Score {
+    /// The candidate's id.
+    pub deployment: String,
+    /// In the strategy's own measure.
+    pub score: f64,
 }
 
 impl Trace {
@@ -48,20 +86,14 @@ impl Trace {
         u32::try_from(same.saturating_sub(1)).unwrap_or(u32::MAX)
     }
 
-    pub(crate) fn record(
-        &mut self,
-        deployment: &str,
-        group: &str,
-        took: Duration,
-        error: Option<&Error>,
-    ) {
-        self.attempts.push(AttemptRecord {
-            deployment: deployment.to_owned(),
-            group: group.to_owned(),
-            took,
-            error: error.map(|e| e.kind),
-            status: error.and_then(|e| e.status).map(|status| status.as_u16()),
-            message: error.map(|e| e.message.clone()),
-        });
+    /// The last attempt failed: before its answer began, or within it.
+    pub(crate) fn failed(&mut self, took: Duration, error: &Error, in_stream: bool) {
+        if let Some(last) = self.attempts.last_mut() {
+            last.took = took;
+            last.error = Some(error.kind);
+            last.status = error.status.map(|status| status.as_u16());
+            last.message = Some(error.message.clone());
+            last.in_stream = in_stream;
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use llm_cost::PriceTable;
 use llm_providers::{CallOptions, Credential, Error, Kind, Target, resolve, resolve::Surroundings};
-use llm_router::{Deployment, Fallback, Router, Settings};
+use llm_router::{Deployment, Fallback, Quota, Router, Settings};
 use llm_types::{JsonObject, Map};
 use sha2::{Digest, Sha256};
 
@@ -28,8 +28,11 @@ pub fn deployment(
     let number = |params: &mut JsonObject, key: &str| params.take::<f64>(key);
     let mut deployment = Deployment::new(id, group, target);
     deployment.weight = number(&mut params, "weight")?;
-    deployment.rpm = params.take("rpm")?;
-    deployment.tpm = params.take("tpm")?;
+    deployment.quota = Quota {
+        rpm: params.take("rpm")?,
+        tpm: params.take("tpm")?,
+        max_parallel: params.take("max_parallel_requests")?,
+    };
     deployment.order = params.take("order")?;
     deployment.num_retries = route.num_retries;
     deployment.timeouts = route.timeouts;

@@ -12,7 +12,7 @@ use llm_providers::{
     Body as CallBody, Call, CallOptions, Client, Error, Limits, Notice, Outcome as Sent, Payload,
     bridges, transport::TransportSettings,
 };
-use llm_router::{Ask, Attempt, Attempts, Failed, Router};
+use llm_router::{Ask, Attempt, Attempts, Failed, Finish, Lease, Router};
 use llm_types::{JsonObject, Op, Usage};
 
 use crate::{
@@ -129,12 +129,13 @@ impl Engine {
             },
         };
         let ask = Ask {
-            model: route_as.as_deref().unwrap_or(&model),
             stream,
             num_retries: route.num_retries,
             fallbacks: route.fallbacks.clone(),
             disable_fallbacks: route.disable_fallbacks,
             timeouts: route.timeouts,
+            tags: route.tags.clone(),
+            ..Ask::new(route_as.as_ref().unwrap_or(&model))
         };
         if let Some(mock) = &route.mock {
             let canned = mock::Canned {
@@ -169,22 +170,25 @@ impl Engine {
             Err(failed) => return Err(fail(&mut reporter, call_id, model, *failed)),
         };
         let took = reporter.elapsed();
-        let attempted = routed.value;
+        let (attempted, lease) = (routed.value, routed.lease);
+        let deployment = Arc::clone(lease.deployment());
+        let group = routed.journey.group().to_owned();
+        let trace = routed.journey.into_trace();
         // After a fallback the client is told who really answered.
         let name = (restamp
-            && routed.trace.fallbacks == 0
+            && trace.fallbacks == 0
             && matches!(op, Op::Chat | Op::Completion | Op::Embedding | Op::Messages))
         .then(|| model.clone());
         let stamp = Stamp::new(&call_id, name);
         reporter.note(|record| {
-            record.deployment = Some(Arc::clone(&routed.deployment));
-            record.group = Some(routed.group.clone());
-            record.trace = routed.trace.clone();
+            record.deployment = Some(Arc::clone(&deployment));
+            record.group = Some(group.clone());
+            record.trace = trace.clone();
             record.first_event = stream.then_some(took);
         });
         let rates = Rates {
             prices: Arc::clone(&self.prices),
-            deployment: Arc::clone(&routed.deployment),
+            deployment: Arc::clone(&deployment),
             model: attempted.model.clone(),
             service_tier: body.str("service_tier").map(|tier| tier.into_owned()),
             started,
@@ -193,10 +197,10 @@ impl Engine {
             call_id,
             op,
             requested: model,
-            group: routed.group,
-            deployment: routed.deployment,
+            group,
+            deployment,
             model: attempted.model,
-            trace: routed.trace,
+            trace,
             notices: attempted.notices,
             headers: HeaderMap::new(),
             took,
@@ -208,14 +212,16 @@ impl Engine {
                 let bridge = attempted
                     .bridged
                     .map(|bridged| bridged.bridge.stream(&bridged.body));
-                Body::Stream(AnswerStream::vendor(events, bridge, stamp, rates, reporter))
+                Body::Stream(AnswerStream::vendor(
+                    events, bridge, stamp, rates, lease, reporter,
+                ))
             }
             Sent::Answer(answer, headers) => {
                 meta.headers = headers;
                 let usage = answer.usage.clone();
                 match whole(answer, attempted.bridged.as_ref(), &stamp) {
                     Ok((bytes, content_type)) => {
-                        finish(bytes, content_type, usage, &rates, reporter)
+                        finish(bytes, content_type, usage, &rates, lease, reporter)
                     }
                     Err(error) => {
                         let failed = Failed {
@@ -354,8 +360,10 @@ pub(crate) fn finish(
     content_type: String,
     usage: Option<Usage>,
     rates: &Rates,
+    lease: Lease,
     mut reporter: Reporter,
 ) -> Body {
+    lease.finish(&ended(usage.as_ref(), None));
     let charge = rates.charge(usage.as_ref());
     reporter.note(|record| {
         record.usage.clone_from(&usage);
@@ -367,6 +375,15 @@ pub(crate) fn finish(
         content_type,
         usage,
         charge,
+    }
+}
+
+/// What the router learns of an answer.
+pub(crate) fn ended(usage: Option<&Usage>, first_event: Option<Duration>) -> Finish {
+    Finish {
+        tokens: usage.map_or(0, |usage| usage.total_tokens),
+        completion_tokens: usage.map_or(0, |usage| usage.completion_tokens),
+        first_event,
     }
 }
 

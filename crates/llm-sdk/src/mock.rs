@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use llm_providers::{Answer, Chunk, Error, Kind, bridges};
-use llm_router::{Attempt, Attempts, Routed};
+use llm_router::{Attempt, Attempts, Lease, Routed};
 use llm_types::{
     ChatChunk, ChatResponse, Choice, ChunkChoice, Content, Delta, JsonObject, Message, Op,
     ToolCall, Usage,
@@ -165,7 +165,10 @@ pub(crate) fn response(
         restamp,
         prices,
     } = asked;
-    let deployment = Arc::clone(&routed.deployment);
+    let lease = routed.lease;
+    let deployment = Arc::clone(lease.deployment());
+    let group = routed.journey.group().to_owned();
+    let trace = routed.journey.into_trace();
     let rates = Rates {
         prices: Arc::clone(prices),
         deployment: Arc::clone(&deployment),
@@ -176,8 +179,8 @@ pub(crate) fn response(
     let took = reporter.elapsed();
     reporter.note(|record| {
         record.deployment = Some(Arc::clone(&deployment));
-        record.group = Some(routed.group.clone());
-        record.trace = routed.trace.clone();
+        record.group = Some(group.clone());
+        record.trace = trace.clone();
     });
     let answer = match routed.value {
         Mocked::Embedding(json) => {
@@ -187,23 +190,24 @@ pub(crate) fn response(
                 "application/json".into(),
                 usage,
                 &rates,
+                lease,
                 reporter,
             )
         }
         Mocked::Chat(mut chat) => {
             let stamp = Stamp::new(&call_id, restamp.then(|| model.clone()));
             stamp.response(&mut chat);
-            speak(*chat, op, body, stamp, rates, reporter)
+            speak(*chat, op, body, stamp, rates, lease, reporter)
         }
     };
     let meta = Meta {
         call_id,
         op,
         requested: model,
-        group: routed.group,
+        group,
         model: deployment.target.model.clone(),
         deployment,
-        trace: routed.trace,
+        trace,
         notices: Vec::new(),
         headers: http::HeaderMap::new(),
         took,
@@ -218,6 +222,7 @@ fn speak(
     body: &JsonObject,
     stamp: Stamp,
     rates: Rates,
+    lease: Lease,
     mut reporter: Reporter,
 ) -> Body {
     let bridge = bridges::over_chat(op);
@@ -231,7 +236,7 @@ fn speak(
         let chunks = chunks(chat, include_usage || bridge.is_some());
         let bridge = bridge.map(|bridge| bridge.stream(body));
         return Body::Stream(AnswerStream::canned(
-            chunks, usage, bridge, stamp, rates, reporter,
+            chunks, usage, bridge, stamp, rates, lease, reporter,
         ));
     }
     let bytes = match bridge {
@@ -239,7 +244,14 @@ fn speak(
         None => Answer::chat(chat).into_bytes(),
     };
     match bytes {
-        Ok(bytes) => engine::finish(bytes, "application/json".into(), usage, &rates, reporter),
+        Ok(bytes) => engine::finish(
+            bytes,
+            "application/json".into(),
+            usage,
+            &rates,
+            lease,
+            reporter,
+        ),
         Err(error) => {
             reporter.fail(&error);
             Body::Stream(AnswerStream::canned(
@@ -248,6 +260,7 @@ fn speak(
                 None,
                 stamp,
                 rates,
+                lease,
                 reporter,
             ))
         }

@@ -209,7 +209,8 @@ impl RouteOptions {
             timeouts: Timeouts {
                 total: seconds("timeout", timeout.or(request_timeout))?,
                 stream: seconds("stream_timeout", body.take("stream_timeout")?)?,
-                ..Timeouts::default()
+                first_byte: seconds("first_byte_timeout", body.take("first_byte_timeout")?)?,
+                stall: seconds("stall_timeout", body.take("stall_timeout")?)?,
             },
             mock: mock(body)?,
             metadata,

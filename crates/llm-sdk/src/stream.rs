@@ -3,6 +3,7 @@
 use std::{
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -10,7 +11,9 @@ use futures_core::Stream;
 use llm_providers::{Chunk, Error, EventStream, bridges};
 use llm_types::Usage;
 
-use crate::{Outcome, price::Rates, record::Reporter, restamp::Stamp};
+use llm_router::Lease;
+
+use crate::{Outcome, engine::ended, price::Rates, record::Reporter, restamp::Stamp};
 
 /// One event of a streamed answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +33,9 @@ pub struct AnswerStream {
     bridge: Option<Box<dyn bridges::BridgeStream>>,
     stamp: Stamp,
     rates: Rates,
+    /// Held until the stream is over.
+    lease: Option<Lease>,
+    first_event: Duration,
     reporter: Reporter,
     over: bool,
 }
@@ -45,6 +51,7 @@ impl AnswerStream {
         bridge: Option<Box<dyn bridges::BridgeStream>>,
         stamp: Stamp,
         rates: Rates,
+        lease: Lease,
         reporter: Reporter,
     ) -> Self {
         Self {
@@ -52,6 +59,8 @@ impl AnswerStream {
             bridge,
             stamp,
             rates,
+            first_event: lease.held(),
+            lease: Some(lease),
             reporter,
             over: false,
         }
@@ -63,6 +72,7 @@ impl AnswerStream {
         bridge: Option<Box<dyn bridges::BridgeStream>>,
         stamp: Stamp,
         rates: Rates,
+        lease: Lease,
         reporter: Reporter,
     ) -> Self {
         let source = Source::Canned(chunks.into_iter(), usage);
@@ -71,6 +81,8 @@ impl AnswerStream {
             bridge,
             stamp,
             rates,
+            first_event: lease.held(),
+            lease: Some(lease),
             reporter,
             over: false,
         }
@@ -122,6 +134,12 @@ impl AnswerStream {
     fn end(&mut self, error: Option<&Error>) {
         self.over = true;
         self.settle();
+        if let Some(lease) = self.lease.take() {
+            match error {
+                Some(error) => drop(lease.fail(error)),
+                None => lease.finish(&ended(self.usage(), Some(self.first_event))),
+            }
+        }
         match error {
             Some(error) => self.reporter.fail(error),
             None => self.reporter.report(Outcome::Answered),

@@ -1,4 +1,5 @@
-//! The schemas that everything in Interlingua speaks: OpenAI's, and Anthropic's where a client speaks it.
+//! The schemas that everything in Interlingua speaks: OpenAI's, and those of the other dialects that
+//! clients speak.
 //!
 //! This crate knows JSON and nothing else: no HTTP, no async, no clock, no vendor.
 //! Start reading at [`JsonObject`] (how a body is held) and [`Op`] (what can be asked for).
@@ -27,6 +28,7 @@ mod extra;
 mod json;
 pub mod messages;
 mod op;
+pub mod responses;
 mod usage;
 
 pub use chat::{

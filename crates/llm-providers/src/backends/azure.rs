@@ -13,7 +13,7 @@ pub(super) const ROW: Provider = Provider {
     auth: Auth::Azure,
     login: Some(azure::login),
     settings: SETTINGS,
-    ops: &[Op::Chat, Op::Completion, Op::Embedding],
+    ops: &[Op::Chat, Op::Completion, Op::Embedding, Op::Responses],
     params: Params::REASONING.with_user(),
     model_params: Some(model_params),
     keeps: &["cache_control"],

@@ -27,6 +27,7 @@ pub(super) const ROW: Provider = Provider {
         Op::Embedding,
         Op::Messages,
         Op::CountTokens,
+        Op::Responses,
     ],
     model_speaks: Some(foundry_speaks),
     params: OTHERS,

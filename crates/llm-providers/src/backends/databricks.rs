@@ -1,7 +1,7 @@
 use llm_types::{JsonObject, Op};
 
 use crate::{
-    Credential, Edit, Error, Params, Provider, protocols::databricks, resolve::Surroundings,
+    Credential, Edit, Error, Params, Provider, Target, protocols::databricks, resolve::Surroundings,
 };
 
 /// Databricks model serving: <https://docs.databricks.com/aws/en/machine-learning/foundation-model-apis/api-reference>
@@ -10,7 +10,8 @@ pub(super) const ROW: Provider = Provider {
     base_env: &["DATABRICKS_API_BASE"],
     key_env: &["DATABRICKS_API_KEY", "DATABRICKS_TOKEN"],
     login: Some(login),
-    ops: &[Op::Chat, Op::Completion, Op::Embedding],
+    ops: &[Op::Chat, Op::Completion, Op::Embedding, Op::Responses],
+    model_speaks: Some(speaks),
     params: Params {
         refuses: &[
             "presence_penalty",
@@ -42,6 +43,15 @@ pub(super) const ROW: Provider = Provider {
     docs: "https://docs.databricks.com/aws/en/machine-learning/foundation-model-apis/api-reference",
     ..Provider::OPENAI_LIKE
 };
+
+/// Only OpenAI's own models answer responses.
+fn speaks(target: &Target, op: Op) -> bool {
+    let model = &target.model;
+    match op {
+        Op::Responses => model.contains("gpt-") && !model.contains("gpt-oss"),
+        _ => true,
+    }
+}
 
 /// A service principal's tokens, where there is one and no key.
 #[cfg(feature = "client")]

@@ -9,7 +9,7 @@ pub(super) const ROW: Provider = Provider {
     base_url: "https://api.deepseek.com/beta",
     base_env: &["DEEPSEEK_API_BASE"],
     key_env: &["DEEPSEEK_API_KEY"],
-    ops: &[Op::Chat, Op::Completion],
+    ops: &[Op::Chat, Op::Completion, Op::Responses],
     params: Params::THINKING,
     // A turn that called tools must come back with its thinking, or the next one is refused.
     keeps: &["reasoning_content", "reasoning"],
@@ -20,6 +20,12 @@ pub(super) const ROW: Provider = Provider {
 };
 
 fn quirk(call: &mut Call<'_>) -> Result<(), Error> {
+    if call.op == Op::Responses
+        && let Some(base) = call.base_url().strip_suffix("/beta")
+    {
+        // What is new for chat is under another address than what is new besides it.
+        call.base_url = Some(base.to_owned());
+    }
     if call.op != Op::Chat {
         return Ok(());
     }

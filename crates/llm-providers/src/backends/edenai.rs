@@ -8,7 +8,7 @@ pub(super) const ROW: Provider = Provider {
     base_url: "https://api.edenai.run/v3",
     base_env: &["EDENAI_API_BASE"],
     key_env: &["EDENAI_API_KEY"],
-    ops: &[Op::Chat, Op::Embedding],
+    ops: &[Op::Chat, Op::Embedding, Op::Responses],
     docs: "https://docs.edenai.co/",
     ..Provider::OPENAI_LIKE
 };

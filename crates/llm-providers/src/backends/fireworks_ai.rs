@@ -14,7 +14,7 @@ pub(super) const ROW: Provider = Provider {
         "FIREWORKSAI_API_KEY",
         "FIREWORKS_AI_TOKEN",
     ],
-    ops: &[Op::Chat, Op::Completion, Op::Embedding],
+    ops: &[Op::Chat, Op::Completion, Op::Embedding, Op::Responses],
     params: Params::STANDARD
         .without(&["web_search_options", "modalities", "audio", "store"])
         .with(&["reasoning_effort", "thinking"])

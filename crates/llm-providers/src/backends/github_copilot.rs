@@ -1,7 +1,7 @@
 use llm_types::{JsonObject, Op};
 use serde_json::Value;
 
-use crate::{Credential, Error, Params, Provider, resolve::Surroundings};
+use crate::{Credential, Error, Params, Provider, Target, resolve::Surroundings};
 
 /// GitHub Copilot: <https://docs.github.com/en/copilot>
 pub(super) const ROW: Provider = Provider {
@@ -15,12 +15,22 @@ pub(super) const ROW: Provider = Provider {
         ("editor-version", "vscode/1.99.0"),
         ("openai-intent", "conversation-panel"),
     ],
-    ops: &[Op::Chat, Op::Embedding],
+    ops: &[Op::Chat, Op::Embedding, Op::Responses],
+    model_speaks: Some(speaks),
     params: Params::THINKING.with_user(),
     keeps: &["cache_control"],
     docs: "https://docs.github.com/en/copilot",
     ..Provider::OPENAI_LIKE
 };
+
+/// Its newer models of OpenAI's answer responses, some of them nothing else.
+fn speaks(target: &Target, op: Op) -> bool {
+    let model = &target.model;
+    match op {
+        Op::Responses => model.contains("codex") || model.starts_with("gpt-5"),
+        _ => true,
+    }
+}
 
 /// The editor's sign-in leaves a short-lived key in a file; this reads it, and does not sign in by itself.
 fn login(_: &mut JsonObject, around: &dyn Surroundings) -> Result<Option<Credential>, Error> {

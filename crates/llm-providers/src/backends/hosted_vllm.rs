@@ -9,7 +9,7 @@ pub(super) const ROW: Provider = Provider {
     base_env: &["HOSTED_VLLM_API_BASE"],
     key_env: &["HOSTED_VLLM_API_KEY"],
     key_default: "fake-api-key",
-    ops: &[Op::Chat, Op::Completion, Op::Embedding],
+    ops: &[Op::Chat, Op::Completion, Op::Embedding, Op::Responses],
     params: Params::THINKING,
     keeps: &["reasoning_content", "reasoning"],
     quirk: Some(quirk),

@@ -8,7 +8,7 @@ pub(super) const ROW: Provider = Provider {
     base_env: &["LITELLM_PROXY_API_BASE"],
     key_env: &["LITELLM_PROXY_API_KEY"],
     key_default: "no-key",
-    ops: &[Op::Chat, Op::Completion, Op::Embedding],
+    ops: &[Op::Chat, Op::Completion, Op::Embedding, Op::Responses],
     params: Params::EVERYTHING,
     keeps: &["*"],
     docs: "https://docs.litellm.ai/docs/simple_proxy",

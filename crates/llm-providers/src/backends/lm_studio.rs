@@ -9,7 +9,7 @@ pub(super) const ROW: Provider = Provider {
     base_env: &["LM_STUDIO_API_BASE"],
     key_env: &["LM_STUDIO_API_KEY"],
     key_default: "fake-api-key",
-    ops: &[Op::Chat, Op::Completion, Op::Embedding],
+    ops: &[Op::Chat, Op::Completion, Op::Embedding, Op::Responses],
     params: Params::REASONING,
     keeps: &["*"],
     docs: "https://lmstudio.ai/docs/app/api/endpoints/openai",

@@ -16,7 +16,7 @@ pub(super) const ROW: Provider = Provider {
         ("openai-organization", "{organization}"),
         ("openai-project", "{project}"),
     ],
-    ops: &[Op::Chat, Op::Completion, Op::Embedding],
+    ops: &[Op::Chat, Op::Completion, Op::Embedding, Op::Responses],
     params: UNKNOWN,
     model_params: Some(model_params),
     keeps: &["cache_control"],

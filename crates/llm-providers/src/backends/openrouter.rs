@@ -14,7 +14,7 @@ pub(super) const ROW: Provider = Provider {
         Setting::new("app_name", &["OR_APP_NAME"]),
     ],
     headers: &[("http-referer", "{site_url}"), ("x-title", "{app_name}")],
-    ops: &[Op::Chat, Op::Completion, Op::Embedding],
+    ops: &[Op::Chat, Op::Completion, Op::Embedding, Op::Responses],
     params: Params {
         developer: true,
         ..Params::STANDARD
@@ -29,7 +29,7 @@ pub(super) const ROW: Provider = Provider {
 };
 
 fn quirk(call: &mut Call<'_>) -> Result<(), Error> {
-    if call.op == Op::Embedding {
+    if matches!(call.op, Op::Embedding | Op::Responses) {
         return Ok(());
     }
     // Cost and cached tokens come only if they are asked for.

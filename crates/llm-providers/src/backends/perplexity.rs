@@ -1,4 +1,6 @@
-use crate::{Params, Provider};
+use llm_types::Op;
+
+use crate::{Params, Provider, Target};
 
 /// Perplexity: <https://docs.perplexity.ai/api-reference/chat-completions-post>
 pub(super) const ROW: Provider = Provider {
@@ -6,6 +8,9 @@ pub(super) const ROW: Provider = Provider {
     base_url: "https://api.perplexity.ai",
     base_env: &["PERPLEXITY_API_BASE"],
     key_env: &["PERPLEXITYAI_API_KEY", "PERPLEXITY_API_KEY"],
+    ops: &[Op::Chat, Op::Responses],
+    model_speaks: Some(speaks),
+    paths: &[(Op::Responses, "/v1/responses")],
     params: Params {
         tools_if_known: true,
         ..Params::CLASSIC
@@ -23,3 +28,11 @@ pub(super) const ROW: Provider = Provider {
     docs: "https://docs.perplexity.ai/api-reference/chat-completions-post",
     ..Provider::OPENAI_LIKE
 };
+
+/// Its agents answer for other vendors' models, which have a slash in their names; its own models chat.
+fn speaks(target: &Target, op: Op) -> bool {
+    match op {
+        Op::Responses => target.model.contains('/'),
+        _ => true,
+    }
+}

@@ -8,7 +8,7 @@ pub(super) const ROW: Provider = Provider {
     base_url: "https://ark.cn-beijing.volces.com/api/v3",
     base_env: &["VOLCENGINE_API_BASE"],
     key_env: &["ARK_API_KEY", "VOLCENGINE_API_KEY"],
-    ops: &[Op::Chat, Op::Embedding],
+    ops: &[Op::Chat, Op::Embedding, Op::Responses],
     params: Params::CLASSIC
         .with(&["thinking", "reasoning_effort"])
         .with_user()

@@ -17,6 +17,7 @@ pub(crate) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
         .is_some_and(|options| options.include_usage);
     if !matches!(call.op, Op::Chat | Op::Completion | Op::Embedding) {
         edit::apply(provider.edits, body);
+        drop_named(call)?;
         return quirk(call);
     }
     body.retain(|_, raw| &raw[..] != b"null");

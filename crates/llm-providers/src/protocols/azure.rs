@@ -96,6 +96,10 @@ pub(crate) fn foundry_speaks(target: &Target, op: Op) -> bool {
     match op {
         Op::Chat => true,
         Op::Messages | Op::CountTokens => is_claude(&target.model),
+        // Serverless models have a host of their own each, which chats.
+        Op::Responses => {
+            !is_claude(&target.model) && !host(&target.base_url).ends_with(".models.ai.azure.com")
+        }
         _ => !is_claude(&target.model),
     }
 }
@@ -160,6 +164,14 @@ fn foundry(call: &Call<'_>) -> Result<String, Error> {
     }
     if base.ends_with("/v1") {
         return Ok(with_query(&path::join(base, op), query, None));
+    }
+    if call.op == Op::Responses {
+        let root = root(base.strip_suffix("/models").unwrap_or(base));
+        return Ok(with_query(
+            &path::join(root, &format!("openai/v1{op}")),
+            query,
+            None,
+        ));
     }
     if base.contains("/deployments/") {
         let version = version.unwrap_or(DEFAULT_VERSION);

@@ -26,6 +26,7 @@ mod openai_chat;
 mod openai_completions;
 mod openai_embeddings;
 mod openai_facts;
+mod openai_responses;
 mod vendors;
 
 use std::{

@@ -1,11 +1,19 @@
 //! LiteLLM's `config.yaml`: what users write, read into what we run.
 
 mod build;
+mod deployments;
 mod file;
 pub mod keys;
+mod model_list;
+mod names;
 mod node;
 mod problem;
+mod routing;
+mod sections;
 
 pub use build::load;
 pub use node::At;
 pub use problem::{Problem, Severity};
+
+#[cfg(test)]
+mod tests;

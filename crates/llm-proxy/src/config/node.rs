@@ -16,6 +16,18 @@ pub struct At {
     pub line: u64,
     /// The column.
     pub column: u64,
+    /// Which of the files that were read; the first includes the others.
+    pub(crate) file: u16,
+}
+
+impl At {
+    /// The file as a whole.
+    pub(crate) fn start(file: u16) -> Self {
+        Self {
+            file,
+            ..Self::default()
+        }
+    }
 }
 
 /// A value and its place.
@@ -44,22 +56,41 @@ pub(crate) struct Key {
 }
 
 impl Node {
-    /// Reads one YAML document; an empty one is an empty mapping.
-    pub(crate) fn parse(text: &str) -> Result<Self, (At, String)> {
+    /// Reads one YAML document, the text of `file`; an empty one is an empty mapping.
+    pub(crate) fn parse(text: &str, file: u16) -> Result<Self, (At, String)> {
         if text.trim().is_empty() {
             return Ok(Self {
                 value: Value::Map(Vec::new()),
-                at: At::default(),
+                at: At::start(file),
             });
         }
         match serde_saphyr::from_str::<Spanned<Value>>(text) {
-            Ok(spanned) => Ok(node(spanned)),
+            Ok(spanned) => {
+                let mut root = node(spanned);
+                root.stands_in(file);
+                Ok(root)
+            }
             Err(e) => {
-                let at = e.location().map_or_else(At::default, place);
+                let mut at = e.location().map_or_else(At::default, place);
+                at.file = file;
                 let message = e.to_string();
                 // The first line says what is wrong; the rest is a drawing of where, which we print ourselves.
                 Err((at, message.lines().next().unwrap_or_default().to_owned()))
             }
+        }
+    }
+
+    fn stands_in(&mut self, file: u16) {
+        self.at.file = file;
+        match &mut self.value {
+            Value::List(items) => items.iter_mut().for_each(|item| item.stands_in(file)),
+            Value::Map(entries) => {
+                for (key, node) in entries {
+                    key.at.file = file;
+                    node.stands_in(file);
+                }
+            }
+            _ => {}
         }
     }
 
@@ -93,6 +124,19 @@ impl Node {
             Value::Text(text) => Some(text),
             _ => None,
         }
+    }
+
+    /// The number, where this is one.
+    pub(crate) fn number(&self) -> Option<f64> {
+        match &self.value {
+            Value::Number(number) => number.as_f64(),
+            _ => None,
+        }
+    }
+
+    /// Whether nothing stands here.
+    pub(crate) fn is_null(&self) -> bool {
+        self.value == Value::Null
     }
 
     /// What kind of value this is, for messages.
@@ -135,6 +179,7 @@ fn place(location: serde_saphyr::Location) -> At {
     At {
         line: location.line(),
         column: location.column(),
+        file: 0,
     }
 }
 
@@ -212,20 +257,29 @@ mod tests {
 
     #[test]
     fn everything_has_its_place() {
-        let root = Node::parse("a: 1\nlist:\n  - x: yes\n    'y': 1.5\n  - null\n").expect("yaml");
+        let root =
+            Node::parse("a: 1\nlist:\n  - x: yes\n    'y': 1.5\n  - null\n", 0).expect("yaml");
         let item = &root.get("list").expect("the list").items()[0];
         assert_eq!(
             item.get("x").expect("x"),
             &Node {
                 value: Value::Bool(true),
-                at: At { line: 3, column: 8 }
+                at: At {
+                    line: 3,
+                    column: 8,
+                    file: 0
+                }
             }
         );
         assert_eq!(
             item.entries()[1].0,
             Key {
                 name: "y".into(),
-                at: At { line: 4, column: 5 }
+                at: At {
+                    line: 4,
+                    column: 5,
+                    file: 0
+                }
             }
         );
         assert_eq!(
@@ -236,18 +290,18 @@ mod tests {
 
     #[test]
     fn aliases_merge_and_empty_files_are_fine() {
-        let root = Node::parse("base: &b {k: 1}\nuse: {<<: *b, m: 2}\n").expect("yaml");
+        let root = Node::parse("base: &b {k: 1}\nuse: {<<: *b, m: 2}\n", 0).expect("yaml");
         assert_eq!(
             root.get("use").expect("use").to_json(),
             serde_json::json!({"k": 1, "m": 2})
         );
-        assert!(Node::parse("").expect("nothing").entries().is_empty());
-        assert!(Node::parse("# only a comment\n").is_ok());
+        assert!(Node::parse("", 0).expect("nothing").entries().is_empty());
+        assert!(Node::parse("# only a comment\n", 0).is_ok());
     }
 
     #[test]
     fn what_is_no_yaml_is_refused_with_its_place() {
-        let (at, message) = Node::parse("a: 1\nb: [1\nc: 2\n").expect_err("refused");
+        let (at, message) = Node::parse("a: 1\nb: [1\nc: 2\n", 0).expect_err("refused");
         assert!(at.line >= 2, "{at:?} {message}");
     }
 }

@@ -46,7 +46,7 @@ impl fmt::Display for Problem {
         };
         let Self {
             file,
-            at: At { line, column },
+            at: At { line, column, .. },
             message,
             ..
         } = self;
@@ -60,14 +60,16 @@ impl fmt::Display for Problem {
 /// Collects the problems of a load.
 #[derive(Debug, Default)]
 pub(crate) struct Problems {
-    file: String,
+    files: Vec<String>,
     pub(crate) all: Vec<Problem>,
 }
 
 impl Problems {
-    /// Further problems are in `file`.
-    pub(crate) fn enter(&mut self, file: &str) -> String {
-        std::mem::replace(&mut self.file, file.to_owned())
+    /// A further file is read: what its places are marked with.
+    pub(crate) fn file(&mut self, name: &str) -> u16 {
+        self.files.push(name.to_owned());
+        // More files than this would not be a configuration.
+        u16::try_from(self.files.len() - 1).unwrap_or(u16::MAX)
     }
 
     pub(crate) fn error(&mut self, at: At, message: impl Into<String>) {
@@ -79,12 +81,19 @@ impl Problems {
     }
 
     fn push(&mut self, at: At, severity: Severity, message: String) {
+        let file = self.files.get(usize::from(at.file));
         self.all.push(Problem {
-            file: self.file.clone(),
+            file: file.cloned().unwrap_or_default(),
             at,
             severity,
             message,
         });
+    }
+
+    /// In the order of the files and their lines.
+    pub(crate) fn sort(&mut self) {
+        self.all
+            .sort_by_key(|problem| (problem.at.file, problem.at.line, problem.at.column));
     }
 
     pub(crate) fn has_errors(&self) -> bool {
@@ -92,6 +101,11 @@ impl Problems {
             .iter()
             .any(|problem| problem.severity == Severity::Error)
     }
+}
+
+/// The end of a message about `name`: what it was probably meant to be.
+pub(crate) fn hint<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    nearest(name, known).map_or_else(String::new, |near| format!(": did you mean '{near}'?"))
 }
 
 /// The known name that `name` was probably meant to be.
@@ -133,11 +147,13 @@ mod tests {
     #[test]
     fn a_place_is_shown_where_there_is_one() {
         let mut problems = Problems::default();
-        problems.enter("c.yaml");
-        problems.warn(At { line: 3, column: 5 }, "x");
+        problems.file("c.yaml");
+        let file = problems.file("included.yaml");
+        let at = |line, column| At { line, column, file };
+        problems.warn(at(3, 5), "x");
         problems.error(At::default(), "y");
         let shown: Vec<_> = problems.all.iter().map(ToString::to_string).collect();
-        assert_eq!(shown, ["c.yaml:3:5: warning: x", "c.yaml: error: y"]);
+        assert_eq!(shown, ["included.yaml:3:5: warning: x", "c.yaml: error: y"]);
     }
 
     #[test]

@@ -222,7 +222,7 @@ fn full(deployment: &Deployment) -> Value {
             params[key] = value;
         }
     }
-    let numbers = [("rpm", deployment.rpm), ("tpm", deployment.tpm)];
+    let numbers = [("rpm", deployment.quota.rpm), ("tpm", deployment.quota.tpm)];
     for (key, value) in numbers {
         if let Some(value) = value {
             params[key] = value.into();
@@ -266,7 +266,7 @@ fn group(name: &str, deployments: &[std::sync::Arc<Deployment>]) -> Value {
         "max_input_tokens": most(|d| d.target.facts.max_input_tokens),
         "max_output_tokens": most(|d| d.target.facts.max_output_tokens),
         "mode": deployments.iter().find_map(|d| d.target.facts.mode.as_deref()).unwrap_or("chat"),
-        "rpm": sum(|d| d.rpm), "tpm": sum(|d| d.tpm),
+        "rpm": sum(|d| d.quota.rpm), "tpm": sum(|d| d.quota.tpm),
         "supports_parallel_function_calling": supports("parallel_function_calling"),
         "supports_vision": supports("vision"),
         "supports_web_search": supports("web_search"),

@@ -248,6 +248,34 @@ def test_validate_config(tmp_path):
     assert missing.returncode == 1 and "none.yaml" in missing.stderr
 
 
+def test_check_names_every_mistake_with_its_place(tmp_path):
+    config = tmp_path / "config.yaml"
+    models = "model_list:\n  - {model_name: a, litellm_params: {model: openai/gpt-4o, api_key: x%s}}\n"
+    routes = "router_settings:\n  fallbacks: [{a: [%s]}]\n"
+    config.write_text(models % "")
+    fine = run("check", "--strict", str(config))
+    assert fine.returncode == 0 and "config OK (1 models)" in fine.stdout, fine.stderr
+    config.write_text(models % ", weight: -2" + routes % "gtp")
+    for command in (["check", str(config)], ["--config", str(config), "--port", "0"]):
+        bad = run(*command)
+        assert bad.returncode == 1
+        assert f"{config}:2:80: error: 'a': a weight cannot be negative" in bad.stderr
+        assert f"{config}:4:20: error: fallbacks: no model is named 'gtp'" in bad.stderr
+        assert "2 mistakes" in bad.stderr
+
+
+def test_check_strict_counts_warnings(tmp_path):
+    config = tmp_path / "config.yaml"
+    config.write_text("model_list: []\nrouter_settings: {retry_policy: {RateLimitRetries: 3}}\n")
+    warned = run("check", str(config))
+    assert warned.returncode == 0 and "config OK (0 models), 1 warning" in warned.stdout
+    place = f"{config}:2:34: warning: unknown key 'RateLimitRetries' in retry_policy: did you mean 'RateLimitErrorRetries'?"
+    assert place in warned.stdout
+    strict = run("check", "--strict", str(config))
+    assert strict.returncode == 1 and place in strict.stdout and "--strict" in strict.stderr
+    assert "--strict" in run("check", "--help").stdout
+
+
 def test_skip_server_startup():
     ended = run("--skip_server_startup", "--model", "openai/gpt-4o", OPENAI_API_KEY="sk-x")
     assert ended.returncode == 0 and "Setup complete" in ended.stdout

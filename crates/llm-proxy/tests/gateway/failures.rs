@@ -322,6 +322,47 @@ async fn a_fallback_answers_under_its_own_name() {
     );
 }
 
+/// The request says it, in its body or in a header; without it, this vendor would be waited for.
+#[tokio::test]
+async fn limits_of_the_first_byte_and_of_a_stall_are_set_apart() {
+    let vendor = Vendor::answering(|asked| {
+        let pieces = match asked.json()["user"].as_str() {
+            Some("stall") => vec![format!("data: {}\n\n", CHUNKS[1])],
+            _ => vec![],
+        };
+        reply(200, "text/event-stream", endless(pieces, ()))
+    })
+    .await;
+    let gateway = Gateway::before(&vendor).await;
+    let mut silent = streamed("gpt");
+    silent["first_byte_timeout"] = json!(0.05);
+    let got = gateway.post("/v1/chat/completions", &silent).await;
+    assert_eq!(
+        (got.status.as_u16(), got.error().1.as_str()),
+        (408, "timeout_error")
+    );
+    let mut stalled = streamed("gpt");
+    stalled["user"] = json!("stall");
+    let headers = [("x-litellm-stall-timeout", "0.05")];
+    let got = gateway
+        .send(
+            "POST",
+            "/v1/chat/completions",
+            &headers,
+            stalled.to_string(),
+        )
+        .await;
+    assert_eq!(got.status, 200);
+    assert!(ends_in_error(got.text()) && got.text().contains("timeout_error"));
+    for asked in vendor.asked() {
+        assert!(asked.json().get("first_byte_timeout").is_none());
+    }
+    let mut wrong = streamed("gpt");
+    wrong["stall_timeout"] = json!(-1);
+    let got = gateway.post("/v1/chat/completions", &wrong).await;
+    assert_eq!(got.json()["error"]["param"], "stall_timeout");
+}
+
 #[tokio::test]
 async fn headers_steer_time_and_retries() {
     let vendor = Vendor::answering(|_| {

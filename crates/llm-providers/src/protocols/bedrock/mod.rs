@@ -41,6 +41,7 @@ use crate::{
 
 pub(crate) use errors::in_stream as exception;
 pub use mantle::Mantle;
+pub(crate) use mantle::mantle_speaks;
 pub(crate) use model::{arn_region, is_region};
 pub(crate) use settle::settle;
 

@@ -4,6 +4,7 @@
 mod citations;
 mod message;
 mod repair;
+mod responses;
 mod stream;
 mod usage;
 mod wire;
@@ -34,7 +35,10 @@ impl Protocol for OpenAi {
     }
 
     fn decoder(&self, call: &Call<'_>) -> Result<Box<dyn Decoder>, Error> {
-        Ok(Box::new(stream::Stream::new(call)))
+        Ok(match call.op {
+            Op::Responses => Box::new(responses::ResponsesStream::new(call)),
+            _ => Box::new(stream::Stream::new(call)),
+        })
     }
 }
 
@@ -91,6 +95,9 @@ fn ask_for_usage(body: &mut JsonObject) -> Result<(), Error> {
 /// Reads a whole answer in OpenAI's shape.
 pub(crate) fn decode(call: &Call<'_>, reply: Reply) -> Result<Step, Error> {
     let provider = call.target.provider.name;
+    if call.op == Op::Responses {
+        return Ok(responses::answer(call, reply)?.into());
+    }
     let answer = match call.op {
         Op::Chat | Op::Completion => chat(call, reply)?,
         Op::Embedding => embedding(call, reply)?,

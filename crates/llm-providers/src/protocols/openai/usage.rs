@@ -31,8 +31,8 @@ pub(super) fn repair(document: &mut Map) -> Option<Usage> {
     Some(usage)
 }
 
-/// Whether anything had to be changed.
-fn normalise(usage: &mut Usage) -> bool {
+/// Puts the counts into OpenAI's meaning; whether anything had to be changed for that.
+pub(super) fn normalise(usage: &mut Usage) -> bool {
     let mut changed = cached_tokens(usage);
     changed |= reasoning_tokens(usage);
     if let Some(ticks) = usage.extra.get("cost_in_usd_ticks").and_then(Value::as_f64)

@@ -1,0 +1,193 @@
+//! The Responses API where a vendor speaks it: bytes pass through, and only what counts and what ends is read.
+
+use bytes::Bytes;
+use llm_types::{JsonObject, Usage, responses::ResponsesUsage};
+use serde::Deserialize;
+use serde_json::{Value, json, value::RawValue};
+
+use super::usage;
+use crate::{Answer, Call, Chunks, Decoder, Error, Kind, Reply, error_table, frame::Frame};
+
+/// The answer as it came, its usage counted.
+pub(super) fn answer(call: &Call<'_>, reply: Reply) -> Result<Answer, Error> {
+    let provider = call.target.provider.name;
+    let object = JsonObject::parse(&reply.body)
+        .map_err(|_| error_table::unreadable(provider, &reply.body))?;
+    let failed = object.str("status").as_deref() == Some("failed");
+    if failed || object.raw("output").is_none() {
+        return Err(refusal(provider, &reply.body));
+    }
+    let usage = object.raw("usage").and_then(|raw| counted(raw));
+    Ok(Answer::raw(reply.body, usage))
+}
+
+/// The usage under chat's names. What cannot be read costs no answer.
+fn counted(raw: &[u8]) -> Option<Usage> {
+    let usage: ResponsesUsage = serde_json::from_slice(raw).ok()?;
+    let mut usage = usage.normalise();
+    usage::normalise(&mut usage);
+    Some(usage)
+}
+
+/// Passes events on as they are, and reads only the last one.
+pub(super) struct ResponsesStream {
+    provider: &'static str,
+}
+
+impl ResponsesStream {
+    pub(super) fn new(call: &Call<'_>) -> Self {
+        Self {
+            provider: call.target.provider.name,
+        }
+    }
+
+    /// The last event: what it consumed, and that the answer is whole.
+    fn end(&self, data: &[u8], out: &mut Chunks) -> Result<(), Error> {
+        let end: End<'_> =
+            serde_json::from_slice(data).map_err(|e| Error::decode(self.provider, e))?;
+        let usage = end.response.and_then(|response| response.usage);
+        if let Some(usage) = usage.and_then(|raw| counted(raw.get().as_bytes())) {
+            out.usage = Some(usage);
+        }
+        Ok(())
+    }
+}
+
+impl Decoder for ResponsesStream {
+    fn push(&mut self, frame: Frame, out: &mut Chunks) -> Result<(), Error> {
+        let data = frame.data.slice_ref(frame.data.trim_ascii());
+        // Some hosts close with chat's end mark, which says nothing here.
+        if data.is_empty() || &data[..] == b"[DONE]" || out.done {
+            return Ok(());
+        }
+        let head: Head<'_> = serde_json::from_slice(&data)
+            .map_err(|_| error_table::unreadable(self.provider, &data))?;
+        let Some(kind) = head.kind else {
+            return match head.object.as_deref() {
+                // A host that does not stream what it was asked to stream.
+                Some("response") => replay(self.provider, &data, out),
+                _ => Err(refusal(self.provider, &data)),
+            };
+        };
+        match &*kind {
+            "response.completed" | "response.incomplete" => {
+                self.end(&data, out)?;
+                out.done = true;
+            }
+            "response.failed" => {
+                self.end(&data, out)?;
+                return Err(failure(self.provider, &data));
+            }
+            "error" => return Err(refusal(self.provider, &data)),
+            _ => {}
+        }
+        // Clients tell events apart by their names, which some hosts leave out.
+        let event = frame
+            .event
+            .unwrap_or_else(|| Bytes::from(kind.into_owned()));
+        out.raw(Some(event), data);
+        Ok(())
+    }
+
+    fn finish(&mut self, out: &mut Chunks) -> Result<(), Error> {
+        if out.done {
+            return Ok(());
+        }
+        let error = Error::new(
+            Kind::Connection,
+            "the stream ended before the answer was complete",
+        );
+        Err(error.of(self.provider))
+    }
+}
+
+#[derive(Deserialize)]
+struct Head<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Option<std::borrow::Cow<'a, str>>,
+    #[serde(borrow)]
+    object: Option<std::borrow::Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+struct End<'a> {
+    #[serde(borrow)]
+    response: Option<Usages<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Usages<'a> {
+    #[serde(borrow)]
+    usage: Option<&'a RawValue>,
+}
+
+/// The error of a `response.failed` event.
+fn failure(provider: &'static str, data: &[u8]) -> Error {
+    let event: Value = serde_json::from_slice(data).unwrap_or_default();
+    let response = event.get("response").unwrap_or(&event).to_string();
+    refusal(provider, response.as_bytes())
+}
+
+/// The error that a document is: an `error` event, an error's JSON, or a response that failed.
+fn refusal(provider: &'static str, data: &[u8]) -> Error {
+    let Some(mut error) = error_table::in_frame(provider, data) else {
+        let document: Value = match serde_json::from_slice(data) {
+            Ok(document) => document,
+            Err(_) => return error_table::unreadable(provider, data),
+        };
+        if document.get("status").and_then(Value::as_str) == Some("failed") {
+            return Error::new(Kind::Upstream, "the response failed, and says nothing more")
+                .of(provider);
+        }
+        return Error::decode(provider, "it is not a response");
+    };
+    error.body = Some(error_table::cut(data));
+    error
+}
+
+/// A whole response, told as a stream.
+fn replay(provider: &'static str, data: &Bytes, out: &mut Chunks) -> Result<(), Error> {
+    let object = JsonObject::parse(data).map_err(|e| Error::decode(provider, e))?;
+    let status = object.str("status").unwrap_or_default().into_owned();
+    if status == "failed" {
+        return Err(refusal(provider, data));
+    }
+    let mut begun = object.clone();
+    begun.set_str("status", "in_progress");
+    begun.set_raw("output", "[]");
+    begun.set_raw("usage", "null");
+    let mut number = 0u64;
+    let mut tell = |kind: &'static str, rest: &[(&'static str, Bytes)]| {
+        let mut event = JsonObject::new();
+        event.set_str("type", kind);
+        event.set("sequence_number", &number);
+        for (key, raw) in rest {
+            event.set_raw(*key, raw.clone());
+        }
+        number += 1;
+        out.raw(Some(Bytes::from_static(kind.as_bytes())), event.to_bytes());
+    };
+    for kind in ["response.created", "response.in_progress"] {
+        tell(kind, &[("response", begun.to_bytes())]);
+    }
+    let items: Vec<Box<RawValue>> = object
+        .get("output")
+        .map_err(|e| Error::decode(provider, e))?
+        .unwrap_or_default();
+    for (index, item) in items.iter().enumerate() {
+        let rest = [
+            ("output_index", Bytes::from(json!(index).to_string())),
+            ("item", Bytes::copy_from_slice(item.get().as_bytes())),
+        ];
+        tell("response.output_item.added", &rest);
+        tell("response.output_item.done", &rest);
+    }
+    let last = match status.as_str() {
+        "incomplete" => "response.incomplete",
+        _ => "response.completed",
+    };
+    tell(last, &[("response", data.clone())]);
+    out.usage = object.raw("usage").and_then(|raw| counted(raw));
+    out.done = true;
+    Ok(())
+}

@@ -1,0 +1,115 @@
+//! Every key of LiteLLM's configuration, and what becomes of it here. The reference table is made from this.
+
+mod general;
+mod litellm;
+mod params;
+mod router;
+
+pub(crate) use general::GENERAL;
+pub(crate) use litellm::LITELLM;
+pub use params::{PARAMS, PARAMS_LATER};
+pub(crate) use router::ROUTER;
+
+/// What becomes of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// It does what it does in LiteLLM.
+    Built,
+    /// It is ours, LiteLLM has nothing like it: what it does.
+    Own(&'static str),
+    /// It belongs to a feature that is not built yet; a configuration that has it starts with a warning.
+    Later(&'static str),
+    /// It has nothing to act on here, for this reason; no warning.
+    Inert(&'static str),
+}
+
+/// One section of the file.
+#[derive(Debug, Clone, Copy)]
+pub struct Section {
+    /// The section's key; empty for the file itself.
+    pub name: &'static str,
+    /// Its keys by what becomes of them.
+    pub keys: &'static [(State, &'static [&'static str])],
+}
+
+use State::{Built, Later};
+
+impl Section {
+    /// What becomes of `key`; `None` if nobody knows it.
+    pub(crate) fn state(&self, key: &str) -> Option<State> {
+        self.keys
+            .iter()
+            .find(|(_, keys)| keys.contains(&key))
+            .map(|(state, _)| *state)
+    }
+
+    /// The keys inside the value of `key`, where no code reads them yet.
+    pub(crate) fn inner(&self, key: &str) -> Option<&'static [&'static str]> {
+        (key == "allowed_fails_policy").then_some(router::ALLOWED_FAILS)
+    }
+
+    /// All keys, in the order of the table.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.keys.iter().flat_map(|(_, keys)| keys.iter().copied())
+    }
+}
+
+/// The sections, in the order of the reference.
+pub const SECTIONS: &[Section] = &[ROOT, MODEL, ROUTER, LITELLM, GENERAL];
+
+/// The file itself.
+pub(crate) const ROOT: Section = Section {
+    name: "",
+    keys: &[
+        (
+            Built,
+            &[
+                "model_list",
+                "litellm_settings",
+                "general_settings",
+                "router_settings",
+                "environment_variables",
+                "include",
+                "credential_list",
+            ],
+        ),
+        (
+            Later("guardrails"),
+            &["guardrails", "policies", "policy_attachments"],
+        ),
+        (Later("prompt management"), &["prompts"]),
+        (Later("MCP"), &["mcp_servers", "mcp_tools"]),
+        (Later("agents"), &["agents", "agent_list"]),
+        (Later("vector stores"), &["vector_store_registry"]),
+        (Later("search"), &["search_tools"]),
+        (Later("code execution"), &["sandbox_tools"]),
+        (Later("files and batches"), &["files_settings"]),
+        (Later("fine-tuning"), &["finetune_settings"]),
+        (Later("assistants"), &["assistant_settings"]),
+        (Later("pass-through"), &["default_vertex_config"]),
+        (Later("logging callbacks"), &["callback_settings"]),
+        (Later("control planes"), &["worker_registry"]),
+    ],
+};
+
+/// An entry of `model_list`.
+pub(crate) const MODEL: Section = Section {
+    name: "model_list[]",
+    keys: &[(Built, &["model_name", "litellm_params", "model_info"])],
+};
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_key_is_there_once() {
+        for section in SECTIONS {
+            let all: Vec<_> = section.names().collect();
+            let unique: BTreeSet<_> = all.iter().collect();
+            assert_eq!(all.len(), unique.len(), "{}", section.name);
+        }
+    }
+}

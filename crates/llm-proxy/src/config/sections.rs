@@ -1,0 +1,162 @@
+//! `general_settings` and `litellm_settings`.
+
+use std::time::Duration;
+
+use llm_providers::Secret;
+
+use super::{
+    file::Values,
+    names::Names,
+    node::{Node, Value},
+    problem::Problems,
+    routing,
+};
+use crate::settings::Settings;
+
+pub(super) fn general(
+    values: &mut Values,
+    settings: &mut Settings,
+    names: &mut Names,
+    problems: &mut Problems,
+) {
+    if let Some(key) = values.take::<String>("master_key", problems) {
+        settings.master_key = Some(Secret::new(key));
+    }
+    if let Some(yes) = values.take("dangerously_permit_weak_or_unset_master_key", problems) {
+        settings.permit_weak_master_key = yes;
+    }
+    if let Some(node) = values.take_node("completion_model") {
+        match node.text() {
+            Some(model) => {
+                names.condition("completion_model", model, node.at);
+                settings.default_model = Some(model.to_owned());
+            }
+            None => problems.error(node.at, "'completion_model' must be a model's name"),
+        }
+    }
+    if let Some(node) = values.take_node("max_request_size_mb") {
+        match node.number().filter(|megabytes| *megabytes > 0.0) {
+            Some(megabytes) => {
+                settings.limits.body = (megabytes * f64::from(1 << 20)).clamp(0.0, 4e9) as usize;
+            }
+            None => problems.error(node.at, "'max_request_size_mb' must be a number above 0"),
+        }
+    }
+    if let Some(most) = values.take("global_max_parallel_requests", problems) {
+        settings.limits.requests = Some(most);
+    }
+    if let Some(name) = values.take("litellm_key_header_name", problems) {
+        settings.key_header = Some(name);
+    }
+    if let Some(list) = values.take("allowed_ips", problems) {
+        settings.allowed_ips = Some(list);
+    }
+    if let Some(always) = values.take("always_include_stream_usage", problems) {
+        settings.always_stream_usage = always;
+    }
+}
+
+pub(super) fn litellm(
+    values: &mut Values,
+    settings: &mut Settings,
+    names: &mut Names,
+    problems: &mut Problems,
+) {
+    let router = &mut settings.router;
+    if let Some(retries) = values.take("num_retries", problems) {
+        router.num_retries = retries;
+    }
+    if let Some(timeout) = seconds("request_timeout", values, problems) {
+        router.timeouts.total = Some(timeout);
+    }
+    routing::fallbacks(values, &mut router.fallbacks, names, problems);
+    if let Some(most) = values.take("max_fallbacks", problems) {
+        router.max_fallbacks = most;
+    }
+    routing::aliases("model_alias_map", values, settings, names, problems);
+    if let Some(json) = values.take("json_logs", problems) {
+        settings.logs.json = json;
+    }
+    if let Some(need) = values.take("require_auth_for_metrics_endpoint", problems) {
+        settings.metrics_need_key = need;
+    }
+    if let Some(every) = seconds("sse_keepalive_ping_interval_seconds", values, problems) {
+        settings.pings.openai = Some(every);
+    }
+    if let Some(every) = seconds("anthropic_sse_ping_interval_seconds", values, problems) {
+        settings.pings.anthropic = Some(every);
+    }
+    if let Some(explain) = values.take("expose_router_debug_in_errors", problems) {
+        settings.explain_fallbacks = explain;
+    }
+    if let Some(guard) = values.take::<bool>("user_url_validation", problems) {
+        settings.fetch.allow_private = !guard;
+    }
+    if let Some(hosts) = values.take("user_url_allowed_hosts", problems) {
+        settings.fetch.allowed_hosts = hosts;
+    }
+    settings.discounts = values.take("cost_discount_config", problems);
+    settings.margins = values.take("cost_margin_config", problems);
+    tls(values, settings, problems);
+    callbacks(values, problems);
+}
+
+fn tls(values: &mut Values, settings: &mut Settings, problems: &mut Problems) {
+    let Some(node) = values.take_node("ssl_verify") else {
+        return;
+    };
+    match &node.value {
+        Value::Bool(verify) => settings.transport.verify = *verify,
+        Value::Text(said) => settings.transport.verify_as(said),
+        _ => problems.error(node.at, "'ssl_verify' must be true, false, or a file"),
+    }
+}
+
+/// Names of logging callbacks: Prometheus is always on, the others are not built yet.
+fn callbacks(values: &mut Values, problems: &mut Problems) {
+    for key in ["callbacks", "success_callback", "failure_callback"] {
+        let Some(node) = values.take_node(key) else {
+            continue;
+        };
+        let one = std::slice::from_ref(&node);
+        let all = if node.text().is_some() {
+            one
+        } else {
+            node.items()
+        };
+        for (name, at) in all.iter().filter_map(|node| Some((node.text()?, node.at))) {
+            if name != "prometheus" {
+                problems.warn(
+                    at,
+                    format!(
+                        "'{name}' in '{key}' has no effect yet: logging callbacks are not built"
+                    ),
+                );
+            }
+        }
+    }
+}
+
+/// A time limit; zero is none.
+pub(super) fn seconds(key: &str, values: &mut Values, problems: &mut Problems) -> Option<Duration> {
+    let node = values.take_node(key)?;
+    let given = node.number().map(Duration::try_from_secs_f64);
+    match given {
+        Some(Ok(duration)) => Some(duration).filter(|duration| !duration.is_zero()),
+        _ => {
+            problems.error(
+                node.at,
+                format!(
+                    "'{key}' must be a number of seconds, and is {}",
+                    shown(&node)
+                ),
+            );
+            None
+        }
+    }
+}
+
+fn shown(node: &Node) -> String {
+    node.number()
+        .map_or_else(|| node.kind().to_owned(), |number| number.to_string())
+}

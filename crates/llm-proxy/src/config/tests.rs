@@ -1,0 +1,292 @@
+//! Configurations, and what becomes of them.
+
+use std::time::Duration;
+
+use llm_providers::resolve::Surroundings;
+use llm_router::Fallback;
+
+use super::{
+    Problem, Severity,
+    keys::{SECTIONS, State},
+    load,
+};
+use crate::settings::Settings;
+
+/// Nothing is known here.
+struct Nowhere;
+
+impl Surroundings for Nowhere {
+    fn var(&self, _: &str) -> Option<String> {
+        None
+    }
+    fn file(&self, _: &str) -> Option<String> {
+        None
+    }
+    fn provider_of(&self, _: &str) -> Option<String> {
+        None
+    }
+}
+
+fn loaded(text: &str) -> Result<Settings, Vec<Problem>> {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), text).expect("written");
+    load(file.path(), &Nowhere)
+}
+
+#[test]
+fn every_key_that_is_built_is_read() {
+    let mut text = String::new();
+    for section in SECTIONS
+        .iter()
+        .filter(|section| section.name.ends_with("_settings"))
+    {
+        text.push_str(&format!("{}:\n", section.name));
+        for (state, keys) in section.keys {
+            for key in keys
+                .iter()
+                .filter(|_| matches!(state, State::Built | State::Own(_)))
+            {
+                text.push_str(&format!("  {key}: null\n"));
+            }
+        }
+    }
+    // The loader itself asserts that nothing was left unread.
+    assert!(loaded(&text).expect("settings").notices.is_empty());
+}
+
+#[test]
+fn settings_come_from_where_litellm_has_them() {
+    let settings = loaded(
+        "model_list:\n  - model_name: a\n    litellm_params: {model: openai/gpt-4o, api_key: k, rpm: 9, temperature: 0.5}\n\
+         litellm_settings: {num_retries: 7, request_timeout: 8, default_fallbacks: [a]}\n\
+         router_settings: {num_retries: 4, model_group_alias: {b: a, c: {model: a, hidden: true}}}\n\
+         general_settings: {master_key: sk-x, max_request_size_mb: 2, allowed_ips: [127.0.0.1]}\n",
+    )
+    .expect("settings");
+    assert_eq!(
+        (settings.router.num_retries, settings.limits.body),
+        (4, 2 << 20)
+    );
+    assert_eq!(settings.router.timeouts.total, Some(Duration::from_secs(8)));
+    assert_eq!(settings.router.fallbacks.general["*"], [Fallback::to("a")]);
+    assert_eq!(settings.router.aliases["c"], "a");
+    assert!(settings.hidden.contains("c") && !settings.hidden.contains("b"));
+    let deployment = &settings.deployments[0];
+    assert_eq!(
+        (
+            deployment.quota.rpm,
+            deployment.defaults.to_bytes().as_ref()
+        ),
+        (Some(9), br#"{"temperature":0.5}"#.as_ref())
+    );
+}
+
+#[test]
+fn every_mistake_is_named_at_once_with_its_place() {
+    let problems = loaded(
+        "model_list:\n  - litellm_params: {model: openai/x}\n  - model_name: b\n    litellm_params: {api_key: k}\n\
+         router_settings: {num_retries: many, timeout: -3}\ngeneral_setings: {}\n",
+    )
+    .expect_err("mistakes");
+    let lines: Vec<_> = problems
+        .iter()
+        .map(|problem| (problem.at.line, problem.message.as_str()))
+        .collect();
+    for (line, words) in [
+        (2, "model_name"),
+        (4, "'model'"),
+        (5, "num_retries"),
+        (5, "timeout"),
+        (6, "general_settings"),
+    ] {
+        assert!(
+            lines
+                .iter()
+                .any(|(at, message)| *at == line && message.contains(words)),
+            "{line} {words}: {lines:?}"
+        );
+    }
+}
+
+/// Everything that is said of `text`, as `line:column severity message`.
+fn said(text: &str) -> Vec<String> {
+    let problems = match loaded(text) {
+        Ok(settings) => return settings.notices,
+        Err(problems) => problems,
+    };
+    problems
+        .iter()
+        .map(|problem| {
+            let severity = match problem.severity {
+                Severity::Warning => "warning",
+                Severity::Error => "error",
+            };
+            let at = problem.at;
+            format!("{}:{} {severity} {}", at.line, at.column, problem.message)
+        })
+        .collect()
+}
+
+const MODELS: &str = "model_list:
+  - {model_name: fast, litellm_params: {model: openai/gpt-4o-mini, api_key: k}}
+  - {model_name: strong, litellm_params: {model: openai/gpt-4o, api_key: k}}
+  - {model_name: claude/*, litellm_params: {model: anthropic/*, api_key: k}}
+";
+
+#[test]
+fn a_name_that_leads_nowhere_is_an_error_with_its_place() {
+    let text = format!(
+        "{MODELS}router_settings:
+  fallbacks:
+    - fast: [stron, {{model: fats, temperature: 0}}, claude/sonnet]
+  default_fallbacks: [other]
+  model_group_alias:
+    a: fst
+    b: {{model: a, hidden: true}}
+litellm_settings:
+  context_window_fallbacks: [{{fast: [fast]}}]
+  model_alias_map: {{c: 7}}
+"
+    );
+    assert_eq!(
+        said(&text),
+        [
+            "7:14 error fallbacks: no model is named 'stron': did you mean 'strong'?",
+            "7:29 error fallbacks: no model is named 'fats': did you mean 'fast'?",
+            "8:23 error default_fallbacks: no model is named 'other'",
+            "10:8 error model_group_alias: no model is named 'fst': did you mean 'fast'?",
+            "11:16 error model_group_alias: 'a' is itself an alias, of 'fst': an alias leads to a model",
+            "13:38 error context_window_fallbacks: 'fast' falls back to itself",
+            "14:24 error model_alias_map: expected a model's name, and found a number",
+        ]
+    );
+}
+
+#[test]
+fn what_is_said_of_unknown_models_and_circles_are_warnings_with_their_places() {
+    let text = format!(
+        "{MODELS}router_settings:
+  fallbacks: [{{fast: [strong]}}, {{strong: [claude/x]}}, {{claude/x: [fast]}}, {{strnog: [fast]}}]
+  retry_policy: {{RateLimitRetries: 3, TimeoutErrorRetries: 1}}
+  model_group_retry_policy: {{slow: {{TimeoutErrorRetrys: 1}}}}
+  allowed_fails_policy: {{RateLimitErrorAllowedFail: 1}}
+"
+    );
+    let settings = loaded(&text).expect("settings");
+    assert_eq!(settings.router.retry_policy.timeout, Some(1));
+    let places: Vec<&str> = settings
+        .notices
+        .iter()
+        .map(|notice| {
+            notice
+                .split_once(".tmp")
+                .map_or(notice.as_str(), |(_, rest)| rest)
+        })
+        .map(|notice| notice.split_once(':').map_or(notice, |(_, rest)| rest))
+        .collect();
+    assert_eq!(
+        places,
+        [
+            "6:67: warning: fallbacks: a circle: 'claude/x' falls back to 'fast', that to 'strong', that to 'claude/x'; a request tries each of them once",
+            "6:76: warning: fallbacks: no model is named 'strnog', so this has no effect: did you mean 'strong'?",
+            "7:18: warning: unknown key 'RateLimitRetries' in retry_policy: did you mean 'RateLimitErrorRetries'?",
+            "8:30: warning: model_group_retry_policy: no model is named 'slow', so this has no effect",
+            "8:37: warning: unknown key 'TimeoutErrorRetrys' in model_group_retry_policy: did you mean 'TimeoutErrorRetries'?",
+            "9:3: warning: 'allowed_fails_policy' has no effect yet: cooldowns is not built",
+            "9:26: warning: unknown key 'RateLimitErrorAllowedFail' in allowed_fails_policy: did you mean 'RateLimitErrorAllowedFails'?",
+        ]
+    );
+}
+
+#[test]
+fn deployments_that_cannot_be_are_errors_with_their_places() {
+    assert_eq!(
+        said(
+            "model_list:
+  - {model_name: a, litellm_params: {model: openai/x, api_key: k, weight: -1}, model_info: {id: one}}
+  - {model_name: b, litellm_params: {model: openai/y, api_key: k}, model_info: {id: one}}
+  - {model_name: c, litellm_params: {model: openai/z, api_key: k, rpm: many}}
+  - {model_name: d, litellm_params: {model: nobody-has-this/z, api_key: k}}
+  - {model_name: e, litellm_params: {api_key: k}}
+  - {model_name: f, litellm_params: {model: openai/y, api_key: k}, model_info: {id: 7}}
+"
+        ),
+        [
+            "2:75 error 'a': a weight cannot be negative",
+            "3:85 error another deployment has the id 'one'",
+            "4:72 error 'c' has no deployment that works: 'rpm': invalid type: string \"many\", expected u64",
+            "5:45 error 'd' has no deployment that works: LLM Provider NOT provided. Pass in the LLM provider you \
+             are trying to call. You passed model=nobody-has-this/z  Pass model as e.g. `huggingface/starcoder` or \
+             `openai/nobody-has-this/z`, provider first.",
+            "6:37 error 'e': 'litellm_params' has no 'model'",
+            "7:85 error 'f': an id must be a text",
+        ]
+    );
+}
+
+#[test]
+fn of_several_deployments_one_that_cannot_work_is_left_out() {
+    let settings = loaded(
+        "model_list:
+  - {model_name: a, litellm_params: {model: openai/x, api_key: k}, model_info: {id: gpt-eu}}
+  - {model_name: a, litellm_params: {model: openai/x, api_key: k}, model_info: {id: gpt}}
+  - {model_name: a, litellm_params: {model: openai/x, api_key: k, rpm: many}}
+",
+    )
+    .expect("settings");
+    let ids: Vec<&str> = settings.deployments.iter().map(|d| d.id.as_str()).collect();
+    assert_eq!(ids, ["gpt-eu", "gpt"]);
+    assert!(
+        settings.notices[0].contains(":4:72: warning: 'a': this deployment is left out"),
+        "{:?}",
+        settings.notices
+    );
+}
+
+#[test]
+fn a_mistake_in_an_included_file_is_named_there() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).expect("written");
+        path
+    };
+    write(
+        "router.yaml",
+        "router_settings:\n  fallbacks: [{fast: [fastt]}]\n",
+    );
+    let root = write("root.yaml", &format!("include: [router.yaml]\n{MODELS}"));
+    let problems = load(&root, &Nowhere).expect_err("a mistake");
+    let shown: Vec<String> = problems.iter().map(Problem::to_string).collect();
+    assert_eq!(shown.len(), 1, "{shown:?}");
+    assert!(
+        shown[0].ends_with(
+            "router.yaml:2:23: error: fallbacks: no model is named 'fastt': did you mean 'fast'?"
+        ),
+        "{shown:?}"
+    );
+}
+
+#[test]
+fn time_limits_are_set_apart_for_all_and_for_one() {
+    let settings = loaded(
+        "model_list:
+  - model_name: a
+    litellm_params: {model: openai/x, api_key: k, first_byte_timeout: 2, stall_timeout: 0.5}
+router_settings: {timeout: 60, stream_timeout: 30, first_byte_timeout: 10, stall_timeout: 5}
+",
+    )
+    .expect("settings");
+    let seconds = |limit: Option<Duration>| limit.map(|limit| limit.as_secs_f64());
+    let of = |limits: llm_router::Timeouts| {
+        [limits.total, limits.stream, limits.first_byte, limits.stall].map(seconds)
+    };
+    assert_eq!(
+        of(settings.router.timeouts),
+        [Some(60.0), Some(30.0), Some(10.0), Some(5.0)]
+    );
+    assert_eq!(
+        of(settings.deployments[0].timeouts),
+        [None, None, Some(2.0), Some(0.5)]
+    );
+}

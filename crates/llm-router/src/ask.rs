@@ -1,0 +1,64 @@
+//! What is asked of a router.
+
+use std::time::Duration;
+
+use llm_providers::Kind;
+
+use crate::{Fallback, Timeouts};
+
+/// What is asked of a router. Owned, so that a stream can ask again long after the request is read.
+#[derive(Debug, Clone, Default)]
+pub struct Ask {
+    /// A group, an alias, a deployment's id, or a name that a pattern matches.
+    pub model: String,
+    /// Whether the answer is streamed: other time limits hold.
+    pub stream: bool,
+    /// Attempts after the first, where the request says so.
+    pub num_retries: Option<u32>,
+    /// Groups to fall back to, where the request says so.
+    pub fallbacks: Option<Vec<Fallback>>,
+    /// The same where the prompt is too long.
+    pub context_window_fallbacks: Option<Vec<Fallback>>,
+    /// The same where the content is refused.
+    pub content_policy_fallbacks: Option<Vec<Fallback>>,
+    /// No fallbacks at all.
+    pub disable_fallbacks: bool,
+    /// Time limits of the request, over those of the configuration.
+    pub timeouts: Timeouts,
+    /// How long the request may take with all its attempts and waits, where it says so.
+    pub deadline: Option<Duration>,
+    /// Tokens of the prompt, about; 0 where nobody counted.
+    pub prompt_tokens: u64,
+    /// Tokens of the answer, at most, where the request says so.
+    pub max_tokens: Option<u64>,
+    /// What the request is tagged with.
+    pub tags: Vec<String>,
+    /// Lower goes first where there is a queue.
+    pub priority: Option<i64>,
+    /// Who asks: the same one is given the same side of a split, and may be kept at one deployment.
+    pub user: Option<String>,
+    /// The conversation it belongs to.
+    pub session: Option<String>,
+    /// What the conversation's cacheable beginning is known by.
+    pub prefix: Option<u64>,
+    /// Parameters of the request that not every model knows, by OpenAI's names.
+    pub params: Vec<String>,
+    /// The region that must answer.
+    pub region: Option<String>,
+    /// The client's `User-Agent`.
+    pub user_agent: Option<String>,
+    /// Records what each candidate was worth.
+    pub explain: bool,
+    /// The first group fails in this way, for a rehearsal.
+    pub rehearse: Option<Kind>,
+}
+
+impl Ask {
+    /// Asks for `model`, everything else as configured.
+    pub fn new(model: impl Into<String>) -> Self {
+        Self {
+            model: model.into(),
+            ..Self::default()
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! One attempt's hold on its deployment, from the pick to the end of the answer.
+
+use std::{sync::Arc, time::Duration};
+
+use llm_providers::{Error, Kind};
+use tokio::time::Instant;
+
+use crate::{Deployment, Moment, Settings, State, health::Patient, limits::Claim};
+
+/// Holds a deployment's parallel slot and its tokens for as long as an attempt and its answer go on, and teaches the
+/// router how it ended. A stream keeps its lease to its last event. Dropping it without a word says that the caller hung
+/// up, which speaks neither for the deployment nor against it.
+#[derive(Debug)]
+pub struct Lease {
+    deployment: Arc<Deployment>,
+    settings: Arc<Settings>,
+    state: Arc<State>,
+    claim: Option<Claim>,
+    trial: bool,
+    others: bool,
+    began: Instant,
+}
+
+/// How an answer ended well.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Finish {
+    /// All tokens that the vendor counted.
+    pub tokens: u64,
+    /// Those of the answer.
+    pub completion_tokens: u64,
+    /// Until the first event of a stream.
+    pub first_event: Option<Duration>,
+}
+
+impl Lease {
+    pub(crate) fn new(
+        deployment: Arc<Deployment>,
+        settings: Arc<Settings>,
+        state: Arc<State>,
+        claim: Claim,
+        trial: bool,
+        others: bool,
+    ) -> Self {
+        Self {
+            deployment,
+            settings,
+            state,
+            claim: Some(claim),
+            trial,
+            others,
+            began: Instant::now(),
+        }
+    }
+
+    /// Whose it is.
+    pub fn deployment(&self) -> &Arc<Deployment> {
+        &self.deployment
+    }
+
+    /// How long it has been held.
+    pub fn held(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// The answer is whole.
+    pub fn finish(mut self, finish: &Finish) {
+        let now = self.settle(finish.tokens);
+        let live = &self.deployment.live;
+        live.health.succeeded(now, self.trial);
+        live.speed.answered(
+            now,
+            &self.settings.speed,
+            self.began.elapsed(),
+            finish.completion_tokens,
+            finish.first_event,
+        );
+    }
+
+    /// The attempt failed, or its stream broke. Says until when the deployment rests, if it does.
+    pub fn fail(mut self, error: &Error) -> Option<Moment> {
+        let now = self.settle(0);
+        let live = &self.deployment.live;
+        if error.kind == Kind::Timeout {
+            live.speed.silent(now, &self.settings.speed);
+        }
+        let patient = Patient {
+            rules: &self.settings.health,
+            cooldown: self.deployment.cooldown,
+            allowed_fails: self.deployment.allowed_fails,
+            others: self.others,
+        };
+        live.health.failed(now, error, self.trial, &patient)
+    }
+
+    fn settle(&mut self, tokens: u64) -> Moment {
+        let now = self.state.clock.now();
+        if let Some(claim) = self.claim.take() {
+            self.deployment.live.meter.settle(now, claim, tokens);
+        }
+        now
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if self.claim.is_some() {
+            self.settle(0);
+            if self.trial {
+                self.deployment.live.health.end_trial();
+            }
+        }
+    }
+}

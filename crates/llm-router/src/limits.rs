@@ -1,0 +1,180 @@
+//! Requests, tokens and parallel attempts of one deployment, counted exactly.
+
+use std::sync::{Mutex, PoisonError};
+
+use crate::{Moment, Reason};
+
+/// What one deployment may take. `None`: as much as comes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Quota {
+    /// Requests a minute.
+    pub rpm: Option<u64>,
+    /// Tokens a minute, those of the answers included.
+    pub tpm: Option<u64>,
+    /// Attempts at the same time.
+    pub max_parallel: Option<u64>,
+}
+
+/// What one deployment carries.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Attempts under way.
+    pub in_flight: u64,
+    /// Requests admitted this minute.
+    pub requests: u64,
+    /// Tokens of this minute: used, and expected by attempts under way.
+    pub tokens: u64,
+}
+
+/// Counts one deployment's load. Everything is decided under one short lock, so that an attempt is admitted by all of
+/// its limits or by none: no limit is exceeded, and none bites for a claim that another one refuses.
+#[derive(Debug, Default)]
+pub(crate) struct Meter(Mutex<Window>);
+
+#[derive(Debug, Default)]
+struct Window {
+    minute: u64,
+    requests: u64,
+    tokens: u64,
+    in_flight: u64,
+}
+
+/// What an admitted attempt holds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Claim {
+    minute: u64,
+    tokens: u64,
+}
+
+impl Quota {
+    /// Whether anything is limited.
+    pub fn is_limited(&self) -> bool {
+        *self != Self::default()
+    }
+
+    /// The limit that a load leaves no room under for one more attempt of `tokens`.
+    pub fn refuses(&self, load: &Load, tokens: u64) -> Option<Reason> {
+        let over = |used: u64, more: u64, limit: Option<u64>| {
+            limit.is_some_and(|limit| used.saturating_add(more) > limit)
+        };
+        if over(load.in_flight, 1, self.max_parallel) {
+            Some(Reason::Parallel)
+        } else if over(load.requests, 1, self.rpm) {
+            Some(Reason::Rpm)
+        } else if over(load.tokens, tokens, self.tpm) {
+            Some(Reason::Tpm)
+        } else {
+            None
+        }
+    }
+}
+
+impl Meter {
+    /// Admits one attempt that will use about `tokens`, or says which limit refuses it.
+    pub(crate) fn admit(&self, now: Moment, quota: &Quota, tokens: u64) -> Result<Claim, Reason> {
+        self.with(now, |window| {
+            if let Some(reason) = quota.refuses(&window.load(), tokens) {
+                return Err(reason);
+            }
+            window.in_flight += 1;
+            window.requests += 1;
+            window.tokens = window.tokens.saturating_add(tokens);
+            Ok(Claim {
+                minute: window.minute,
+                tokens,
+            })
+        })
+    }
+
+    /// The attempt is over and used `tokens`, as far as known.
+    pub(crate) fn settle(&self, now: Moment, claim: Claim, tokens: u64) {
+        self.with(now, |window| {
+            window.in_flight = window.in_flight.saturating_sub(1);
+            // What was expected and not used is given back to its own minute; what was used beyond counts now.
+            if tokens >= claim.tokens {
+                window.tokens = window.tokens.saturating_add(tokens - claim.tokens);
+            } else if window.minute == claim.minute {
+                window.tokens = window.tokens.saturating_sub(claim.tokens - tokens);
+            }
+        });
+    }
+
+    /// What the deployment carries.
+    pub(crate) fn load(&self, now: Moment) -> Load {
+        self.with(now, |window| window.load())
+    }
+
+    fn with<T>(&self, now: Moment, work: impl FnOnce(&mut Window) -> T) -> T {
+        let mut window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let minute = now.minute();
+        // Forward only: a request that read the clock before another one must not bring an old minute back.
+        if minute > window.minute {
+            window.minute = minute;
+            window.requests = 0;
+            window.tokens = 0;
+        }
+        work(&mut window)
+    }
+}
+
+impl Window {
+    fn load(&self) -> Load {
+        Load {
+            in_flight: self.in_flight,
+            requests: self.requests,
+            tokens: self.tokens,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const T: Moment = Moment::ZERO;
+
+    #[test]
+    fn an_attempt_is_admitted_by_all_limits_or_none() {
+        let meter = Meter::default();
+        let quota = Quota {
+            rpm: Some(2),
+            tpm: Some(100),
+            max_parallel: Some(5),
+        };
+        assert_eq!(meter.admit(T, &quota, 101).err(), Some(Reason::Tpm));
+        let first = meter.admit(T, &quota, 60).expect("room");
+        assert_eq!(meter.admit(T, &quota, 60).err(), Some(Reason::Tpm));
+        meter.settle(T, first, 10);
+        meter.admit(T, &quota, 60).expect("room again");
+        assert_eq!(meter.admit(T, &quota, 0).err(), Some(Reason::Rpm));
+        let load = meter.load(T);
+        assert_eq!((load.in_flight, load.requests, load.tokens), (1, 2, 70));
+        let next = T.after(Duration::from_secs(60));
+        meter.admit(next, &quota, 100).expect("a new minute");
+        assert_eq!(meter.load(next).in_flight, 2);
+    }
+
+    #[test]
+    fn parallel_attempts_end() {
+        let meter = Meter::default();
+        let quota = Quota {
+            max_parallel: Some(1),
+            ..Quota::default()
+        };
+        let claim = meter.admit(T, &quota, 0).expect("room");
+        assert_eq!(meter.admit(T, &quota, 0).err(), Some(Reason::Parallel));
+        meter.settle(T, claim, 0);
+        meter.admit(T, &quota, 0).expect("room");
+    }
+
+    #[test]
+    fn tokens_beyond_the_estimate_count_when_they_are_known() {
+        let meter = Meter::default();
+        let claim = meter.admit(T, &Quota::default(), 10).expect("room");
+        let later = T.after(Duration::from_secs(70));
+        meter.settle(later, claim, 50);
+        assert_eq!(meter.load(later).tokens, 40);
+    }
+}

@@ -1,0 +1,244 @@
+//! One pick: who may be asked, who is, and the hold on it.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use llm_providers::{Error, Kind};
+
+use crate::{
+    Ask, Candidate, Decision, Deployment, Field, Lease, Moment, Reason, Router, Skipped, Standing,
+    Strategy, View, group::Group, journey::Journey, trace::Score,
+};
+
+/// Who is asked.
+pub(crate) struct Picked {
+    pub(crate) lease: Lease,
+    pub(crate) decision: Decision,
+}
+
+impl Router {
+    /// Picks a deployment of `group` and takes a hold on it; or says why there is none.
+    pub(crate) fn pick(
+        &self,
+        ask: &Ask,
+        group: &Group<'_>,
+        journey: &mut Journey,
+    ) -> Result<Picked, Vec<Skipped>> {
+        let now = self.state.clock.now();
+        let alone = group.deployments.len() == 1;
+        let strategy = self.strategy(&journey.plan.group);
+        let mut field = Field::new(group.deployments);
+        self.narrow(&mut field, ask, group, journey, now);
+        let mut scores = Vec::new();
+        while !field.open().is_empty() {
+            let candidates = self.candidates(&field, strategy, ask.stream, now);
+            let index = match candidates.len() {
+                1 => 0,
+                _ => strategy.pick(&candidates, &mut journey.dice),
+            };
+            if ask.explain && scores.is_empty() {
+                scores = scored(strategy, &candidates);
+            }
+            let among = u32::try_from(candidates.len()).unwrap_or(u32::MAX);
+            drop(candidates);
+            let index = index.min(field.open().len() - 1);
+            let deployment = Arc::clone(field.open()[index]);
+            match self.hold(ask, &deployment, alone, now) {
+                Ok(lease) => {
+                    let decision = Decision {
+                        strategy: strategy.name(),
+                        among,
+                        skipped: field.into_skipped(),
+                        scores,
+                    };
+                    return Ok(Picked { lease, decision });
+                }
+                Err(reason) => field.skip_one(index, reason),
+            }
+        }
+        Err(field.into_skipped())
+    }
+
+    fn strategy(&self, group: &str) -> &dyn Strategy {
+        let settings = &self.settings;
+        let own = settings.group_strategy.get(group);
+        own.unwrap_or(&settings.strategy).as_ref()
+    }
+
+    /// Leaves out whoever should not be asked.
+    fn narrow(
+        &self,
+        field: &mut Field<'_>,
+        ask: &Ask,
+        group: &Group<'_>,
+        journey: &Journey,
+        now: Moment,
+    ) {
+        let alone = group.deployments.len() == 1;
+        let tokens = expected(ask);
+        if !journey.barred.is_empty() {
+            field.skip(|deployment| journey.is_barred(deployment).then_some(Reason::Barred));
+        }
+        field.skip(|deployment| {
+            let live = &deployment.live;
+            match live.health.standing(now) {
+                Standing::Cooling(until) => {
+                    return Some(Reason::Cooling {
+                        millis: now.until(until).as_millis().try_into().unwrap_or(u64::MAX),
+                    });
+                }
+                Standing::OnTrial if !alone && live.health.is_on_trial() => {
+                    return Some(Reason::OnTrial);
+                }
+                _ => {}
+            }
+            let quota = &deployment.quota;
+            quota
+                .is_limited()
+                .then(|| quota.refuses(&live.meter.load(now), tokens))
+                .flatten()
+        });
+        let view = View {
+            ask,
+            group: &journey.plan.group,
+            deployments: group.deployments,
+            now,
+        };
+        for filter in &self.settings.filters {
+            filter.apply(field, &view);
+        }
+        if !journey.tried.is_empty() {
+            field.prefer(Reason::Tried, |deployment| !journey.was_tried(deployment));
+        }
+        if field.open().len() > 1 {
+            let order = |deployment: &Deployment| deployment.order.unwrap_or(i64::MAX);
+            let lowest = field.open().iter().map(|d| order(d)).min();
+            field.prefer(Reason::Order, |d| Some(order(d)) == lowest);
+        }
+    }
+
+    /// What the strategy looks at of each.
+    fn candidates<'a>(
+        &self,
+        field: &Field<'a>,
+        strategy: &dyn Strategy,
+        stream: bool,
+        now: Moment,
+    ) -> Vec<Candidate<'a>> {
+        let looks = strategy.looks();
+        let rules = &self.settings.speed;
+        let candidate = |deployment: &&'a Arc<Deployment>| {
+            let live = &deployment.live;
+            Candidate {
+                deployment,
+                load: if looks.load {
+                    live.meter.load(now)
+                } else {
+                    Default::default()
+                },
+                latency: looks
+                    .latency
+                    .then(|| live.speed.latency(now, rules, stream, looks.percentile))
+                    .flatten(),
+            }
+        };
+        field.open().iter().map(candidate).collect()
+    }
+
+    /// Takes a hold on `deployment`, which may have been taken by others since it was looked at.
+    fn hold(
+        &self,
+        ask: &Ask,
+        deployment: &Arc<Deployment>,
+        alone: bool,
+        now: Moment,
+    ) -> Result<Lease, Reason> {
+        let live = &deployment.live;
+        let resting = live.health.standing(now) == Standing::OnTrial;
+        let trial = resting && live.health.begin_trial();
+        if resting && !trial && !alone {
+            return Err(Reason::OnTrial);
+        }
+        match live.meter.admit(now, &deployment.quota, expected(ask)) {
+            Ok(claim) => Ok(Lease::new(
+                Arc::clone(deployment),
+                Arc::clone(&self.settings),
+                Arc::clone(&self.state),
+                claim,
+                trial,
+                !alone,
+            )),
+            Err(reason) => {
+                if trial {
+                    live.health.end_trial();
+                }
+                Err(reason)
+            }
+        }
+    }
+
+    /// A seed for the next request's dice.
+    pub(crate) fn next_seed(&self) -> u64 {
+        let request = self.state.requests.fetch_add(1, Ordering::Relaxed);
+        self.settings.seed ^ request.wrapping_mul(0x9E37_79B9_7F4A_7C15)
+    }
+}
+
+/// Tokens that a request will use, about.
+fn expected(ask: &Ask) -> u64 {
+    ask.prompt_tokens
+}
+
+fn scored(strategy: &dyn Strategy, candidates: &[Candidate<'_>]) -> Vec<Score> {
+    let score = |candidate: &Candidate<'_>| Score {
+        deployment: candidate.deployment.id.clone(),
+        score: strategy.score(candidate),
+    };
+    candidates.iter().map(score).collect()
+}
+
+/// Why nobody in `group` can be asked, as an error for the caller.
+pub(crate) fn nobody(group: &str, skipped: &[Skipped], now: Moment) -> Error {
+    let every = |fits: fn(&Reason) -> bool| {
+        !skipped.is_empty() && skipped.iter().all(|skipped| fits(&skipped.reason))
+    };
+    if every(|reason| matches!(reason, Reason::ContextWindow)) {
+        return Error::new(
+            Kind::ContextWindow,
+            format!(
+                "the prompt is longer than the context window of every deployment of '{group}'"
+            ),
+        );
+    }
+    if every(|reason| matches!(reason, Reason::Tags)) {
+        return Error::bad_request(
+            "tags",
+            format!("no deployment of '{group}' fits the request's tags"),
+        );
+    }
+    let wait = skipped
+        .iter()
+        .filter_map(|skipped| skipped.reason.wait(now))
+        .min();
+    let Some(wait) = wait else {
+        return Error::new(
+            Kind::NotFound,
+            format!("no deployment of '{group}' can serve this request"),
+        );
+    };
+    let seconds = wait.as_millis().div_ceil(1000).max(1);
+    let cause = if every(|reason| matches!(reason, Reason::Cooling { .. } | Reason::OnTrial)) {
+        "all of them rest after failures"
+    } else {
+        "those that could serve it are at their limits"
+    };
+    let mut error = Error::new(
+        Kind::RateLimit,
+        format!(
+            "No deployments available for selected model, Try again in {seconds} seconds. \
+             Passed model={group}: {cause}."
+        ),
+    );
+    error.code = Some("no_deployments_available".into());
+    error.retry_after = Some(wait);
+    error
+}

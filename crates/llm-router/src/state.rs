@@ -1,0 +1,21 @@
+//! What a router remembers from request to request, and hands on to its successor.
+
+use std::sync::atomic::AtomicU64;
+
+use crate::{Clock, health::Health, limits::Meter, speed::Speed};
+
+/// What all requests of a router share. A router that succeeds another takes it over.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    pub(crate) clock: Clock,
+    /// Requests so far: the dice of each are seeded by its number.
+    pub(crate) requests: AtomicU64,
+}
+
+/// What is known of one deployment while it runs. Kept by its id when the configuration changes.
+#[derive(Debug, Default)]
+pub(crate) struct Live {
+    pub(crate) meter: Meter,
+    pub(crate) health: Health,
+    pub(crate) speed: Speed,
+}
