@@ -19,7 +19,6 @@ use crate::{
     caller::Caller,
     check, controls, cors,
     error::{Dialect, Refusal, show},
-    json_scan,
     record::Recorder,
     respond::{self, Reply},
     routes::inference::{self, Found},
@@ -212,13 +211,7 @@ async fn prepare(
             "Invalid JSON payload: the body is empty",
         ));
     }
-    if let Some(fault) = json_scan::fault(&bytes) {
-        return Err(Refusal::bad(
-            "request_body",
-            format!("Invalid JSON payload: {fault}"),
-        ));
-    }
-    let mut object = JsonObject::parse(&bytes).map_err(Refusal::json)?;
+    let mut object = JsonObject::parse_strictly(&bytes).map_err(Refusal::json)?;
     check::allowed(&object)?;
     check::strip(&mut object, settings.allow_client_mock_response);
     let route = op.path();

@@ -29,6 +29,7 @@ mod json;
 pub mod messages;
 mod op;
 pub mod responses;
+mod scan;
 mod usage;
 
 pub use chat::{
