@@ -7,145 +7,17 @@
     reason = "a test fails by panicking"
 )]
 
+mod script;
+
 use bytes::Bytes;
-use llm_providers::bridges::{Bridge, Event, messages::Messages};
-use llm_types::{ChatChunk, ChatResponse, JsonObject};
+use llm_providers::{
+    CallOptions,
+    bridges::{Bridge, Event, messages::Messages},
+};
+use llm_types::{ChatChunk, JsonObject};
 use proptest::prelude::*;
+use script::{Call, Dice, Script, delta, scripts, usage};
 use serde_json::{Value, json};
-
-/// One answer, to be told whole or in pieces.
-#[derive(Debug, Clone)]
-struct Script {
-    /// Text and signature.
-    thoughts: Vec<(String, String)>,
-    text: String,
-    calls: Vec<Call>,
-    finish: &'static str,
-}
-
-#[derive(Debug, Clone)]
-struct Call {
-    id: String,
-    name: String,
-    arguments: String,
-}
-
-impl Script {
-    fn response(&self) -> ChatResponse {
-        let calls: Vec<Value> = self
-            .calls
-            .iter()
-            .map(|call| json!({"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}))
-            .collect();
-        let thoughts: Vec<Value> = self
-            .thoughts
-            .iter()
-            .map(|(thinking, signature)| json!({"type": "thinking", "thinking": thinking, "signature": signature}))
-            .collect();
-        serde_json::from_value(json!({
-            "id": "c1", "model": "m", "usage": usage(),
-            "choices": [{"index": 0, "finish_reason": self.finish, "message": {
-                "role": "assistant", "content": self.text, "tool_calls": calls, "thinking_blocks": thoughts}}],
-        }))
-        .expect("an answer")
-    }
-
-    /// The deltas, cut by `dice`; calls come one after the other, or their fragments in any order.
-    fn deltas(&self, dice: &mut Dice, interleaved: bool) -> Vec<Value> {
-        let mut deltas = vec![json!({"role": "assistant", "content": ""})];
-        for (thinking, signature) in &self.thoughts {
-            for piece in dice.cut(thinking) {
-                deltas.push(json!({"reasoning_content": piece, "thinking_blocks": [{"type": "thinking", "thinking": piece}]}));
-            }
-            deltas.push(json!({"thinking_blocks": [{"type": "thinking", "thinking": "", "signature": signature}]}));
-        }
-        for piece in dice.cut(&self.text) {
-            deltas.push(json!({"content": piece}));
-        }
-        let mut queues: Vec<Vec<Value>> = Vec::new();
-        for (index, call) in self.calls.iter().enumerate() {
-            let mut pieces = dice.cut(&call.arguments);
-            let head = if dice.roll(2) == 0 || pieces.is_empty() {
-                String::new()
-            } else {
-                pieces.remove(0)
-            };
-            let mut queue = vec![
-                json!({"index": index, "id": call.id, "type": "function", "function": {"name": call.name, "arguments": head}}),
-            ];
-            queue.extend(
-                pieces
-                    .into_iter()
-                    .map(|p| json!({"index": index, "function": {"arguments": p}})),
-            );
-            queue.reverse();
-            queues.push(queue);
-        }
-        // Calls begin in the order of their indices, whatever order they go on in.
-        let mut begun = 0;
-        while let Some(first) = queues.iter().position(|queue| !queue.is_empty()) {
-            let mut at = first;
-            if interleaved {
-                let open: Vec<_> = (0..queues.len().min(begun + 1))
-                    .filter(|i| !queues[*i].is_empty())
-                    .collect();
-                at = open[dice.roll(open.len())];
-            }
-            begun = begun.max(at + 1);
-            deltas.extend(queues[at].pop().map(|call| json!({"tool_calls": [call]})));
-        }
-        deltas
-    }
-
-    fn chunks(&self, dice: &mut Dice, interleaved: bool) -> Vec<ChatChunk> {
-        let chunk = |value: Value| serde_json::from_value(value).expect("a chunk");
-        let mut chunks: Vec<ChatChunk> = self
-            .deltas(dice, interleaved)
-            .into_iter()
-            .map(|delta| {
-                chunk(json!({"id": "c1", "model": "m", "choices": [{"index": 0, "delta": delta}]}))
-            })
-            .collect();
-        chunks.push(chunk(
-            json!({"id": "c1", "model": "m", "choices": [{"index": 0, "delta": {}, "finish_reason": self.finish}]}),
-        ));
-        chunks.push(chunk(
-            json!({"id": "c1", "model": "m", "choices": [], "usage": usage()}),
-        ));
-        chunks
-    }
-}
-
-fn usage() -> Value {
-    json!({"prompt_tokens": 20, "completion_tokens": 7, "total_tokens": 27, "prompt_tokens_details": {"cached_tokens": 5}})
-}
-
-/// A sequence of choices.
-struct Dice(Vec<u8>, usize);
-
-impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
-        self.1 += 1;
-        self.0
-            .get(self.1 % self.0.len().max(1))
-            .map_or(0, |n| usize::from(*n) % sides.max(1))
-    }
-
-    fn cut(&mut self, text: &str) -> Vec<String> {
-        let mut pieces = Vec::new();
-        let mut piece = String::new();
-        for c in text.chars() {
-            piece.push(c);
-            if self.roll(3) == 0 {
-                pieces.push(std::mem::take(&mut piece));
-            }
-        }
-        if !piece.is_empty() {
-            pieces.push(piece);
-        }
-        pieces
-    }
-}
 
 fn asked() -> JsonObject {
     JsonObject::parse(&Bytes::from_static(br#"{"model":"asked","messages":[]}"#))
@@ -241,44 +113,6 @@ fn whole(script: &Script) -> Value {
     serde_json::from_slice(&bytes).expect("json")
 }
 
-fn arguments() -> impl Strategy<Value = String> {
-    prop_oneof![
-        Just("{}".to_owned()),
-        Just(String::new()),
-        proptest::collection::btree_map("[a-z]{1,3}", ".{0,6}", 0..4)
-            .prop_map(|map| serde_json::to_string(&map).expect("json")),
-        Just(r#"{"a":{"b":["}","{\"",3]},"c":"\\"}"#.to_owned()),
-    ]
-}
-
-fn scripts() -> impl Strategy<Value = Script> {
-    let call = ("[a-z0-9]{1,8}", "[a-z_]{1,8}", arguments());
-    (
-        proptest::collection::vec(("[a-zé ]{1,12}", "[A-Za-z0-9]{4}"), 0..3),
-        ".{0,20}",
-        proptest::collection::vec(call, 0..4),
-        prop_oneof![Just("stop"), Just("length"), Just("content_filter")],
-    )
-        .prop_map(|(thoughts, text, calls, finish)| Script {
-            finish: if calls.is_empty() {
-                finish
-            } else {
-                "tool_calls"
-            },
-            calls: calls
-                .into_iter()
-                .enumerate()
-                .map(|(i, (id, name, arguments))| Call {
-                    id: format!("{id}{i}"),
-                    name,
-                    arguments,
-                })
-                .collect(),
-            thoughts,
-            text,
-        })
-}
-
 proptest! {
     #[test]
     fn a_stream_says_what_the_answer_says(
@@ -300,19 +134,6 @@ proptest! {
             .collect();
         folded(&events(chunks));
     }
-}
-
-/// Deltas in no sensible order, but calls that are whole.
-fn delta() -> impl Strategy<Value = Value> {
-    prop_oneof![
-        "[a-z]{0,3}".prop_map(|text| json!({"content": text})),
-        "[a-z]{0,3}".prop_map(|text| json!({"reasoning_content": text})),
-        "[a-z]{0,3}".prop_map(|text| json!({"thinking_blocks": [{"type": "thinking", "thinking": "", "signature": text}]})),
-        Just(json!({"thinking_blocks": [{"type": "redacted_thinking", "data": "x"}]})),
-        Just(json!({"refusal": "no"})),
-        any::<u8>().prop_map(|index| json!({"tool_calls": [{"index": index, "id": "a", "function": {"name": "f", "arguments": ""}}]})),
-        any::<u8>().prop_map(|index| json!({"tool_calls": [{"index": index, "function": {"arguments": ""}}]})),
-    ]
 }
 
 #[test]
@@ -373,7 +194,9 @@ fn names_and_users_that_are_too_long_for_others_are_shortened() {
             {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t", "content": "x"}]}],
         "tools": [{"name": long, "input_schema": {"type": "object"}}], "tool_choice": {"type": "tool", "name": long}});
     let body = JsonObject::parse(&Bytes::from(body.to_string())).expect("an object");
-    let chat = Messages.request(&body).expect("a chat request");
+    let chat = Messages
+        .request(&body, &CallOptions::default())
+        .expect("a chat request");
     let chat: Value = serde_json::from_slice(&chat.to_bytes()).expect("json");
     let name = chat["tools"][0]["function"]["name"]
         .as_str()

@@ -165,9 +165,13 @@ fn a_tool_that_is_the_answer() {
 #[test]
 fn a_messages_request_over_chat() {
     let body = object("messages/full.json");
-    let chat = Messages.request(&body).expect("a chat request");
+    let chat = Messages
+        .request(&body, &CallOptions::default())
+        .expect("a chat request");
     let chat: Value = serde_json::from_slice(&chat.to_bytes()).expect("json");
-    insta::assert_json_snapshot!(json!({"chat": chat, "losses": Messages.losses(&body)}));
+    insta::assert_json_snapshot!(
+        json!({"chat": chat, "losses": Messages.losses(&body, &CallOptions::default())})
+    );
 }
 
 #[test]

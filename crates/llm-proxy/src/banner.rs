@@ -58,10 +58,29 @@ pub(crate) fn text(settings: &Settings, address: SocketAddr, args: &Args) -> Str
             "\nThe master key is one that every tutorial prints: set another before anyone else can reach this."
         );
     }
+    network(&mut out, settings);
     for notice in &settings.notices {
         let _ = writeln!(out, "note: {notice}");
     }
     out
+}
+
+/// What stands between the gateway and the vendors that nobody should learn from an incident.
+fn network(out: &mut String, settings: &Settings) {
+    let transport = &settings.transport;
+    if !transport.verify {
+        let _ = writeln!(
+            out,
+            "note: certificates of vendors are not verified (ssl_verify): whoever sits in between reads every key and \
+             every prompt"
+        );
+    }
+    for (scheme, address) in transport.proxies.shown() {
+        let _ = writeln!(
+            out,
+            "note: vendors are called through the forward proxy {address} ({scheme})"
+        );
+    }
 }
 
 fn models(out: &mut String, settings: &Settings, configured: bool) {

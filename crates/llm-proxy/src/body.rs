@@ -15,7 +15,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::timeout;
 
-use crate::{error::Refusal, settings::Limits, sse::Events, state::UnderWay};
+use crate::{error::Refusal, server::Stream, settings::Limits, sse::Events, state::UnderWay};
 
 /// Reads a JSON request's body, whatever type it claims to have: curl says it is a form.
 pub(crate) async fn read(
@@ -121,6 +121,7 @@ fn too_large(limits: &Limits) -> Refusal {
 pub(crate) struct ReplyBody {
     kind: Kind,
     _under_way: Option<UnderWay>,
+    _stream: Option<Stream>,
 }
 
 enum Kind {
@@ -134,6 +135,7 @@ impl ReplyBody {
         Self {
             kind: Kind::Whole(bytes.into()),
             _under_way: None,
+            _stream: None,
         }
     }
 
@@ -141,6 +143,7 @@ impl ReplyBody {
         Self {
             kind: Kind::Events(Box::new(events)),
             _under_way: None,
+            _stream: None,
         }
     }
 
@@ -148,12 +151,19 @@ impl ReplyBody {
         Self {
             kind: Kind::Page(body),
             _under_way: None,
+            _stream: None,
         }
     }
 
     /// Counts the request as under way for as long as this body lives.
     pub(crate) fn holding(mut self, under_way: UnderWay) -> Self {
         self._under_way = Some(under_way);
+        self
+    }
+
+    /// Keeps the connection from being idle for as long as this body lives.
+    pub(crate) fn on(mut self, stream: Stream) -> Self {
+        self._stream = Some(stream);
         self
     }
 }

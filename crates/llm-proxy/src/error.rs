@@ -74,6 +74,18 @@ impl Refusal {
         }
     }
 
+    /// Not now.
+    pub(crate) fn later(message: &str) -> Self {
+        Self {
+            retry_after: Some(1),
+            ..Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "internal_server_error",
+                message,
+            )
+        }
+    }
+
     /// Something of ours broke.
     pub(crate) fn internal() -> Self {
         Self::new(

@@ -4,8 +4,8 @@ use std::{net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, time::Instant};
 
 use futures_util::FutureExt;
 use http::{
-    HeaderValue, Method, Request, StatusCode, Uri,
-    header::{ALLOW, ORIGIN},
+    HeaderValue, Method, Request, StatusCode, Uri, Version,
+    header::{ALLOW, CONNECTION, ORIGIN},
     request::Parts,
 };
 use hyper::body::Incoming;
@@ -19,6 +19,7 @@ use crate::{
     caller::Caller,
     check, controls, cors,
     error::{Dialect, Refusal, show},
+    labels::Labels,
     record::Recorder,
     respond::{self, Reply},
     routes::inference::{self, Found},
@@ -35,6 +36,7 @@ pub(crate) async fn handle(
     let live = gateway.live();
     let under_way = gateway.enter();
     let origin = request.headers().get(ORIGIN).cloned();
+    let version = request.version();
     let work = route(&gateway, &live, pages, peer, request);
     // Nothing here panics; if something does, it costs this request and no other.
     let mut reply = match AssertUnwindSafe(work).catch_unwind().await {
@@ -49,8 +51,9 @@ pub(crate) async fn handle(
     if origin.is_some() {
         cors::decorate(&live.settings.cors, origin.as_ref(), headers);
     }
-    if gateway.is_draining() {
-        headers.insert(http::header::CONNECTION, HeaderValue::from_static("close"));
+    // HTTP/2 knows no such header: its connections end by a message of their own.
+    if version < Version::HTTP_2 && gateway.is_draining() {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     reply.map(|body| body.holding(under_way))
 }
@@ -131,8 +134,8 @@ async fn serve(
             return refuse(Caller::Anyone, refusal);
         }
     };
-    let mut ask = match prepare(live, found, &head, body).await {
-        Ok(ask) => ask,
+    let (mut ask, labels) = match prepare(live, found, &head, body).await {
+        Ok(prepared) => prepared,
         Err(refusal) => return refuse(caller, refusal),
     };
     if op == Op::CountTokens && !counted_by_vendor(live, &ask.model) {
@@ -147,6 +150,7 @@ async fn serve(
         live: Arc::clone(live),
         route: op.path(),
         caller,
+        labels,
     }));
     // On the heap, as every layer of the server would copy it.
     match Box::pin(live.engine.call(ask)).await {
@@ -164,21 +168,16 @@ async fn serve(
     }
 }
 
-/// Whether there is room, and who asks.
+/// Whether there is time and room, and who asks.
 fn admit(gateway: &Gateway, live: &Live, op: Op, head: &Parts) -> Result<Caller, Refusal> {
-    let limits = &live.settings.limits;
-    if limits
-        .requests
-        .is_some_and(|most| gateway.under_way() > most)
-    {
-        return Err(Refusal {
-            retry_after: Some(1),
-            ..Refusal::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "internal_server_error",
-                "the gateway is busy: too many requests at the same time",
-            )
-        });
+    if gateway.is_draining() {
+        return Err(Refusal::later("the gateway is stopping: ask again"));
+    }
+    let most = live.settings.limits.requests;
+    if most.is_some_and(|most| gateway.under_way() > most) {
+        return Err(Refusal::later(
+            "the gateway is busy: too many requests at the same time",
+        ));
     }
     // Google's clients put the key into the query.
     let query = head.uri.query().filter(|_| op == Op::GenerateContent);
@@ -192,7 +191,7 @@ async fn prepare(
     found: Found<'_>,
     head: &Parts,
     incoming: Incoming,
-) -> Result<Ask, Refusal> {
+) -> Result<(Ask, Labels), Refusal> {
     let settings = &live.settings;
     let op = found.op;
     if op.body() != BodyKind::Json || matches!(op, Op::GenerateContent | Op::Batch | Op::FineTuning)
@@ -213,6 +212,7 @@ async fn prepare(
     }
     let mut object = JsonObject::parse_strictly(&bytes).map_err(Refusal::json)?;
     check::allowed(&object)?;
+    let labels = Labels::of(&head.headers, &object, &settings.user_headers);
     check::strip(&mut object, settings.allow_client_mock_response);
     let route = op.path();
     let named = check::model(&object)?;
@@ -250,7 +250,7 @@ async fn prepare(
         ask.route_as = crate::catalog::with_vendor(&ask.model, &live.router);
     }
     controls::apply(&mut ask, &head.headers)?;
-    Ok(ask)
+    Ok((ask, labels))
 }
 
 /// Whether tokens are counted by who will bill them. An unknown model goes there too: the engine refuses it.

@@ -16,6 +16,7 @@ mod cors;
 mod discover;
 mod error;
 mod gateway;
+mod labels;
 mod logs;
 mod metrics;
 mod openapi;

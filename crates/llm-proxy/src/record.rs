@@ -10,6 +10,7 @@ use std::time::SystemTime;
 use crate::{
     caller::Caller,
     error::{Refusal, show},
+    labels::Labels,
     logs::{Lines, write_time},
     metrics::{Metrics, vendor_time},
     settings::Logs,
@@ -32,6 +33,7 @@ pub(crate) struct Recorder {
     pub(crate) live: Arc<Live>,
     pub(crate) route: &'static str,
     pub(crate) caller: Caller,
+    pub(crate) labels: Labels,
 }
 
 /// The level and the message that every such line has.
@@ -64,6 +66,12 @@ struct Entry<'a> {
     deployment: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     provider: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end_user: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<&'a str>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     stream: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -155,6 +163,9 @@ impl Observer for Recorder {
             model: show(&record.requested),
             deployment: record.deployment.as_ref().map(|d| d.id.as_str()),
             provider: record.deployment.as_ref().map(|d| d.target.provider.name),
+            session_id: self.labels.session.as_deref(),
+            end_user: self.labels.end_user.as_deref(),
+            user: self.labels.user.as_deref(),
             stream: record.stream,
             input_tokens: usage.map(|usage| usage.prompt_tokens),
             output_tokens: usage.map(|usage| usage.completion_tokens),
@@ -187,6 +198,15 @@ impl Entry<'_> {
         if let (Some(deployment), Some(provider)) = (self.deployment, self.provider) {
             push(&mut out, " deployment=", deployment);
             push(&mut out, " provider=", provider);
+        }
+        for (name, label) in [
+            ("session_id", self.session_id),
+            ("end_user", self.end_user),
+            ("user", self.user),
+        ] {
+            if let Some(label) = label {
+                let _ = write!(out, " {name}={label:?}");
+            }
         }
         if self.stream {
             let first = self.first_event_ms.unwrap_or_default();

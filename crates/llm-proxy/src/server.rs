@@ -4,12 +4,13 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use anyhow::Result;
+use http::Version;
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -18,7 +19,7 @@ use hyper_util::{
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    sync::watch,
+    sync::{Notify, watch},
     task::JoinHandle,
     time::timeout,
 };
@@ -33,6 +34,9 @@ use crate::{
     state::{Gateway, Live},
     tls,
 };
+
+/// Between two signs of life that are asked of an HTTP/2 connection, and how long each may take.
+const PING: Duration = Duration::from_secs(30);
 
 /// A gateway that answers.
 #[derive(Debug)]
@@ -85,6 +89,8 @@ pub(crate) async fn serve_logging(
     http.http2()
         .timer(TokioTimer::new())
         .max_header_list_size(u32::try_from(limits.head).unwrap_or(u32::MAX))
+        .keep_alive_interval(Some(PING))
+        .keep_alive_timeout(PING)
         .max_concurrent_streams(1000);
     let (stop, stopped) = watch::channel(false);
     let serving = Arc::new(Serving {
@@ -115,7 +121,7 @@ impl Running {
         self.gateway.replace(settings)
     }
 
-    /// Readiness says no from now on, requests are still answered, and connections end after their next answer.
+    /// Readiness says no from now on, requests under way are still answered, and new ones are asked to come again.
     pub fn drain(&self) {
         self.gateway.drain();
     }
@@ -177,12 +183,18 @@ async fn http(
     serving: &Arc<Serving>,
 ) {
     let begun = AtomicBool::new(false);
+    let streams = Arc::new(Streams::default());
     let service = service_fn(|request: hyper::Request<Incoming>| {
         begun.store(true, Ordering::Relaxed);
+        let open = (request.version() == Version::HTTP_2).then(|| Streams::open(&streams));
         let (gateway, pages) = (Arc::clone(&serving.gateway), serving.pages.clone());
         // On the heap: hyper moves it from hand to hand.
         Box::pin(async move {
-            Ok::<_, std::convert::Infallible>(gateway::handle(gateway, pages, peer, request).await)
+            let reply = gateway::handle(gateway, pages, peer, request).await;
+            Ok::<_, std::convert::Infallible>(match open {
+                Some(open) => reply.map(|body| body.on(open)),
+                None => reply,
+            })
         })
     });
     let mut stop = serving.stop.clone();
@@ -192,6 +204,7 @@ async fn http(
         biased;
         ended = connection.as_mut() => Some(ended),
         () = told(&mut stop) => None,
+        () = streams.idle(serving.patience) => None,
         () = silent(serving.patience, &begun) => {
             tracing::debug!(%peer, "a connection brought no request");
             return;
@@ -215,6 +228,47 @@ async fn silent(patience: Duration, begun: &AtomicBool) {
     tokio::time::sleep(patience).await;
     if begun.load(Ordering::Relaxed) {
         std::future::pending::<()>().await;
+    }
+}
+
+/// The open requests of an HTTP/2 connection. Hyper ends an HTTP/1 connection that stays silent, and no HTTP/2 one.
+#[derive(Debug, Default)]
+struct Streams {
+    open: AtomicUsize,
+    none_left: Notify,
+}
+
+/// One open request, until its reply is sent or dropped.
+#[derive(Debug)]
+pub(crate) struct Stream(Arc<Streams>);
+
+impl Streams {
+    fn open(streams: &Arc<Self>) -> Stream {
+        streams.open.fetch_add(1, Ordering::AcqRel);
+        Stream(Arc::clone(streams))
+    }
+
+    /// Ends when there were requests, and then none for as long as `patience`.
+    async fn idle(&self, patience: Duration) {
+        self.none_left.notified().await;
+        loop {
+            let again = timeout(patience, self.none_left.notified()).await.is_ok();
+            if again {
+                continue;
+            }
+            if self.open.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            self.none_left.notified().await;
+        }
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if self.0.open.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.none_left.notify_one();
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use llm_router::Deployment;
 use serde_json::Value;
 
 use crate::discover;
+pub use crate::labels::Role;
 
 /// Everything a running gateway goes by.
 ///
@@ -66,6 +67,8 @@ pub struct Settings {
     pub files: Vec<PathBuf>,
     /// The one header that clients send their key in; `None`: any of those that clients of the vendors use.
     pub key_header: Option<String>,
+    /// Headers in which clients say whom a request is for.
+    pub user_headers: Vec<(http::HeaderName, Role)>,
     /// Who may call at all; `None`: anyone with a key.
     pub allowed_ips: Option<Vec<IpAddr>>,
     /// Whether every stream ends with its usage, whatever the client asked for.
@@ -238,6 +241,7 @@ impl Settings {
             file: None,
             files: Vec::new(),
             key_header: None,
+            user_headers: Vec::new(),
             allowed_ips: None,
             always_stream_usage: false,
             fetch: FetchSettings::default(),

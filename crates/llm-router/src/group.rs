@@ -4,21 +4,31 @@ use std::sync::Arc;
 
 use llm_providers::{Error, Kind};
 
-use crate::{Deployment, Router, retry_budget::RetryBudget, wildcard};
+use crate::{Deployment, Router, pace::Pace, queue::Queue, retry_budget::RetryBudget, wildcard};
 
 /// One group as a request sees it.
 pub(crate) struct Group<'a> {
     pub(crate) deployments: &'a [Arc<Deployment>],
     pub(crate) stars: Vec<String>,
     /// `None` where a deployment was named by its id.
-    pub(crate) budget: Option<&'a RetryBudget>,
+    pub(crate) common: Option<&'a Arc<Common>>,
 }
 
 /// One group as the router keeps it.
 #[derive(Debug, Default)]
 pub(crate) struct Members {
     pub(crate) deployments: Vec<Arc<Deployment>>,
-    pub(crate) budget: Arc<RetryBudget>,
+    pub(crate) common: Arc<Common>,
+}
+
+/// What is known of a group as a whole. Kept by its name when the configuration changes.
+#[derive(Debug, Default)]
+pub(crate) struct Common {
+    pub(crate) retries: RetryBudget,
+    /// Rivals of slow attempts.
+    pub(crate) rivals: RetryBudget,
+    pub(crate) pace: Pace,
+    pub(crate) queue: Arc<Queue>,
 }
 
 impl Members {
@@ -26,7 +36,7 @@ impl Members {
         Group {
             deployments: &self.deployments,
             stars,
-            budget: Some(&self.budget),
+            common: Some(&self.common),
         }
     }
 }
@@ -53,7 +63,7 @@ impl Router {
         Some(Group {
             deployments: std::slice::from_ref(by_id),
             stars: Vec::new(),
-            budget: None,
+            common: None,
         })
     }
 

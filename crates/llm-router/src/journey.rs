@@ -13,7 +13,7 @@ pub struct Journey {
     pub(crate) dice: Dice,
     pub(crate) trace: Trace,
     /// The group that is being tried.
-    pub(crate) plan: Fallback,
+    pub(crate) plan: Arc<Fallback>,
     /// Groups to try after it, the next one last.
     pub(crate) queue: Vec<Fallback>,
     /// Groups that were tried, or are.
@@ -43,7 +43,7 @@ impl Journey {
                 seed,
                 ..Trace::default()
             },
-            plan: Fallback::to(ask.model.clone()),
+            plan: Arc::new(Fallback::to(ask.model.clone())),
             queue: Vec::new(),
             seen: vec![ask.model.clone()],
             retries: 0,
@@ -80,9 +80,9 @@ impl Journey {
         self.tried.iter().any(|tried| tried.id == deployment.id)
     }
 
-    pub(crate) fn note_answer(&mut self, took: Duration) {
-        if let Some(last) = self.trace.attempts.last_mut() {
-            last.took = took;
+    pub(crate) fn note_answer(&mut self, at: usize, took: Duration) {
+        if let Some(record) = self.trace.attempts.get_mut(at) {
+            record.took = took;
         }
     }
 
@@ -97,7 +97,7 @@ impl Journey {
     pub(crate) fn enter(&mut self, next: Fallback) {
         self.seen.push(next.group.clone());
         self.trace.fallbacks += 1;
-        self.plan = next;
+        self.plan = Arc::new(next);
         self.retries = 0;
         self.last_error = None;
         self.tried.clear();

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use llm_providers::{Error, Kind};
 use tokio::time::Instant;
 
-use crate::{Deployment, Moment, Settings, State, health::Patient, limits::Claim};
+use crate::{Deployment, Moment, Settings, State, health::Patient, limits::Claim, queue::Queue};
 
 /// Holds a deployment's parallel slot and its tokens for as long as an attempt and its answer go on, and teaches the
 /// router how it ended. A stream keeps its lease to its last event. Dropping it without a word says that the caller hung
@@ -18,6 +18,8 @@ pub struct Lease {
     claim: Option<Claim>,
     trial: bool,
     others: bool,
+    /// Who waits for the slot.
+    queue: Option<Arc<Queue>>,
     began: Instant,
 }
 
@@ -40,6 +42,7 @@ impl Lease {
         claim: Claim,
         trial: bool,
         others: bool,
+        queue: Option<Arc<Queue>>,
     ) -> Self {
         Self {
             deployment,
@@ -48,6 +51,7 @@ impl Lease {
             claim: Some(claim),
             trial,
             others,
+            queue,
             began: Instant::now(),
         }
     }
@@ -64,8 +68,13 @@ impl Lease {
 
     /// The answer is whole.
     pub fn finish(mut self, finish: &Finish) {
+        let in_flight = self.in_flight();
         let now = self.settle(finish.tokens);
         let live = &self.deployment.live;
+        if let Some(rules) = &self.settings.adaptive {
+            let latency = finish.first_event.unwrap_or_else(|| self.began.elapsed());
+            live.adaptive.answered(rules, latency, in_flight);
+        }
         live.health.succeeded(now, self.trial);
         live.speed.answered(
             now,
@@ -80,6 +89,13 @@ impl Lease {
     pub fn fail(mut self, error: &Error) -> Option<Moment> {
         let now = self.settle(0);
         let live = &self.deployment.live;
+        let too_much = matches!(
+            error.kind,
+            Kind::RateLimit | Kind::Overloaded | Kind::Timeout
+        );
+        if let Some(rules) = self.settings.adaptive.as_ref().filter(|_| too_much) {
+            live.adaptive.overloaded(rules);
+        }
         if error.kind == Kind::Timeout {
             live.speed.silent(now, &self.settings.speed);
         }
@@ -96,8 +112,16 @@ impl Lease {
         let now = self.state.clock.now();
         if let Some(claim) = self.claim.take() {
             self.deployment.live.meter.settle(now, claim, tokens);
+            if let Some(queue) = &self.queue {
+                queue.wake();
+            }
         }
         now
+    }
+
+    fn in_flight(&self) -> u64 {
+        let now = self.state.clock.now();
+        self.deployment.live.meter.load(now).in_flight
     }
 }
 

@@ -39,17 +39,21 @@
 //! # }
 //! ```
 
+mod adaptive;
 mod ask;
 mod clock;
 mod deployment;
 mod filter;
 mod group;
 mod health;
+mod hedge;
 mod journey;
 mod lease;
 mod limits;
+mod pace;
 mod pick;
 mod plan;
+mod queue;
 mod retry;
 mod retry_budget;
 mod router;
@@ -58,17 +62,21 @@ mod speed;
 mod state;
 mod strategy;
 mod trace;
+mod wait;
 mod wildcard;
 
+pub use adaptive::AdaptiveRules;
 pub use ask::Ask;
 pub use clock::{Clock, Moment};
 pub use deployment::{Deployment, Timeouts, TokenPrice};
 pub use filter::{Field, Filter, Reason, Skipped, View};
 pub use health::{HealthRules, Standing};
+pub use hedge::HedgeRules;
 pub use journey::Journey;
 pub use lease::{Finish, Lease};
 pub use limits::{Load, Quota};
 pub use plan::{Fallback, Fallbacks};
+pub use queue::QueueRules;
 pub use retry::RetryPolicy;
 pub use retry_budget::RetryShare;
 pub use router::{Attempt, Attempts, Failed, Routed, Router};

@@ -5,8 +5,8 @@ use std::sync::{Arc, atomic::Ordering};
 use llm_providers::{Error, Kind};
 
 use crate::{
-    Ask, Candidate, Decision, Deployment, Field, Lease, Moment, Reason, Router, Skipped, Standing,
-    Strategy, View, group::Group, journey::Journey, trace::Score,
+    Ask, Candidate, Decision, Deployment, Field, Lease, Moment, Quota, Reason, Router, Skipped,
+    Standing, Strategy, View, group::Group, journey::Journey, trace::Score,
 };
 
 /// Who is asked.
@@ -24,7 +24,6 @@ impl Router {
         journey: &mut Journey,
     ) -> Result<Picked, Vec<Skipped>> {
         let now = self.state.clock.now();
-        let alone = group.deployments.len() == 1;
         let strategy = self.strategy(&journey.plan.group);
         let mut field = Field::new(group.deployments);
         self.narrow(&mut field, ask, group, journey, now);
@@ -42,7 +41,7 @@ impl Router {
             drop(candidates);
             let index = index.min(field.open().len() - 1);
             let deployment = Arc::clone(field.open()[index]);
-            match self.hold(ask, &deployment, alone, now) {
+            match self.hold(ask, group, &deployment, now) {
                 Ok(lease) => {
                     let decision = Decision {
                         strategy: strategy.name(),
@@ -91,7 +90,7 @@ impl Router {
                 }
                 _ => {}
             }
-            let quota = &deployment.quota;
+            let quota = self.quota(deployment);
             quota
                 .is_limited()
                 .then(|| quota.refuses(&live.meter.load(now), tokens))
@@ -148,17 +147,21 @@ impl Router {
     fn hold(
         &self,
         ask: &Ask,
+        group: &Group<'_>,
         deployment: &Arc<Deployment>,
-        alone: bool,
         now: Moment,
     ) -> Result<Lease, Reason> {
+        let alone = group.deployments.len() == 1;
         let live = &deployment.live;
         let resting = live.health.standing(now) == Standing::OnTrial;
         let trial = resting && live.health.begin_trial();
         if resting && !trial && !alone {
             return Err(Reason::OnTrial);
         }
-        match live.meter.admit(now, &deployment.quota, expected(ask)) {
+        match live
+            .meter
+            .admit(now, &self.quota(deployment), expected(ask))
+        {
             Ok(claim) => Ok(Lease::new(
                 Arc::clone(deployment),
                 Arc::clone(&self.settings),
@@ -166,6 +169,7 @@ impl Router {
                 claim,
                 trial,
                 !alone,
+                group.common.map(|common| Arc::clone(&common.queue)),
             )),
             Err(reason) => {
                 if trial {
@@ -174,6 +178,16 @@ impl Router {
                 Err(reason)
             }
         }
+    }
+
+    /// What `deployment` may take, as configured and as learned.
+    fn quota(&self, deployment: &Deployment) -> Quota {
+        let mut quota = deployment.quota;
+        if let Some(rules) = &self.settings.adaptive {
+            let learned = deployment.live.adaptive.limit(rules);
+            quota.max_parallel = Some(quota.max_parallel.map_or(learned, |own| own.min(learned)));
+        }
+        quota
     }
 
     /// A seed for the next request's dice.

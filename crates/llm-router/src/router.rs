@@ -15,7 +15,7 @@ use crate::{
     State, Timeouts, Trace,
     group::{Group, Members, unknown},
     journey::too_late,
-    pick, retry,
+    retry,
     trace::AttemptRecord,
     wildcard,
 };
@@ -85,7 +85,7 @@ pub struct Failed {
 }
 
 /// An attempt that brought nothing.
-enum Missed {
+pub(crate) enum Missed {
     /// Nobody could be asked.
     Nobody(Error),
     /// A deployment failed.
@@ -116,7 +116,7 @@ impl Router {
         let mut next = Self::over(deployments, settings, Arc::clone(&self.state))?;
         for (name, members) in &mut next.groups {
             if let Some(old) = self.groups.get(name) {
-                members.budget = Arc::clone(&old.budget);
+                members.common = Arc::clone(&old.common);
             }
         }
         Ok(next)
@@ -177,7 +177,8 @@ impl Router {
         attempts: &A,
     ) -> Result<Routed<A::Answer>, Box<Failed>> {
         let deployment = Arc::clone(lease.deployment());
-        self.learn(&mut journey, lease, &error, true);
+        let at = journey.trace.last_of(&deployment.id);
+        self.learn(&mut journey, at, lease, &error, true);
         self.travel(ask, journey, Some((deployment, error)), attempts)
             .await
     }
@@ -283,41 +284,83 @@ impl Router {
         let group = self
             .find(&journey.plan.group)
             .ok_or_else(|| Missed::Nobody(unknown(&journey.plan.group)))?;
-        let picked = match self.pick(ask, &group, journey) {
-            Ok(picked) => picked,
-            Err(skipped) => {
-                let error = pick::nobody(&journey.plan.group, &skipped, self.state.clock.now());
-                journey.trace.nobody = skipped;
-                return Err(Missed::Nobody(error));
-            }
-        };
+        let picked = self.pick_or_wait(ask, &group, journey).await?;
         let lease = picked.lease;
         begin(journey, &lease, picked.decision);
-        let attempt = self.prepare(ask, journey, &group, lease.deployment());
-        match attempts.make(attempt).await {
+        let made = match self.patience_with_first(ask, &group) {
+            Some(patience) => {
+                self.race(ask, journey, &group, lease, patience, attempts)
+                    .await
+            }
+            None => self.alone(ask, journey, &group, lease, attempts).await,
+        };
+        let (value, lease) = made?;
+        if let Some(common) = group.common {
+            if self.settings.hedge.is_some() {
+                common.pace.answered(ask.stream, lease.held());
+            }
+            if std::mem::take(&mut journey.owes) {
+                common.retries.give_back(self.state.clock.now());
+            }
+        }
+        Ok((value, lease))
+    }
+
+    /// One attempt, however long it takes.
+    async fn alone<A: Attempts>(
+        &self,
+        ask: &Ask,
+        journey: &mut Journey,
+        group: &Group<'_>,
+        lease: Lease,
+        attempts: &A,
+    ) -> Result<(A::Answer, Lease), Missed> {
+        let plan = Arc::clone(&journey.plan);
+        let refusal_fails = self.has_fallback(ask, journey, Kind::ContentPolicy);
+        let deployment = Arc::clone(lease.deployment());
+        let left = journey.left();
+        let attempt = self.prepare(ask, &plan, left, refusal_fails, group, &deployment);
+        let result = attempts.make(attempt).await;
+        let at = journey.trace.attempts.len().saturating_sub(1);
+        self.settle(journey, at, lease, result)
+    }
+
+    /// Takes note of an attempt's end.
+    pub(crate) fn settle<T>(
+        &self,
+        journey: &mut Journey,
+        at: usize,
+        lease: Lease,
+        result: Result<T, Error>,
+    ) -> Result<(T, Lease), Missed> {
+        match result {
             Ok(value) => {
-                journey.note_answer(lease.held());
-                if let (true, Some(budget)) = (journey.owes, group.budget) {
-                    budget.give_back(self.state.clock.now());
-                }
+                journey.note_answer(at, lease.held());
                 Ok((value, lease))
             }
             Err(error) => {
                 let deployment = Arc::clone(lease.deployment());
-                self.learn(journey, lease, &error, false);
+                self.learn(journey, at, lease, &error, false);
                 Err(Missed::Failed(deployment, error))
             }
         }
     }
 
     /// Takes note of a failure.
-    fn learn(&self, journey: &mut Journey, lease: Lease, error: &Error, in_stream: bool) {
+    pub(crate) fn learn(
+        &self,
+        journey: &mut Journey,
+        at: usize,
+        lease: Lease,
+        error: &Error,
+        in_stream: bool,
+    ) {
         let deployment = Arc::clone(lease.deployment());
-        journey.trace.failed(lease.held(), error, in_stream);
+        journey.trace.failed(at, lease.held(), error, in_stream);
         let now = self.state.clock.now();
         let until = lease.fail(error);
-        if let (Some(until), Some(last)) = (until, journey.trace.attempts.last_mut()) {
-            last.cooled = Some(now.until(until).as_millis().try_into().unwrap_or(u64::MAX));
+        if let (Some(until), Some(record)) = (until, journey.trace.attempts.get_mut(at)) {
+            record.cooled = Some(now.until(until).as_millis().try_into().unwrap_or(u64::MAX));
         }
         // Who asks for retries of time-outs by name gets them.
         let by_policy = self.policy(journey, error.kind).is_some();
@@ -363,8 +406,8 @@ impl Router {
             return None;
         }
         journey.owes = false;
-        if let (Some(share), Some(budget)) = (&self.settings.retry_share, group.budget) {
-            if !budget.take(now, share) {
+        if let (Some(share), Some(common)) = (&self.settings.retry_share, group.common) {
+            if !common.retries.take(now, share) {
                 journey.trace.retry_denied = true;
                 return None;
             }
@@ -407,7 +450,7 @@ impl Router {
     }
 
     /// How long the caller is known to be ready to wait; `None` where it did not say, or wants no second try.
-    fn patience(&self, ask: &Ask, journey: &Journey) -> Option<Duration> {
+    pub(crate) fn patience(&self, ask: &Ask, journey: &Journey) -> Option<Duration> {
         if ask.num_retries == Some(0) {
             return None;
         }
@@ -493,7 +536,7 @@ impl Router {
         }))
     }
 
-    fn has_fallback(&self, ask: &Ask, journey: &Journey, kind: Kind) -> bool {
+    pub(crate) fn has_fallback(&self, ask: &Ask, journey: &Journey, kind: Kind) -> bool {
         let unseen = |fallback: &Fallback| !journey.seen.contains(&fallback.group);
         journey.trace.fallbacks < self.settings.max_fallbacks
             && (journey.queue.iter().any(unseen)
@@ -504,22 +547,23 @@ impl Router {
     }
 
     fn count_request(&self, journey: &Journey) {
-        if let Some(budget) = self
-            .find(&journey.plan.group)
-            .and_then(|group| group.budget)
-        {
-            budget.request(self.state.clock.now());
+        let group = self.find(&journey.plan.group);
+        if let Some(common) = group.and_then(|group| group.common) {
+            let now = self.state.clock.now();
+            common.retries.request(now);
+            common.rivals.request(now);
         }
     }
 
-    fn prepare<'a>(
+    pub(crate) fn prepare<'a>(
         &self,
         ask: &Ask,
-        journey: &'a Journey,
+        plan: &'a Fallback,
+        left: Option<Duration>,
+        refusal_fails: bool,
         group: &Group<'_>,
         deployment: &'a Arc<Deployment>,
     ) -> Attempt<'a> {
-        let plan = &journey.plan;
         let target = if group.stars.is_empty() || !deployment.target.model.contains('*') {
             Cow::Borrowed(&deployment.target)
         } else {
@@ -536,7 +580,7 @@ impl Router {
         if ask.stream {
             timeouts = timeouts.of_stream();
         }
-        if let Some(left) = journey.left() {
+        if let Some(left) = left {
             timeouts.total = Some(timeouts.total.map_or(left, |total| total.min(left)));
         }
         Attempt {
@@ -545,7 +589,7 @@ impl Router {
             group: &plan.group,
             overrides: &plan.overrides,
             timeouts,
-            refusal_fails: self.has_fallback(ask, journey, Kind::ContentPolicy),
+            refusal_fails,
         }
     }
 
@@ -573,7 +617,7 @@ impl Router {
 }
 
 /// Opens the attempt's record.
-fn begin(journey: &mut Journey, lease: &Lease, decision: Decision) {
+pub(crate) fn begin(journey: &mut Journey, lease: &Lease, decision: Decision) {
     journey.trace.attempts.push(AttemptRecord {
         deployment: lease.deployment().id.clone(),
         group: journey.plan.group.clone(),
@@ -585,6 +629,7 @@ fn begin(journey: &mut Journey, lease: &Lease, decision: Decision) {
         message: None,
         cooled: None,
         in_stream: false,
+        lost: false,
     });
 }
 

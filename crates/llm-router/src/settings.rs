@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use crate::{
-    Fallbacks, Filter, HealthRules, RetryPolicy, RetryShare, SimpleShuffle, SpeedRules, Strategy,
-    Timeouts,
+    AdaptiveRules, Fallbacks, Filter, HealthRules, HedgeRules, QueueRules, RetryPolicy, RetryShare,
+    SimpleShuffle, SpeedRules, Strategy, Timeouts,
 };
 
 /// A router's settings. [`Router::new`](crate::Router::new) checks them.
@@ -30,6 +30,12 @@ pub struct Settings {
     pub aliases: BTreeMap<String, String>,
     /// How long attempts may take.
     pub timeouts: Timeouts,
+    /// Rivals for slow attempts; `None`: there are none.
+    pub hedge: Option<HedgeRules>,
+    /// Limits of parallel attempts that are learned; `None`: only those that are configured hold.
+    pub adaptive: Option<AdaptiveRules>,
+    /// How requests wait where all deployments are busy.
+    pub queue: QueueRules,
     /// How long a request may take with all its attempts and waits.
     pub deadline: Option<Duration>,
     /// When deployments rest.
@@ -71,6 +77,9 @@ impl Default for Settings {
             fallbacks: Fallbacks::default(),
             aliases: BTreeMap::new(),
             timeouts: Timeouts::default(),
+            hedge: None,
+            adaptive: None,
+            queue: QueueRules::default(),
             deadline: None,
             health: HealthRules::default(),
             speed: SpeedRules::default(),

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::AtomicU64;
 
-use crate::{Clock, health::Health, limits::Meter, speed::Speed};
+use crate::{Clock, adaptive::Adaptive, health::Health, limits::Meter, speed::Speed};
 
 /// What all requests of a router share. A router that succeeds another takes it over.
 #[derive(Debug, Default)]
@@ -18,4 +18,5 @@ pub(crate) struct Live {
     pub(crate) meter: Meter,
     pub(crate) health: Health,
     pub(crate) speed: Speed,
+    pub(crate) adaptive: Adaptive,
 }

@@ -47,6 +47,8 @@ pub struct AttemptRecord {
     pub cooled: Option<u64>,
     /// It had begun to answer when it failed.
     pub in_stream: bool,
+    /// Another attempt, made beside it, was faster.
+    pub lost: bool,
 }
 
 /// How a deployment came to be picked.
@@ -86,14 +88,22 @@ impl Trace {
         u32::try_from(same.saturating_sub(1)).unwrap_or(u32::MAX)
     }
 
-    /// The last attempt failed: before its answer began, or within it.
-    pub(crate) fn failed(&mut self, took: Duration, error: &Error, in_stream: bool) {
-        if let Some(last) = self.attempts.last_mut() {
-            last.took = took;
-            last.error = Some(error.kind);
-            last.status = error.status.map(|status| status.as_u16());
-            last.message = Some(error.message.clone());
-            last.in_stream = in_stream;
+    /// An attempt failed: before its answer began, or within it.
+    pub(crate) fn failed(&mut self, at: usize, took: Duration, error: &Error, in_stream: bool) {
+        if let Some(record) = self.attempts.get_mut(at) {
+            record.took = took;
+            record.error = Some(error.kind);
+            record.status = error.status.map(|status| status.as_u16());
+            record.message = Some(error.message.clone());
+            record.in_stream = in_stream;
         }
+    }
+
+    /// The attempt that `deployment` made last.
+    pub(crate) fn last_of(&self, deployment: &str) -> usize {
+        let all = &self.attempts;
+        all.iter()
+            .rposition(|attempt| attempt.deployment == deployment)
+            .unwrap_or(all.len())
     }
 }

@@ -257,7 +257,7 @@ impl Attempts for Network<'_> {
         let (spoken, outgoing, bridged) = match bridge {
             None => (self.op, body, None),
             Some(bridge) => {
-                let outgoing = bridge.request(&body)?;
+                let outgoing = bridge.request(&body, &options)?;
                 (Op::Chat, outgoing, Some(Bridged { bridge, body }))
             }
         };
@@ -267,7 +267,7 @@ impl Attempts for Network<'_> {
         let sent = self.client.call(&call, &limits).await?;
         let mut notices = call.notices;
         if let Some(bridged) = &bridged {
-            notices.extend(bridged.bridge.losses(&bridged.body));
+            notices.extend(bridged.bridge.losses(&bridged.body, &options));
         }
         let model = attempt.target.model.clone();
         Ok(Attempted {

@@ -64,7 +64,7 @@ impl Attempts for Canned<'_> {
         }
         match op {
             Op::Embedding => Ok(Mocked::Embedding(embedding(mock, &attempt.target.model))),
-            Op::Chat | Op::Completion | Op::Messages => {
+            Op::Chat | Op::Completion | Op::Messages | Op::Responses | Op::GenerateContent => {
                 chat(mock, body, &attempt.target.model).map(|chat| Mocked::Chat(Box::new(chat)))
             }
             _ => Err(Error::new(

@@ -8,14 +8,14 @@ use llm_types::{
 use serde_json::{Map, Value, json};
 
 use super::{Bridge, BridgeStream, Event};
-use crate::{Error, Kind};
+use crate::{CallOptions, Error, Kind};
 
 /// Text completions over chat: the prompt is the user's only message.
 #[derive(Debug)]
 pub struct Completion;
 
 impl Bridge for Completion {
-    fn request(&self, body: &JsonObject) -> Result<JsonObject, Error> {
+    fn request(&self, body: &JsonObject, _: &CallOptions) -> Result<JsonObject, Error> {
         let request = CompletionRequest::from_object(body)?;
         if request.suffix.is_some_and(|suffix| !suffix.is_empty()) {
             return Err(unsupported("suffix", "chat models do not fill gaps"));
@@ -232,7 +232,7 @@ mod tests {
         let chat = Completion
             .request(&body(
                 r#"{"model":"m","prompt":["Say hi"],"max_tokens":5,"logprobs":2,"echo":false,"best_of":1,"stop":["x"]}"#,
-            ))
+            ), &CallOptions::default())
             .expect("a chat request");
         assert_eq!(
             chat.to_bytes(),
@@ -251,7 +251,9 @@ mod tests {
             (r#"{}"#, "prompt"),
         ];
         for (text, param) in cases {
-            let error = Completion.request(&body(text)).expect_err("refused");
+            let error = Completion
+                .request(&body(text), &CallOptions::default())
+                .expect_err("refused");
             assert_eq!(error.param.as_deref(), Some(param), "{text}");
         }
     }

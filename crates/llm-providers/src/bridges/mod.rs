@@ -1,21 +1,23 @@
 //! Client dialects that a vendor does not speak: to chat, and back.
 
 pub mod completion;
+mod depth;
 pub mod messages;
+pub mod responses;
 
 use bytes::Bytes;
 use llm_types::{ChatChunk, ChatResponse, JsonObject, Op};
 
-use crate::{Error, Notice, Target};
+use crate::{CallOptions, Error, Notice, Target};
 
 /// Carries one client dialect over chat. N + M conversions, never a grid.
 pub trait Bridge: Sync {
     /// The chat request that asks the same. `body` has passed no check yet: the error names the field.
-    fn request(&self, body: &JsonObject) -> Result<JsonObject, Error>;
+    fn request(&self, body: &JsonObject, options: &CallOptions) -> Result<JsonObject, Error>;
 
     /// What the chat request leaves out, for the answer's metadata.
-    fn losses(&self, body: &JsonObject) -> Vec<Notice> {
-        let _ = body;
+    fn losses(&self, body: &JsonObject, options: &CallOptions) -> Vec<Notice> {
+        let _ = (body, options);
         Vec::new()
     }
 
@@ -62,6 +64,7 @@ pub fn over_chat(op: Op) -> Option<&'static dyn Bridge> {
     match op {
         Op::Messages => Some(&messages::Messages),
         Op::Completion => Some(&completion::Completion),
+        Op::Responses => Some(&responses::Responses),
         _ => None,
     }
 }

@@ -89,6 +89,13 @@ impl Proxies {
         self.http.is_none() && self.https.is_none()
     }
 
+    /// The proxies by the scheme of what is called through them, without their passwords.
+    pub fn shown(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let all = [("http", &self.http), ("https", &self.https)];
+        all.into_iter()
+            .filter_map(|(scheme, address)| Some((scheme, without_login(address.as_deref()?))))
+    }
+
     fn from_env(around: &dyn Surroundings) -> Self {
         let all = first(&["ALL_PROXY", "all_proxy"], around);
         // A CGI server writes a client's `Proxy` header into HTTP_PROXY.

@@ -27,6 +27,7 @@ mod openai_completions;
 mod openai_embeddings;
 mod openai_facts;
 mod openai_responses;
+mod responses_over_chat;
 mod vendors;
 
 use std::{

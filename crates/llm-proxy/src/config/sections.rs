@@ -11,7 +11,7 @@ use super::{
     problem::Problems,
     routing,
 };
-use crate::settings::Settings;
+use crate::settings::{Role, Settings};
 
 pub(super) fn general(
     values: &mut Values,
@@ -53,6 +53,44 @@ pub(super) fn general(
     }
     if let Some(always) = values.take("always_include_stream_usage", problems) {
         settings.always_stream_usage = always;
+    }
+    if let Some(allow) = values.take("allow_client_mock_response", problems) {
+        settings.allow_client_mock_response = allow;
+    }
+    user_headers(values, settings, problems);
+}
+
+/// The headers in which clients say whom a request is for.
+fn user_headers(values: &mut Values, settings: &mut Settings, problems: &mut Problems) {
+    let mut add =
+        |node: &Node, role: Role, problems: &mut Problems| match node.text().map(str::parse) {
+            Some(Ok(name)) => settings.user_headers.push((name, role)),
+            _ => problems.error(node.at, "a header's name is expected here"),
+        };
+    for item in values
+        .take_node("user_header_mappings")
+        .iter()
+        .flat_map(Node::items)
+    {
+        let role = item.get("litellm_user_role");
+        let role = match role.and_then(Node::text) {
+            Some("customer") => Role::Customer,
+            Some("internal_user") => Role::InternalUser,
+            _ => {
+                problems.error(
+                    role.map_or(item.at, |node| node.at),
+                    "'litellm_user_role' must be 'customer' or 'internal_user'",
+                );
+                continue;
+            }
+        };
+        match item.get("header_name") {
+            Some(node) => add(node, role, problems),
+            None => problems.error(item.at, "this mapping has no 'header_name'"),
+        }
+    }
+    if let Some(node) = values.take_node("user_header_name") {
+        add(&node, Role::Customer, problems);
     }
 }
 

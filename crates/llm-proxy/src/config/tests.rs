@@ -10,7 +10,7 @@ use super::{
     keys::{SECTIONS, State},
     load,
 };
-use crate::settings::Settings;
+use crate::settings::{Role, Settings};
 
 /// Nothing is known here.
 struct Nowhere;
@@ -288,5 +288,44 @@ router_settings: {timeout: 60, stream_timeout: 30, first_byte_timeout: 10, stall
     assert_eq!(
         of(settings.deployments[0].timeouts),
         [None, None, Some(2.0), Some(0.5)]
+    );
+}
+
+#[test]
+fn headers_that_name_users_are_read_or_refused() {
+    let settings = loaded(
+        "general_settings:
+  user_header_name: X-Old
+  user_header_mappings:
+    - {header_name: X-Employee, litellm_user_role: internal_user}
+    - {header_name: X-Customer, litellm_user_role: customer}
+  allow_client_mock_response: true
+",
+    )
+    .expect("settings");
+    let named: Vec<_> = settings
+        .user_headers
+        .iter()
+        .map(|(name, role)| (name.as_str(), *role))
+        .collect();
+    assert_eq!(
+        named,
+        [
+            ("x-employee", Role::InternalUser),
+            ("x-customer", Role::Customer),
+            ("x-old", Role::Customer)
+        ]
+    );
+    assert!(settings.allow_client_mock_response);
+    assert_eq!(
+        said(
+            "general_settings:
+  user_header_mappings: [{header_name: a b, litellm_user_role: customer}, {header_name: x, litellm_user_role: king}]
+"
+        ),
+        [
+            "2:40 error a header's name is expected here",
+            "2:111 error 'litellm_user_role' must be 'customer' or 'internal_user'",
+        ]
     );
 }

@@ -5,18 +5,21 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     Json,
     extract::{Query, State},
-    http::{HeaderMap, StatusCode, header},
+    http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
 use futures_util::{StreamExt, stream};
-use llm_providers::Error;
-use llm_router::{Deployment, Router};
-use llm_sdk::{Engine, Request};
+use llm_providers::{Error, Target};
+use llm_router::Deployment;
+use llm_sdk::Request;
 use llm_types::{JsonObject, Op};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::pages::{Refused, Shared, json_reply, keyed};
+use super::{
+    alone,
+    pages::{Keyed, Shared, json_reply},
+};
 use crate::state::Live;
 
 /// Deployments that are probed at the same time.
@@ -45,27 +48,16 @@ pub(crate) async fn ready(State(gateway): Shared) -> Response {
     Json(json!({"status": "healthy", "db": "Not connected"})).into_response()
 }
 
-pub(crate) async fn details(
-    State(gateway): Shared,
-    headers: HeaderMap,
-) -> Result<Json<Value>, Refused> {
-    keyed(&gateway, &headers)?;
-    let live = gateway.live();
-    Ok(Json(json!({
+pub(crate) async fn details(State(gateway): Shared, Keyed(live): Keyed) -> Json<Value> {
+    Json(json!({
         "status": if gateway.is_draining() { "shutting_down" } else { "healthy" },
         "db": "Not connected", "cache": null, "litellm_version": env!("CARGO_PKG_VERSION"),
         "success_callbacks": ["prometheus"], "log_level": live.settings.logs.filter,
-    })))
+    }))
 }
 
-pub(crate) async fn backlog(
-    State(gateway): Shared,
-    headers: HeaderMap,
-) -> Result<Json<Value>, Refused> {
-    keyed(&gateway, &headers)?;
-    Ok(Json(
-        json!({"in_flight_requests": gateway.under_way().saturating_sub(1)}),
-    ))
+pub(crate) async fn backlog(State(gateway): Shared, _: Keyed) -> Json<Value> {
+    Json(json!({"in_flight_requests": gateway.under_way().saturating_sub(1)}))
 }
 
 /// Which deployments to probe.
@@ -75,14 +67,16 @@ pub(crate) struct Which {
     model_id: Option<String>,
 }
 
+/// What a probe found.
+enum Health {
+    Healthy,
+    Unhealthy(Error),
+    /// Nothing was asked, for this reason.
+    Unchecked(String),
+}
+
 /// Asks every deployment for a word.
-pub(crate) async fn probe(
-    State(gateway): Shared,
-    headers: HeaderMap,
-    Query(which): Query<Which>,
-) -> Result<Response, Refused> {
-    keyed(&gateway, &headers)?;
-    let live = gateway.live();
+pub(crate) async fn probe(Keyed(live): Keyed, Query(which): Query<Which>) -> Response {
     let wanted = |d: &Deployment| {
         which
             .model
@@ -96,39 +90,45 @@ pub(crate) async fn probe(
         .flat_map(|(_, deployments)| deployments.iter().cloned())
         .filter(|deployment| wanted(deployment))
         .collect();
-    let results: Vec<(Arc<Deployment>, Result<(), Error>)> = stream::iter(all)
+    let results: Vec<(Arc<Deployment>, Health)> = stream::iter(all)
         .map(|deployment| {
             let live = Arc::clone(&live);
             async move {
-                let result = ask(&live, &deployment).await;
-                (deployment, result)
+                let health = ask(&live, &deployment).await;
+                (deployment, health)
             }
         })
         .buffered(AT_ONCE)
         .collect()
         .await;
-    let (mut healthy, mut unhealthy) = (Vec::new(), Vec::new());
-    for (deployment, result) in results {
+    let (mut healthy, mut unhealthy, mut unchecked) = (Vec::new(), Vec::new(), Vec::new());
+    for (deployment, health) in results {
         let mut entry = describe(&deployment);
-        match result {
-            Ok(()) => healthy.push(Value::Object(entry)),
-            Err(error) => {
+        match health {
+            Health::Healthy => healthy.push(Value::Object(entry)),
+            Health::Unhealthy(error) => {
                 entry.insert("error".into(), error.to_string().into());
                 unhealthy.push(Value::Object(entry));
+            }
+            Health::Unchecked(reason) => {
+                entry.insert("reason".into(), reason.into());
+                unchecked.push(Value::Object(entry));
             }
         }
     }
     let chosen = which.model.is_some() || which.model_id.is_some();
-    let status = if chosen && healthy.is_empty() {
+    let status = if chosen && healthy.is_empty() && unchecked.is_empty() {
         StatusCode::SERVICE_UNAVAILABLE
     } else {
         StatusCode::OK
     };
     let body = json!({
         "healthy_count": healthy.len(), "unhealthy_count": unhealthy.len(),
+        "not_checked_count": unchecked.len(),
         "healthy_endpoints": healthy, "unhealthy_endpoints": unhealthy,
+        "not_checked_endpoints": unchecked,
     });
-    Ok(json_reply(status, body.to_string()))
+    json_reply(status, body.to_string())
 }
 
 fn describe(deployment: &Deployment) -> Map<String, Value> {
@@ -145,8 +145,8 @@ fn describe(deployment: &Deployment) -> Map<String, Value> {
     fields.as_object().cloned().unwrap_or_default()
 }
 
-/// One small request to one deployment, around the router: no retry may hide its failure.
-async fn ask(live: &Live, deployment: &Deployment) -> Result<(), Error> {
+/// One small request to one deployment, around the router.
+async fn ask(live: &Live, deployment: &Deployment) -> Health {
     let info = |key: &str| deployment.model_info.get(key);
     let mut target = deployment.target.clone();
     if let Some(model) = info("health_check_model").and_then(Value::as_str) {
@@ -156,10 +156,9 @@ async fn ask(live: &Live, deployment: &Deployment) -> Result<(), Error> {
             .to_owned();
     }
     if target.model.contains('*') {
-        return Err(Error::bad_request(
-            "model",
-            "a group with a star needs model_info.health_check_model",
-        ));
+        return Health::Unchecked(
+            "it stands for many models: model_info.health_check_model names the one to ask".into(),
+        );
     }
     let mode = info("mode")
         .and_then(Value::as_str)
@@ -175,33 +174,33 @@ async fn ask(live: &Live, deployment: &Deployment) -> Result<(), Error> {
             json!({"messages": [{"role": "user", "content": "hi"}], "max_tokens": 16}),
         ),
         Some(other) => {
-            return Err(Error::bad_request(
-                "mode",
-                format!("mode '{other}' cannot be probed yet"),
-            ));
+            return Health::Unchecked(format!("there is no small request of mode '{other}'"));
         }
     };
     let limit = info("health_check_timeout").and_then(Value::as_f64);
     let patience = limit
         .and_then(|s| Duration::try_from_secs_f64(s).ok())
         .unwrap_or(PATIENCE);
-    let mut only = Deployment::new(deployment.id.clone(), "probe", target);
-    only.defaults = deployment.defaults.clone();
-    only.options = deployment.options.clone();
-    only.timeouts.total = Some(patience);
-    let settings = llm_router::Settings {
-        num_retries: 0,
-        ..llm_router::Settings::default()
-    };
-    let router = Router::new(vec![only], settings)
-        .map_err(|e| Error::bad_request("model", e.to_string()))?;
-    let mut body = JsonObject::from_serialize(&body)?;
-    body.set_str("model", "probe");
-    let engine = Engine::routed(
-        Arc::new(router),
-        live.engine.http().clone(),
-        Arc::clone(live.engine.prices()),
-    );
-    let answer = engine.call(Request::from_object(op, body)?).await;
+    match answered(live, deployment, target, op, body, patience).await {
+        Ok(()) => Health::Healthy,
+        Err(error) => Health::Unhealthy(error),
+    }
+}
+
+async fn answered(
+    live: &Live,
+    deployment: &Deployment,
+    target: Target,
+    op: Op,
+    mut body: Value,
+    patience: Duration,
+) -> Result<(), Error> {
+    body["model"] = target.model.as_str().into();
+    let mut request = Request::from_object(op, JsonObject::from_serialize(&body)?)?;
+    request.route.timeouts.total = Some(patience);
+    alone::name(&mut request);
+    let client = live.engine.http().clone();
+    let engine = alone::engine(live, deployment, target, client)?;
+    let answer = engine.call(request).await;
     answer.map(|_| ()).map_err(|failure| failure.error)
 }

@@ -1,7 +1,10 @@
 //! Which path leads where.
 
+mod alone;
+pub(crate) mod details;
 pub(crate) mod docs;
 pub(crate) mod health;
 pub(crate) mod inference;
+pub(crate) mod inspect;
 pub(crate) mod models;
 pub(crate) mod pages;

@@ -4,21 +4,16 @@ use std::collections::BTreeSet;
 
 use axum::{
     Json,
-    body::Bytes,
-    extract::{Path, Query, State},
+    extract::{Path, Query},
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
-use llm_providers::{backends, lookup};
 use llm_router::{Deployment, Router};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::pages::{Refused, Shared, detail, keyed};
-use crate::{
-    catalog,
-    error::{Refusal, show},
-};
+use super::pages::{Keyed, detail};
+use crate::{catalog, error::show};
 
 /// LiteLLM's date of every model.
 const CREATED: u64 = 1_677_610_602;
@@ -32,52 +27,37 @@ pub(crate) struct Which {
     include_metadata: bool,
     litellm_model_id: Option<String>,
     model_group: Option<String>,
-    model: Option<String>,
 }
 
 /// `GET /v1/models`.
 pub(crate) async fn list(
-    State(gateway): Shared,
+    Keyed(live): Keyed,
     headers: HeaderMap,
     Query(which): Query<Which>,
-) -> Result<Json<Value>, Refused> {
-    keyed(&gateway, &headers)?;
-    let live = gateway.live();
+) -> Json<Value> {
     let data: Vec<Value> = catalog::names(&live.router)
         .filter(|name| which.return_wildcard_routes || !name.contains('*'))
         .filter(|name| !live.settings.hidden.contains(*name))
         .map(|name| entry(name, &live.router, which.include_metadata))
         .collect();
     if headers.contains_key("anthropic-version") {
-        return Ok(Json(anthropic(&data)));
+        return Json(anthropic(&data));
     }
-    Ok(Json(json!({"data": data, "object": "list"})))
+    Json(json!({"data": data, "object": "list"}))
 }
 
 /// `GET /v1/models/NAME`.
-pub(crate) async fn one(
-    State(gateway): Shared,
-    headers: HeaderMap,
-    Path(id): Path<String>,
-) -> Result<Response, Refused> {
-    keyed(&gateway, &headers)?;
-    let live = gateway.live();
+pub(crate) async fn one(Keyed(live): Keyed, Path(id): Path<String>) -> Response {
     if live.router.deployments(&id).is_empty() {
         let id = show(&id);
         let message = format!("The model `{id}` does not exist or is not accessible");
-        return Ok(detail(StatusCode::NOT_FOUND, &message));
+        return detail(StatusCode::NOT_FOUND, &message);
     }
-    Ok(Json(entry(&id, &live.router, false)).into_response())
+    Json(entry(&id, &live.router, false)).into_response()
 }
 
 /// `GET /model/info`.
-pub(crate) async fn info(
-    State(gateway): Shared,
-    headers: HeaderMap,
-    Query(which): Query<Which>,
-) -> Result<Json<Value>, Refused> {
-    keyed(&gateway, &headers)?;
-    let live = gateway.live();
+pub(crate) async fn info(Keyed(live): Keyed, Query(which): Query<Which>) -> Json<Value> {
     let data: Vec<Value> = live
         .router
         .groups()
@@ -85,17 +65,11 @@ pub(crate) async fn info(
         .filter(|d| which.litellm_model_id.as_ref().is_none_or(|id| *id == d.id))
         .map(|deployment| full(deployment))
         .collect();
-    Ok(Json(json!({ "data": data })))
+    Json(json!({ "data": data }))
 }
 
 /// `GET /model_group/info`.
-pub(crate) async fn groups(
-    State(gateway): Shared,
-    headers: HeaderMap,
-    Query(which): Query<Which>,
-) -> Result<Json<Value>, Refused> {
-    keyed(&gateway, &headers)?;
-    let live = gateway.live();
+pub(crate) async fn groups(Keyed(live): Keyed, Query(which): Query<Which>) -> Json<Value> {
     let data: Vec<Value> = live
         .router
         .groups()
@@ -107,67 +81,7 @@ pub(crate) async fn groups(
         })
         .map(|(name, deployments)| group(name, deployments))
         .collect();
-    Ok(Json(json!({ "data": data })))
-}
-
-/// `GET /utils/supported_openai_params?model=`.
-pub(crate) async fn supported_params(
-    State(gateway): Shared,
-    headers: HeaderMap,
-    Query(which): Query<Which>,
-) -> Result<Response, Refused> {
-    keyed(&gateway, &headers)?;
-    let live = gateway.live();
-    let model = which.model.unwrap_or_default();
-    let routed = live.router.deployments(&model).first();
-    let provider = match routed {
-        Some(deployment) => Some(deployment.target.provider),
-        None => model.split_once('/').and_then(|(name, _)| lookup(name)),
-    };
-    let Some(provider) = provider else {
-        let known = backends::ALL.len();
-        let message = format!(
-            "Could not map model={}: none of {known} providers",
-            show(&model)
-        );
-        return Ok(detail(StatusCode::BAD_REQUEST, &message));
-    };
-    Ok(Json(json!({
-        "supported_openai_params": catalog::params(provider),
-    }))
-    .into_response())
-}
-
-/// `POST /utils/token_counter`.
-pub(crate) async fn count_tokens(
-    State(gateway): Shared,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Json<Value>, Refused> {
-    keyed(&gateway, &headers)?;
-    let body: Map<String, Value> = serde_json::from_slice(&body).map_err(|e| {
-        Refused(Refusal::bad(
-            "request_body",
-            format!("Invalid JSON payload: {e}"),
-        ))
-    })?;
-    let live = gateway.live();
-    let model = body
-        .get("model")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
-    let used = live
-        .router
-        .deployments(model)
-        .first()
-        .map_or(model, |deployment| deployment.target.model.as_str());
-    let total = catalog::count_tokens(used, &body)
-        .map_err(|message| Refused(Refusal::bad("messages", message)))?;
-    Ok(Json(json!({
-        "total_tokens": total, "request_model": model, "model_used": used,
-        "tokenizer_type": "openai_tokenizer", "count_source": "local_estimate",
-        "original_response": null, "error": false, "error_message": null, "status_code": null,
-    })))
+    Json(json!({ "data": data }))
 }
 
 fn entry(name: &str, router: &Router, metadata: bool) -> Value {
@@ -210,7 +124,8 @@ fn anthropic(data: &[Value]) -> Value {
     json!({"data": models, "has_more": false, "first_id": ids.first(), "last_id": ids.last()})
 }
 
-fn full(deployment: &Deployment) -> Value {
+/// All that is public of a deployment.
+pub(super) fn full(deployment: &Deployment) -> Value {
     let target = &deployment.target;
     let mut params = json!({
         "model": format!("{}/{}", target.provider.name, target.model),

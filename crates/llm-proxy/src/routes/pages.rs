@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use axum::{
     Json, Router,
-    extract::State,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    extract::{FromRequestParts, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -14,8 +14,8 @@ use serde_json::json;
 use crate::{
     auth,
     error::{Dialect, Refusal},
-    routes::{docs, health, models},
-    state::Gateway,
+    routes::{details, docs, health, inspect, models},
+    state::{Gateway, Live},
 };
 
 /// What the handlers share.
@@ -33,13 +33,14 @@ pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
     for path in ["/models/{*id}", "/v1/models/{*id}"] {
         router = router.route(path, get(models::one));
     }
-    for path in ["/model/info", "/v1/model/info", "/v2/model/info"] {
+    for path in ["/model/info", "/v1/model/info"] {
         router = router.route(path, get(models::info));
     }
     for path in ["/", "/docs", "/redoc"] {
         router = router.route(path, get(docs::page));
     }
     router
+        .route("/v2/model/info", get(details::page))
         .route("/model_group/info", get(models::groups))
         .route("/health", get(health::probe))
         .route(
@@ -56,9 +57,10 @@ pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
         .route("/robots.txt", get(async || "User-agent: *\nDisallow: /\n"))
         .route(
             "/utils/supported_openai_params",
-            get(models::supported_params),
+            get(inspect::supported_params),
         )
-        .route("/utils/token_counter", post(models::count_tokens))
+        .route("/utils/token_counter", post(inspect::count_tokens))
+        .route("/utils/transform_request", post(inspect::transform))
         // Claude Code's telemetry: nobody reads it, and an error would be repeated.
         .route("/api/event_logging/batch", post(async || Json(json!({}))))
         .fallback(async || detail(StatusCode::NOT_FOUND, "Not Found"))
@@ -68,15 +70,36 @@ pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
         .with_state(gateway)
 }
 
-/// Refuses who has no key.
-pub(crate) fn keyed(gateway: &Gateway, headers: &HeaderMap) -> Result<(), Refused> {
-    auth::caller(&gateway.live().settings, headers, None)
-        .map(|_| ())
-        .map_err(Refused)
+/// What holds now, for who has a key; others are refused.
+pub(crate) struct Keyed(pub(crate) Arc<Live>);
+
+impl FromRequestParts<Arc<Gateway>> for Keyed {
+    type Rejection = Refused;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        gateway: &Arc<Gateway>,
+    ) -> Result<Self, Refused> {
+        let live = gateway.live();
+        auth::caller(&live.settings, &parts.headers, None)?;
+        Ok(Self(live))
+    }
 }
 
 /// A refusal of a page.
 pub(crate) struct Refused(pub(crate) Refusal);
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        Self(refusal)
+    }
+}
+
+impl From<llm_providers::Error> for Refused {
+    fn from(error: llm_providers::Error) -> Self {
+        Self(Refusal::broken(&error))
+    }
+}
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {

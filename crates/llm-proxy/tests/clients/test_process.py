@@ -92,6 +92,8 @@ def test_a_request_under_way_ends_before_the_gateway_does(start, upstream, how, 
     assert ready.status_code == 503 and ready.json() == {"status": "shutting_down"}
     assert ready.headers["connection"] == "close"
     assert httpx.get(f"{gateway.url}/health/liveliness").status_code == 503
+    late = chat(gateway)
+    assert (late.status_code, late.headers["retry-after"], late.headers["connection"]) == (503, "1", "close")
     assert not answers and gateway.process.poll() is None
     upstream.release.set()
     client.join(timeout=60)
@@ -380,6 +382,27 @@ def test_json_logs_tell_what_was_asked_but_never_the_words(start):
     everything = "".join(gateway.lines)
     for secret in [SECRET, KEY, "sk-upstream-secret", "sk-wrong-key"]:
         assert secret not in everything
+
+
+def test_logs_tell_session_and_end_user(start):
+    gateway = start()
+    body = {"model": "gpt-4o", "messages": [{"role": "user", "content": SECRET}], "user": "by-body"}
+    headers = {**HEADERS, "x-litellm-session-id": "session-1", "x-litellm-end-user-id": "customer-1"}
+    url = f"{gateway.url}/v1/chat/completions"
+    assert httpx.post(url, headers=headers, json=body).status_code == 200
+    assert httpx.post(url, headers=HEADERS, json=body).status_code == 200
+    assert gateway.stop() == 0
+    first, second = [line for line in gateway.lines if " request status=200 " in line]
+    assert 'session_id="session-1"' in first and 'end_user="customer-1"' in first
+    assert 'end_user="by-body"' in second and "session_id" not in second
+
+
+def test_what_stands_between_is_said_at_the_start(start):
+    gateway = start(SSL_VERIFY="false", HTTPS_PROXY="http://me:a-secret-password@127.0.0.1:9")
+    assert gateway.stop() == 0
+    said = "".join(gateway.lines)
+    assert "certificates of vendors are not verified" in said
+    assert "forward proxy 127.0.0.1:9 (https)" in said and "a-secret-password" not in said
 
 
 # Quiet streams

@@ -184,6 +184,157 @@ async fn health_asks_the_deployments() {
 }
 
 #[tokio::test]
+async fn health_says_what_it_did_not_ask_and_why() {
+    let vendor = Vendor::friendly().await;
+    let mut settings = settings(&vendor.url);
+    for (group, model, info) in [
+        ("all/*", "*", json!({})),
+        ("some/*", "*", json!({"health_check_model": "openai/small"})),
+        ("voice", "tts", json!({"mode": "audio_speech"})),
+    ] {
+        let mut deployment = deployment(group, &vendor.url);
+        deployment.target.model = model.into();
+        deployment.model_info = serde_json::from_value(info).unwrap();
+        settings.deployments.push(deployment);
+    }
+    let gateway = Gateway::with(settings).await;
+    let health = gateway.get("/health").await.json();
+    assert_eq!(
+        [
+            &health["healthy_count"],
+            &health["unhealthy_count"],
+            &health["not_checked_count"]
+        ],
+        [&json!(2), &json!(0), &json!(2)]
+    );
+    let not_checked = health["not_checked_endpoints"].as_array().unwrap();
+    for (entry, id, words) in [
+        (&not_checked[0], "id-all/*", "model_info.health_check_model"),
+        (&not_checked[1], "id-voice", "audio_speech"),
+    ] {
+        assert_eq!(entry["model_id"], id);
+        assert!(entry["reason"].as_str().unwrap().contains(words), "{entry}");
+    }
+    let asked: Vec<_> = vendor
+        .asked()
+        .iter()
+        .map(|asked| asked.json()["model"].clone())
+        .collect();
+    assert!(asked.contains(&json!("small")), "{asked:?}");
+    assert_eq!(gateway.get("/health?model=voice").await.status, 200);
+}
+
+#[tokio::test]
+async fn details_come_by_pages() {
+    let mut settings = settings("http://127.0.0.1:1/v1");
+    for (group, cost) in [("alpha", 3.0), ("beta", 1.0), ("gpt-mini", 2.0)] {
+        let mut deployment = deployment(group, "http://127.0.0.1:1/v1");
+        deployment
+            .model_info
+            .insert("input_cost_per_token".into(), cost.into());
+        settings.deployments.push(deployment);
+    }
+    let gateway = Gateway::with(settings).await;
+    let names = async |query: &str| -> Vec<String> {
+        let got = gateway.get(&format!("/v2/model/info{query}")).await;
+        assert_eq!(got.status, 200, "{}", got.text());
+        let data = got.json()["data"].as_array().unwrap().clone();
+        data.iter()
+            .map(|entry| entry["model_name"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(names("").await, ["alpha", "beta", "gpt", "gpt-mini"]);
+    assert_eq!(names("?page=2&size=3").await, ["gpt-mini"]);
+    assert_eq!(names("?page=9").await, [""; 0]);
+    assert_eq!(names("?search=GPT").await, ["gpt", "gpt-mini"]);
+    assert_eq!(names("?modelId=id-beta").await, ["beta"]);
+    assert_eq!(names("?model=gpt").await, ["gpt"]);
+    assert_eq!(names("?teamId=red").await, [""; 0]);
+    let sorted = names("?sortBy=costs&sortOrder=desc&size=2").await;
+    assert_eq!(sorted, ["alpha", "gpt-mini"]);
+    let page = gateway.get("/v2/model/info?page=2&size=3").await.json();
+    assert_eq!(
+        [
+            &page["total_count"],
+            &page["current_page"],
+            &page["total_pages"],
+            &page["size"]
+        ],
+        [&json!(4), &json!(2), &json!(2), &json!(3)]
+    );
+    for (query, param) in [
+        ("page=0", "page"),
+        ("size=0", "size"),
+        ("sortBy=x", "sortBy"),
+        ("sortBy=costs&sortOrder=x", "sortOrder"),
+    ] {
+        let got = gateway.get(&format!("/v2/model/info?{query}")).await;
+        assert_eq!(
+            (got.status.as_u16(), &got.json()["error"]["param"]),
+            (400, &json!(param))
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_request_is_shown_as_its_vendor_would_see_it_and_not_sent() {
+    let vendor = Vendor::friendly().await;
+    let mut settings = settings(&vendor.url);
+    settings.deployments[0].defaults.set("temperature", &0.5);
+    let mut claude = deployment("claude", "http://127.0.0.1:1");
+    claude.target = llm_providers::Target::new(
+        llm_providers::lookup("anthropic").unwrap(),
+        "claude-sonnet-4-5",
+        llm_providers::Credential::key("sk-ant-vendor"),
+    )
+    .at("http://127.0.0.1:1");
+    settings.deployments.push(claude);
+    let gateway = Gateway::with(settings).await;
+    let show = async |call_type: &str, body: serde_json::Value| {
+        let asked = json!({"call_type": call_type, "request_body": body});
+        gateway.post("/utils/transform_request", &asked).await
+    };
+    let got = show("completion", chat("gpt")).await;
+    let shown = got.json();
+    assert_eq!(
+        shown["raw_request_api_base"],
+        format!("{}/chat/completions", vendor.url)
+    );
+    assert_eq!(
+        shown["raw_request_body"],
+        json!({"model": "vendor-model", "temperature": 0.5, "messages": [{"role": "user", "content": "Hi"}]})
+    );
+    assert!(
+        shown["raw_request_headers"]["authorization"]
+            .as_str()
+            .unwrap()
+            .contains("*****")
+    );
+    let shown = show("completion", chat("claude")).await.json();
+    assert_eq!(shown["raw_request_body"]["messages"][0]["role"], "user");
+    assert!(shown["raw_request_body"]["max_tokens"].is_number());
+    assert!(vendor.asked().is_empty() && !got.text().contains("sk-vendor"));
+    for (call_type, body, param) in [
+        ("dance", chat("gpt"), "call_type"),
+        ("completion", chat("nobody"), "model"),
+        (
+            "embedding",
+            json!({"model": "claude", "input": "x"}),
+            "null",
+        ),
+    ] {
+        let got = show(call_type, body).await;
+        assert!(!got.status.is_success(), "{}", got.text());
+        let param = if param == "null" {
+            json!(null)
+        } else {
+            json!(param)
+        };
+        assert_eq!(got.json()["error"]["param"], param, "{}", got.text());
+    }
+}
+
+#[tokio::test]
 async fn the_page_is_served_from_here_alone() {
     let gateway = Gateway::with(settings("http://127.0.0.1:1/v1")).await;
     for path in ["/", "/docs"] {

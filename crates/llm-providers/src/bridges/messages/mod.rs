@@ -9,18 +9,18 @@ use bytes::Bytes;
 use llm_types::{ChatResponse, JsonObject, messages::MessagesError};
 
 use super::{Bridge, BridgeStream, Event};
-use crate::{Error, Notice};
+use crate::{CallOptions, Error, Notice};
 
 /// Anthropic Messages over chat.
 #[derive(Debug)]
 pub struct Messages;
 
 impl Bridge for Messages {
-    fn request(&self, body: &JsonObject) -> Result<JsonObject, Error> {
+    fn request(&self, body: &JsonObject, _: &CallOptions) -> Result<JsonObject, Error> {
         request::to_chat(body)
     }
 
-    fn losses(&self, body: &JsonObject) -> Vec<Notice> {
+    fn losses(&self, body: &JsonObject, _: &CallOptions) -> Vec<Notice> {
         request::losses(body)
     }
 

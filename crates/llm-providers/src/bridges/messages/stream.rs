@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::response;
 use crate::{
     Error,
-    bridges::{BridgeStream, Event},
+    bridges::{BridgeStream, Event, depth::Depth},
     protocols::names::Names,
 };
 
@@ -424,37 +424,5 @@ fn tell(out: &mut Vec<Event>, name: &'static str, event: &impl Serialize) {
             name: Some(name),
             data: data.into(),
         });
-    }
-}
-
-/// Follows JSON text just far enough to know when its outermost object is closed.
-#[derive(Debug, Default)]
-struct Depth {
-    depth: u32,
-    in_string: bool,
-    escaped: bool,
-    closed: bool,
-}
-
-impl Depth {
-    fn read(&mut self, text: &str) {
-        for byte in text.bytes() {
-            match byte {
-                _ if self.escaped => self.escaped = false,
-                b'\\' if self.in_string => self.escaped = true,
-                b'"' => self.in_string = !self.in_string,
-                _ if self.in_string => {}
-                b'{' | b'[' => self.depth += 1,
-                b'}' | b']' => {
-                    self.depth = self.depth.saturating_sub(1);
-                    self.closed |= self.depth == 0;
-                }
-                _ => {}
-            }
-        }
-    }
-
-    fn is_complete(&self) -> bool {
-        self.closed
     }
 }

@@ -290,7 +290,7 @@ fn requests_survive_the_way_over_chat() {
             continue;
         }
         let target = target(&cassette);
-        let chat = Messages.request(&object(request));
+        let chat = Messages.request(&object(request), &CallOptions::default());
         if is_anthropics_own(request) {
             let refused = chat.is_err_and(|e| e.kind == Kind::BadRequest && e.param.is_some());
             tally.check(

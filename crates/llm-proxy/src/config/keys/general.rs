@@ -2,7 +2,7 @@
 
 use super::{
     Section,
-    State::{Built, Inert, Later},
+    State::{Built, Inert, Later, Own},
 };
 
 /// `general_settings`.
@@ -21,7 +21,15 @@ pub(crate) const GENERAL: Section = Section {
                 "always_include_stream_usage",
                 "dangerously_permit_weak_or_unset_master_key",
                 "allowed_ips",
+                "user_header_name",
+                "user_header_mappings",
             ],
+        ),
+        (
+            Own(
+                "clients may ask for canned answers (`mock_response`), as a key's metadata of this name allows in LiteLLM",
+            ),
+            &["allow_client_mock_response"],
         ),
         (
             Later("the database"),
@@ -73,8 +81,6 @@ pub(crate) const GENERAL: Section = Section {
                 "enforced_params",
                 "service_account_settings",
                 "enforce_user_param",
-                "user_header_name",
-                "user_header_mappings",
                 "user_api_key_cache_ttl",
                 "user_api_key_cache_max_size",
                 "disable_custom_api_keys",

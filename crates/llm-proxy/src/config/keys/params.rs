@@ -99,4 +99,5 @@ pub const PARAMS_LATER: &[(&str, &str)] = &[
     ("default_api_key_rpm_limit", "limits"),
     ("use_litellm_proxy", "client modes"),
     ("cooldown_time", "cooldowns"),
+    ("ssl_verify", "TLS settings by deployment"),
 ];

@@ -1,0 +1,151 @@
+//! A second attempt beside a slow one: whoever answers first wins.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::future::{Either, select};
+use llm_providers::Kind;
+
+use crate::{
+    Ask, Attempts, Deployment, Lease, RetryShare, Router,
+    group::Group,
+    journey::Journey,
+    router::{Missed, begin},
+};
+
+/// When a slow attempt gets a rival.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct HedgeRules {
+    /// The rival starts when the attempt has taken longer than this share of the group's recent ones.
+    pub quantile: f64,
+    /// It never starts earlier.
+    pub least: Duration,
+    /// Rivals for each request of the last minutes, at most.
+    pub share: RetryShare,
+    /// How many times as expensive as the first the rival may be, where both prices are known.
+    pub price_ratio: f64,
+}
+
+impl Default for HedgeRules {
+    fn default() -> Self {
+        Self {
+            quantile: 0.95,
+            least: Duration::from_millis(100),
+            share: RetryShare {
+                ratio: 0.05,
+                least: 1,
+            },
+            price_ratio: 2.0,
+        }
+    }
+}
+
+impl Router {
+    /// How long to wait for an attempt before it gets a rival; `None`: it gets none.
+    pub(crate) fn patience_with_first(&self, ask: &Ask, group: &Group<'_>) -> Option<Duration> {
+        let rules = self.settings.hedge.as_ref()?;
+        if group.deployments.len() < 2 {
+            return None;
+        }
+        let usual = group.common?.pace.quantile(ask.stream, rules.quantile)?;
+        Some(usual.max(rules.least))
+    }
+
+    /// Makes the attempt that `lease` stands for, and after `patience` a second one elsewhere.
+    pub(crate) async fn race<A: Attempts>(
+        &self,
+        ask: &Ask,
+        journey: &mut Journey,
+        group: &Group<'_>,
+        lease: Lease,
+        patience: Duration,
+        attempts: &A,
+    ) -> Result<(A::Answer, Lease), Missed> {
+        let plan = Arc::clone(&journey.plan);
+        let refusal_fails = self.has_fallback(ask, journey, Kind::ContentPolicy);
+        let left = journey.left();
+        let own = journey.trace.attempts.len().saturating_sub(1);
+        let deployment = Arc::clone(lease.deployment());
+        let attempt = self.prepare(ask, &plan, left, refusal_fails, group, &deployment);
+        let first = Box::pin(attempts.make(attempt));
+        let pause = Box::pin(tokio::time::sleep(patience));
+        let first = match select(first, pause).await {
+            Either::Left((result, _)) => return self.settle(journey, own, lease, result),
+            Either::Right((_, first)) => first,
+        };
+        let Some(rival) = self.rival(ask, journey, group, &deployment) else {
+            let result = first.await;
+            return self.settle(journey, own, lease, result);
+        };
+        let other = journey.trace.attempts.len().saturating_sub(1);
+        let second_deployment = Arc::clone(rival.deployment());
+        let attempt = self.prepare(ask, &plan, left, refusal_fails, group, &second_deployment);
+        let second = Box::pin(attempts.make(attempt));
+        match select(first, second).await {
+            Either::Left((Ok(value), _)) => {
+                lose(journey, other, rival);
+                self.settle(journey, own, lease, Ok(value))
+            }
+            Either::Right((Ok(value), _)) => {
+                lose(journey, own, lease);
+                self.settle(journey, other, rival, Ok(value))
+            }
+            // One failed: the other goes on alone.
+            Either::Left((Err(error), second)) => {
+                self.learn(journey, own, lease, &error, false);
+                let result = second.await;
+                self.settle(journey, other, rival, result)
+            }
+            Either::Right((Err(error), first)) => {
+                self.learn(journey, other, rival, &error, false);
+                let result = first.await;
+                self.settle(journey, own, lease, result)
+            }
+        }
+    }
+
+    /// A hold on another deployment, if the rules and the limits give one.
+    fn rival(
+        &self,
+        ask: &Ask,
+        journey: &mut Journey,
+        group: &Group<'_>,
+        first: &Arc<Deployment>,
+    ) -> Option<Lease> {
+        let rules = self.settings.hedge.as_ref()?;
+        let common = group.common?;
+        let now = self.state.clock.now();
+        if !common.rivals.take(now, &rules.share) {
+            return None;
+        }
+        journey.barred.push(Arc::clone(first));
+        let picked = self.pick(ask, group, journey);
+        journey.barred.pop();
+        let fits = |other: &Deployment| !is_dearer(other, first, rules.price_ratio);
+        match picked {
+            Ok(picked) if fits(picked.lease.deployment()) => {
+                begin(journey, &picked.lease, picked.decision);
+                Some(picked.lease)
+            }
+            _ => {
+                common.rivals.give_back(now);
+                None
+            }
+        }
+    }
+}
+
+/// Somebody else was faster. Dropping the lease says nothing about the deployment; dropping its future hangs up.
+fn lose(journey: &mut Journey, at: usize, lease: Lease) {
+    if let Some(record) = journey.trace.attempts.get_mut(at) {
+        record.took = lease.held();
+        record.lost = true;
+    }
+}
+
+fn is_dearer(other: &Deployment, first: &Deployment, ratio: f64) -> bool {
+    let (Some(other), Some(first)) = (other.price, first.price) else {
+        return false;
+    };
+    let sum = |price: crate::TokenPrice| price.input.saturating_add(price.output) as f64;
+    sum(other) > sum(first) * ratio
+}
