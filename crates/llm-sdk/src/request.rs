@@ -69,34 +69,22 @@ pub struct Mock {
     pub delay: Option<Duration>,
 }
 
-/// Every key of ours, sorted. Those that nobody takes have no effect on a call: they belong to callers above, or to
-/// LiteLLM's insides.
-const OURS: [&str; 67] = [
-    "additional_drop_params",
-    "allowed_openai_params",
-    "base_model",
+/// Keys of ours that are accepted and have no effect on a call: they belong to callers above, or to LiteLLM's insides.
+/// Sorted.
+const OURS: [&str; 42] = [
     "budget_duration",
     "cache",
     "cache_key",
     "caching",
     "client",
-    "context_window_fallback_dict",
     "cooldown_time",
     "default_fallbacks",
     "deployment_id",
-    "disable_fallbacks",
     "disable_global_guardrails",
-    "drop_params",
-    "extra_body",
-    "extra_headers",
-    "extra_query",
-    "fallbacks",
     "guardrails",
-    "headers",
     "litellm_call_id",
     "litellm_credential_name",
     "litellm_logging_obj",
-    "litellm_metadata",
     "litellm_parent_otel_span",
     "litellm_session_id",
     "litellm_trace_id",
@@ -104,16 +92,8 @@ const OURS: [&str; 67] = [
     "max_budget",
     "max_fallbacks",
     "max_parallel_requests",
-    "max_retries",
-    "mock_delay",
-    "mock_response",
-    "mock_timeout",
-    "mock_tool_calls",
-    "model_info",
     "model_list",
-    "modify_params",
     "no-log",
-    "num_retries",
     "order",
     "preset_cache_key",
     "prompt_id",
@@ -121,7 +101,6 @@ const OURS: [&str; 67] = [
     "prompt_variables",
     "prompt_version",
     "proxy_server_request",
-    "request_timeout",
     "retry_policy",
     "retry_strategy",
     "rpm",
@@ -129,16 +108,51 @@ const OURS: [&str; 67] = [
     "shared_session",
     "ssl_certificate",
     "ssl_verify",
-    "stream_timeout",
-    "tags",
-    "tiered_pricing",
-    "timeout",
     "tpm",
     "ttl",
     "use_chat_completions_api",
     "use_in_pass_through",
     "use_litellm_proxy",
     "weight",
+];
+
+/// Parameters of the vendors' APIs, sorted. A request that consists of them, as most do, has none of ours.
+const USUAL: [&str; 35] = [
+    "dimensions",
+    "encoding_format",
+    "frequency_penalty",
+    "function_call",
+    "functions",
+    "input",
+    "instructions",
+    "logit_bias",
+    "logprobs",
+    "max_completion_tokens",
+    "max_tokens",
+    "messages",
+    "model",
+    "n",
+    "parallel_tool_calls",
+    "presence_penalty",
+    "prompt",
+    "reasoning_effort",
+    "response_format",
+    "seed",
+    "service_tier",
+    "stop",
+    "stop_sequences",
+    "store",
+    "stream",
+    "stream_options",
+    "system",
+    "temperature",
+    "thinking",
+    "tool_choice",
+    "tools",
+    "top_k",
+    "top_logprobs",
+    "top_p",
+    "user",
 ];
 
 impl Request {
@@ -152,14 +166,15 @@ impl Request {
         let model: String = body
             .get("model")?
             .ok_or_else(|| JsonError::new("model", "is missing"))?;
-        // One look at each key that is there, not one for each that there could be.
-        let takes_metadata = takes_metadata(op, &body);
-        let mut own = body.split_off(|key| is_ours(key) || (takes_metadata && key == "metadata"));
-        let options = CallOptions::take(&mut own)?;
-        let route = RouteOptions::take(op, &mut own)?;
-        let call_id = own
+        if body.iter().all(|(key, _)| is_usual(key)) {
+            return Ok(Self::plain(op, model, body));
+        }
+        let options = CallOptions::take(&mut body)?;
+        let route = RouteOptions::take(op, &mut body)?;
+        let call_id = body
             .take::<String>("litellm_call_id")?
             .unwrap_or_else(new_call_id);
+        body.retain(|key, _| OURS.binary_search(&key).is_err());
         Ok(Self {
             op,
             model,
@@ -171,6 +186,21 @@ impl Request {
             restamp: false,
             observer: None,
         })
+    }
+
+    /// A request without any key of ours.
+    fn plain(op: Op, model: String, body: JsonObject) -> Self {
+        Self {
+            op,
+            model,
+            route_as: None,
+            body,
+            options: CallOptions::default(),
+            route: RouteOptions::default(),
+            call_id: new_call_id(),
+            restamp: false,
+            observer: None,
+        }
     }
 
     /// Whether the answer is to be streamed.
@@ -219,8 +249,8 @@ impl RouteOptions {
     }
 }
 
-fn is_ours(key: &str) -> bool {
-    OURS.binary_search(&key).is_ok() || is_price(key)
+fn is_usual(key: &str) -> bool {
+    USUAL.binary_search(&key).is_ok()
 }
 
 /// Whether a key has a price's name, whatever it is for.
@@ -301,20 +331,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_key_of_ours_is_found() {
-        assert!(OURS.is_sorted());
-        for key in OURS {
+    fn what_is_usual_is_not_ours() {
+        assert!(OURS.is_sorted() && USUAL.is_sorted());
+        let mut body = JsonObject::new();
+        for key in USUAL {
+            body.set_raw(key, "null");
+        }
+        let before = body.to_bytes();
+        CallOptions::take(&mut body).expect("options");
+        RouteOptions::take(Op::Chat, &mut body).expect("options");
+        body.retain(|key, _| OURS.binary_search(&key).is_err());
+        assert_eq!(body.to_bytes(), before);
+    }
+
+    #[test]
+    fn ours_are_taken_out() {
+        for key in ["no-log", "metadata", "num_retries", "input_cost_per_token"] {
             let mut body = JsonObject::new();
             body.set_str("model", "m");
             body.set_raw(key, "null");
             let request = Request::from_object(Op::Chat, body).expect("a request");
             assert!(!request.body.contains(key), "{key}");
         }
-    }
-
-    #[test]
-    fn prices_are_ours_and_parameters_are_not() {
-        assert!(is_ours("input_cost_per_token") && is_ours("cache_read_input_token_cost"));
-        assert!(!is_ours("temperature") && !is_ours("messages") && !is_ours("metadata"));
     }
 }

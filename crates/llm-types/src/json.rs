@@ -225,21 +225,6 @@ impl JsonObject {
         }
     }
 
-    /// Takes the fields out whose keys `wanted` is true for: an object of their own, in their order.
-    pub fn split_off(&mut self, mut wanted: impl FnMut(&str) -> bool) -> Self {
-        let fields: Vec<_> = self
-            .fields
-            .extract_if(.., |(name, _)| wanted(name))
-            .collect();
-        if !fields.is_empty() {
-            self.source = None;
-        }
-        Self {
-            fields,
-            source: None,
-        }
-    }
-
     /// The keys and the text of their values, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Bytes)> {
         self.fields
@@ -420,16 +405,6 @@ mod tests {
         o.rename("a", "c");
         assert_eq!(o.to_bytes(), r#"{"c":1,"b":2}"#);
         o.rename("c", "b");
-        assert_eq!(o.to_bytes(), r#"{"b":2}"#);
-    }
-
-    #[test]
-    fn splitting_keeps_order_and_untouched_text() {
-        let mut o = object(r#"{"a": 1,"b":2,"c":3}"#);
-        assert!(o.split_off(|key| key == "z").is_empty());
-        assert_eq!(o.to_bytes(), r#"{"a": 1,"b":2,"c":3}"#);
-        let taken = o.split_off(|key| key != "b");
-        assert_eq!(taken.to_bytes(), r#"{"a":1,"c":3}"#);
         assert_eq!(o.to_bytes(), r#"{"b":2}"#);
     }
 
