@@ -46,7 +46,25 @@ pub(crate) fn main(args: &Args) -> Result<()> {
 
 /// Unit, golden, law, property and replay tests, and the examples in the documentation.
 fn rust() -> Result<()> {
-    run(Command::new(cargo()).args(["test", "--workspace", "--exclude", "llm-py", "--locked"]))
+    redis()?;
+    run(Command::new(cargo()).args([
+        "test",
+        "--workspace",
+        "--exclude",
+        "llm-py",
+        "--features",
+        "llm-router/redis",
+        "--locked",
+    ]))
+}
+
+/// The server that tests of shared state start for themselves.
+fn redis() -> Result<()> {
+    let there = Command::new("redis-server").arg("--version").output();
+    match there {
+        Ok(output) if output.status.success() => Ok(()),
+        _ => apt(&["redis-server"]),
+    }
 }
 
 /// The wheel, built as users get it, and its own tests.

@@ -16,6 +16,7 @@ pub(crate) fn amount(usage: &Usage, ask: &CostContext<'_>) -> Option<Dollars> {
     let cost = usage.extra.get("cost");
     match ask.provider {
         "openrouter" => Dollars::from_json(cost?).map(|cost| cost.plus(own_key(usage))),
+        "deepinfra" | "exa_ai" | "dataforseo" => Dollars::from_json(cost?),
         "perplexity" => Dollars::from_json(cost?.get("total_cost")?),
         "xai" => {
             let ticks = usage.extra.get("cost_in_usd_ticks")?.as_u64()?;

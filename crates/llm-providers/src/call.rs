@@ -6,7 +6,9 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use llm_types::{ChatResponse, JsonObject, Op, Usage};
 
-use crate::{CallOptions, Credential, Decoder, Error, Kind, Target, extra, params};
+use crate::{
+    CallOptions, Credential, Decoder, Error, Kind, Protocol, Target, backends, extra, params,
+};
 
 /// One attempt. Made by [`Call::prepare`], which settles the parameters; then encode, decode or stream.
 #[derive(Debug, Clone)]
@@ -107,6 +109,8 @@ pub enum Step {
         /// How long to wait first.
         after: Duration,
     },
+    /// Send the last `Again` again after this long: the reply does not say what it is the reply to.
+    Later(Duration),
 }
 
 /// An answer in the dialect of the operation.
@@ -172,15 +176,20 @@ impl<'a> Call<'a> {
         self.base_url.as_deref().unwrap_or(&self.target.base_url)
     }
 
+    /// The wire format of this call.
+    pub fn wire(&self) -> &'static dyn Protocol {
+        self.target.provider.wire(self.op)
+    }
+
     /// The addresses whose contents the request must hold: to be put into [`Call::fetched`] before it is encoded.
     pub fn fetches(&self) -> Vec<String> {
-        self.target.provider.protocol.fetches(self)
+        self.wire().fetches(self)
     }
 
     /// The calls that this one is made of, where the vendor takes fewer inputs at a time; empty: it is one. Send them
     /// all, and [`join`](Self::join) their answers.
     pub fn split(&self) -> Result<Vec<Call<'a>>, Error> {
-        let bodies = self.target.provider.protocol.split(self);
+        let bodies = self.wire().split(self);
         let parts = bodies
             .map_err(|e| self.blame(e))?
             .into_iter()
@@ -193,14 +202,14 @@ impl<'a> Call<'a> {
 
     /// One answer of the answers to the parts of this call, in their order.
     pub fn join(&self, answers: Vec<Answer>) -> Result<Answer, Error> {
-        let joined = self.target.provider.protocol.join(self, answers);
+        let joined = self.wire().join(self, answers);
         joined.map_err(|e| self.blame(e))
     }
 
     /// The HTTP request, without its credential. `extra_body`, `extra_query` and all headers are in it.
     pub fn encode(&self) -> Result<http::Request<Bytes>, Error> {
-        let protocol = self.target.provider.protocol;
-        let mut request = protocol.encode(self).map_err(|e| self.blame(e))?;
+        let wire = self.wire();
+        let mut request = wire.encode(self).map_err(|e| self.blame(e))?;
         extra::body(self, &mut request)?;
         extra::query(self, &mut request)?;
         extra::headers(self, &mut request)?;
@@ -209,9 +218,9 @@ impl<'a> Call<'a> {
 
     /// Reads a reply of any status; an error for the bad ones.
     pub fn decode(&self, reply: Reply) -> Result<Step, Error> {
-        let protocol = self.target.provider.protocol;
+        let wire = self.wire();
         if reply.status.is_success() {
-            protocol.decode(self, reply).map_err(|e| self.blame(e))
+            wire.decode(self, reply).map_err(|e| self.blame(e))
         } else {
             Err(self.refusal(&reply))
         }
@@ -219,16 +228,12 @@ impl<'a> Call<'a> {
 
     /// The error that a reply with a bad status is.
     pub fn refusal(&self, reply: &Reply) -> Error {
-        self.blame(self.target.provider.protocol.error(self, reply))
+        self.blame(self.wire().error(self, reply))
     }
 
     /// What reads the streamed answer.
     pub fn decoder(&self) -> Result<Box<dyn Decoder>, Error> {
-        self.target
-            .provider
-            .protocol
-            .decoder(self)
-            .map_err(|e| self.blame(e))
+        self.wire().decoder(self).map_err(|e| self.blame(e))
     }
 
     /// The JSON body; an error where the operation came with a form.
@@ -261,14 +266,9 @@ impl<'a> Call<'a> {
         });
     }
 
-    /// The one answer to an operation that a provider does not do.
+    /// The one answer to an operation that a provider does not do: it names those that do.
     pub fn unsupported(&self) -> Error {
-        let name = self.target.provider.name;
-        Error::new(
-            Kind::Unsupported,
-            format!("{name} does not support {}", self.op.name()),
-        )
-        .of(name)
+        backends::unsupported(self.target, self.op)
     }
 
     fn blame(&self, mut error: Error) -> Error {

@@ -132,7 +132,7 @@ impl Client {
                 body,
             }));
         }
-        let replayed = call.stream && call.target.provider.protocol.framing(call) == Framing::Whole;
+        let replayed = call.stream && call.wire().framing(call) == Framing::Whole;
         if call.stream && !replayed {
             let mut stream = EventStream::new(call, body, &parts.headers, limits.stall, deadline)?;
             within(limits.first_byte, "the first event", stream.prime()).await?;
@@ -158,6 +158,7 @@ impl Client {
         mut body: ByteStream,
         limits: &Limits,
     ) -> Result<(Answer, Bytes), Error> {
+        let mut asked = None;
         loop {
             let bytes = read_all(body, limits.max_reply).await?;
             let reply = Reply {
@@ -165,13 +166,16 @@ impl Client {
                 headers: parts.headers,
                 body: bytes.clone(),
             };
-            match call.decode(reply)? {
+            let (request, after) = match call.decode(reply)? {
                 Step::Done(answer) => return Ok((answer, bytes)),
-                Step::Again { request, after } => {
-                    tokio::time::sleep(after).await;
-                    (parts, body) = self.send(call, request).await?.into_parts();
-                }
-            }
+                Step::Again { request, after } => (Some(request), after),
+                Step::Later(after) => (asked.take(), after),
+            };
+            let request = request
+                .ok_or_else(|| Error::new(Kind::Decode, "an answer that was never asked for"))?;
+            asked = Some(request.clone());
+            tokio::time::sleep(after).await;
+            (parts, body) = self.send(call, request).await?.into_parts();
         }
     }
 

@@ -83,7 +83,8 @@ impl Kind {
             Kind::BadRequest
             | Kind::UnsupportedParams
             | Kind::ContextWindow
-            | Kind::ContentPolicy => StatusCode::BAD_REQUEST,
+            | Kind::ContentPolicy
+            | Kind::Unsupported => StatusCode::BAD_REQUEST,
             Kind::Auth => StatusCode::UNAUTHORIZED,
             Kind::PaymentRequired => StatusCode::PAYMENT_REQUIRED,
             Kind::Denied => StatusCode::FORBIDDEN,
@@ -94,7 +95,6 @@ impl Kind {
             Kind::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
             Kind::BadGateway | Kind::Decode => StatusCode::BAD_GATEWAY,
             Kind::Connection | Kind::Upstream => StatusCode::INTERNAL_SERVER_ERROR,
-            Kind::Unsupported => StatusCode::NOT_IMPLEMENTED,
         }
     }
 }

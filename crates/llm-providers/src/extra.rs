@@ -18,14 +18,14 @@ pub(crate) fn body(call: &Call<'_>, request: &mut Request<Bytes>) -> Result<(), 
         .headers()
         .get(CONTENT_TYPE)
         .is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
-    if !is_json {
+    if !is_json || !request.body().starts_with(b"{") {
         return Err(Error::bad_request(
             "extra_body",
-            "'extra_body' needs a request with a JSON body",
+            "'extra_body' needs a request whose body is a JSON object",
         ));
     }
     let mut body = JsonObject::parse(request.body())?;
-    let replace = call.target.provider.protocol.forwards_chat();
+    let replace = call.wire().forwards_chat();
     for (key, raw) in extra.iter() {
         let ours = body.raw(key).filter(|ours| ours.starts_with(b"{"));
         if replace || ours.is_none() || !raw.starts_with(b"{") {

@@ -7,7 +7,9 @@ use crate::{Answer, Call, Error, Reply, Step, error_table, frame::Frame, protoco
 
 /// A wire format. No I/O, no clock, no async, so a test is a file.
 ///
-/// One value serves every operation and every model of a vendor; it matches on `call.op`.
+/// One value serves every model of a vendor and most of its operations; it matches on `call.op`. An operation whose wire
+/// several vendors share, or that has nothing in common with the others, has a value of its own: see
+/// [`Provider::wires`](crate::Provider::wires).
 pub trait Protocol: Sync {
     /// The addresses whose contents the request must hold as bytes, because the vendor fetches none itself.
     fn fetches(&self, call: &Call<'_>) -> Vec<String> {

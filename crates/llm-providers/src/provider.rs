@@ -61,6 +61,8 @@ pub struct Provider {
     pub quirk: Option<Quirk>,
     /// The wire format.
     pub protocol: &'static dyn Protocol,
+    /// The wire formats of operations that have one of their own.
+    pub wires: &'static [(Op, &'static dyn Protocol)],
     /// The vendor's API documentation.
     pub docs: &'static str,
 }
@@ -161,6 +163,7 @@ impl Provider {
         hosts: &[],
         quirk: None,
         protocol: &protocols::openai::OpenAi,
+        wires: &[],
         docs: "",
     };
 
@@ -176,6 +179,14 @@ impl Provider {
             .iter()
             .find(|(at, _)| *at == op)
             .map_or_else(|| op.path(), |(_, path)| path)
+    }
+
+    /// The wire format of `op`.
+    pub fn wire(&self, op: Op) -> &'static dyn Protocol {
+        self.wires
+            .iter()
+            .find(|(of, _)| *of == op)
+            .map_or(self.protocol, |(_, wire)| *wire)
     }
 
     /// Whether `op` is spoken natively, by some model at least.

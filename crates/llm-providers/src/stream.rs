@@ -56,7 +56,7 @@ impl EventStream {
         stall: Option<Duration>,
         deadline: Option<Instant>,
     ) -> Result<Self, Error> {
-        let mut framing = call.target.provider.protocol.framing(call);
+        let mut framing = call.wire().framing(call);
         // Some vendors answer a stream request with one document: the error, or the whole answer.
         let content_type = headers
             .get("content-type")

@@ -75,7 +75,7 @@ fn answered(request: Value, answer: Value) -> Result<ChatResponse, Error> {
     let call = Call::prepare(Op::Chat, &target, Body::Json(object(request)), &options)?;
     match call.decode(Reply::ok(answer.to_string()))? {
         Step::Done(answer) => answer.into_chat(),
-        Step::Again { .. } => panic!("nothing is polled here"),
+        Step::Again { .. } | Step::Later(_) => panic!("nothing is polled here"),
     }
 }
 

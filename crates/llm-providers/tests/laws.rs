@@ -35,6 +35,11 @@ fn body(op: Op) -> Option<JsonObject> {
         Op::Responses => r#"{"model":"m","input":"Hi","max_output_tokens":5}"#,
         Op::GenerateContent => r#"{"model":"m","contents":[{"parts":[{"text":"Hi"}]}]}"#,
         Op::Rerank => r#"{"model":"m","query":"q","documents":["a","b"]}"#,
+        Op::Moderation => r#"{"model":"m","input":"Hi"}"#,
+        Op::Search => r#"{"model":"m","query":"q"}"#,
+        Op::Ocr => {
+            r#"{"model":"m","document":{"type":"document_url","document_url":"https://example.com/a.pdf"}}"#
+        }
         _ => return None,
     };
     Some(object(text))
@@ -53,6 +58,7 @@ fn target(row: &'static Provider, model: &str) -> Target {
         "region",
         "region_name",
         "organization",
+        "google_pse_engine_id",
     ];
     let mut target =
         Target::new(row, model, Credential::key(SECRET)).at("https://example.com/base/v1");
@@ -63,7 +69,14 @@ fn target(row: &'static Provider, model: &str) -> Target {
 }
 
 fn model_of(row: &Provider) -> &'static str {
+    model_for(row, Op::Chat)
+}
+
+/// A model of `row` that does `op`.
+fn model_for(row: &Provider, op: Op) -> &'static str {
     match row.name {
+        "vertex_ai" if op == Op::Ocr => "mistral-ocr-2505",
+        "bedrock" if op == Op::Rerank => "cohere.rerank-v3-5:0",
         "bedrock" => "anthropic.claude-3-haiku-20240307-v1:0",
         "ragflow" => "chat/id/model",
         "anthropic_text" => "claude-2.1",
@@ -77,7 +90,7 @@ fn every_row_encodes_or_says_unsupported() {
     for row in ALL {
         for op in Op::all() {
             let Some(body) = body(op) else { continue };
-            let target = target(row, model_of(row));
+            let target = target(row, model_for(row, op));
             match Call::prepare(op, &target, Body::Json(body), &options)
                 .and_then(|call| call.encode())
             {
@@ -126,6 +139,50 @@ fn unknown_keys_survive_where_bodies_are_forwarded() {
     }
 }
 
+/// The operations of one JSON document each, besides chat and what is like it.
+const PLAIN_OPS: [Op; 4] = [Op::Rerank, Op::Moderation, Op::Search, Op::Ocr];
+
+#[test]
+fn unknown_keys_survive_in_other_operations() {
+    let options = CallOptions::default();
+    for row in ALL {
+        for op in PLAIN_OPS {
+            let target = target(row, model_for(row, op));
+            if !target.speaks(op) {
+                continue;
+            }
+            let mut body = body(op).expect("a body");
+            body.set_raw("never_heard_of", r#"{"a":[1,"\u00e9"]}"#);
+            let call = Call::prepare(op, &target, Body::Json(body), &options).expect(row.name);
+            let request = call.encode().expect(row.name);
+            let text = std::str::from_utf8(request.body()).expect("text");
+            let query = request.uri().query().unwrap_or_default();
+            let survives = text.contains(r#""never_heard_of":{"a":[1,"#)
+                || query.contains("never_heard_of=%7B%22a%22%3A%5B1%2C");
+            assert!(survives, "{} {op:?}: {query} {text}", row.name);
+        }
+    }
+}
+
+#[test]
+fn what_is_not_supported_is_a_bad_request_that_names_who_does_it() {
+    let options = CallOptions::default();
+    for op in PLAIN_OPS {
+        let target = target(lookup("groq").expect("a row"), "m");
+        let body = Body::Json(body(op).expect("a body"));
+        let error = Call::prepare(op, &target, body, &options).expect_err("an error");
+        assert_eq!(
+            (error.kind, error.status_code()),
+            (Kind::Unsupported, StatusCode::BAD_REQUEST)
+        );
+        let first = format!("groq does not support {}; these do: ", op.name());
+        assert!(error.message.starts_with(&first), "{error}");
+        for row in ALL.iter().filter(|row| row.speaks(op)) {
+            assert!(error.message.contains(row.name), "{error}");
+        }
+    }
+}
+
 #[test]
 fn what_the_caller_adds_is_there_at_the_end() {
     let options = CallOptions {
@@ -135,25 +192,35 @@ fn what_the_caller_adds_is_there_at_the_end() {
         ..CallOptions::default()
     };
     for row in ALL {
-        let target = target(row, model_of(row));
-        if !target.speaks(Op::Chat) {
-            continue;
+        for op in [Op::Chat].into_iter().chain(PLAIN_OPS) {
+            let target = target(row, model_for(row, op));
+            if !target.speaks(op) {
+                continue;
+            }
+            let body = Body::Json(body(op).expect("a body"));
+            let call = Call::prepare(op, &target, body, &options).expect(row.name);
+            let request = match call.encode() {
+                Ok(request) => request,
+                // A request without a body has no place for it, and says so.
+                Err(e) => {
+                    assert_eq!(e.param.as_deref(), Some("extra_body"), "{} {e}", row.name);
+                    continue;
+                }
+            };
+            let sent: Value = serde_json::from_slice(request.body()).expect(row.name);
+            let sent = sent.get(0).unwrap_or(&sent);
+            assert_eq!(sent["added"]["x"], 1, "{}", row.name);
+            assert!(
+                request
+                    .uri()
+                    .query()
+                    .expect(row.name)
+                    .ends_with("a%20b=c%26d%3De"),
+                "{}",
+                row.name
+            );
+            assert_eq!(request.headers()["x-mine"], "yes");
         }
-        let body = Body::Json(body(Op::Chat).expect("a body"));
-        let call = Call::prepare(Op::Chat, &target, body, &options).expect(row.name);
-        let request = call.encode().expect(row.name);
-        let sent: Value = serde_json::from_slice(request.body()).expect(row.name);
-        assert_eq!(sent["added"]["x"], 1, "{}", row.name);
-        assert!(
-            request
-                .uri()
-                .query()
-                .expect(row.name)
-                .ends_with("a%20b=c%26d%3De"),
-            "{}",
-            row.name
-        );
-        assert_eq!(request.headers()["x-mine"], "yes");
     }
 }
 
@@ -178,11 +245,11 @@ fn hostile_model_names_never_change_the_address() {
         "x@evil.example",
     ];
     for row in ALL {
-        for op in [Op::Chat, Op::Embedding] {
+        for op in [Op::Chat, Op::Embedding, Op::Rerank, Op::Ocr] {
             if !row.speaks(op) {
                 continue;
             }
-            let Ok(plain) = uri(row, op, model_of(row), &options) else {
+            let Ok(plain) = uri(row, op, model_for(row, op), &options) else {
                 continue;
             };
             for name in hostile {
@@ -230,12 +297,12 @@ fn uri(
 fn no_secret_shows() {
     let options = CallOptions::default();
     for row in ALL {
-        let target = target(row, model_of(row));
-        if !target.speaks(Op::Chat) {
+        let op = row.ops[0];
+        let target = target(row, model_for(row, op));
+        let Some(body) = body(op).filter(|_| target.speaks(op)) else {
             continue;
-        }
-        let body = Body::Json(body(Op::Chat).expect("a body"));
-        let call = Call::prepare(Op::Chat, &target, body, &options).expect(row.name);
+        };
+        let call = Call::prepare(op, &target, Body::Json(body), &options).expect(row.name);
         let mut request = call.encode().expect(row.name);
         let now = std::time::SystemTime::UNIX_EPOCH;
         let signed = auth::apply(&target, &target.credential, &mut request, now);

@@ -114,7 +114,13 @@ impl Events {
         if dialect == Dialect::Anthropic || self.op == Op::Responses {
             out.extend_from_slice(b"event: error\n");
         }
-        write_data(out, &refusal.body(dialect, Some(&self.call_id)));
+        let mut body = refusal.body(dialect, Some(&self.call_id));
+        if self.op == Op::Responses {
+            // An event says what it is.
+            let rest = body.strip_prefix(b"{").unwrap_or_default();
+            body = [br#"{"type":"error","#, rest].concat().into();
+        }
+        write_data(out, &body);
     }
 }
 

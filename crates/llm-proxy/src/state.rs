@@ -71,8 +71,12 @@ impl Live {
             settings.discounts.clone(),
             settings.margins.clone(),
         );
+        let engine = Engine::routed(Arc::clone(&router), client, Arc::new(prices));
         Ok(Self {
-            engine: Engine::routed(Arc::clone(&router), client, Arc::new(prices)),
+            engine: match old {
+                Some(old) => engine.remembering(Arc::clone(old.engine.responses())),
+                None => engine,
+            },
             settings,
             router,
         })

@@ -72,7 +72,7 @@ impl Router {
             Either::Left((result, _)) => return self.settle(journey, own, lease, result),
             Either::Right((_, first)) => first,
         };
-        let Some(rival) = self.rival(ask, journey, group, &deployment) else {
+        let Some(rival) = self.rival(ask, journey, group, &deployment).await else {
             let result = first.await;
             return self.settle(journey, own, lease, result);
         };
@@ -104,7 +104,7 @@ impl Router {
     }
 
     /// A hold on another deployment, if the rules and the limits give one.
-    fn rival(
+    async fn rival(
         &self,
         ask: &Ask,
         journey: &mut Journey,
@@ -118,7 +118,7 @@ impl Router {
             return None;
         }
         journey.barred.push(Arc::clone(first));
-        let picked = self.pick(ask, group, journey);
+        let picked = self.pick_confirmed(ask, group, journey).await;
         journey.barred.pop();
         let fits = |other: &Deployment| !is_dearer(other, first, rules.price_ratio);
         match picked {

@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 use llm_providers::{Error, Kind};
 use tokio::time::Instant;
 
-use crate::{Deployment, Moment, Settings, State, health::Patient, limits::Claim, queue::Queue};
+use crate::{
+    Admitted, Deployment, Moment, News, Settings, State, health::Patient, limits::Claim,
+    queue::Queue,
+};
 
 /// Holds a deployment's parallel slot and its tokens for as long as an attempt and its answer go on, and teaches the
 /// router how it ended. A stream keeps its lease to its last event. Dropping it without a word says that the caller hung
@@ -18,6 +21,8 @@ pub struct Lease {
     claim: Option<Claim>,
     trial: bool,
     others: bool,
+    /// The claim at all instances' limits.
+    shared: Option<Admitted>,
     /// Who waits for the slot.
     queue: Option<Arc<Queue>>,
     began: Instant,
@@ -51,8 +56,25 @@ impl Lease {
             claim: Some(claim),
             trial,
             others,
+            shared: None,
             queue,
             began: Instant::now(),
+        }
+    }
+
+    /// All instances admit it.
+    pub(crate) fn admitted(&mut self, admitted: Admitted) {
+        self.shared = Some(admitted);
+    }
+
+    /// The attempt is not made after all.
+    pub(crate) fn cancel(mut self) {
+        let live = &self.deployment.live;
+        if let Some(claim) = self.claim.take() {
+            live.meter.cancel(self.state.clock.now(), claim);
+        }
+        if self.trial {
+            live.health.end_trial();
         }
     }
 
@@ -76,6 +98,20 @@ impl Lease {
             live.adaptive.answered(rules, latency, in_flight);
         }
         live.health.succeeded(now, self.trial);
+        if let Some(shared) = &self.settings.shared {
+            let deployment = || self.deployment.id.clone();
+            if self.trial {
+                shared.tell(News::Recovered {
+                    deployment: deployment(),
+                });
+            }
+            shared.tell(News::Answered {
+                deployment: deployment(),
+                took: self.began.elapsed(),
+                tokens: finish.completion_tokens,
+                first_event: finish.first_event,
+            });
+        }
         live.speed.answered(
             now,
             &self.settings.speed,
@@ -105,13 +141,31 @@ impl Lease {
             allowed_fails: self.deployment.allowed_fails,
             others: self.others,
         };
-        live.health.failed(now, error, self.trial, &patient)
+        let until = live.health.failed(now, error, self.trial, &patient);
+        if let Some(shared) = &self.settings.shared {
+            let deployment = || self.deployment.id.clone();
+            if error.kind == Kind::Timeout {
+                shared.tell(News::Silent {
+                    deployment: deployment(),
+                });
+            }
+            if let Some(until) = until {
+                shared.tell(News::Cooled {
+                    deployment: deployment(),
+                    until,
+                });
+            }
+        }
+        until
     }
 
     fn settle(&mut self, tokens: u64) -> Moment {
         let now = self.state.clock.now();
         if let Some(claim) = self.claim.take() {
             self.deployment.live.meter.settle(now, claim, tokens);
+            if let (Some(shared), Some(admitted)) = (&self.settings.shared, self.shared.take()) {
+                shared.end(admitted, tokens);
+            }
             if let Some(queue) = &self.queue {
                 queue.wake();
             }

@@ -58,6 +58,7 @@ mod retry;
 mod retry_budget;
 mod router;
 mod settings;
+mod shared;
 mod speed;
 mod state;
 mod strategy;
@@ -81,6 +82,9 @@ pub use retry::RetryPolicy;
 pub use retry_budget::RetryShare;
 pub use router::{Attempt, Attempts, Failed, Routed, Router};
 pub use settings::{Settings, SettingsError};
+pub use shared::{Admitted, Board, BoxFuture, Claim, News, Shared};
+#[cfg(feature = "redis")]
+pub use shared::{RedisSettings, RedisState};
 pub use speed::SpeedRules;
 pub use strategy::{Candidate, Dice, Looks, SimpleShuffle, Strategy};
 pub use trace::{AttemptRecord, Decision, Score, Trace};

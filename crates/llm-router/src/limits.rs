@@ -2,6 +2,8 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use serde::{Deserialize, Serialize};
+
 use crate::{Moment, Reason};
 
 /// What one deployment may take. `None`: as much as comes.
@@ -16,7 +18,7 @@ pub struct Quota {
 }
 
 /// What one deployment carries.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Load {
     /// Attempts under way.
     pub in_flight: u64,
@@ -50,6 +52,16 @@ impl Quota {
     /// Whether anything is limited.
     pub fn is_limited(&self) -> bool {
         *self != Self::default()
+    }
+
+    /// One of `n` equal parts of it.
+    pub(crate) fn part(self, n: u64) -> Self {
+        let part = |limit: Option<u64>| limit.map(|limit| (limit / n.max(1)).max(1.min(limit)));
+        Self {
+            rpm: part(self.rpm),
+            tpm: part(self.tpm),
+            max_parallel: part(self.max_parallel),
+        }
     }
 
     /// The limit that a load leaves no room under for one more attempt of `tokens`.
@@ -95,6 +107,16 @@ impl Meter {
                 window.tokens = window.tokens.saturating_add(tokens - claim.tokens);
             } else if window.minute == claim.minute {
                 window.tokens = window.tokens.saturating_sub(claim.tokens - tokens);
+            }
+        });
+    }
+
+    /// The attempt was not made after all.
+    pub(crate) fn cancel(&self, now: Moment, claim: Claim) {
+        self.settle(now, claim, 0);
+        self.with(now, |window| {
+            if window.minute == claim.minute {
+                window.requests = window.requests.saturating_sub(1);
             }
         });
     }

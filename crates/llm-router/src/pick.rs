@@ -5,8 +5,8 @@ use std::sync::{Arc, atomic::Ordering};
 use llm_providers::{Error, Kind};
 
 use crate::{
-    Ask, Candidate, Decision, Deployment, Field, Lease, Moment, Quota, Reason, Router, Skipped,
-    Standing, Strategy, View, group::Group, journey::Journey, trace::Score,
+    Ask, Candidate, Claim, Decision, Deployment, Field, Lease, Load, Moment, Quota, Reason, Router,
+    Skipped, Standing, Strategy, View, group::Group, journey::Journey, state::Live, trace::Score,
 };
 
 /// Who is asked.
@@ -22,10 +22,17 @@ impl Router {
         ask: &Ask,
         group: &Group<'_>,
         journey: &mut Journey,
+        refused: &[Skipped],
     ) -> Result<Picked, Vec<Skipped>> {
         let now = self.state.clock.now();
         let strategy = self.strategy(&journey.plan.group);
         let mut field = Field::new(group.deployments);
+        if !refused.is_empty() {
+            field.skip(|deployment| {
+                let refusal = refused.iter().find(|r| r.deployment == deployment.id);
+                refusal.map(|refusal| refusal.reason)
+            });
+        }
         self.narrow(&mut field, ask, group, journey, now);
         let mut scores = Vec::new();
         while !field.open().is_empty() {
@@ -130,9 +137,9 @@ impl Router {
             Candidate {
                 deployment,
                 load: if looks.load {
-                    live.meter.load(now)
+                    self.whole_load(live, now)
                 } else {
-                    Default::default()
+                    Load::default()
                 },
                 latency: looks
                     .latency
@@ -187,7 +194,47 @@ impl Router {
             let learned = deployment.live.adaptive.limit(rules);
             quota.max_parallel = Some(quota.max_parallel.map_or(learned, |own| own.min(learned)));
         }
-        quota
+        match &self.settings.shared {
+            // Nobody can say what the others use: each takes its part.
+            Some(shared) if !shared.is_up() => quota.part(self.state.board.instances()),
+            _ => quota,
+        }
+    }
+
+    /// What a deployment carries here and at other instances.
+    fn whole_load(&self, live: &Live, now: Moment) -> Load {
+        let mut load = live.meter.load(now);
+        if self.settings.shared.is_some() {
+            let more = live.elsewhere.load(now);
+            load.in_flight = load.in_flight.saturating_add(more.in_flight);
+            load.requests = load.requests.saturating_add(more.requests);
+            load.tokens = load.tokens.saturating_add(more.tokens);
+        }
+        load
+    }
+
+    /// Asks all instances whether the picked attempt is within its limits, where it has any.
+    pub(crate) async fn confirm(&self, ask: &Ask, lease: &mut Lease) -> Result<(), Reason> {
+        let deployment = Arc::clone(lease.deployment());
+        let Some(shared) = self.settings.shared.as_ref() else {
+            return Ok(());
+        };
+        if !deployment.quota.is_limited() {
+            return Ok(());
+        }
+        let claim = Claim {
+            deployment: &deployment.id,
+            quota: deployment.quota,
+            tokens: expected(ask),
+        };
+        match shared.admit(&claim).await {
+            Some(Ok(admitted)) => {
+                lease.admitted(admitted);
+                Ok(())
+            }
+            Some(Err(reason)) => Err(reason),
+            None => Ok(()),
+        }
     }
 
     /// A seed for the next request's dice.

@@ -23,6 +23,7 @@ pub struct RetryPolicy {
     pub content_policy_violation: Option<u32>,
     pub internal_server: Option<u32>,
     pub service_unavailable: Option<u32>,
+    pub bad_gateway: Option<u32>,
     pub not_found: Option<u32>,
     pub default: Option<u32>,
 }
@@ -41,6 +42,7 @@ impl RetryPolicy {
             Kind::RateLimit => self.rate_limit,
             Kind::Upstream => self.internal_server,
             Kind::Overloaded => self.service_unavailable,
+            Kind::BadGateway => self.bad_gateway,
             Kind::NotFound => self.not_found,
             _ => None,
         };

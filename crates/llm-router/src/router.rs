@@ -147,6 +147,8 @@ impl Router {
             .cloned()
             .collect();
         patterns.sort_by_key(|pattern| wildcard::specificity(pattern));
+        let all = groups.values().flat_map(|members| &members.deployments);
+        state.board.put_up(all);
         Ok(Self {
             groups,
             patterns,
@@ -161,6 +163,9 @@ impl Router {
         ask: &Ask,
         attempts: &A,
     ) -> Result<Routed<A::Answer>, Box<Failed>> {
+        if let Some(shared) = &self.settings.shared {
+            shared.attend(&self.state.board);
+        }
         let deadline = ask.deadline.or(self.settings.deadline);
         let journey = Journey::new(ask, self.next_seed(), deadline);
         self.count_request(&journey);

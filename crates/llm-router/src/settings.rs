@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use crate::{
     AdaptiveRules, Fallbacks, Filter, HealthRules, HedgeRules, QueueRules, RetryPolicy, RetryShare,
-    SimpleShuffle, SpeedRules, Strategy, Timeouts,
+    Shared, SimpleShuffle, SpeedRules, Strategy, Timeouts,
 };
 
 /// A router's settings. [`Router::new`](crate::Router::new) checks them.
@@ -42,6 +42,8 @@ pub struct Settings {
     pub health: HealthRules,
     /// How latencies are kept.
     pub speed: SpeedRules,
+    /// What other instances know; `None`: this one is alone.
+    pub shared: Option<Arc<dyn Shared>>,
     /// Who of several deployments is asked.
     pub strategy: Arc<dyn Strategy>,
     /// The same for single groups.
@@ -83,6 +85,7 @@ impl Default for Settings {
             deadline: None,
             health: HealthRules::default(),
             speed: SpeedRules::default(),
+            shared: None,
             strategy: Arc::new(SimpleShuffle),
             group_strategy: BTreeMap::new(),
             filters: Vec::new(),

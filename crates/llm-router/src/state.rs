@@ -1,8 +1,11 @@
 //! What a router remembers from request to request, and hands on to its successor.
 
-use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, atomic::AtomicU64};
 
-use crate::{Clock, adaptive::Adaptive, health::Health, limits::Meter, speed::Speed};
+use crate::{
+    Board, Clock, adaptive::Adaptive, health::Health, limits::Meter, shared::Elsewhere,
+    speed::Speed,
+};
 
 /// What all requests of a router share. A router that succeeds another takes it over.
 #[derive(Debug, Default)]
@@ -10,6 +13,8 @@ pub(crate) struct State {
     pub(crate) clock: Clock,
     /// Requests so far: the dice of each are seeded by its number.
     pub(crate) requests: AtomicU64,
+    /// Where other instances' news is put up.
+    pub(crate) board: Arc<Board>,
 }
 
 /// What is known of one deployment while it runs. Kept by its id when the configuration changes.
@@ -19,4 +24,5 @@ pub(crate) struct Live {
     pub(crate) health: Health,
     pub(crate) speed: Speed,
     pub(crate) adaptive: Adaptive,
+    pub(crate) elsewhere: Elsewhere,
 }

@@ -26,7 +26,7 @@ impl Router {
             .common
             .is_some_and(|common| common.queue.goes_before(priority));
         if !waits {
-            match self.pick(ask, group, journey) {
+            match self.pick_confirmed(ask, group, journey).await {
                 Ok(picked) => return Ok(picked),
                 Err(skipped) if !is_busy(&skipped) || group.common.is_none() => {
                     return Err(self.missed(journey, skipped));
@@ -59,7 +59,7 @@ impl Router {
     ) -> Result<Picked, Missed> {
         loop {
             if place.is_first() {
-                match self.pick(ask, group, journey) {
+                match self.pick_confirmed(ask, group, journey).await {
                     Ok(picked) => return Ok(picked),
                     Err(skipped) if is_busy(&skipped) => *last = skipped,
                     Err(skipped) => return Err(self.missed(journey, skipped)),
@@ -68,6 +68,27 @@ impl Router {
             if place.turn().await == Turn::TurnedAway {
                 return Err(Missed::Nobody(full(&journey.plan.group)));
             }
+        }
+    }
+
+    /// Picks until all instances admit who was picked.
+    pub(crate) async fn pick_confirmed(
+        &self,
+        ask: &Ask,
+        group: &Group<'_>,
+        journey: &mut Journey,
+    ) -> Result<Picked, Vec<Skipped>> {
+        let mut refused = Vec::new();
+        loop {
+            let mut picked = self.pick(ask, group, journey, &refused)?;
+            let Err(reason) = self.confirm(ask, &mut picked.lease).await else {
+                return Ok(picked);
+            };
+            refused.push(Skipped {
+                deployment: picked.lease.deployment().id.clone(),
+                reason,
+            });
+            picked.lease.cancel();
         }
     }
 

@@ -1,9 +1,13 @@
 //! Deployments from LiteLLM's parameters.
 
+use std::time::Duration;
+
 use llm_cost::PriceTable;
 use llm_providers::{CallOptions, Credential, Error, Kind, Target, resolve, resolve::Surroundings};
 use llm_router::{Deployment, Fallback, Quota, Router, Settings};
 use llm_types::{JsonObject, Map};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::{price, request::RouteOptions, sources::Sources, surroundings::prices};
@@ -34,6 +38,14 @@ pub fn deployment(
         max_parallel: params.take("max_parallel_requests")?,
     };
     deployment.order = params.take("order")?;
+    deployment.cooldown =
+        match own::<f64>("cooldown_time", &model_info, &mut params)? {
+            None => None,
+            Some(time) => Some(Duration::try_from_secs_f64(time).map_err(|e| {
+                Error::bad_request("cooldown_time", format!("'cooldown_time': {e}"))
+            })?),
+        };
+    deployment.allowed_fails = own("allowed_fails", &model_info, &mut params)?;
     deployment.num_retries = route.num_retries;
     deployment.timeouts = route.timeouts;
     deployment.tags = route.tags;
@@ -41,6 +53,20 @@ pub fn deployment(
     deployment.model_info = model_info;
     deployment.defaults = params;
     Ok(deployment)
+}
+
+/// What `model_info` says of `key`, or else the parameters: LiteLLM's order for rests and failures.
+fn own<T: DeserializeOwned>(
+    key: &str,
+    info: &Map,
+    params: &mut JsonObject,
+) -> Result<Option<T>, Error> {
+    let param = params.take(key)?;
+    match info.get(key) {
+        None | Some(Value::Null) => Ok(param),
+        Some(value) => serde_json::from_value(value.clone())
+            .map_err(|e| Error::bad_request(key, format!("'{key}': {e}"))),
+    }
 }
 
 /// A router for one request that names its model, and perhaps its key, its address and its fallbacks, itself; and the

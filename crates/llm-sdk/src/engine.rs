@@ -12,13 +12,14 @@ use llm_providers::{
     Body as CallBody, Call, CallOptions, Client, Error, Limits, Notice, Outcome as Sent, Payload,
     bridges, transport::TransportSettings,
 };
-use llm_router::{Ask, Attempt, Attempts, Failed, Finish, Lease, Router};
+use llm_router::{Ask, Attempt, Attempts, Deployment, Failed, Finish, Lease, Router};
 use llm_types::{JsonObject, Op, Usage};
 
 use crate::{
     AnswerStream, Body, Failure, Meta, Outcome, Request, Response, demo, deploy, mock,
     price::{Prices, Rates},
     record::Reporter,
+    responses::{Keeper, MemoryStore, Recalled, ResponseStore, ids, recall},
     restamp::Stamp,
     sources::Sources,
     surroundings::Process,
@@ -33,6 +34,7 @@ pub struct Engine {
     prices: Arc<Prices>,
     /// Of calls without a router; with one, its deployments hold their own.
     sources: Arc<Sources>,
+    responses: Arc<dyn ResponseStore>,
 }
 
 /// What one attempt brought, before it is put into the client's dialect.
@@ -58,6 +60,7 @@ impl Engine {
             client: Self::client(&TransportSettings::from_env(&Process))?,
             prices: Arc::new(Prices::of_process()),
             sources: Arc::default(),
+            responses: Arc::new(MemoryStore::default()),
         })
     }
 
@@ -68,7 +71,19 @@ impl Engine {
             client,
             prices,
             sources: Arc::default(),
+            responses: Arc::new(MemoryStore::default()),
         }
+    }
+
+    /// The same engine with another store of responses.
+    pub fn remembering(mut self, responses: Arc<dyn ResponseStore>) -> Self {
+        self.responses = responses;
+        self
+    }
+
+    /// Where responses are kept that no vendor keeps.
+    pub fn responses(&self) -> &Arc<dyn ResponseStore> {
+        &self.responses
     }
 
     /// A client for engines: the network, and the demo model beside it.
@@ -128,6 +143,22 @@ impl Engine {
                 }
             },
         };
+        let asked = route_as.as_ref().unwrap_or(&model);
+        let recalled = match op {
+            Op::Responses => recall(&*self.responses, router, asked, &mut body).await,
+            _ => Ok(Recalled::default()),
+        };
+        let recalled = match recalled {
+            Ok(recalled) => recalled,
+            Err(error) => {
+                let failed = Failed {
+                    error,
+                    fallback_error: None,
+                    trace: Default::default(),
+                };
+                return Err(fail(&mut reporter, call_id, model, failed));
+            }
+        };
         let ask = Ask {
             stream,
             num_retries: route.num_retries,
@@ -135,7 +166,7 @@ impl Engine {
             disable_fallbacks: route.disable_fallbacks,
             timeouts: route.timeouts,
             tags: route.tags.clone(),
-            ..Ask::new(route_as.as_ref().unwrap_or(&model))
+            ..Ask::new(recalled.pin.as_ref().unwrap_or(asked))
         };
         if let Some(mock) = &route.mock {
             let canned = mock::Canned {
@@ -164,6 +195,7 @@ impl Engine {
             op,
             body: &body,
             options: &options,
+            recalled: &recalled,
         };
         let routed = match router.run(&ask, &network).await {
             Ok(routed) => routed,
@@ -180,6 +212,13 @@ impl Engine {
             && matches!(op, Op::Chat | Op::Completion | Op::Embedding | Op::Messages))
         .then(|| model.clone());
         let stamp = Stamp::new(&call_id, name);
+        let (stamp, keeper) = match (op, &attempted.bridged) {
+            (Op::Responses, None) if self.router.is_some() => {
+                (stamp.answered_by(&deployment), None)
+            }
+            (Op::Responses, Some(_)) => self.kept(stamp, recalled, &deployment, &body),
+            _ => (stamp, None),
+        };
         reporter.note(|record| {
             record.deployment = Some(Arc::clone(&deployment));
             record.group = Some(group.clone());
@@ -209,9 +248,13 @@ impl Engine {
         let body = match attempted.sent {
             Sent::Stream(events, headers) => {
                 meta.headers = headers;
-                let bridge = attempted
-                    .bridged
-                    .map(|bridged| bridged.bridge.stream(&bridged.body));
+                let bridge = attempted.bridged.map(|bridged| {
+                    let stream = bridged.bridge.stream(&bridged.body);
+                    match keeper {
+                        Some(keeper) => keeper.over(stream),
+                        None => stream,
+                    }
+                });
                 Body::Stream(AnswerStream::vendor(
                     events, bridge, stamp, rates, lease, reporter,
                 ))
@@ -221,6 +264,9 @@ impl Engine {
                 let usage = answer.usage.take();
                 match whole(answer, attempted.bridged.as_ref(), &stamp) {
                     Ok((bytes, content_type)) => {
+                        if let Some(keeper) = keeper {
+                            keeper.keep(&bytes);
+                        }
                         finish(bytes, content_type, usage, &rates, lease, reporter)
                     }
                     Err(error) => {
@@ -236,6 +282,23 @@ impl Engine {
         };
         Ok(Response { meta, body })
     }
+
+    /// A response that we make goes by an id of ours, and is kept under it.
+    fn kept(
+        &self,
+        stamp: Stamp,
+        recalled: Recalled,
+        deployment: &Deployment,
+        body: &JsonObject,
+    ) -> (Stamp, Option<Keeper>) {
+        let id = ids::fresh();
+        let shown = match self.router {
+            Some(_) => ids::hand_out(deployment, &id),
+            None => id.clone(),
+        };
+        let keeper = recalled.keeper(&self.responses, id, body);
+        (stamp.called(shown), keeper)
+    }
 }
 
 /// Makes attempts over the network.
@@ -244,6 +307,7 @@ struct Network<'a> {
     op: Op,
     body: &'a JsonObject,
     options: &'a CallOptions,
+    recalled: &'a Recalled,
 }
 
 impl Attempts for Network<'_> {
@@ -254,10 +318,11 @@ impl Attempts for Network<'_> {
         let body = with_defaults(self.body, &attempt);
         let options = merged(&attempt.deployment.options, self.options);
         let bridge = bridges::between(self.op, &attempt.target)?;
+        let whole = self.recalled.whole(&body, bridge.is_some())?;
         let (spoken, outgoing, bridged) = match bridge {
-            None => (self.op, body, None),
+            None => (self.op, whole.unwrap_or(body), None),
             Some(bridge) => {
-                let outgoing = bridge.request(&body, &options)?;
+                let outgoing = bridge.request(whole.as_ref().unwrap_or(&body), &options)?;
                 (Op::Chat, outgoing, Some(Bridged { bridge, body }))
             }
         };

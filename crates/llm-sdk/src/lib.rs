@@ -26,10 +26,13 @@ pub mod demo;
 pub mod deploy;
 mod engine;
 mod mock;
+pub mod nearest;
 mod price;
 mod record;
 mod request;
+mod responses;
 mod restamp;
+pub mod router_settings;
 mod sources;
 mod stream;
 pub mod surroundings;
@@ -39,6 +42,7 @@ pub use engine::Engine;
 pub use price::{Charge, Prices, facts};
 pub use record::{Observer, Outcome, Record};
 pub use request::{Request, RouteOptions};
+pub use responses::{MemoryStore, ResponseStore};
 pub use stream::{AnswerStream, Event};
 
 #[cfg(doctest)]

@@ -88,6 +88,9 @@ impl Prices {
             .duration_since(SystemTime::UNIX_EPOCH)
             .ok()
             .map(|since| since.as_secs());
+        context.queries = usage.units.queries;
+        context.pages = usage.units.pages;
+        context.annotated_pages = usage.units.annotated_pages;
         context.elapsed = Some(rates.started.elapsed().as_secs_f64());
         let unknown = Pricing::default();
         let bill = cost(pricing.as_deref().unwrap_or(&unknown), usage, &context);

@@ -1,10 +1,16 @@
 //! Gives answers the model name that the client asked for, without parsing what need not be parsed.
 
-use std::{sync::LazyLock, time::SystemTime};
+use std::{
+    sync::{Arc, LazyLock},
+    time::SystemTime,
+};
 
 use bytes::{BufMut, Bytes, BytesMut};
+use llm_router::Deployment;
 use llm_types::{ChatChunk, ChatResponse, JsonObject};
 use memchr::memmem;
+
+use crate::responses::ids;
 
 /// What answers of one request have in common: codecs know neither the time nor the client's name for the model.
 #[derive(Debug, Clone)]
@@ -13,6 +19,10 @@ pub(crate) struct Stamp {
     created: u64,
     /// The model's name as the client gave it; `None`: the vendor's own stays.
     pub(crate) model: Option<String>,
+    /// The id is ours, whatever id the vendor gave.
+    is_own_id: bool,
+    /// Who answered, where that is to be part of a response's id.
+    answered_by: Option<Arc<Deployment>>,
 }
 
 impl Stamp {
@@ -23,7 +33,22 @@ impl Stamp {
             id: format!("chatcmpl-{call_id}"),
             created: since.map_or(0, |since| since.as_secs()),
             model,
+            is_own_id: false,
+            answered_by: None,
         }
+    }
+
+    /// The same for a response that we make, and that goes by this id.
+    pub(crate) fn called(mut self, id: String) -> Self {
+        self.id = id;
+        self.is_own_id = true;
+        self
+    }
+
+    /// The same for a response of a vendor's own: its id is to say who answered.
+    pub(crate) fn answered_by(mut self, deployment: &Arc<Deployment>) -> Self {
+        self.answered_by = Some(Arc::clone(deployment));
+        self
     }
 
     /// Fills in what a translated answer lacks.
@@ -38,6 +63,10 @@ impl Stamp {
 
     /// A vendor's own JSON, with the client's name for the model.
     pub(crate) fn json(&self, json: Bytes) -> Bytes {
+        let json = match &self.answered_by {
+            Some(deployment) => hand_out(json, deployment),
+            None => json,
+        };
         match &self.model {
             Some(model) => restamp(json, model),
             None => json,
@@ -45,7 +74,7 @@ impl Stamp {
     }
 
     fn fill(&self, id: &mut String, created: &mut u64, model: &mut String) {
-        if id.is_empty() {
+        if id.is_empty() || self.is_own_id {
             id.clone_from(&self.id);
         }
         if *created == 0 {
@@ -53,6 +82,34 @@ impl Stamp {
         }
         if let Some(name) = &self.model {
             model.clone_from(name);
+        }
+    }
+}
+
+/// A response, or an event with one in it, under an id that says who answered. Most events name only items.
+fn hand_out(json: Bytes, deployment: &Deployment) -> Bytes {
+    const MARK: &[u8] = b"\"response\"";
+    if memmem::find(&json, MARK).is_none() {
+        return json;
+    }
+    let Ok(mut object) = JsonObject::parse(&json) else {
+        return json;
+    };
+    let inner = object.raw("response").filter(|raw| raw.starts_with(b"{"));
+    if let Some(Ok(mut response)) = inner.map(JsonObject::parse) {
+        rename(&mut response, deployment);
+        object.set_raw("response", response.to_bytes());
+    } else if object.str("object").as_deref() == Some("response") {
+        rename(&mut object, deployment);
+    }
+    object.to_bytes()
+}
+
+fn rename(response: &mut JsonObject, deployment: &Deployment) {
+    for key in ["id", "previous_response_id"] {
+        if let Some(id) = response.str(key) {
+            let id = ids::hand_out(deployment, &id);
+            response.set_str(key, &id);
         }
     }
 }

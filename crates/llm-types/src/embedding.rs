@@ -96,24 +96,14 @@ impl EmbeddingRequest {
 
     /// Reads a body; the error names the field.
     pub fn from_object(object: &JsonObject) -> Result<Self, JsonError> {
-        let mut request = Self {
+        Ok(Self {
             model: object.get("model")?.unwrap_or_default(),
-            input: object
-                .get("input")?
-                .ok_or_else(|| JsonError::new("input", "is missing"))?,
+            input: object.require("input")?,
             dimensions: object.get("dimensions")?,
             encoding_format: object.get("encoding_format")?,
             user: object.get("user")?,
             input_type: object.get("input_type")?,
-            extra: Map::new(),
-        };
-        for (key, raw) in object.iter() {
-            if !Self::FIELDS.contains(&key) && &raw[..] != b"null" {
-                let value =
-                    serde_json::from_slice(raw).map_err(|e| JsonError::new(key, e.to_string()))?;
-                request.extra.insert(key.to_owned(), value);
-            }
-        }
-        Ok(request)
+            extra: object.rest(Self::FIELDS)?,
+        })
     }
 }

@@ -46,6 +46,12 @@ impl From<Extra> for Map {
     }
 }
 
+impl FromIterator<(String, serde_json::Value)> for Extra {
+    fn from_iter<I: IntoIterator<Item = (String, serde_json::Value)>>(fields: I) -> Self {
+        Map::from_iter(fields).into()
+    }
+}
+
 impl IntoIterator for Extra {
     type Item = (String, serde_json::Value);
     type IntoIter = serde_json::map::IntoIter;

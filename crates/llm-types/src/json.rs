@@ -137,6 +137,20 @@ impl JsonObject {
         }
     }
 
+    /// The value of `key`, decoded; an error where it is absent or `null`.
+    pub fn require<T: DeserializeOwned>(&self, key: &str) -> Result<T, JsonError> {
+        self.get(key)?
+            .ok_or_else(|| JsonError::new(key, "is missing"))
+    }
+
+    /// Every key that is not among `known`, decoded, without those that are `null`.
+    pub fn rest(&self, known: &[&str]) -> Result<crate::Map, JsonError> {
+        self.iter()
+            .filter(|(key, raw)| !known.contains(key) && &raw[..] != b"null")
+            .map(|(key, raw)| Ok((key.to_owned(), decode(key, raw)?)))
+            .collect()
+    }
+
     /// The text of `key`'s value; `None` if it is absent or `null`.
     pub fn raw(&self, key: &str) -> Option<&Bytes> {
         self.fields

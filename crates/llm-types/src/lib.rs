@@ -27,9 +27,13 @@ mod error;
 mod extra;
 mod json;
 pub mod messages;
+mod moderation;
+mod ocr;
 mod op;
+mod rerank;
 pub mod responses;
 mod scan;
+mod search;
 mod usage;
 
 pub use chat::{
@@ -44,8 +48,12 @@ pub use embedding::{
 pub use error::{ErrorBody, ErrorDetail};
 pub use extra::Extra;
 pub use json::{JsonError, JsonObject};
+pub use moderation::{ModerationInput, ModerationRequest, ModerationResponse, Verdict};
+pub use ocr::{OcrDimensions, OcrDocument, OcrPage, OcrRequest, OcrResponse, OcrUsage};
 pub use op::{BodyKind, Op, ReplyKind};
-pub use usage::{CacheWrite, CompletionDetails, PromptDetails, ServerToolUse, Usage};
+pub use rerank::{RerankDocument, RerankMeta, RerankRequest, RerankResponse, RerankResult};
+pub use search::{SearchQuery, SearchRequest, SearchResponse, SearchResult};
+pub use usage::{CacheWrite, CompletionDetails, PromptDetails, ServerToolUse, Units, Usage};
 
 /// A JSON object whose keys keep their order.
 pub type Map = serde_json::Map<String, serde_json::Value>;

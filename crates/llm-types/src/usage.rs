@@ -27,9 +27,23 @@ pub struct Usage {
     /// Calls of tools that the vendor ran.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server_tool_use: Option<ServerToolUse>,
+    /// What is billed besides tokens. For the bill alone: it is not part of any dialect.
+    #[serde(skip)]
+    pub units: Units,
     /// Whatever else the vendor reports: its own cost, speed, search counts, Anthropic's own cache fields.
     #[serde(flatten)]
     pub extra: Extra,
+}
+
+/// What a request consumed besides tokens; absent where nobody counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Units {
+    /// Web searches, or search units of a reranker.
+    pub queries: Option<u64>,
+    /// Pages that were read.
+    pub pages: Option<u64>,
+    /// Pages that were annotated besides.
+    pub annotated_pages: Option<u64>,
 }
 
 /// Subsets of the input tokens, and countable inputs that are not tokens.
@@ -172,6 +186,7 @@ impl Usage {
         self.prompt_tokens += other.prompt_tokens;
         self.completion_tokens += other.completion_tokens;
         self.total_tokens += other.total_tokens;
+        self.units.add(&other.units);
         if let Some(theirs) = &other.prompt_tokens_details {
             let ours = self.prompt_tokens_details.get_or_insert_default();
             ours.cached_tokens += theirs.cached_tokens;
@@ -203,6 +218,14 @@ impl Usage {
             ours.web_search_requests += theirs.web_search_requests;
             ours.tool_search_requests += theirs.tool_search_requests;
         }
+    }
+}
+
+impl Units {
+    fn add(&mut self, other: &Units) {
+        self.queries = sum(self.queries, other.queries);
+        self.pages = sum(self.pages, other.pages);
+        self.annotated_pages = sum(self.annotated_pages, other.annotated_pages);
     }
 }
 
@@ -323,7 +346,9 @@ mod tests {
         b.completion_tokens_details
             .get_or_insert_default()
             .reasoning_tokens = 2;
+        b.units.queries = Some(2);
         a.add(&b);
+        assert_eq!((a.units.queries, a.units.pages), (Some(2), None));
         assert_eq!(
             (a.prompt_tokens, a.completion_tokens, a.total_tokens),
             (11, 6, 17)

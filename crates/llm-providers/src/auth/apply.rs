@@ -53,6 +53,10 @@ fn azure(request: &mut Request<Bytes>, key: &Secret) -> Result<(), Error> {
     if path.contains("/anthropic/") {
         return header(request, HeaderName::from_static("x-api-key"), key.expose());
     }
+    if path.contains("/documentintelligence/") || path.contains("/contentsafety/") {
+        let name = HeaderName::from_static("ocp-apim-subscription-key");
+        return header(request, name, key.expose());
+    }
     if is_v1(path) {
         return bearer(request, key);
     }

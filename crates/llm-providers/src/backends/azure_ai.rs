@@ -7,14 +7,15 @@ use crate::{
     protocols::{
         anthropic::settle,
         azure::{AzureAi, foundry_speaks, is_claude},
+        moderation, ocr, rerank,
     },
 };
 
 /// Azure AI Foundry: <https://learn.microsoft.com/azure/ai-foundry/foundry-models/concepts/endpoints>
 pub(super) const ROW: Provider = Provider {
     name: "azure_ai",
-    base_env: &["AZURE_AI_API_BASE"],
-    key_env: &["AZURE_AI_API_KEY"],
+    base_env: &["AZURE_AI_API_BASE", "AZURE_DOCUMENT_INTELLIGENCE_ENDPOINT"],
+    key_env: &["AZURE_AI_API_KEY", "AZURE_DOCUMENT_INTELLIGENCE_API_KEY"],
     auth: Auth::Azure,
     login: Some(azure::login_to_foundry),
     settings: &[
@@ -28,6 +29,9 @@ pub(super) const ROW: Provider = Provider {
         Op::Messages,
         Op::CountTokens,
         Op::Responses,
+        Op::Rerank,
+        Op::Moderation,
+        Op::Ocr,
     ],
     model_speaks: Some(foundry_speaks),
     params: OTHERS,
@@ -35,11 +39,22 @@ pub(super) const ROW: Provider = Provider {
     keeps: &["cache_control"],
     quirk: Some(quirk),
     protocol: &AzureAi,
+    wires: &[
+        (Op::Rerank, &rerank::AZURE),
+        (Op::Moderation, &moderation::ContentSafety),
+        (Op::Ocr, &ocr::Azure),
+    ],
     docs: "https://learn.microsoft.com/azure/ai-foundry/foundry-models/concepts/endpoints",
     ..Provider::OPENAI_LIKE
 };
 
-const OTHERS: Params = Params::REASONING.with_user();
+const OTHERS: Params = Params::STANDARD
+    .with(&[
+        "reasoning_effort",
+        "max_chunks_per_doc",
+        "max_tokens_per_doc",
+    ])
+    .with_user();
 
 const CLAUDE: Params = Params {
     refuses: anthropic::REFUSES,
@@ -54,8 +69,9 @@ fn model_params(model: &str, _: &ModelFacts) -> Params {
 }
 
 fn quirk(call: &mut Call<'_>) -> Result<(), Error> {
-    if is_claude(&call.target.model) {
-        return settle(call);
+    match call.op {
+        Op::Ocr => ocr::settle(call),
+        _ if is_claude(&call.target.model) => settle(call),
+        _ => Ok(()),
     }
-    Ok(())
 }

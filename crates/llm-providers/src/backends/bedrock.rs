@@ -15,7 +15,7 @@ pub(super) const ROW: Provider = Provider {
         aws::REGION,
         Setting::new("aws_bedrock_runtime_endpoint", &[]),
     ],
-    ops: &[Op::Chat, Op::Messages, Op::Embedding],
+    ops: &[Op::Chat, Op::Messages, Op::Embedding, Op::Rerank],
     model_speaks: Some(bedrock::speaks),
     params: Params {
         stream_options: false,
@@ -33,11 +33,12 @@ pub(super) const ROW: Provider = Provider {
                 "audio",
                 "store",
             ])
-            .with(&["reasoning_effort", "thinking"])
+            .with(&["reasoning_effort", "thinking", "max_tokens_per_doc"])
     },
     keeps: &["*"],
     quirk: Some(bedrock::settle),
     protocol: &bedrock::Bedrock,
+    wires: &[(Op::Rerank, &bedrock::Rerank)],
     docs: "https://docs.aws.amazon.com/bedrock/latest/userguide/conversation-inference.html",
     ..Provider::OPENAI_LIKE
 };

@@ -1,6 +1,6 @@
 use llm_types::Op;
 
-use crate::{Params, Provider, protocols::cohere};
+use crate::{Params, Provider, protocols::cohere, protocols::rerank};
 
 /// <https://docs.cohere.com/reference/chat>
 pub(super) const ROW: Provider = Provider {
@@ -9,7 +9,7 @@ pub(super) const ROW: Provider = Provider {
     base_url: "https://api.cohere.com",
     base_env: &["COHERE_API_BASE"],
     key_env: &["COHERE_API_KEY", "CO_API_KEY"],
-    ops: &[Op::Chat, Op::Embedding],
+    ops: &[Op::Chat, Op::Embedding, Op::Rerank],
     params: Params {
         refuses: &[
             "logit_bias",
@@ -25,13 +25,19 @@ pub(super) const ROW: Provider = Provider {
             "prompt_cache_retention",
             "store",
         ],
-        accepts: &["reasoning_effort", "thinking"],
+        accepts: &[
+            "reasoning_effort",
+            "thinking",
+            "max_chunks_per_doc",
+            "max_tokens_per_doc",
+        ],
         stream_options: false,
         ..Params::STANDARD
     },
     hosts: &["api.cohere.com", "api.cohere.ai"],
     quirk: Some(cohere::settle),
     protocol: &cohere::Cohere,
+    wires: &[(Op::Rerank, &rerank::COHERE)],
     docs: "https://docs.cohere.com/reference/chat",
     ..Provider::OPENAI_LIKE
 };

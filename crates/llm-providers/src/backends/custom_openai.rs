@@ -1,15 +1,29 @@
 use llm_types::Op;
 
-use crate::{Edit, Provider};
+use crate::{
+    Edit, Params, Provider,
+    protocols::{moderation, rerank},
+};
 
 /// Any OpenAI-compatible address: <https://platform.openai.com/docs/api-reference>
 pub(super) const ROW: Provider = Provider {
     name: "custom_openai",
     base_env: &["OPENAI_API_BASE"],
     key_env: &["OPENAI_API_KEY"],
-    ops: &[Op::Chat, Op::Completion, Op::Embedding],
+    ops: &[
+        Op::Chat,
+        Op::Completion,
+        Op::Embedding,
+        Op::Rerank,
+        Op::Moderation,
+    ],
+    params: Params::STANDARD.with(&["max_chunks_per_doc", "max_tokens_per_doc"]),
     keeps: &["*"],
     edits: &[Edit::Rename("max_completion_tokens", "max_tokens")],
+    wires: &[
+        (Op::Rerank, &rerank::PLAIN),
+        (Op::Moderation, &moderation::OpenAis),
+    ],
     docs: "https://platform.openai.com/docs/api-reference",
     ..Provider::OPENAI_LIKE
 };

@@ -1,6 +1,6 @@
 use llm_types::Op;
 
-use crate::{Params, Provider};
+use crate::{Params, Provider, protocols::rerank};
 
 /// Alibaba Cloud Model Studio (DashScope), China: <https://help.aliyun.com/zh/model-studio/compatibility-of-openai-with-dashscope>
 pub(super) const ROW: Provider = Provider {
@@ -8,10 +8,11 @@ pub(super) const ROW: Provider = Provider {
     base_url: "https://dashscope.aliyuncs.com/compatible-mode/v1",
     base_env: &["DASHSCOPE_API_BASE"],
     key_env: &["DASHSCOPE_API_KEY"],
-    ops: &[Op::Chat, Op::Completion, Op::Embedding],
+    ops: &[Op::Chat, Op::Completion, Op::Embedding, Op::Rerank],
     params: Params::REASONING,
     keeps: &["cache_control", "reasoning_content"],
     hosts: &["dashscope-intl.aliyuncs.com/compatible-mode/v1"],
+    wires: &[(Op::Rerank, &rerank::DashScope)],
     docs: "https://help.aliyun.com/zh/model-studio/compatibility-of-openai-with-dashscope",
     ..Provider::OPENAI_LIKE
 };

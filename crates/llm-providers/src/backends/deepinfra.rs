@@ -1,6 +1,6 @@
 use llm_types::Op;
 
-use crate::{Edit, Params, Provider};
+use crate::{Edit, Params, Provider, protocols::rerank};
 
 /// DeepInfra: <https://deepinfra.com/docs/openai_api>
 pub(super) const ROW: Provider = Provider {
@@ -8,10 +8,11 @@ pub(super) const ROW: Provider = Provider {
     base_url: "https://api.deepinfra.com/v1/openai",
     base_env: &["DEEPINFRA_API_BASE"],
     key_env: &["DEEPINFRA_API_KEY"],
-    ops: &[Op::Chat, Op::Completion, Op::Embedding],
+    ops: &[Op::Chat, Op::Completion, Op::Embedding, Op::Rerank],
     params: Params::STANDARD.with(&["reasoning_effort"]),
     keeps: &["reasoning_content"],
     edits: &[Edit::Rename("max_completion_tokens", "max_tokens")],
+    wires: &[(Op::Rerank, &rerank::DeepInfra)],
     docs: "https://deepinfra.com/docs/openai_api",
     ..Provider::OPENAI_LIKE
 };

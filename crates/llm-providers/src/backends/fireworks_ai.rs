@@ -1,6 +1,6 @@
 use llm_types::Op;
 
-use crate::{Call, Edit, Error, Params, Provider, params};
+use crate::{Call, Edit, Error, Params, Provider, params, protocols::rerank};
 
 /// Fireworks: <https://docs.fireworks.ai/api-reference/post-chatcompletions>
 pub(super) const ROW: Provider = Provider {
@@ -14,7 +14,13 @@ pub(super) const ROW: Provider = Provider {
         "FIREWORKSAI_API_KEY",
         "FIREWORKS_AI_TOKEN",
     ],
-    ops: &[Op::Chat, Op::Completion, Op::Embedding, Op::Responses],
+    ops: &[
+        Op::Chat,
+        Op::Completion,
+        Op::Embedding,
+        Op::Rerank,
+        Op::Responses,
+    ],
     params: Params::STANDARD
         .without(&["web_search_options", "modalities", "audio", "store"])
         .with(&["reasoning_effort", "thinking"])
@@ -22,6 +28,7 @@ pub(super) const ROW: Provider = Provider {
     keeps: &["reasoning_content"],
     edits: &[Edit::Rename("max_completion_tokens", "max_tokens")],
     quirk: Some(quirk),
+    wires: &[(Op::Rerank, &rerank::TEXTS)],
     docs: "https://docs.fireworks.ai/api-reference/post-chatcompletions",
     ..Provider::OPENAI_LIKE
 };
@@ -29,7 +36,7 @@ pub(super) const ROW: Provider = Provider {
 fn quirk(call: &mut Call<'_>) -> Result<(), Error> {
     let model = &call.target.model;
     // A bare name is one of the serverless models.
-    if call.op != Op::Embedding && !model.contains('/') {
+    if !matches!(call.op, Op::Embedding | Op::Rerank) && !model.contains('/') {
         call.model = Some(format!("accounts/fireworks/models/{model}"));
     }
     if call.op != Op::Chat {

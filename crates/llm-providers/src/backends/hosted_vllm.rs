@@ -1,7 +1,7 @@
 use llm_types::{Map, Op};
 use serde_json::{Value, json};
 
-use crate::{Call, Error, Params, Provider, params};
+use crate::{Call, Error, Params, Provider, params, protocols::rerank};
 
 /// A vLLM server of one's own: <https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html>
 pub(super) const ROW: Provider = Provider {
@@ -9,10 +9,17 @@ pub(super) const ROW: Provider = Provider {
     base_env: &["HOSTED_VLLM_API_BASE"],
     key_env: &["HOSTED_VLLM_API_KEY"],
     key_default: "fake-api-key",
-    ops: &[Op::Chat, Op::Completion, Op::Embedding, Op::Responses],
+    ops: &[
+        Op::Chat,
+        Op::Completion,
+        Op::Embedding,
+        Op::Rerank,
+        Op::Responses,
+    ],
     params: Params::THINKING,
     keeps: &["reasoning_content", "reasoning"],
     quirk: Some(quirk),
+    wires: &[(Op::Rerank, &rerank::PARTS)],
     docs: "https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html",
     ..Provider::OPENAI_LIKE
 };

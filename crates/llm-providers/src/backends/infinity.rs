@@ -1,6 +1,6 @@
 use llm_types::Op;
 
-use crate::{Edit, Provider};
+use crate::{Edit, Provider, protocols::rerank};
 
 /// Infinity, a server for embeddings of one's own: <https://michaelfeil.eu/infinity/>
 pub(super) const ROW: Provider = Provider {
@@ -8,8 +8,9 @@ pub(super) const ROW: Provider = Provider {
     base_env: &["INFINITY_API_BASE"],
     key_env: &["INFINITY_API_KEY"],
     key_default: "no-key",
-    ops: &[Op::Embedding],
+    ops: &[Op::Embedding, Op::Rerank],
     edits: &[Edit::Rename("dimensions", "output_dimension")],
+    wires: &[(Op::Rerank, &rerank::TEXTS)],
     docs: "https://michaelfeil.eu/infinity/",
     ..Provider::OPENAI_LIKE
 };

@@ -1,6 +1,9 @@
 use llm_types::Op;
 
-use crate::{Call, Edit, Error, Params, Provider};
+use crate::{
+    Call, Edit, Error, Params, Provider,
+    protocols::{moderation, ocr},
+};
 
 /// Mistral: <https://docs.mistral.ai/api/>
 pub(super) const ROW: Provider = Provider {
@@ -9,7 +12,7 @@ pub(super) const ROW: Provider = Provider {
     base_path: "/v1",
     base_env: &["MISTRAL_AZURE_API_BASE", "MISTRAL_API_BASE"],
     key_env: &["MISTRAL_AZURE_API_KEY", "MISTRAL_API_KEY"],
-    ops: &[Op::Chat, Op::Embedding],
+    ops: &[Op::Chat, Op::Embedding, Op::Moderation, Op::Ocr],
     params: PARAMS,
     edits: &[
         Edit::Rename("max_completion_tokens", "max_tokens"),
@@ -17,6 +20,10 @@ pub(super) const ROW: Provider = Provider {
         Edit::Rename("dimensions", "output_dimension"),
     ],
     quirk: Some(quirk),
+    wires: &[
+        (Op::Moderation, &moderation::Mistral),
+        (Op::Ocr, &ocr::Mistral),
+    ],
     docs: "https://docs.mistral.ai/api/",
     ..Provider::OPENAI_LIKE
 };

@@ -1,8 +1,8 @@
 //! The vendors: one row each.
 
-use llm_types::Map;
+use llm_types::{Map, Op};
 
-use crate::{Call, Error, Provider, params};
+use crate::{Call, Error, Kind, Provider, Target, params};
 
 mod abliteration;
 mod ai21;
@@ -22,6 +22,7 @@ mod azure_text;
 mod baseten;
 mod bedrock;
 mod bedrock_mantle;
+mod brave;
 mod bytez;
 mod cerebras;
 mod charity_engine;
@@ -39,6 +40,7 @@ mod custom_openai;
 mod darkbloom;
 mod dashscope;
 mod databricks;
+mod dataforseo;
 mod datarobot;
 mod deepinfra;
 mod deepseek;
@@ -48,7 +50,9 @@ mod doubleword;
 mod edenai;
 mod empiriolabs;
 mod empower;
+mod exa_ai;
 mod featherless_ai;
+mod firecrawl;
 mod fireworks_ai;
 mod friendliai;
 mod galadriel;
@@ -58,6 +62,7 @@ mod gigachat;
 mod github;
 mod github_copilot;
 mod gmi;
+mod google_pse;
 mod gradient_ai;
 mod groq;
 mod helicone;
@@ -71,6 +76,7 @@ mod jina_ai;
 mod lambda_ai;
 mod lemonade;
 mod libertai;
+mod linkup;
 mod litellm_proxy;
 mod llamacpp;
 mod llamafile;
@@ -99,6 +105,7 @@ mod openai;
 mod openai_like;
 mod openrouter;
 mod ovhcloud;
+mod parallel_ai;
 mod parasail;
 mod perplexity;
 mod pinstripes;
@@ -118,9 +125,13 @@ mod sambanova;
 mod sarvam;
 mod scaleway;
 mod scx_ai;
+mod searchapi;
+mod searxng;
+mod serper;
 mod siliconflow;
 mod snowflake;
 mod synthetic;
+mod tavily;
 mod tencent;
 mod tensormesh;
 mod text_completion_codestral;
@@ -141,6 +152,7 @@ mod writer;
 mod xai;
 mod xiaomi_mimo;
 mod xinference;
+mod you_com;
 mod zai;
 mod zenmux;
 
@@ -164,6 +176,7 @@ pub const ALL: &[&Provider] = &[
     &baseten::ROW,
     &bedrock::ROW,
     &bedrock_mantle::ROW,
+    &brave::ROW,
     &bytez::ROW,
     &cerebras::ROW,
     &charity_engine::ROW,
@@ -181,6 +194,7 @@ pub const ALL: &[&Provider] = &[
     &darkbloom::ROW,
     &dashscope::ROW,
     &databricks::ROW,
+    &dataforseo::ROW,
     &datarobot::ROW,
     &deepinfra::ROW,
     &deepseek::ROW,
@@ -190,7 +204,9 @@ pub const ALL: &[&Provider] = &[
     &edenai::ROW,
     &empiriolabs::ROW,
     &empower::ROW,
+    &exa_ai::ROW,
     &featherless_ai::ROW,
+    &firecrawl::ROW,
     &fireworks_ai::ROW,
     &friendliai::ROW,
     &galadriel::ROW,
@@ -200,6 +216,7 @@ pub const ALL: &[&Provider] = &[
     &github::ROW,
     &github_copilot::ROW,
     &gmi::ROW,
+    &google_pse::ROW,
     &gradient_ai::ROW,
     &groq::ROW,
     &helicone::ROW,
@@ -213,6 +230,7 @@ pub const ALL: &[&Provider] = &[
     &lambda_ai::ROW,
     &lemonade::ROW,
     &libertai::ROW,
+    &linkup::ROW,
     &litellm_proxy::ROW,
     &llamacpp::ROW,
     &llamafile::ROW,
@@ -241,6 +259,7 @@ pub const ALL: &[&Provider] = &[
     &openai_like::ROW,
     &openrouter::ROW,
     &ovhcloud::ROW,
+    &parallel_ai::ROW,
     &parasail::ROW,
     &perplexity::ROW,
     &pinstripes::ROW,
@@ -260,9 +279,13 @@ pub const ALL: &[&Provider] = &[
     &sarvam::ROW,
     &scaleway::ROW,
     &scx_ai::ROW,
+    &searchapi::ROW,
+    &searxng::ROW,
+    &serper::ROW,
     &siliconflow::ROW,
     &snowflake::ROW,
     &synthetic::ROW,
+    &tavily::ROW,
     &tencent::ROW,
     &tensormesh::ROW,
     &text_completion_codestral::ROW,
@@ -283,6 +306,7 @@ pub const ALL: &[&Provider] = &[
     &xai::ROW,
     &xiaomi_mimo::ROW,
     &xinference::ROW,
+    &you_com::ROW,
     &zai::ROW,
     &zenmux::ROW,
 ];
@@ -292,6 +316,38 @@ pub fn lookup(name: &str) -> Option<&'static Provider> {
     ALL.iter()
         .copied()
         .find(|row| row.name == name || row.aliases.contains(&name))
+}
+
+/// Providers that an error names at most.
+const NAMED: usize = 40;
+
+/// The one answer to an operation that a target does not do: it names the providers that do.
+pub(crate) fn unsupported(target: &Target, op: Op) -> Error {
+    let name = target.provider.name;
+    let message = if target.provider.speaks(op) {
+        format!(
+            "{name} does not support {} with {}",
+            op.name(),
+            target.model
+        )
+    } else {
+        let able: Vec<&str> = ALL
+            .iter()
+            .filter(|row| row.speaks(op))
+            .map(|row| row.name)
+            .collect();
+        let who = match able.as_slice() {
+            [] => "no provider does yet".to_owned(),
+            few if few.len() <= NAMED => format!("these do: {}", few.join(", ")),
+            many => format!(
+                "these do: {} and {} others",
+                many[..NAMED].join(", "),
+                many.len() - NAMED
+            ),
+        };
+        format!("{name} does not support {}; {who}", op.name())
+    };
+    Error::new(Kind::Unsupported, message).of(name)
 }
 
 /// For vendors that refuse a `name` on messages of some roles.

@@ -1,6 +1,6 @@
 use llm_types::Op;
 
-use crate::{Call, Error, ModelFacts, Params, Provider, Setting, params};
+use crate::{Call, Error, ModelFacts, Params, Provider, Setting, params, protocols::moderation};
 
 /// OpenAI: <https://platform.openai.com/docs/api-reference>
 pub(super) const ROW: Provider = Provider {
@@ -16,11 +16,18 @@ pub(super) const ROW: Provider = Provider {
         ("openai-organization", "{organization}"),
         ("openai-project", "{project}"),
     ],
-    ops: &[Op::Chat, Op::Completion, Op::Embedding, Op::Responses],
+    ops: &[
+        Op::Chat,
+        Op::Completion,
+        Op::Embedding,
+        Op::Moderation,
+        Op::Responses,
+    ],
     params: UNKNOWN,
     model_params: Some(model_params),
     keeps: &["cache_control"],
     quirk: Some(quirk),
+    wires: &[(Op::Moderation, &moderation::OpenAis)],
     docs: "https://platform.openai.com/docs/api-reference",
     ..Provider::OPENAI_LIKE
 };

@@ -1,7 +1,7 @@
 use llm_types::{Map, Op};
 use serde_json::{Value, json};
 
-use crate::{Call, Edit, Error, Params, Provider, Setting, params};
+use crate::{Call, Edit, Error, Params, Provider, Setting, params, protocols::rerank};
 
 /// OpenRouter: <https://openrouter.ai/docs/api-reference/overview>
 pub(super) const ROW: Provider = Provider {
@@ -14,7 +14,13 @@ pub(super) const ROW: Provider = Provider {
         Setting::new("app_name", &["OR_APP_NAME"]),
     ],
     headers: &[("http-referer", "{site_url}"), ("x-title", "{app_name}")],
-    ops: &[Op::Chat, Op::Completion, Op::Embedding, Op::Responses],
+    ops: &[
+        Op::Chat,
+        Op::Completion,
+        Op::Embedding,
+        Op::Rerank,
+        Op::Responses,
+    ],
     params: Params {
         developer: true,
         ..Params::STANDARD
@@ -24,12 +30,13 @@ pub(super) const ROW: Provider = Provider {
     // It passes each model what that model knows, cache markers included.
     keeps: &["*"],
     quirk: Some(quirk),
+    wires: &[(Op::Rerank, &rerank::TEXTS)],
     docs: "https://openrouter.ai/docs/api-reference/overview",
     ..Provider::OPENAI_LIKE
 };
 
 fn quirk(call: &mut Call<'_>) -> Result<(), Error> {
-    if matches!(call.op, Op::Embedding | Op::Responses) {
+    if !matches!(call.op, Op::Chat | Op::Completion) {
         return Ok(());
     }
     // Cost and cached tokens come only if they are asked for.

@@ -1,6 +1,6 @@
 use llm_types::Op;
 
-use crate::{Params, Provider, Target};
+use crate::{Params, Provider, Target, protocols::search};
 
 /// Perplexity: <https://docs.perplexity.ai/api-reference/chat-completions-post>
 pub(super) const ROW: Provider = Provider {
@@ -8,7 +8,7 @@ pub(super) const ROW: Provider = Provider {
     base_url: "https://api.perplexity.ai",
     base_env: &["PERPLEXITY_API_BASE"],
     key_env: &["PERPLEXITYAI_API_KEY", "PERPLEXITY_API_KEY"],
-    ops: &[Op::Chat, Op::Responses],
+    ops: &[Op::Chat, Op::Responses, Op::Search],
     model_speaks: Some(speaks),
     paths: &[(Op::Responses, "/v1/responses")],
     params: Params {
@@ -22,9 +22,15 @@ pub(super) const ROW: Provider = Provider {
                 "logprobs",
                 "top_logprobs",
             ])
-            .with(&["reasoning_effort", "web_search_options"])
+            .with(&[
+                "reasoning_effort",
+                "web_search_options",
+                "country",
+                "max_tokens_per_page",
+            ])
             .without_stream_options()
     },
+    wires: &[(Op::Search, &search::Perplexity)],
     docs: "https://docs.perplexity.ai/api-reference/chat-completions-post",
     ..Provider::OPENAI_LIKE
 };

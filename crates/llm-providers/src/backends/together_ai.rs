@@ -1,6 +1,6 @@
 use llm_types::Op;
 
-use crate::{Params, Provider};
+use crate::{Params, Provider, protocols::rerank};
 
 /// Together: <https://docs.together.ai/reference/chat-completions-1>
 pub(super) const ROW: Provider = Provider {
@@ -14,10 +14,11 @@ pub(super) const ROW: Provider = Provider {
         "TOGETHERAI_API_KEY",
         "TOGETHER_AI_TOKEN",
     ],
-    ops: &[Op::Chat, Op::Completion, Op::Embedding],
+    ops: &[Op::Chat, Op::Completion, Op::Embedding, Op::Rerank],
     params: Params::REASONING,
     keeps: &["reasoning_content", "reasoning"],
     hosts: &["api.together.xyz/v1"],
+    wires: &[(Op::Rerank, &rerank::PLAIN)],
     docs: "https://docs.together.ai/reference/chat-completions-1",
     ..Provider::OPENAI_LIKE
 };

@@ -34,6 +34,8 @@ pub(super) const ROW: Provider = Provider {
         Op::Messages,
         Op::CountTokens,
         Op::GenerateContent,
+        Op::Rerank,
+        Op::Ocr,
     ],
     model_speaks: Some(vertex::speaks),
     params: Params::THINKING,
@@ -42,6 +44,7 @@ pub(super) const ROW: Provider = Provider {
     hosts: &["aiplatform.googleapis.com"],
     quirk: Some(vertex::settle),
     protocol: &vertex::Vertex,
+    wires: &[(Op::Rerank, &vertex::Rerank), (Op::Ocr, &vertex::Ocr)],
     docs: "https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference",
     ..Provider::OPENAI_LIKE
 };

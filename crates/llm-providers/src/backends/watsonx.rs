@@ -30,7 +30,7 @@ pub(super) const ROW: Provider = Provider {
         ),
         Setting::new("api_version", &["WATSONX_API_VERSION"]),
     ],
-    ops: &[Op::Chat, Op::Completion, Op::Embedding],
+    ops: &[Op::Chat, Op::Completion, Op::Embedding, Op::Rerank],
     params: Params {
         refuses: &[
             "logit_bias",
@@ -45,7 +45,7 @@ pub(super) const ROW: Provider = Provider {
             "prompt_cache_retention",
             "store",
         ],
-        accepts: &["reasoning_effort"],
+        accepts: &["reasoning_effort", "max_tokens_per_doc"],
         stream_options: false,
         embedding: &["encoding_format"],
         ..Params::STANDARD
@@ -54,6 +54,7 @@ pub(super) const ROW: Provider = Provider {
     edits: &[Edit::Rename("max_completion_tokens", "max_tokens")],
     quirk: Some(watsonx::settle),
     protocol: &watsonx::Watsonx,
+    wires: &[(Op::Rerank, &watsonx::Rerank)],
     docs: "https://cloud.ibm.com/apidocs/watsonx-ai",
     ..Provider::OPENAI_LIKE
 };

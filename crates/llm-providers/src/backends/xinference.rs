@@ -1,6 +1,6 @@
 use llm_types::Op;
 
-use crate::Provider;
+use crate::{Params, Provider, protocols::rerank};
 
 /// Xinference, a local server: <https://inference.readthedocs.io/en/latest/>
 pub(super) const ROW: Provider = Provider {
@@ -9,8 +9,10 @@ pub(super) const ROW: Provider = Provider {
     base_env: &["XINFERENCE_API_BASE"],
     key_env: &["XINFERENCE_API_KEY"],
     key_default: "stub",
-    ops: &[Op::Chat, Op::Completion, Op::Embedding],
+    ops: &[Op::Chat, Op::Completion, Op::Embedding, Op::Rerank],
+    params: Params::STANDARD.with(&["max_chunks_per_doc"]),
     keeps: &["*"],
+    wires: &[(Op::Rerank, &rerank::TEXTS)],
     docs: "https://inference.readthedocs.io/en/latest/",
     ..Provider::OPENAI_LIKE
 };

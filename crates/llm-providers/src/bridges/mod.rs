@@ -8,7 +8,7 @@ pub mod responses;
 use bytes::Bytes;
 use llm_types::{ChatChunk, ChatResponse, JsonObject, Op};
 
-use crate::{CallOptions, Error, Notice, Target};
+use crate::{CallOptions, Error, Notice, Target, backends};
 
 /// Carries one client dialect over chat. N + M conversions, never a grid.
 pub trait Bridge: Sync {
@@ -54,9 +54,7 @@ pub fn between(op: Op, target: &Target) -> Result<Option<&'static dyn Bridge>, E
     if let Some(bridge) = over_chat(op).filter(|_| target.speaks(Op::Chat)) {
         return Ok(Some(bridge));
     }
-    let name = target.provider.name;
-    let message = format!("{name} does not support {}", op.name());
-    Err(Error::new(crate::Kind::Unsupported, message).of(name))
+    Err(backends::unsupported(target, op))
 }
 
 /// The bridge that carries `op` over chat, where there is one.

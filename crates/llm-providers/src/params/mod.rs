@@ -19,7 +19,8 @@ pub(crate) use settle::{refuse, settle};
 pub struct Params {
     /// Refused, of the standard list.
     pub refuses: &'static [&'static str],
-    /// Taken beyond the standard list (`reasoning_effort`, `thinking`), or in spite of [`newer`](Self::newer).
+    /// Taken beyond the standard list (`reasoning_effort`, `thinking`), or in spite of [`newer`](Self::newer). Of other
+    /// operations: what only some take (`max_tokens_per_doc` of reranking, `country` of search).
     pub accepts: &'static [&'static str],
     /// Whether it takes what OpenAI added over the years and others seldom copied: see [`Params::NEWER`].
     pub newer: bool,
@@ -74,6 +75,35 @@ pub(crate) const TOOLS: &[&str] = &[
 
 /// Of embeddings: what some refuse.
 const EMBEDDING: &[&str] = &["dimensions", "encoding_format"];
+
+/// Of reranking: Cohere's list, and of it what some refuse. The others' work is done here where a vendor cannot.
+const RERANK: &[&str] = &[
+    "top_n",
+    "rank_fields",
+    "return_documents",
+    "max_chunks_per_doc",
+    "max_tokens_per_doc",
+];
+const LONG_DOCUMENTS: &[&str] = &["max_chunks_per_doc", "max_tokens_per_doc"];
+
+/// Of search: the list, and of it what some refuse.
+const SEARCH: &[&str] = &[
+    "max_results",
+    "search_domain_filter",
+    "max_tokens_per_page",
+    "country",
+];
+const WHERE_AND_HOW_MUCH: &[&str] = &["max_tokens_per_page", "country"];
+
+/// Of text recognition.
+const OCR: &[&str] = &[
+    "pages",
+    "include_image_base64",
+    "image_limit",
+    "image_min_size",
+    "bbox_annotation_format",
+    "document_annotation_format",
+];
 
 impl Params {
     /// What OpenAI added late and only some services copied.
@@ -166,6 +196,8 @@ impl Params {
         match op {
             Op::Chat => self.takes_in_chat(param, facts),
             Op::Embedding if EMBEDDING.contains(&param) => self.embedding.contains(&param),
+            Op::Rerank if LONG_DOCUMENTS.contains(&param) => self.accepts.contains(&param),
+            Op::Search if WHERE_AND_HOW_MUCH.contains(&param) => self.accepts.contains(&param),
             _ => true,
         }
     }
@@ -208,6 +240,9 @@ pub fn supported_params(
             &["stream", "max_retries", "extra_headers"],
         ),
         Op::Embedding => (&[EMBEDDING], &[]),
+        Op::Rerank => (&[RERANK], &[]),
+        Op::Search => (&[SEARCH], &[]),
+        Op::Ocr => (&[OCR], &[]),
         _ => (&[], &[]),
     };
     let mut list: Vec<_> = known

@@ -15,7 +15,17 @@ pub(crate) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
     call.include_usage = body
         .get::<StreamOptions>("stream_options")?
         .is_some_and(|options| options.include_usage);
-    if !matches!(call.op, Op::Chat | Op::Completion | Op::Embedding) {
+    let is_settled_here = matches!(
+        call.op,
+        Op::Chat
+            | Op::Completion
+            | Op::Embedding
+            | Op::Rerank
+            | Op::Moderation
+            | Op::Search
+            | Op::Ocr
+    );
+    if !is_settled_here {
         edit::apply(provider.edits, body);
         drop_named(call)?;
         return quirk(call);

@@ -14,7 +14,7 @@ const DEFAULT_THINKING_BUDGET: u64 = 2048;
 
 /// Puts the body's loose spellings right.
 pub(super) fn tidy(call: &mut Call<'_>) -> Result<(), Error> {
-    if call.op == Op::Embedding {
+    if !matches!(call.op, Op::Chat | Op::Completion) {
         return Ok(());
     }
     stop(call)?;

@@ -141,8 +141,8 @@ fn address(call: &Call<'_>) -> Result<String, Error> {
         let place = path::join(root(base), &format!("openai/v1{op}"));
         let preview = (version == "preview").then_some(version);
         return Ok(with_query(&place, query, preview));
-    } else if call.op == Op::Responses {
-        // Responses belong to the resource; the deployment is named in the body.
+    } else if matches!(call.op, Op::Responses | Op::Moderation) {
+        // These belong to the resource; the deployment is named in the body.
         path::join(root(base), &format!("openai{op}"))
     } else {
         let deployment = path::segment(deployment(call))?;
@@ -197,6 +197,41 @@ fn foundry(call: &Call<'_>) -> Result<String, Error> {
         query,
         version,
     ))
+}
+
+/// Where Cohere's rerankers are: at a deployment of their own, or at a resource that serves many.
+pub(crate) fn rerank_address(call: &Call<'_>) -> String {
+    vendor_address(call, "rerank", "providers/cohere/v2/rerank", "v1/rerank")
+}
+
+/// Where Mistral's text recognition is, likewise.
+pub(crate) fn ocr_address(call: &Call<'_>) -> String {
+    vendor_address(call, "ocr", "providers/mistral/azure/ocr", "v1/ocr")
+}
+
+/// `path` says what the whole address ends with, `shared` where it is at a resource, `own` where at a deployment.
+fn vendor_address(call: &Call<'_>, path: &str, shared: &str, own: &str) -> String {
+    let (base, query) = split_query(call.base_url());
+    let host = host(base);
+    let place = if base.ends_with(&format!("/{path}")) {
+        base.to_owned()
+    } else if host.ends_with(".models.ai.azure.com") || host.ends_with(".inference.ml.azure.com") {
+        path::join(root(base), own)
+    } else if base.contains("/providers/") || host.ends_with(".azure.com") {
+        let root = base.split("/providers/").next().unwrap_or(base);
+        path::join(root.strip_suffix("/models").unwrap_or(root), shared)
+    } else {
+        return with_query(&path::join(root(base), own), query, None);
+    };
+    with_query(&place, query, None)
+}
+
+/// Where Azure's own services for content are, whatever of another route the base URL has.
+pub(crate) fn service_address(call: &Call<'_>, path: &str, version: &str) -> String {
+    let (base, query) = split_query(call.base_url());
+    let base = base.split("/providers/").next().unwrap_or(base);
+    let root = root(base.strip_suffix("/models").unwrap_or(base));
+    with_query(&path::join(root, path), query, Some(version))
 }
 
 /// The version for deployments if nobody says one: LiteLLM's.

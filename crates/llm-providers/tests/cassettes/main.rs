@@ -21,6 +21,7 @@ mod fold;
 mod gemini;
 mod gemini_requests;
 mod google_embeddings;
+mod json_ops;
 mod ollama;
 mod openai_chat;
 mod openai_completions;

@@ -6,10 +6,12 @@ use std::{
 };
 
 use llm_providers::resolve::Surroundings;
+use llm_sdk::router_settings::RouterSettings;
 
 use super::{
     deployments::{Defaults, Deployments},
     file::{self, File, Values},
+    keys,
     names::Names,
     problem::{Problem, Problems},
     routing, sections,
@@ -63,10 +65,21 @@ fn build(path: &Path, mut file: File, around: &Overlay<'_>, problems: &mut Probl
     settings.file = Some(path.to_owned());
     settings.files = std::mem::take(&mut file.files);
     let mut names = Names::default();
-    let mut deployments = Deployments::new(Defaults::take(&mut file, problems));
+    let mut routing = RouterSettings {
+        router: std::mem::take(&mut settings.router),
+        ..RouterSettings::default()
+    };
     sections::general(&mut file.general, &mut settings, &mut names, problems);
-    sections::litellm(&mut file.litellm, &mut settings, &mut names, problems);
-    routing::router(&mut file.router, &mut settings, &mut names, problems);
+    for (values, keys) in [
+        (&mut file.litellm, routing::LITELLM),
+        (&mut file.router, &keys::ROUTER.names().collect::<Vec<_>>()),
+    ] {
+        routing::read(values, keys, &mut routing, &mut names, problems);
+    }
+    sections::litellm(&mut file.litellm, &mut settings, problems);
+    settings.router = routing.router.clone();
+    settings.hidden = std::mem::take(&mut routing.hidden);
+    let mut deployments = Deployments::new(Defaults::take(&mut file, routing, problems));
     for model in std::mem::take(&mut file.models) {
         deployments.add(model, around, problems);
     }

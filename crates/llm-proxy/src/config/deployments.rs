@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use llm_cost::PriceTable;
 use llm_providers::{Credential, Error, resolve::Surroundings};
 use llm_router::Deployment;
-use llm_sdk::deploy;
-use llm_types::{JsonObject, Map};
+use llm_sdk::{deploy, router_settings::RouterSettings};
+use llm_types::JsonObject;
 
 use super::{
     file::File,
@@ -15,9 +15,9 @@ use super::{
     problem::Problems,
 };
 
-/// Parameters that every deployment starts from.
+/// What every deployment starts from.
 pub(super) struct Defaults {
-    params: Map,
+    routing: RouterSettings,
     drop_params: bool,
     modify_params: bool,
 }
@@ -40,12 +40,9 @@ struct LeftOut {
 
 impl Defaults {
     /// Takes them from the sections that have some.
-    pub(super) fn take(file: &mut File, problems: &mut Problems) -> Self {
+    pub(super) fn take(file: &mut File, routing: RouterSettings, problems: &mut Problems) -> Self {
         Self {
-            params: file
-                .router
-                .take("default_litellm_params", problems)
-                .unwrap_or_default(),
+            routing,
             drop_params: file
                 .litellm
                 .take("drop_params", problems)
@@ -58,11 +55,7 @@ impl Defaults {
     }
 
     fn under(&self, params: &mut JsonObject) {
-        for (key, value) in &self.params {
-            if !params.contains(key) {
-                params.set(key.clone(), value);
-            }
-        }
+        self.routing.under(params);
         for (key, on) in [
             ("drop_params", self.drop_params),
             ("modify_params", self.modify_params),
@@ -103,7 +96,8 @@ impl Deployments {
         self.defaults.under(&mut params);
         let table = PriceTable::embedded();
         match deploy::deployment(&model.name, params, model.info.clone(), table, around) {
-            Ok(deployment) => {
+            Ok(mut deployment) => {
+                self.defaults.routing.limit(&mut deployment);
                 if let Credential::Missing(what) = &deployment.target.credential {
                     let name = &model.name;
                     problems.warn(

@@ -5,13 +5,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use llm_sdk::nearest::nearest;
 use serde::de::DeserializeOwned;
 
 use super::{
     keys::{self, Section, State},
     model_list::{Model, credentials, models},
     node::{At, Key, Node, Value},
-    problem::{Problems, nearest},
+    problem::Problems,
 };
 
 /// A file and what it includes.
@@ -220,7 +221,7 @@ fn fill(node: &mut Node, var: &dyn Fn(&str) -> Option<String>, problems: &mut Pr
 
 /// Names every key that nobody knows, and every one whose feature is not built yet.
 pub(super) fn known(node: &Node, section: &Section, problems: &mut Problems) {
-    for (key, value) in node.entries() {
+    for (key, _) in node.entries() {
         match section.state(&key.name) {
             Some(State::Built | State::Own(_) | State::Inert(_)) => {}
             Some(State::Later(feature)) => {
@@ -234,23 +235,11 @@ pub(super) fn known(node: &Node, section: &Section, problems: &mut Problems) {
                 problems.warn(key.at, unknown(key, section.name, names));
             }
         }
-        if let Some(inner) = section.inner(&key.name) {
-            known_inside(value, &key.name, inner, problems);
-        }
-    }
-}
-
-/// Names the keys of a value that nobody knows.
-fn known_inside(node: &Node, place: &str, names: &[&str], problems: &mut Problems) {
-    for (key, _) in node.entries() {
-        if !names.contains(&key.name.as_str()) {
-            problems.warn(key.at, unknown(key, place, names.iter().copied()));
-        }
     }
 }
 
 /// What to say of a key that nobody knows.
-pub(super) fn unknown<'a>(key: &Key, place: &str, names: impl Iterator<Item = &'a str>) -> String {
+fn unknown<'a>(key: &Key, place: &str, names: impl Iterator<Item = &'a str>) -> String {
     let place = match place {
         "" => String::new(),
         place => format!(" in {place}"),

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use llm_sdk::nearest::{hint, nearest};
 use llm_types::{JsonObject, Map};
 
 use super::{
     file::known,
     keys,
     node::{At, Key, Node, Value},
-    problem::{Problems, hint, nearest},
+    problem::Problems,
 };
 
 /// An entry of `model_list`.

@@ -3,10 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{
-    node::At,
-    problem::{Problems, hint},
-};
+use llm_sdk::nearest::hint;
+
+use super::{node::At, problem::Problems};
 use crate::settings::Settings;
 
 /// What was mentioned, to be checked when all models are known.
@@ -76,17 +75,16 @@ impl Names {
         }
     }
 
-    /// A circle is no mistake where two models stand in for each other, as a request tries each of them once; but who
-    /// wrote a longer one may not have meant it.
+    /// A list that leads back to where it began.
     fn circles(&self, problems: &mut Problems) {
         let mut edges: BTreeMap<(&str, &str), BTreeSet<&str>> = BTreeMap::new();
         for (to, from) in self.fallbacks.iter().filter(|(to, from)| to.name != *from) {
             if let Some(way) = way(&edges, to.key, &to.name, from) {
                 let names: Vec<String> = way.iter().map(|name| format!("'{name}'")).collect();
-                problems.warn(
+                problems.error(
                     to.at,
                     format!(
-                        "{}: a circle: '{from}' falls back to {}; a request tries each of them once",
+                        "{}: a circle: '{from}' falls back to {}",
                         to.key,
                         names.join(", that to ")
                     ),

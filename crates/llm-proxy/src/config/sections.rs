@@ -9,7 +9,6 @@ use super::{
     names::Names,
     node::{Node, Value},
     problem::Problems,
-    routing,
 };
 use crate::settings::{Role, Settings};
 
@@ -94,24 +93,7 @@ fn user_headers(values: &mut Values, settings: &mut Settings, problems: &mut Pro
     }
 }
 
-pub(super) fn litellm(
-    values: &mut Values,
-    settings: &mut Settings,
-    names: &mut Names,
-    problems: &mut Problems,
-) {
-    let router = &mut settings.router;
-    if let Some(retries) = values.take("num_retries", problems) {
-        router.num_retries = retries;
-    }
-    if let Some(timeout) = seconds("request_timeout", values, problems) {
-        router.timeouts.total = Some(timeout);
-    }
-    routing::fallbacks(values, &mut router.fallbacks, names, problems);
-    if let Some(most) = values.take("max_fallbacks", problems) {
-        router.max_fallbacks = most;
-    }
-    routing::aliases("model_alias_map", values, settings, names, problems);
+pub(super) fn litellm(values: &mut Values, settings: &mut Settings, problems: &mut Problems) {
     if let Some(json) = values.take("json_logs", problems) {
         settings.logs.json = json;
     }
@@ -176,7 +158,7 @@ fn callbacks(values: &mut Values, problems: &mut Problems) {
 }
 
 /// A time limit; zero is none.
-pub(super) fn seconds(key: &str, values: &mut Values, problems: &mut Problems) -> Option<Duration> {
+fn seconds(key: &str, values: &mut Values, problems: &mut Problems) -> Option<Duration> {
     let node = values.take_node(key)?;
     let given = node.number().map(Duration::try_from_secs_f64);
     match given {

@@ -163,10 +163,10 @@ litellm_settings:
 }
 
 #[test]
-fn what_is_said_of_unknown_models_and_circles_are_warnings_with_their_places() {
+fn what_is_said_of_unknown_models_and_classes_are_warnings_with_their_places() {
     let text = format!(
         "{MODELS}router_settings:
-  fallbacks: [{{fast: [strong]}}, {{strong: [claude/x]}}, {{claude/x: [fast]}}, {{strnog: [fast]}}]
+  fallbacks: [{{fast: [strong]}}, {{strong: [claude/x]}}, {{strnog: [fast]}}]
   retry_policy: {{RateLimitRetries: 3, TimeoutErrorRetries: 1}}
   model_group_retry_policy: {{slow: {{TimeoutErrorRetrys: 1}}}}
   allowed_fails_policy: {{RateLimitErrorAllowedFail: 1}}
@@ -187,14 +187,49 @@ fn what_is_said_of_unknown_models_and_circles_are_warnings_with_their_places() {
     assert_eq!(
         places,
         [
-            "6:67: warning: fallbacks: a circle: 'claude/x' falls back to 'fast', that to 'strong', that to 'claude/x'; a request tries each of them once",
-            "6:76: warning: fallbacks: no model is named 'strnog', so this has no effect: did you mean 'strong'?",
+            "6:56: warning: fallbacks: no model is named 'strnog', so this has no effect: did you mean 'strong'?",
             "7:18: warning: unknown key 'RateLimitRetries' in retry_policy: did you mean 'RateLimitErrorRetries'?",
             "8:30: warning: model_group_retry_policy: no model is named 'slow', so this has no effect",
             "8:37: warning: unknown key 'TimeoutErrorRetrys' in model_group_retry_policy: did you mean 'TimeoutErrorRetries'?",
-            "9:3: warning: 'allowed_fails_policy' has no effect yet: cooldowns is not built",
             "9:26: warning: unknown key 'RateLimitErrorAllowedFail' in allowed_fails_policy: did you mean 'RateLimitErrorAllowedFails'?",
         ]
+    );
+}
+
+#[test]
+fn a_circle_of_fallbacks_is_an_error_where_it_closes() {
+    let text = format!(
+        "{MODELS}router_settings:
+  fallbacks: [{{fast: [strong]}}, {{strong: [claude/x]}}, {{claude/x: [fast]}}]
+"
+    );
+    assert_eq!(
+        said(&text),
+        [
+            "6:67 error fallbacks: a circle: 'claude/x' falls back to 'fast', that to 'strong', that to 'claude/x'"
+        ]
+    );
+}
+
+#[test]
+fn limits_and_rests_of_deployments_are_taken() {
+    let settings = loaded(
+        "model_list:
+  - {model_name: a, litellm_params: {model: openai/x, api_key: k, cooldown_time: 9, allowed_fails: 1}, model_info: {cooldown_time: 0.5}}
+  - {model_name: a, litellm_params: {model: openai/y, api_key: k, max_parallel_requests: 3}}
+router_settings: {default_max_parallel_requests: 7}
+",
+    )
+    .expect("settings");
+    assert_eq!(settings.notices, [""; 0]);
+    let [first, second] = &settings.deployments[..] else {
+        panic!("two deployments");
+    };
+    assert_eq!(first.cooldown, Some(Duration::from_millis(500)));
+    assert_eq!((first.allowed_fails, first.defaults.len()), (Some(1), 0));
+    assert_eq!(
+        (first.quota.max_parallel, second.quota.max_parallel),
+        (Some(7), Some(3))
     );
 }
 

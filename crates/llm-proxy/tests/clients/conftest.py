@@ -24,6 +24,7 @@ model_list:
     litellm_params: {{model: "openai/*", api_base: "{url}/v1", api_key: sk-upstream}}
 router_settings:
   num_retries: 0
+  disable_cooldowns: true
   fallbacks: [{{"broken/html": ["gpt-4o"]}}]
 general_settings:
   master_key: {key}

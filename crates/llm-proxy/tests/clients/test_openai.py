@@ -215,7 +215,7 @@ def test_a_wrong_key_is_refused(gateway, key):
 def test_what_is_not_built_says_so(plain):
     with pytest.raises(openai.APIStatusError) as caught:
         plain.images.generate(model="gpt-4o", prompt="a cat")
-    assert caught.value.status_code == 501
+    assert caught.value.status_code == 400
 
 
 async def collect(stream):

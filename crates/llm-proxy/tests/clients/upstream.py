@@ -54,6 +54,8 @@ def answer(upstream, http, body):
     if model == "flaky" and upstream.failures_left.get("flaky", 0) > 0:
         upstream.failures_left["flaky"] -= 1
         return reply(http, {"error": {"message": "try again", "type": "server_error"}}, 503)
+    if "/responses" in http.path:
+        return responses_stream(http, body) if body.get("stream") else reply(http, response(body))
     if http.path.endswith("/embeddings"):
         return reply(http, embeddings(body))
     if http.path.endswith("/messages/count_tokens"):
@@ -189,6 +191,73 @@ def embeddings(body):
     return {"object": "list", "data": data, "model": body["model"], "usage": {"prompt_tokens": 3, "total_tokens": 3}}
 
 
+# OpenAI's Responses
+
+RESPONSES_USAGE = {
+    "input_tokens": 11,
+    "input_tokens_details": {"cached_tokens": 4},
+    "output_tokens": 7,
+    "output_tokens_details": {"reasoning_tokens": 2},
+    "total_tokens": 18,
+}
+
+
+def response(body):
+    content = body["input"] if isinstance(body["input"], str) else body["input"][-1].get("content")
+    part = {"type": "output_text", "text": f"You said: {content}", "annotations": []}
+    output = [{"id": "msg_1", "type": "message", "role": "assistant", "status": "completed", "content": [part]}]
+    if body.get("tools"):
+        called = {"call_id": "call_0", "name": TOOL["name"], "arguments": json.dumps(TOOL["arguments"])}
+        output = [{"id": "fc_1", "type": "function_call", "status": "completed", **called}]
+    return {
+        "id": "resp_upstream",
+        "object": "response",
+        "created_at": 1700000000,
+        "status": "completed",
+        "error": None,
+        "incomplete_details": None,
+        "model": body["model"],
+        "output": output,
+        "parallel_tool_calls": True,
+        "previous_response_id": body.get("previous_response_id"),
+        "tool_choice": "auto",
+        "tools": body.get("tools") or [],
+        "usage": RESPONSES_USAGE,
+        "vendor_extra": {"kept": True},
+    }
+
+
+def responses_events(body):
+    whole = response(body)
+    begun = {**whole, "status": "in_progress", "output": [], "usage": None}
+    yield "response.created", {"response": begun}
+    yield "response.in_progress", {"response": begun}
+    for index, item in enumerate(whole["output"]):
+        place = {"output_index": index, "item_id": item["id"]}
+        if item["type"] == "function_call":
+            yield "response.output_item.added", {"output_index": index, "item": {**item, "arguments": "", "status": "in_progress"}}
+            yield "response.function_call_arguments.delta", {**place, "delta": item["arguments"]}
+            yield "response.function_call_arguments.done", {**place, "arguments": item["arguments"], "name": item["name"]}
+        else:
+            part = item["content"][0]
+            place["content_index"] = 0
+            yield "response.output_item.added", {"output_index": index, "item": {**item, "content": [], "status": "in_progress"}}
+            yield "response.content_part.added", {**place, "part": {**part, "text": ""}}
+            for word in part["text"].split(" "):
+                yield "response.output_text.delta", {**place, "delta": word + " ", "logprobs": []}
+            yield "response.output_text.done", {**place, "text": part["text"] + " ", "logprobs": []}
+            yield "response.content_part.done", {**place, "part": part}
+        yield "response.output_item.done", {"output_index": index, "item": item}
+    yield "response.completed", {"response": whole}
+
+
+def responses_stream(http, body):
+    start_stream(http)
+    for number, (name, event) in enumerate(responses_events(body)):
+        send(http, f"event: {name}\ndata: {json.dumps({'type': name, 'sequence_number': number, **event})}\n\n")
+    end(http)
+
+
 # Anthropic
 
 ANTHROPIC_USAGE = {"input_tokens": 9, "output_tokens": 5, "cache_read_input_tokens": 2, "cache_creation_input_tokens": 0}
@@ -256,6 +325,10 @@ def truncated(http, body):
     if not body.get("stream"):
         return raw(http, b'{"id": "x", "choices": [{"mess')
     start_stream(http)
+    if http.path.endswith("/responses"):
+        for name, event in list(responses_events(body))[:5]:
+            send(http, f"data: {json.dumps({'type': name, **event})}\n\n")
+        return end(http)
     for chunk in list(openai_chunks(body))[:3]:
         send(http, f"data: {json.dumps(chunk)}\n\n")
     end(http)

@@ -47,7 +47,10 @@ async fn what_is_not_built_says_so() {
         assert_eq!(got.error().0, 501, "{path}");
     }
     let body = json!({"model": "gpt", "query": "x", "documents": ["y"]});
-    assert_eq!(gateway.post("/v2/rerank", &body).await.error().0, 501);
+    let got = gateway.post("/v2/rerank", &body).await;
+    let message = got.text();
+    assert_eq!(got.error().0, 400);
+    assert!(message.contains("does not support rerank"), "{message}");
 }
 
 #[tokio::test]

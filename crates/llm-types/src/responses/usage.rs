@@ -46,6 +46,7 @@ impl ResponsesUsage {
             completion_tokens_details: Some(self.output_tokens_details),
             server_tool_use,
             extra: extra.into(),
+            ..Usage::default()
         }
     }
 }

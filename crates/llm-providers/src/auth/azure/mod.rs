@@ -65,7 +65,11 @@ pub(crate) fn login_to_foundry(
     params: &mut JsonObject,
     around: &dyn Surroundings,
 ) -> Result<Option<Credential>, Error> {
-    find(params, around, &["AZURE_AI_API_KEY"])
+    find(
+        params,
+        around,
+        &["AZURE_AI_API_KEY", "AZURE_DOCUMENT_INTELLIGENCE_API_KEY"],
+    )
 }
 
 /// What is given wins; then a key in the environment; then what else the environment says.

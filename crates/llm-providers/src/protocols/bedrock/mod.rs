@@ -8,6 +8,7 @@ mod media;
 mod messages;
 mod model;
 mod request;
+mod rerank;
 mod response;
 mod settle;
 mod stream;
@@ -43,6 +44,7 @@ pub(crate) use errors::in_stream as exception;
 pub use mantle::Mantle;
 pub(crate) use mantle::mantle_speaks;
 pub(crate) use model::{arn_region, is_region};
+pub use rerank::Rerank;
 pub(crate) use settle::settle;
 
 /// The vendor's own field in which calls of tools that Bedrock runs itself are kept, to be sent back.

@@ -7,13 +7,11 @@ mod stream;
 mod v1;
 mod wire;
 
-pub(crate) use request::settle;
-
 use bytes::Bytes;
 use http::Request;
 use llm_types::Op;
 
-use crate::{Call, Decoder, Error, Framing, Protocol, Reply, Step};
+use crate::{Call, Decoder, Error, Framing, Protocol, Reply, Step, params};
 
 /// Cohere's v2 wire.
 #[derive(Debug)]
@@ -55,10 +53,48 @@ impl Protocol for Cohere {
     }
 }
 
+/// Cohere's quirk.
+pub(crate) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
+    match call.op {
+        Op::Chat => request::settle(call),
+        Op::Rerank => settle_rerank(call),
+        _ => Ok(()),
+    }
+}
+
+/// The address of a rerank call, in the version that is meant.
+pub(crate) fn rerank_address(call: &Call<'_>) -> String {
+    let base = call.base_url().trim_end_matches('/');
+    if !is_first_rerank(call) {
+        return endpoint(base, "rerank");
+    }
+    let base = base.strip_suffix("/rerank").unwrap_or(base);
+    let root = base.strip_suffix("/v1").unwrap_or(base);
+    format!("{root}/v1/rerank")
+}
+
+/// Whether the first version is meant: the model says so (`v1/rerank-english-v3.0`), or the address.
+fn is_first_rerank(call: &Call<'_>) -> bool {
+    let base = call.base_url().trim_end_matches('/');
+    let base = base.strip_suffix("/rerank").unwrap_or(base);
+    call.target.model.starts_with("v1/") || base.ends_with("/v1")
+}
+
+/// The limits for long documents are of one version each.
+fn settle_rerank(call: &mut Call<'_>) -> Result<(), Error> {
+    let limit = if is_first_rerank(call) {
+        "max_tokens_per_doc"
+    } else {
+        "max_chunks_per_doc"
+    };
+    call.model = call.model().strip_prefix("v1/").map(str::to_owned);
+    params::refuse(call, &[limit])
+}
+
 /// The address of `name` (`chat`, `embed`): a base URL may be the host, the version's root, or an endpoint's full address.
 fn endpoint(base: &str, name: &str) -> String {
     let base = base.trim_end_matches('/');
-    let root = ["/chat", "/embed"]
+    let root = ["/chat", "/embed", "/rerank"]
         .iter()
         .find_map(|own| base.strip_suffix(own))
         .unwrap_or(base);

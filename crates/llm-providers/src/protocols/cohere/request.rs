@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::Request;
-use llm_types::{Content, ContentPart, JsonObject, Message, Op, Tool, ToolChoice};
+use llm_types::{Content, ContentPart, JsonObject, Message, Tool, ToolChoice};
 use serde_json::{Value, json};
 
 use crate::{
@@ -29,10 +29,7 @@ pub(super) fn chat(call: &Call<'_>) -> Result<Request<Bytes>, Error> {
 }
 
 /// Says what Cohere cannot be asked for exactly. Part of settling a call's parameters.
-pub(crate) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
-    if call.op != Op::Chat {
-        return Ok(());
-    }
+pub(super) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
     if super::v1::is_meant(call) {
         params::refuse(call, &["reasoning_effort", "thinking", "logprobs"])?;
     }

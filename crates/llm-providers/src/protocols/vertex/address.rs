@@ -66,6 +66,12 @@ fn place(call: &Call<'_>) -> Result<String, Error> {
     if is_express(call) {
         return Ok(String::new());
     }
+    let project = project(call)?;
+    Ok(format!("projects/{project}/locations/{}/", location(call)?))
+}
+
+/// The project, as a segment of a path.
+pub(super) fn project(call: &Call<'_>) -> Result<String, Error> {
     let project = call.target.setting("vertex_project").ok_or_else(|| {
         let mut error = Error::new(
             Kind::BadRequest,
@@ -74,9 +80,8 @@ fn place(call: &Call<'_>) -> Result<String, Error> {
         error.param = Some("vertex_project".into());
         error
     })?;
-    let project = path::segment(project)
-        .map_err(|_| Error::bad_request("vertex_project", "this is no project's name"))?;
-    Ok(format!("projects/{project}/locations/{}/", location(call)?))
+    path::segment(project)
+        .map_err(|_| Error::bad_request("vertex_project", "this is no project's name"))
 }
 
 /// It becomes part of a host's name, so it must look like one.

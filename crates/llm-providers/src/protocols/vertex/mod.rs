@@ -3,8 +3,10 @@
 mod address;
 mod claude;
 mod model;
+mod ocr;
 mod partner;
 mod predict;
+mod rerank;
 
 use bytes::Bytes;
 use http::Request;
@@ -23,6 +25,8 @@ use crate::{
 use model::Wire;
 
 pub(crate) use address::LOCATION;
+pub use ocr::Ocr;
+pub use rerank::Rerank;
 
 /// Vertex AI.
 #[derive(Debug)]
@@ -121,6 +125,7 @@ pub(crate) fn speaks(target: &Target, op: Op) -> bool {
         (Op::Embedding, wire) => {
             matches!(wire, Wire::Gemini | Wire::GeminiEndpoint(_) | Wire::Bge(_))
         }
+        (Op::Ocr, wire) => matches!(wire, Wire::Raw("mistralai", _)),
         (_, wire) => !matches!(wire, Wire::Bge(_)),
     }
 }

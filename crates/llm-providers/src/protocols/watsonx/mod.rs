@@ -3,8 +3,10 @@
 mod chat;
 mod embed;
 mod generate;
+mod rerank;
 
 pub(crate) use chat::settle;
+pub use rerank::Rerank;
 
 use bytes::Bytes;
 use http::Request;

@@ -21,6 +21,7 @@ pub(crate) const LITELLM: Section = Section {
                 "content_policy_fallbacks",
                 "default_fallbacks",
                 "max_fallbacks",
+                "allowed_fails",
                 "model_alias_map",
                 "json_logs",
                 "require_auth_for_metrics_endpoint",
@@ -72,7 +73,6 @@ pub(crate) const LITELLM: Section = Section {
                 "force_redis_hash_tag_grouping",
             ],
         ),
-        (Later("cooldowns"), &["allowed_fails"]),
         (
             Later("budgets"),
             &[

@@ -10,18 +10,7 @@ pub(crate) use litellm::LITELLM;
 pub use params::{PARAMS, PARAMS_LATER};
 pub(crate) use router::ROUTER;
 
-/// What becomes of a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
-    /// It does what it does in LiteLLM.
-    Built,
-    /// It is ours, LiteLLM has nothing like it: what it does.
-    Own(&'static str),
-    /// It belongs to a feature that is not built yet; a configuration that has it starts with a warning.
-    Later(&'static str),
-    /// It has nothing to act on here, for this reason; no warning.
-    Inert(&'static str),
-}
+pub use llm_sdk::router_settings::State;
 
 /// One section of the file.
 #[derive(Debug, Clone, Copy)]
@@ -41,11 +30,6 @@ impl Section {
             .iter()
             .find(|(_, keys)| keys.contains(&key))
             .map(|(state, _)| *state)
-    }
-
-    /// The keys inside the value of `key`, where no code reads them yet.
-    pub(crate) fn inner(&self, key: &str) -> Option<&'static [&'static str]> {
-        (key == "allowed_fails_policy").then_some(router::ALLOWED_FAILS)
     }
 
     /// All keys, in the order of the table.

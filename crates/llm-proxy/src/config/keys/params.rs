@@ -23,6 +23,9 @@ pub const PARAMS: &[&str] = &[
     "allowed_openai_params",
     "tpm",
     "rpm",
+    "max_parallel_requests",
+    "cooldown_time",
+    "allowed_fails",
     "weight",
     "order",
     "tags",
@@ -78,7 +81,6 @@ pub const PARAMS: &[&str] = &[
 
 /// Keys of `litellm_params` whose feature is not built yet.
 pub const PARAMS_LATER: &[(&str, &str)] = &[
-    ("max_parallel_requests", "limits"),
     ("itpm", "limits"),
     ("otpm", "limits"),
     ("max_budget", "budgets"),
@@ -98,6 +100,5 @@ pub const PARAMS_LATER: &[(&str, &str)] = &[
     ("default_api_key_tpm_limit", "limits"),
     ("default_api_key_rpm_limit", "limits"),
     ("use_litellm_proxy", "client modes"),
-    ("cooldown_time", "cooldowns"),
     ("ssl_verify", "TLS settings by deployment"),
 ];

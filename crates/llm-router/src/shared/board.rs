@@ -1,0 +1,131 @@
+//! Where news from other instances is put up.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use crate::{Clock, Deployment, Load, Moment, News, SpeedRules, state::Live};
+
+/// An instance that was not heard of for so long is gone.
+const GONE: Duration = Duration::from_secs(5);
+
+/// The deployments of a router by their ids, for those who bring news of them.
+#[derive(Debug, Default)]
+pub struct Board {
+    clock: Clock,
+    known: RwLock<HashMap<String, Arc<Live>>>,
+    heard: Mutex<HashMap<String, Moment>>,
+    instances: AtomicU64,
+}
+
+/// What other instances' deployments carry.
+#[derive(Debug, Default)]
+pub(crate) struct Elsewhere(Mutex<HashMap<String, (Load, Moment)>>);
+
+impl Board {
+    /// Puts up what instance `from` says.
+    pub fn hear(&self, from: &str, news: &News) {
+        let now = self.clock.now();
+        match news {
+            News::Cooled { deployment, until } => self.tell(deployment, |live| {
+                live.health.cool(*until);
+            }),
+            News::Recovered { deployment } => self.tell(deployment, |live| live.health.recover()),
+            News::Answered {
+                deployment,
+                took,
+                tokens,
+                first_event,
+            } => self.tell(deployment, |live| {
+                let rules = SpeedRules::default();
+                live.speed
+                    .answered(now, &rules, *took, *tokens, *first_event);
+            }),
+            News::Silent { deployment } => self.tell(deployment, |live| {
+                live.speed.silent(now, &SpeedRules::default());
+            }),
+            News::Loads { loads } => {
+                self.note(from, now);
+                let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+                let of: HashMap<&str, Load> = loads
+                    .iter()
+                    .map(|(id, load)| (id.as_str(), *load))
+                    .collect();
+                for (id, live) in known.iter() {
+                    let load = of.get(id.as_str()).copied().unwrap_or_default();
+                    live.elsewhere.set(from, load, now);
+                }
+            }
+        }
+    }
+
+    /// What this instance's deployments carry, of those that carry anything.
+    pub fn loads(&self) -> Vec<(String, Load)> {
+        let now = self.clock.now();
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known
+            .iter()
+            .map(|(id, live)| (id.clone(), live.meter.load(now)))
+            .filter(|(_, load)| *load != Load::default())
+            .collect()
+    }
+
+    /// How many instances there are, this one included, as far as they were heard of.
+    pub fn instances(&self) -> u64 {
+        self.instances.load(Ordering::Relaxed).max(1)
+    }
+
+    pub(crate) fn put_up<'a>(&self, deployments: impl Iterator<Item = &'a Arc<Deployment>>) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        *known = deployments
+            .map(|deployment| (deployment.id.clone(), Arc::clone(&deployment.live)))
+            .collect();
+    }
+
+    fn tell(&self, deployment: &str, what: impl FnOnce(&Live)) {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(live) = known.get(deployment) {
+            what(live);
+        }
+    }
+
+    fn note(&self, from: &str, now: Moment) {
+        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        heard.insert(from.to_owned(), now);
+        heard.retain(|_, last| last.until(now) < GONE);
+        let others = u64::try_from(heard.len()).unwrap_or(u64::MAX);
+        self.instances
+            .store(others.saturating_add(1), Ordering::Relaxed);
+    }
+}
+
+impl Elsewhere {
+    fn set(&self, from: &str, load: Load, now: Moment) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if load == Load::default() {
+            all.remove(from);
+        } else {
+            all.insert(from.to_owned(), (load, now));
+        }
+    }
+
+    /// The sum of what others carry.
+    pub(crate) fn load(&self, now: Moment) -> Load {
+        let mut sum = Load::default();
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|_, (_, at)| at.until(now) < GONE);
+        for (load, at) in all.values() {
+            sum.in_flight = sum.in_flight.saturating_add(load.in_flight);
+            if at.minute() == now.minute() {
+                sum.requests = sum.requests.saturating_add(load.requests);
+                sum.tokens = sum.tokens.saturating_add(load.tokens);
+            }
+        }
+        sum
+    }
+}

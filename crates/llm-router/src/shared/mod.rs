@@ -1,0 +1,102 @@
+//! What several instances know together.
+
+mod board;
+#[cfg(feature = "redis")]
+mod redis;
+
+use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+pub use board::Board;
+pub(crate) use board::Elsewhere;
+#[cfg(feature = "redis")]
+pub use redis::{RedisSettings, RedisState};
+
+use crate::{Load, Moment, Quota, Reason};
+
+/// A future on the heap.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// State that instances share. Everything works without it on one instance, and goes on with local state when it cannot
+/// be reached: no method fails, and only [`admit`](Self::admit) waits, for a bounded time.
+pub trait Shared: Send + Sync + fmt::Debug {
+    /// Begins to tell `board` what other instances say. Called before each request; only the first call counts.
+    fn attend(&self, board: &Arc<Board>);
+
+    /// Admits an attempt at a limited deployment over all instances. `None`: nobody can say; local limits decide.
+    fn admit<'a>(&'a self, claim: &'a Claim<'a>)
+    -> BoxFuture<'a, Option<Result<Admitted, Reason>>>;
+
+    /// An admitted attempt is over and used `tokens`.
+    fn end(&self, admitted: Admitted, tokens: u64);
+
+    /// Tells the other instances. Never waits; what cannot be kept is dropped, since none of it is worth a request.
+    fn tell(&self, news: News);
+
+    /// Whether the other instances can be reached.
+    fn is_up(&self) -> bool;
+}
+
+/// An attempt that wants to be admitted.
+#[derive(Debug, Clone, Copy)]
+pub struct Claim<'a> {
+    /// At which deployment.
+    pub deployment: &'a str,
+    /// Under which limits.
+    pub quota: Quota,
+    /// How many tokens it will use, about.
+    pub tokens: u64,
+}
+
+/// An admitted attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admitted {
+    /// At which deployment.
+    pub deployment: String,
+    /// Its name in the shared state.
+    pub lease: String,
+    /// The minute it counts for.
+    pub minute: u64,
+    /// The tokens it was admitted with.
+    pub tokens: u64,
+}
+
+/// What instances tell each other.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "news")]
+pub enum News {
+    /// A deployment rests at least until then.
+    Cooled {
+        /// Its id.
+        deployment: String,
+        /// When the rest ends.
+        until: Moment,
+    },
+    /// A deployment is well again.
+    Recovered {
+        /// Its id.
+        deployment: String,
+    },
+    /// A deployment answered.
+    Answered {
+        /// Its id.
+        deployment: String,
+        /// How long the answer took.
+        took: Duration,
+        /// Its tokens.
+        tokens: u64,
+        /// Until the first event of a stream.
+        first_event: Option<Duration>,
+    },
+    /// A deployment was silent until the time was up.
+    Silent {
+        /// Its id.
+        deployment: String,
+    },
+    /// What an instance's deployments carry, of those that carry anything.
+    Loads {
+        /// By id.
+        loads: Vec<(String, Load)>,
+    },
+}

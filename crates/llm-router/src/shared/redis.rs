@@ -1,0 +1,273 @@
+//! Shared state in Redis.
+//!
+//! Limits are decided by one script for each attempt at a limited deployment. Everything else is told in batches over a
+//! stream, and read from it: no request waits for that. Redis' own clock is the clock of all limits.
+
+mod script;
+mod tasks;
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use redis::{
+    Client, RedisError, RedisResult,
+    aio::{ConnectionManager, ConnectionManagerConfig},
+};
+use tokio::sync::mpsc;
+
+use super::{Admitted, Board, BoxFuture, Claim, News, Shared};
+use crate::{Reason, SettingsError};
+
+/// Where Redis is and how long it is waited for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RedisSettings {
+    /// `redis://[user:password@]host[:port][/db]`, or `rediss://` with TLS.
+    pub url: String,
+    /// What all keys begin with.
+    pub namespace: String,
+    /// How long a request waits for an answer at most.
+    pub patience: Duration,
+}
+
+impl RedisSettings {
+    /// Redis at `url`, everything else as usual.
+    pub fn at(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            namespace: "interlingua".into(),
+            patience: Duration::from_millis(200),
+        }
+    }
+}
+
+/// State shared over Redis.
+#[derive(Debug)]
+pub struct RedisState {
+    inner: Arc<Inner>,
+}
+
+/// What is told and not yet written; beyond it, news is dropped.
+const BACKLOG: usize = 16_384;
+/// How long an admitted attempt counts without a sign of life from its instance.
+const LEASE: Duration = Duration::from_secs(30);
+
+struct Inner {
+    client: Client,
+    settings: RedisSettings,
+    /// This instance's name among the others.
+    name: String,
+    manager: OnceLock<ConnectionManager>,
+    up: AtomicBool,
+    attended: AtomicBool,
+    next_lease: AtomicU64,
+    /// Leases that are to be kept alive: name -> key of the deployment's slots.
+    leases: Mutex<HashMap<String, String>>,
+    outbox: mpsc::Sender<Letter>,
+    inbox: Mutex<Option<mpsc::Receiver<Letter>>>,
+}
+
+/// What waits to be written.
+#[derive(Debug)]
+enum Letter {
+    News(News),
+    End(Admitted, u64),
+}
+
+impl RedisState {
+    /// State at an address. Connects with the first request; an address that cannot be one is refused.
+    pub fn new(settings: RedisSettings) -> Result<Self, SettingsError> {
+        let client = Client::open(settings.url.as_str())
+            .map_err(|e| SettingsError(format!("the Redis address cannot be used: {e}")))?;
+        let (outbox, inbox) = mpsc::channel(BACKLOG);
+        let inner = Inner {
+            client,
+            settings,
+            name: format!("{:016x}", fastrand::u64(..)),
+            manager: OnceLock::new(),
+            up: AtomicBool::new(false),
+            attended: AtomicBool::new(false),
+            next_lease: AtomicU64::new(0),
+            leases: Mutex::default(),
+            outbox,
+            inbox: Mutex::new(Some(inbox)),
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// Where it is.
+    pub fn settings(&self) -> &RedisSettings {
+        &self.inner.settings
+    }
+}
+
+impl Shared for RedisState {
+    fn attend(&self, board: &Arc<Board>) {
+        if !self.inner.attended.swap(true, Ordering::AcqRel) {
+            tasks::start(&self.inner, board);
+        }
+    }
+
+    fn admit<'a>(
+        &'a self,
+        claim: &'a Claim<'a>,
+    ) -> BoxFuture<'a, Option<Result<Admitted, Reason>>> {
+        Box::pin(async move {
+            let inner = &self.inner;
+            if !inner.is_up() {
+                return None;
+            }
+            let answer = tokio::time::timeout(inner.settings.patience, inner.admit(claim)).await;
+            match answer {
+                Ok(Ok(verdict)) => Some(verdict),
+                Ok(Err(e)) => {
+                    inner.down(&e.to_string());
+                    None
+                }
+                Err(_) => {
+                    inner.down("it does not answer in time");
+                    None
+                }
+            }
+        })
+    }
+
+    fn end(&self, admitted: Admitted, tokens: u64) {
+        self.inner.leases().remove(&admitted.lease);
+        self.inner.post(Letter::End(admitted, tokens));
+    }
+
+    fn tell(&self, news: News) {
+        self.inner.post(Letter::News(news));
+    }
+
+    fn is_up(&self) -> bool {
+        self.inner.is_up()
+    }
+}
+
+impl Drop for RedisState {
+    fn drop(&mut self) {
+        // The tasks hold the rest weakly, and see that nobody is left.
+        self.inner.attended.store(false, Ordering::Release);
+    }
+}
+
+impl Inner {
+    async fn admit(&self, claim: &Claim<'_>) -> RedisResult<Result<Admitted, Reason>> {
+        let number = self.next_lease.fetch_add(1, Ordering::Relaxed);
+        let lease = format!("{}:{number}", self.name);
+        let slots = self.key(claim.deployment, "slots");
+        let mut connection = self.manager()?;
+        let (verdict, minute): (i64, u64) = script::ADMIT
+            .key(&slots)
+            .key(self.key(claim.deployment, "minute"))
+            .arg(limit(claim.quota.max_parallel))
+            .arg(limit(claim.quota.rpm))
+            .arg(limit(claim.quota.tpm))
+            .arg(claim.tokens)
+            .arg(&lease)
+            .arg(millis(LEASE))
+            .invoke_async(&mut connection)
+            .await?;
+        let reason = match verdict {
+            0 => None,
+            1 => Some(Reason::Parallel),
+            2 => Some(Reason::Rpm),
+            _ => Some(Reason::Tpm),
+        };
+        if let Some(reason) = reason {
+            return Ok(Err(reason));
+        }
+        self.leases().insert(lease.clone(), slots);
+        Ok(Ok(Admitted {
+            deployment: claim.deployment.to_owned(),
+            lease,
+            minute,
+            tokens: claim.tokens,
+        }))
+    }
+
+    /// One connection for all; it connects anew by itself.
+    fn manager(&self) -> RedisResult<ConnectionManager> {
+        if let Some(manager) = self.manager.get() {
+            return Ok(manager.clone());
+        }
+        let config = ConnectionManagerConfig::new()
+            .set_connection_timeout(Some(Duration::from_secs(2)))
+            .set_response_timeout(Some(Duration::from_secs(2)))
+            .set_max_delay(Duration::from_secs(1))
+            .set_number_of_retries(1);
+        let manager = ConnectionManager::new_lazy_with_config(self.client.clone(), config)?;
+        Ok(self.manager.get_or_init(|| manager).clone())
+    }
+
+    /// A deployment's key. All keys of one deployment are in one slot of a cluster.
+    fn key(&self, deployment: &str, what: &str) -> String {
+        format!("{}:{{{deployment}}}:{what}", self.settings.namespace)
+    }
+
+    fn common(&self, what: &str) -> String {
+        format!("{}:{what}", self.settings.namespace)
+    }
+
+    fn leases(&self) -> std::sync::MutexGuard<'_, HashMap<String, String>> {
+        self.leases.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn post(&self, letter: Letter) {
+        // A full outbox means that Redis is away: what it would have said is old by the time it is back.
+        drop(self.outbox.try_send(letter));
+    }
+
+    fn is_up(&self) -> bool {
+        self.up.load(Ordering::Acquire)
+    }
+
+    /// Says once that Redis is gone.
+    fn down(&self, why: &str) {
+        if self.up.swap(false, Ordering::AcqRel) {
+            tracing::warn!(
+                why,
+                "Redis is gone: limits and rests are this instance's own until it is back"
+            );
+        }
+    }
+
+    /// Says once that Redis is there.
+    fn back(&self) {
+        if !self.up.swap(true, Ordering::AcqRel) {
+            tracing::info!("Redis is there: limits and rests are shared with the other instances");
+        }
+    }
+
+    fn failed(&self, error: &RedisError) {
+        self.down(&error.to_string());
+    }
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The address may hold a password.
+        f.debug_struct("Inner")
+            .field("namespace", &self.settings.namespace)
+            .field("up", &self.is_up())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A limit for a script; negative: none.
+fn limit(limit: Option<u64>) -> i64 {
+    limit.map_or(-1, |limit| i64::try_from(limit).unwrap_or(i64::MAX))
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,209 @@
+//! The three tasks behind the shared state: writing, reading, and showing signs of life.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use redis::{
+    AsyncCommands, RedisResult,
+    aio::ConnectionManager,
+    streams::{StreamMaxlen, StreamReadOptions, StreamReadReply},
+};
+use tokio::sync::mpsc;
+
+use super::{Inner, LEASE, Letter, millis, script};
+use crate::{Moment, News, shared::Board};
+
+/// How often instances show signs of life.
+const BEAT: Duration = Duration::from_millis(500);
+/// How long a reader waits for news before it asks again.
+const LISTEN: usize = 1_000;
+/// News that is kept for those who come late.
+const KEPT: usize = 2_000;
+/// Letters in one batch, at most.
+const BATCH: usize = 512;
+
+/// Starts the tasks. They end with the state they belong to.
+pub(super) fn start(inner: &Arc<Inner>, board: &Arc<Board>) {
+    let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+        return;
+    };
+    let inbox = inner
+        .inbox
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+        .take();
+    let Some(inbox) = inbox else { return };
+    runtime.spawn(write(Arc::downgrade(inner), inbox));
+    runtime.spawn(beat(Arc::downgrade(inner), Arc::downgrade(board)));
+    runtime.spawn(read(Arc::downgrade(inner), Arc::downgrade(board)));
+}
+
+/// Writes what was posted, as much as there is at a time.
+async fn write(inner: Weak<Inner>, mut inbox: mpsc::Receiver<Letter>) {
+    let mut letters = Vec::with_capacity(BATCH);
+    while inbox.recv_many(&mut letters, BATCH).await > 0 {
+        let Some(inner) = inner.upgrade() else { return };
+        let batch = std::mem::take(&mut letters);
+        // While Redis is away, leases end by themselves and news grows old.
+        if inner.is_up()
+            && let Err(e) = deliver(&inner, batch).await
+        {
+            inner.failed(&e);
+        }
+    }
+}
+
+async fn deliver(inner: &Inner, batch: Vec<Letter>) -> RedisResult<()> {
+    let mut connection = inner.manager()?;
+    for letter in batch {
+        match letter {
+            Letter::End(admitted, tokens) => {
+                let difference = i128::from(tokens) - i128::from(admitted.tokens);
+                let difference = i64::try_from(difference).unwrap_or(i64::MAX);
+                let _: i64 = script::END
+                    .key(inner.key(&admitted.deployment, "slots"))
+                    .key(inner.key(&admitted.deployment, "minute"))
+                    .arg(&admitted.lease)
+                    .arg(admitted.minute)
+                    .arg(difference)
+                    .invoke_async(&mut connection)
+                    .await?;
+            }
+            Letter::News(news) => publish(inner, &mut connection, &news).await?,
+        }
+    }
+    Ok(())
+}
+
+async fn publish(
+    inner: &Inner,
+    connection: &mut ConnectionManager,
+    news: &News,
+) -> RedisResult<()> {
+    let rests = inner.common("rests");
+    match news {
+        News::Cooled { deployment, until } => {
+            let _: i64 = script::COOL
+                .key(rests)
+                .arg(deployment)
+                .arg(until.millis())
+                .invoke_async(connection)
+                .await?;
+        }
+        News::Recovered { deployment } => {
+            let _: i64 = connection.hdel(rests, deployment).await?;
+        }
+        _ => {}
+    }
+    let Ok(text) = serde_json::to_string(news) else {
+        return Ok(());
+    };
+    let _: String = connection
+        .xadd_maxlen(
+            inner.common("news"),
+            StreamMaxlen::Approx(KEPT),
+            "*",
+            &[("from", inner.name.as_str()), ("news", text.as_str())],
+        )
+        .await?;
+    Ok(())
+}
+
+/// Tells what this instance carries, keeps its leases alive, and finds out whether Redis is there.
+async fn beat(inner: Weak<Inner>, board: Weak<Board>) {
+    loop {
+        let (Some(strong), Some(news)) = (inner.upgrade(), board.upgrade()) else {
+            return;
+        };
+        let was_up = strong.is_up();
+        let result = pulse(&strong, &news, was_up).await;
+        match result {
+            Ok(()) => strong.back(),
+            Err(e) => strong.failed(&e),
+        }
+        drop((strong, news));
+        tokio::time::sleep(BEAT).await;
+    }
+}
+
+async fn pulse(inner: &Inner, board: &Board, was_up: bool) -> RedisResult<()> {
+    let mut connection = inner.manager()?;
+    if !was_up {
+        // Also says whether it takes writes: a replica or a full one answers a ping.
+        let rests: HashMap<String, u64> = connection.hgetall(inner.common("rests")).await?;
+        for (deployment, until) in rests {
+            let until = Moment::from_millis(until);
+            board.hear(&inner.name, &News::Cooled { deployment, until });
+        }
+    }
+    let loads = board.loads();
+    publish(inner, &mut connection, &News::Loads { loads }).await?;
+    let mut by_key: HashMap<String, Vec<String>> = HashMap::new();
+    for (lease, key) in inner.leases().iter() {
+        by_key.entry(key.clone()).or_default().push(lease.clone());
+    }
+    for (key, leases) in by_key {
+        let mut renew = script::RENEW.key(key);
+        renew.arg(millis(LEASE));
+        for lease in leases {
+            renew.arg(lease);
+        }
+        let _: i64 = renew.invoke_async(&mut connection).await?;
+    }
+    Ok(())
+}
+
+/// Reads what others tell, as soon as they do, over a connection of its own: a command that waits would hold up all
+/// others on a shared one.
+async fn read(inner: Weak<Inner>, board: Weak<Board>) {
+    let mut last = "$".to_owned();
+    loop {
+        let Some(strong) = inner.upgrade() else {
+            return;
+        };
+        let client = strong.client.clone();
+        drop(strong);
+        if let Ok(mut connection) = client.get_multiplexed_async_connection().await {
+            connection.set_response_timeout(Duration::from_secs(10));
+            while let Some(strong) = inner.upgrade() {
+                let key = strong.common("news");
+                let name = strong.name.clone();
+                drop(strong);
+                let options = StreamReadOptions::default().block(LISTEN).count(BATCH);
+                let reply: RedisResult<Option<StreamReadReply>> =
+                    connection.xread_options(&[&key], &[&last], &options).await;
+                let (Ok(reply), Some(board)) = (reply, board.upgrade()) else {
+                    break;
+                };
+                for entry in reply.iter().flat_map(|r| &r.keys).flat_map(|k| &k.ids) {
+                    last.clone_from(&entry.id);
+                    put_up(&board, &name, entry);
+                }
+            }
+        }
+        if board.upgrade().is_none() {
+            return;
+        }
+        // A Redis that was replaced begins its stream anew.
+        last = "$".to_owned();
+        tokio::time::sleep(BEAT).await;
+    }
+}
+
+fn put_up(board: &Board, own: &str, entry: &redis::streams::StreamId) {
+    let from: Option<String> = entry.get("from");
+    let news: Option<String> = entry.get("news");
+    let (Some(from), Some(news)) = (from, news) else {
+        return;
+    };
+    if from == own {
+        return;
+    }
+    // News of a newer version that this one does not understand is not for it.
+    if let Ok(news) = serde_json::from_str::<News>(&news) {
+        board.hear(&from, &news);
+    }
+}

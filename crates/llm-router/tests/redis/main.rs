@@ -1,0 +1,268 @@
+//! State shared over a real Redis: exact together, and no worse than alone when Redis is in trouble.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod server;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use llm_providers::{Credential, Error, Kind, Target, lookup};
+use llm_router::{
+    Ask, Attempt, Attempts, Deployment, Finish, Quota, RedisSettings, RedisState, Routed, Router,
+    Settings, Shared, Standing,
+};
+use tokio::{sync::Semaphore, task::JoinSet};
+
+use crate::server::RedisServer;
+
+/// Answers when there is a permit.
+struct Gate {
+    open: Semaphore,
+    begun: AtomicUsize,
+}
+
+impl Gate {
+    fn new(permits: usize) -> Arc<Self> {
+        Arc::new(Self {
+            open: Semaphore::new(permits),
+            begun: AtomicUsize::new(0),
+        })
+    }
+}
+
+impl Attempts for Gate {
+    type Answer = ();
+
+    async fn make(&self, _: Attempt<'_>) -> Result<(), Error> {
+        self.begun.fetch_add(1, Ordering::SeqCst);
+        self.open.acquire().await.expect("it stays open").forget();
+        Ok(())
+    }
+}
+
+/// Always fails so.
+struct Fails(Kind, Option<Duration>);
+
+impl Attempts for Fails {
+    type Answer = ();
+
+    async fn make(&self, _: Attempt<'_>) -> Result<(), Error> {
+        let mut error = Error::new(self.0, "scripted");
+        error.retry_after = self.1;
+        Err(error)
+    }
+}
+
+fn quota(change: impl FnOnce(&mut Quota)) -> Quota {
+    let mut quota = Quota::default();
+    change(&mut quota);
+    quota
+}
+
+/// One instance: two deployments, the first of them limited.
+fn instance(server: &RedisServer, quota: Quota) -> (Arc<Router>, Arc<RedisState>) {
+    let shared = RedisState::new(RedisSettings::at(server.url())).expect("an address");
+    let shared = Arc::new(shared);
+    let mut settings = Settings {
+        num_retries: 0,
+        shared: Some(Arc::clone(&shared) as Arc<dyn Shared>),
+        ..Settings::default()
+    };
+    settings.queue.wait = Duration::ZERO;
+    let target = || Target::new(lookup("openai").expect("a row"), "m", Credential::None);
+    let mut limited = Deployment::new("limited", "g", target());
+    limited.quota = quota;
+    let other = Deployment::new("other", "other", target());
+    let twin = Deployment::new("twin", "other", target());
+    let router = Router::new(vec![limited, other, twin], settings).expect("sound");
+    (Arc::new(router), shared)
+}
+
+/// Makes both know that Redis is there.
+async fn meet(instances: &[&(Arc<Router>, Arc<RedisState>)]) {
+    for (router, shared) in instances {
+        let gate = Gate::new(1);
+        let routed = router
+            .run(&Ask::new("other"), &*gate)
+            .await
+            .expect("an answer");
+        routed.lease.finish(&Finish::default());
+        until("Redis is reached", || shared.is_up()).await;
+    }
+}
+
+/// Waits for something that other tasks bring about.
+async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let wait = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let limit = Duration::from_secs(20);
+    assert!(tokio::time::timeout(limit, wait).await.is_ok(), "{what}");
+}
+
+/// Sends `n` requests to each instance at once; those that were admitted, once all others were refused.
+async fn rush(instances: &[&Arc<Router>], n: usize, gate: &Arc<Gate>) -> (usize, usize) {
+    let mut all = JoinSet::new();
+    for router in instances {
+        for _ in 0..n {
+            let (router, gate) = (Arc::clone(router), Arc::clone(gate));
+            all.spawn(async move { router.run(&Ask::new("g"), &*gate).await.map(keep) });
+        }
+    }
+    let (mut admitted, mut refused) = (0, 0);
+    // Who is refused ends at once; the others end when the gate opens.
+    let total = n * instances.len();
+    while let Some(result) = all.join_next().await {
+        match result.expect("no panic") {
+            Ok(()) => admitted += 1,
+            Err(failed) => {
+                assert_eq!(failed.error.kind, Kind::RateLimit, "{}", failed.error);
+                refused += 1;
+            }
+        }
+        if refused + gate.begun.load(Ordering::SeqCst) == total {
+            gate.open.add_permits(total);
+        }
+    }
+    (admitted, refused)
+}
+
+fn keep(routed: Routed<()>) {
+    routed.lease.finish(&Finish::default());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn together_they_never_exceed_a_limit_and_use_it_whole() {
+    let server = RedisServer::start();
+    let parallel = quota(|q| q.max_parallel = Some(10));
+    let (a, b) = (instance(&server, parallel), instance(&server, parallel));
+    meet(&[&a, &b]).await;
+    for _ in 0..3 {
+        let gate = Gate::new(0);
+        let (admitted, refused) = rush(&[&a.0, &b.0], 40, &gate).await;
+        assert_eq!((admitted, refused), (10, 70));
+        until("all slots are free", || {
+            server.count("interlingua:{limited}:slots") == 0
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_a_minute_are_counted_together() {
+    let server = RedisServer::start();
+    let limited = quota(|q| q.rpm = Some(50));
+    let (a, b) = (instance(&server, limited), instance(&server, limited));
+    meet(&[&a, &b]).await;
+    let minutes = |seconds: u64| seconds / 60;
+    let before = minutes(server.time());
+    let gate = Gate::new(1000);
+    let (admitted, _) = rush(&[&a.0, &b.0], 60, &gate).await;
+    let passed = usize::try_from(minutes(server.time()) - before).unwrap();
+    assert!(
+        admitted >= 50 && admitted <= 50 * (passed + 1),
+        "{admitted}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rests_and_recoveries_are_told() {
+    let server = RedisServer::start();
+    let (a, b) = (
+        instance(&server, Quota::default()),
+        instance(&server, Quota::default()),
+    );
+    meet(&[&a, &b]).await;
+    let limited = Fails(Kind::RateLimit, Some(Duration::from_millis(1_500)));
+    a.0.run(&Ask::new("other"), &limited)
+        .await
+        .expect_err("it fails");
+    let rests = |router: &Router| {
+        let all = router.deployments("other").iter();
+        all.filter(|d| router.standing(d) != Standing::Well).count()
+    };
+    assert_eq!(rests(&a.0), 1);
+    until("the other instance knows", || rests(&b.0) == 1).await;
+    // One that comes later knows it too.
+    let c = instance(&server, Quota::default());
+    meet(&[&c]).await;
+    until("a late instance knows", || rests(&c.0) == 1).await;
+    let well = || async {
+        for _ in 0..4 {
+            let gate = Gate::new(1);
+            if let Ok(routed) = a.0.run(&Ask::new("other"), &*gate).await {
+                routed.lease.finish(&Finish::default());
+            }
+        }
+    };
+    let both = async {
+        while rests(&a.0) + rests(&b.0) > 0 {
+            well().await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let limit = Duration::from_secs(20);
+    assert!(
+        tokio::time::timeout(limit, both).await.is_ok(),
+        "it recovers everywhere"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_redis_requests_go_on_and_it_is_found_again() {
+    let mut server = RedisServer::start();
+    let parallel = quota(|q| q.max_parallel = Some(4));
+    let (a, b) = (instance(&server, parallel), instance(&server, parallel));
+    meet(&[&a, &b]).await;
+    server.kill();
+    let gate = Gate::new(0);
+    let (admitted, _) = rush(&[&a.0, &b.0], 20, &gate).await;
+    assert!((4..=8).contains(&admitted), "local limits hold: {admitted}");
+    server.start_again();
+    until("Redis is found again", || a.1.is_up() && b.1.is_up()).await;
+    let gate = Gate::new(0);
+    let (admitted, _) = rush(&[&a.0, &b.0], 20, &gate).await;
+    assert_eq!(admitted, 4, "the limit is common again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frozen_redis_holds_nobody_up_for_long() {
+    let server = RedisServer::start();
+    let parallel = quota(|q| q.max_parallel = Some(1_000));
+    let a = instance(&server, parallel);
+    meet(&[&a]).await;
+    server.freeze();
+    let gate = Gate::new(1_000);
+    let only = [&a.0];
+    let work = rush(&only, 100, &gate);
+    let (admitted, _) = tokio::time::timeout(Duration::from_secs(10), work)
+        .await
+        .expect("nobody hangs");
+    assert_eq!(admitted, 100);
+    assert!(!a.1.is_up());
+    server.thaw();
+    until("Redis is found again", || a.1.is_up()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_redis_is_as_good_as_none() {
+    let server = RedisServer::start();
+    let a = instance(&server, quota(|q| q.max_parallel = Some(3)));
+    meet(&[&a]).await;
+    server.say(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
+    server.say(&["CONFIG", "SET", "maxmemory", "1"]);
+    let gate = Gate::new(0);
+    let (admitted, _) = rush(&[&a.0], 9, &gate).await;
+    assert!((1..=3).contains(&admitted), "{admitted}");
+    until("it counts as gone", || !a.1.is_up()).await;
+    server.say(&["CONFIG", "SET", "maxmemory", "0"]);
+    until("it is found again", || a.1.is_up()).await;
+}

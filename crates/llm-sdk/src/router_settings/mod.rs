@@ -1,0 +1,217 @@
+//! LiteLLM's `router_settings`: one reading for configuration files and for the arguments of `Router`.
+
+mod fallbacks;
+mod keys;
+mod place;
+mod read;
+mod rules;
+
+use std::collections::BTreeSet;
+
+use llm_router::{Deployment, Settings};
+use llm_types::{JsonObject, Map};
+
+pub use keys::{KEYS, State};
+pub use place::{Mention, Place, Remark, Role, Step};
+
+use read::Reader;
+
+/// What `router_settings` say.
+#[derive(Debug, Default)]
+pub struct RouterSettings {
+    /// How a router behaves.
+    pub router: Settings,
+    /// Aliases that lists of models leave out.
+    pub hidden: BTreeSet<String>,
+    /// `default_litellm_params`: parameters that every deployment starts from.
+    pub default_params: Map,
+    /// `default_max_parallel_requests`: of deployments that say nothing of what they may take.
+    pub default_max_parallel: Option<u64>,
+    /// The models that are mentioned. Whether they exist is known when all deployments are.
+    pub mentions: Vec<Mention>,
+}
+
+impl RouterSettings {
+    /// Takes over what `map` says, over what was said before, and takes it out of `map`: what is left there is nothing
+    /// that a router goes by. The keys are [`KEYS`], and those of `litellm_settings` with the same meaning.
+    ///
+    /// ```
+    /// use llm_sdk::router_settings::RouterSettings;
+    ///
+    /// let mut map = serde_json::from_str(r#"{"num_retries": 5, "fallbacks": [{"fast": [7]}]}"#)?;
+    /// let mut settings = RouterSettings::default();
+    /// let remarks = settings.read(&mut map);
+    /// assert_eq!(settings.router.num_retries, 5);
+    /// assert_eq!(remarks[0].place.to_string(), "fallbacks[0].fast[0]");
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    pub fn read(&mut self, map: &mut Map) -> Vec<Remark> {
+        let mut reader = Reader::new(map);
+        self.limits(&mut reader);
+        self.retries(&mut reader);
+        self.rules(&mut reader);
+        self.health(&mut reader);
+        self.strategy(&mut reader);
+        self.fallbacks(&mut reader);
+        for key in ["model_group_alias", "model_alias_map"] {
+            self.aliases(key, &mut reader);
+        }
+        if let Some(params) = reader.take("default_litellm_params") {
+            self.default_params = params;
+        }
+        if let Some(most) = reader.take("default_max_parallel_requests") {
+            self.default_max_parallel = Some(most);
+        }
+        reader.later();
+        reader.remarks
+    }
+
+    /// Puts the defaults of all deployments under one deployment's parameters.
+    pub fn under(&self, params: &mut JsonObject) {
+        for (key, value) in &self.default_params {
+            if !params.contains(key) {
+                params.set(key.clone(), value);
+            }
+        }
+    }
+
+    /// Gives `deployment` the limit of those that say nothing of what they may take.
+    pub fn limit(&self, deployment: &mut Deployment) {
+        if !deployment.quota.is_limited() {
+            deployment.quota.max_parallel = self.default_max_parallel;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use llm_router::{Fallback, HedgeRules, RetryShare};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn read(value: Value) -> (RouterSettings, Vec<String>) {
+        let mut settings = RouterSettings::default();
+        let Value::Object(mut map) = value else {
+            panic!("a map");
+        };
+        let remarks = settings.read(&mut map);
+        assert!(map.is_empty(), "{map:?}");
+        let shown = |remark: &Remark| format!("{}: {}", remark.place, remark.message);
+        (settings, remarks.iter().map(shown).collect())
+    }
+
+    #[test]
+    fn every_key_is_there_once_and_is_read() {
+        let mut all = BTreeSet::new();
+        for key in KEYS.iter().flat_map(|(_, keys)| *keys) {
+            assert!(all.insert(key), "{key}");
+        }
+        let built = |state: &State| matches!(state, State::Built | State::Own(_));
+        let nulls = KEYS.iter().filter(|(state, _)| built(state));
+        let nulls: Map = nulls
+            .flat_map(|(_, keys)| *keys)
+            .map(|key| ((*key).to_owned(), Value::Null))
+            .collect();
+        let (_, remarks) = read(Value::Object(nulls));
+        assert_eq!(remarks, [""; 0]);
+    }
+
+    #[test]
+    fn settings_are_what_litellm_means_by_them() {
+        let (settings, remarks) = read(json!({
+            "num_retries": 4, "timeout": 60, "stream_timeout": 30.5, "retry_after": 1, "max_fallbacks": 2,
+            "first_byte_timeout": 5, "stall_timeout": 2, "deadline": 90,
+            "retry_policy": {"RateLimitErrorRetries": 7},
+            "model_group_retry_policy": {"fast": {"DefaultRetries": 0}},
+            "allowed_fails": 9, "allowed_fails_policy": {"BadGatewayErrorAllowedFails": 1},
+            "cooldown_time": 0.5, "disable_cooldowns": true,
+            "fallbacks": [{"fast": ["strong", {"model": "slow", "temperature": 0}]}],
+            "default_fallbacks": ["last"],
+            "model_group_alias": {"a": "fast", "b": {"model": "fast", "hidden": true}},
+            "default_litellm_params": {"seed": 1}, "default_max_parallel_requests": 8,
+            "enable_weighted_failover": true, "routing_strategy": "simple-shuffle",
+            "retry_budget": {"ratio": 0.5}, "default_priority": 3, "queue": {"size": 9, "wait": 2},
+            "hedging": true, "adaptive_concurrency": {"most": 50},
+        }));
+        assert_eq!(remarks, [""; 0]);
+        let router = &settings.router;
+        let seconds = |n| Some(Duration::from_secs_f64(n));
+        let timeouts = router.timeouts;
+        assert_eq!(
+            (timeouts.total, timeouts.stream, timeouts.first_byte),
+            (seconds(60.0), seconds(30.5), seconds(5.0))
+        );
+        assert_eq!((router.num_retries, router.max_fallbacks), (4, 2));
+        assert_eq!(router.deadline, seconds(90.0));
+        assert_eq!(router.retry_policy.rate_limit, Some(7));
+        assert_eq!(router.group_retry_policy["fast"].default, Some(0));
+        assert_eq!(router.health.allowed_fails, Some(9));
+        assert_eq!(router.health.allowed_fails_policy.bad_gateway, Some(1));
+        assert_eq!(
+            (router.health.disabled, Some(router.health.cooldown)),
+            (true, seconds(0.5))
+        );
+        assert_eq!(
+            router.fallbacks.general["fast"][1].overrides["temperature"],
+            0
+        );
+        assert_eq!(router.fallbacks.general["*"], [Fallback::to("last")]);
+        assert_eq!(router.aliases["b"], "fast");
+        assert!(settings.hidden.contains("b") && !settings.hidden.contains("a"));
+        assert!(router.failover_in_group);
+        let share = RetryShare {
+            ratio: 0.5,
+            least: 10,
+        };
+        assert_eq!(router.retry_share, Some(share));
+        let queue = router.queue;
+        assert_eq!(
+            (queue.size, Some(queue.wait), queue.default_priority),
+            (9, seconds(2.0), 3)
+        );
+        assert_eq!(router.hedge, Some(HedgeRules::default()));
+        assert_eq!(router.adaptive.map(|rules| rules.most), Some(50));
+        assert_eq!(settings.default_max_parallel, Some(8));
+        let mentioned: Vec<_> = settings.mentions.iter().map(|m| m.name.as_str()).collect();
+        assert_eq!(
+            mentioned,
+            ["fast", "fast", "strong", "slow", "last", "fast", "fast"]
+        );
+    }
+
+    #[test]
+    fn mistakes_are_all_named_with_their_places() {
+        let (_, remarks) = read(json!({
+            "num_retries": "many", "timeout": -3, "deadline": "soon", "cooldown_time": -1,
+            "routing_strategy": "simple-shufle",
+            "retry_policy": {"RateLimitRetries": 1, "TimeoutErrorRetries": -1},
+            "allowed_fails_policy": [], "fallbacks": {"a": "b"},
+            "context_window_fallbacks": [{"a": [{"temperature": 1}]}],
+            "default_fallbacks": "b", "model_group_alias": {"a": 7},
+            "retry_budget": {"ratio": -1, "leest": 3},
+        }));
+        insta::assert_snapshot!(remarks.join("\n"));
+    }
+
+    #[test]
+    fn retries_can_be_without_a_bound() {
+        for off in [json!(false), json!("off")] {
+            let (settings, remarks) = read(json!({"retry_budget": off}));
+            assert_eq!((settings.router.retry_share, remarks.len()), (None, 0));
+        }
+        let (settings, _) = read(json!({"retry_budget": true}));
+        assert_eq!(settings.router.retry_share, Some(RetryShare::default()));
+    }
+
+    #[test]
+    fn what_is_not_built_is_named() {
+        let (_, remarks) = read(json!({"redis_url": "redis://x", "debug_level": "INFO"}));
+        assert_eq!(
+            remarks,
+            ["redis_url: 'redis_url' has no effect yet: shared state over Redis is not built"]
+        );
+    }
+}
