@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use llm_providers::Kind;
 
-use crate::{Fallback, Timeouts};
+use crate::{Fallback, Timeouts, hash};
 
 /// What is asked of a router. Owned, so that a stream can ask again long after the request is read.
 #[derive(Debug, Clone, Default)]
@@ -33,8 +33,14 @@ pub struct Ask {
     pub max_tokens: Option<u64>,
     /// What the request is tagged with.
     pub tags: Vec<String>,
+    /// Those of the tags that come with the caller's key or team.
+    pub inherited_tags: Vec<String>,
+    /// Tags decide even where the settings do not say so.
+    pub tag_filtering: bool,
     /// Lower goes first where there is a queue.
     pub priority: Option<i64>,
+    /// Whose key it came with: what clients cannot make up.
+    pub caller: Option<String>,
     /// Who asks: the same one is given the same side of a split, and may be kept at one deployment.
     pub user: Option<String>,
     /// The conversation it belongs to.
@@ -43,6 +49,10 @@ pub struct Ask {
     pub prefix: Option<u64>,
     /// Parameters of the request that not every model knows, by OpenAI's names.
     pub params: Vec<String>,
+    /// Parameters that a model does not know are dropped for it.
+    pub drop_params: bool,
+    /// Another strategy for this request, by its name; a name that means nothing changes nothing.
+    pub strategy: Option<String>,
     /// The region that must answer.
     pub region: Option<String>,
     /// The client's `User-Agent`.
@@ -60,5 +70,11 @@ impl Ask {
             model: model.into(),
             ..Self::default()
         }
+    }
+
+    /// A [prefix](Self::prefix) from the parts of a conversation's beginning.
+    pub fn prefix_of(parts: &[&[u8]]) -> u64 {
+        let hashes = parts.iter().map(|part| hash::of(part));
+        hashes.fold(0, hash::both)
     }
 }

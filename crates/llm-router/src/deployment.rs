@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use llm_providers::{CallOptions, Target};
 use llm_types::{JsonObject, Map};
 
-use crate::{Quota, state::Live, wildcard};
+use crate::{Budget, Quota, TagPattern, state::Live, wildcard};
 
 /// A target that answers for a model group.
 #[derive(Debug, Clone)]
@@ -30,6 +30,14 @@ pub struct Deployment {
     pub order: Option<i64>,
     /// What it is for.
     pub tags: Vec<String>,
+    /// Which clients it is for.
+    pub tag_patterns: Vec<TagPattern>,
+    /// Where it is: `eu`, `us`, or the vendor's name; `None`: where the target's settings say.
+    pub region: Option<String>,
+    /// What it may cost.
+    pub budget: Option<Budget>,
+    /// It is switched off.
+    pub blocked: bool,
     /// How long it may take.
     pub timeouts: Timeouts,
     /// Retries after its failures, where not the router's.
@@ -50,6 +58,14 @@ pub struct TokenPrice {
     pub input: u64,
     /// Of the answer.
     pub output: u64,
+}
+
+impl TokenPrice {
+    /// What LiteLLM takes for a price that nobody knows: 5 dollars for a token.
+    pub const UNKNOWN: Self = Self {
+        input: 5_000_000_000_000_000,
+        output: 5_000_000_000_000_000,
+    };
 }
 
 /// How long one attempt may take. `None`: no limit of its own.
@@ -105,6 +121,10 @@ impl Deployment {
             price: None,
             order: None,
             tags: Vec::new(),
+            tag_patterns: Vec::new(),
+            region: None,
+            budget: None,
+            blocked: false,
             timeouts: Timeouts::default(),
             num_retries: None,
             cooldown: None,

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use serde::Serialize;
 
-use crate::{Ask, Deployment, Moment};
+use crate::{Ask, Deployment, Moment, spending::Spending};
 
 /// Leaves out deployments that should not answer a request. Pure over what it is shown.
 pub trait Filter: Send + Sync + std::fmt::Debug {
@@ -30,6 +30,7 @@ pub struct View<'a> {
     pub deployments: &'a [Arc<Deployment>],
     /// The time.
     pub now: Moment,
+    pub(crate) spending: &'a Spending,
 }
 
 /// A deployment that was not asked.
@@ -71,7 +72,12 @@ pub enum Reason {
     /// Its tags do not fit the request's.
     Tags,
     /// Its provider's, its own, or a tag's budget is spent.
-    Budget,
+    Budget {
+        /// For how many milliseconds more.
+        millis: u64,
+    },
+    /// The conversation, the session or the user is at another one.
+    Affinity,
     /// The prompt is longer than its model's window.
     ContextWindow,
     /// It is not in the region that is asked for.
@@ -134,7 +140,9 @@ impl Reason {
     /// How long until it may be over; `None` if waiting does not help.
     pub(crate) fn wait(self, now: Moment) -> Option<Duration> {
         match self {
-            Self::Cooling { millis } => Some(Duration::from_millis(millis)),
+            Self::Cooling { millis } | Self::Budget { millis } => {
+                Some(Duration::from_millis(millis))
+            }
             Self::Rpm | Self::Tpm => Some(now.to_next_minute()),
             Self::Parallel | Self::OnTrial => Some(Duration::from_secs(1)),
             _ => None,

@@ -1,13 +1,29 @@
 //! Finding the group that a name means.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use llm_providers::{Error, Kind};
 
-use crate::{Deployment, Router, pace::Pace, queue::Queue, retry_budget::RetryBudget, wildcard};
+use crate::{
+    Deployment, Router, SettingsError, Strategy, pace::Pace, queue::Queue,
+    retry_budget::RetryBudget, settings::Settings, wildcard,
+};
+
+/// A name for several groups together, and the strategy of them all: LiteLLM's `routing_groups`.
+#[derive(Debug, Clone)]
+pub struct RoutingGroup {
+    /// The name, which requests may ask for like a group's.
+    pub name: String,
+    /// The groups. A group belongs to one routing group at most.
+    pub models: Vec<String>,
+    /// Who of their deployments is asked; the same where one of the groups is asked for alone.
+    pub strategy: Arc<dyn Strategy>,
+}
 
 /// One group as a request sees it.
 pub(crate) struct Group<'a> {
+    /// As it is configured: a request may have named it otherwise.
+    pub(crate) name: &'a str,
     pub(crate) deployments: &'a [Arc<Deployment>],
     pub(crate) stars: Vec<String>,
     /// `None` where a deployment was named by its id.
@@ -32,8 +48,9 @@ pub(crate) struct Common {
 }
 
 impl Members {
-    fn as_group(&self, stars: Vec<String>) -> Group<'_> {
+    fn as_group<'a>(&'a self, name: &'a str, stars: Vec<String>) -> Group<'a> {
         Group {
+            name,
             deployments: &self.deployments,
             stars,
             common: Some(&self.common),
@@ -45,8 +62,9 @@ impl Router {
     /// A group by alias, name, pattern, or deployment id.
     pub(crate) fn find(&self, name: &str) -> Option<Group<'_>> {
         let name = self.alias(name);
-        if let Some(members) = self.groups.get(name) {
-            return Some(members.as_group(Vec::new()));
+        let exactly = self.unions.get_key_value(name);
+        if let Some((name, members)) = exactly.or_else(|| self.groups.get_key_value(name)) {
+            return Some(members.as_group(name, Vec::new()));
         }
         let matched = self
             .patterns
@@ -54,13 +72,14 @@ impl Router {
             .find_map(|pattern| Some((pattern, wildcard::stars(pattern, name)?)));
         if let Some((pattern, stars)) = matched {
             let stars = stars.into_iter().map(str::to_owned).collect();
-            return Some(self.groups.get(pattern)?.as_group(stars));
+            return Some(self.groups.get(pattern)?.as_group(pattern, stars));
         }
         let all = self.groups.values();
         let by_id = all
             .flat_map(|members| &members.deployments)
             .find(|deployment| deployment.id == name)?;
         Some(Group {
+            name: &by_id.group,
             deployments: std::slice::from_ref(by_id),
             stars: Vec::new(),
             common: None,
@@ -70,6 +89,41 @@ impl Router {
     pub(crate) fn alias<'a>(&'a self, name: &'a str) -> &'a str {
         self.settings.aliases.get(name).map_or(name, String::as_str)
     }
+}
+
+/// The routing groups' members; refuses those that cannot be.
+pub(crate) fn unions(
+    settings: &Settings,
+    groups: &BTreeMap<String, Members>,
+) -> Result<BTreeMap<String, Members>, SettingsError> {
+    let mut unions = BTreeMap::new();
+    let mut owners: BTreeMap<&str, &str> = BTreeMap::new();
+    for group in &settings.routing_groups {
+        let name = &group.name;
+        let refuse = |what: String| Err(SettingsError(format!("routing_groups: '{name}' {what}")));
+        if groups.contains_key(name) {
+            return refuse("is the name of a model group too".into());
+        }
+        let mut all = Members::default();
+        for model in &group.models {
+            let Some(members) = groups.get(model) else {
+                return refuse(format!(
+                    "names the model group '{model}', which does not exist"
+                ));
+            };
+            if let Some(other) = owners.insert(model, name) {
+                return refuse(format!("names '{model}', which is in '{other}' already"));
+            }
+            all.deployments.extend(members.deployments.iter().cloned());
+        }
+        if all.deployments.is_empty() {
+            return refuse("has no models".into());
+        }
+        if unions.insert(name.clone(), all).is_some() {
+            return refuse("is there twice".into());
+        }
+    }
+    Ok(unions)
 }
 
 /// The error for a name that nothing answers to.

@@ -6,8 +6,8 @@ use llm_providers::{Error, Kind};
 use tokio::time::Instant;
 
 use crate::{
-    Admitted, Deployment, Moment, News, Settings, State, health::Patient, limits::Claim,
-    queue::Queue,
+    Admitted, Deployment, Moment, News, Settings, State, affinity::Bond, health::Patient,
+    limits::Claim, queue::Queue,
 };
 
 /// Holds a deployment's parallel slot and its tokens for as long as an attempt and its answer go on, and teaches the
@@ -26,6 +26,16 @@ pub struct Lease {
     /// Who waits for the slot.
     queue: Option<Arc<Queue>>,
     began: Instant,
+    after: Option<Box<Aftermath>>,
+}
+
+/// What is done with an answer's end besides counting it; most requests have nothing of it.
+#[derive(Debug)]
+struct Aftermath {
+    /// What will lead back to the deployment.
+    bonds: Vec<Bond>,
+    /// Tags of the request that have a budget.
+    tags: Vec<String>,
 }
 
 /// How an answer ended well.
@@ -37,6 +47,8 @@ pub struct Finish {
     pub completion_tokens: u64,
     /// Until the first event of a stream.
     pub first_event: Option<Duration>,
+    /// What it cost, in nano-dollars, where that is known.
+    pub cost: Option<u64>,
 }
 
 impl Lease {
@@ -59,7 +71,16 @@ impl Lease {
             shared: None,
             queue,
             began: Instant::now(),
+            after: None,
         }
+    }
+
+    /// With what is to be remembered of the request at its end.
+    pub(crate) fn bound(mut self, bonds: Vec<Bond>, tags: Vec<String>) -> Self {
+        if !bonds.is_empty() || !tags.is_empty() {
+            self.after = Some(Box::new(Aftermath { bonds, tags }));
+        }
+        self
     }
 
     /// All instances admit it.
@@ -92,6 +113,11 @@ impl Lease {
     pub fn finish(mut self, finish: &Finish) {
         let in_flight = self.in_flight();
         let now = self.settle(finish.tokens);
+        self.spend(now, finish.cost);
+        if let Some(after) = &self.after {
+            let affinity = &self.state.affinity;
+            affinity.remember(now, &after.bonds, &self.deployment);
+        }
         let live = &self.deployment.live;
         if let Some(rules) = &self.settings.adaptive {
             let latency = finish.first_event.unwrap_or_else(|| self.began.elapsed());
@@ -121,9 +147,28 @@ impl Lease {
         );
     }
 
-    /// The attempt failed, or its stream broke. Says until when the deployment rests, if it does.
-    pub fn fail(mut self, error: &Error) -> Option<Moment> {
-        let now = self.settle(0);
+    /// The caller hung up when it had got this much: that counts, and speaks neither for the deployment nor against it.
+    pub fn hang_up(mut self, finish: &Finish) {
+        let now = self.settle(finish.tokens);
+        self.spend(now, finish.cost);
+        if self.trial {
+            self.deployment.live.health.end_trial();
+        }
+    }
+
+    /// The stream broke when it had brought this much. Says until when the deployment rests, if it does.
+    pub fn break_off(self, error: &Error, finish: &Finish) -> Option<Moment> {
+        self.spend(self.state.clock.now(), finish.cost);
+        self.fail_after(error, finish.tokens)
+    }
+
+    /// The attempt failed. Says until when the deployment rests, if it does.
+    pub fn fail(self, error: &Error) -> Option<Moment> {
+        self.fail_after(error, 0)
+    }
+
+    fn fail_after(mut self, error: &Error, tokens: u64) -> Option<Moment> {
+        let now = self.settle(tokens);
         let live = &self.deployment.live;
         let too_much = matches!(
             error.kind,
@@ -157,6 +202,14 @@ impl Lease {
             }
         }
         until
+    }
+
+    fn spend(&self, now: Moment, cost: Option<u64>) {
+        if let Some(cost) = cost {
+            let (settings, spending) = (&self.settings, &self.state.spending);
+            let tags = self.after.as_ref().map_or(&[][..], |after| &after.tags);
+            spending.spend(now, settings, &self.deployment, tags, cost);
+        }
     }
 
     fn settle(&mut self, tokens: u64) -> Moment {

@@ -40,11 +40,14 @@
 //! ```
 
 mod adaptive;
+mod affinity;
 mod ask;
 mod clock;
 mod deployment;
 mod filter;
+mod filters;
 mod group;
+mod hash;
 mod health;
 mod hedge;
 mod journey;
@@ -60,17 +63,22 @@ mod router;
 mod settings;
 mod shared;
 mod speed;
+mod spending;
 mod state;
-mod strategy;
+mod strategies;
+pub mod strategy;
 mod trace;
 mod wait;
 mod wildcard;
 
 pub use adaptive::AdaptiveRules;
+pub use affinity::{AffinityRules, Bonds};
 pub use ask::Ask;
 pub use clock::{Clock, Moment};
 pub use deployment::{Deployment, Timeouts, TokenPrice};
 pub use filter::{Field, Filter, Reason, Skipped, View};
+pub use filters::{Budgets, PreCallChecks, TagPattern, TagRules};
+pub use group::RoutingGroup;
 pub use health::{HealthRules, Standing};
 pub use hedge::HedgeRules;
 pub use journey::Journey;
@@ -86,7 +94,12 @@ pub use shared::{Admitted, Board, BoxFuture, Claim, News, Shared};
 #[cfg(feature = "redis")]
 pub use shared::{RedisSettings, RedisState};
 pub use speed::SpeedRules;
-pub use strategy::{Candidate, Dice, Looks, SimpleShuffle, Strategy};
+pub use spending::{Budget, Period, Scope, Spent};
+pub use strategies::{
+    CostBased, LatencyBased, LeastBusy, Priority, SimpleShuffle, StickyShuffle, UsageBased,
+    UsageBasedV2,
+};
+pub use strategy::{Candidate, Dice, Looks, Strategy};
 pub use trace::{AttemptRecord, Decision, Score, Trace};
 
 use state::State;

@@ -26,6 +26,9 @@ pub struct Load {
     pub requests: u64,
     /// Tokens of this minute: used, and expected by attempts under way.
     pub tokens: u64,
+    /// Those of them that attempts under way are expected to use.
+    #[serde(default)]
+    pub expected: u64,
 }
 
 /// Counts one deployment's load. Everything is decided under one short lock, so that an attempt is admitted by all of
@@ -38,6 +41,7 @@ struct Window {
     minute: u64,
     requests: u64,
     tokens: u64,
+    expected: u64,
     in_flight: u64,
 }
 
@@ -52,6 +56,14 @@ impl Quota {
     /// Whether anything is limited.
     pub fn is_limited(&self) -> bool {
         *self != Self::default()
+    }
+
+    /// How many attempts at the same time, where nothing says so: as many as may begin in a minute, or six for each
+    /// thousand tokens of a minute, or `usual`. As LiteLLM counts.
+    pub(crate) fn parallel_or(&self, usual: u64) -> u64 {
+        let by_tokens = self.tpm.map(|tpm| (tpm.saturating_mul(6) / 1000).max(1));
+        let own = self.max_parallel.or(self.rpm).or(by_tokens);
+        own.unwrap_or(usual)
     }
 
     /// One of `n` equal parts of it.
@@ -91,6 +103,7 @@ impl Meter {
             window.in_flight += 1;
             window.requests += 1;
             window.tokens = window.tokens.saturating_add(tokens);
+            window.expected = window.expected.saturating_add(tokens);
             Ok(Claim {
                 minute: window.minute,
                 tokens,
@@ -102,6 +115,9 @@ impl Meter {
     pub(crate) fn settle(&self, now: Moment, claim: Claim, tokens: u64) {
         self.with(now, |window| {
             window.in_flight = window.in_flight.saturating_sub(1);
+            if window.minute == claim.minute {
+                window.expected = window.expected.saturating_sub(claim.tokens);
+            }
             // What was expected and not used is given back to its own minute; what was used beyond counts now.
             if tokens >= claim.tokens {
                 window.tokens = window.tokens.saturating_add(tokens - claim.tokens);
@@ -134,6 +150,7 @@ impl Meter {
             window.minute = minute;
             window.requests = 0;
             window.tokens = 0;
+            window.expected = 0;
         }
         work(&mut window)
     }
@@ -145,6 +162,7 @@ impl Window {
             in_flight: self.in_flight,
             requests: self.requests,
             tokens: self.tokens,
+            expected: self.expected,
         }
     }
 }

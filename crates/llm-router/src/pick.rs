@@ -5,8 +5,9 @@ use std::sync::{Arc, atomic::Ordering};
 use llm_providers::{Error, Kind};
 
 use crate::{
-    Ask, Candidate, Claim, Decision, Deployment, Field, Lease, Load, Moment, Quota, Reason, Router,
-    Skipped, Standing, Strategy, View, group::Group, journey::Journey, state::Live, trace::Score,
+    Ask, Candidate, Claim, Decision, Deployment, Field, Filter, Lease, Load, Moment, Quota, Reason,
+    Router, Skipped, Standing, Strategy, View, affinity::Bond, filters::Blocked, group::Group,
+    hash, journey::Journey, state::Live, trace::Score,
 };
 
 /// Who is asked.
@@ -25,7 +26,8 @@ impl Router {
         refused: &[Skipped],
     ) -> Result<Picked, Vec<Skipped>> {
         let now = self.state.clock.now();
-        let strategy = self.strategy(&journey.plan.group);
+        let strategy = self.strategy(ask, group.name);
+        let bonds = self.bonds(ask, group.name);
         let mut field = Field::new(group.deployments);
         if !refused.is_empty() {
             field.skip(|deployment| {
@@ -34,9 +36,13 @@ impl Router {
             });
         }
         self.narrow(&mut field, ask, group, journey, now);
+        if !bonds.is_empty() && field.open().len() > 1 {
+            let affinity = &self.state.affinity;
+            affinity.narrow(&mut field, &bonds, now, self.settings.affinity.load_factor);
+        }
         let mut scores = Vec::new();
         while !field.open().is_empty() {
-            let candidates = self.candidates(&field, strategy, ask.stream, now);
+            let candidates = self.candidates(&field, strategy, ask, now);
             let index = match candidates.len() {
                 1 => 0,
                 _ => strategy.pick(&candidates, &mut journey.dice),
@@ -50,6 +56,7 @@ impl Router {
             let deployment = Arc::clone(field.open()[index]);
             match self.hold(ask, group, &deployment, now) {
                 Ok(lease) => {
+                    let lease = lease.bound(bonds, self.budgeted(ask));
                     let decision = Decision {
                         strategy: strategy.name(),
                         among,
@@ -64,10 +71,33 @@ impl Router {
         Err(field.into_skipped())
     }
 
-    fn strategy(&self, group: &str) -> &dyn Strategy {
-        let settings = &self.settings;
-        let own = settings.group_strategy.get(group);
-        own.unwrap_or(&settings.strategy).as_ref()
+    /// What picks in `group`, which is named as it is configured.
+    pub(crate) fn strategy(&self, ask: &Ask, group: &str) -> &dyn Strategy {
+        let asked = ask.strategy.as_deref();
+        let asked = asked.and_then(|name| self.strategies.get(name));
+        let own = asked.or_else(|| self.group_strategies.get(group));
+        own.unwrap_or(&self.settings.strategy).as_ref()
+    }
+
+    fn bonds(&self, ask: &Ask, group: &str) -> Vec<Bond> {
+        let rules = &self.settings.affinity;
+        let bonds = rules.of(group);
+        if bonds.is_empty() {
+            return Vec::new();
+        }
+        bonds.of(ask, group, rules)
+    }
+
+    /// Those of the request's tags that have a budget.
+    fn budgeted(&self, ask: &Ask) -> Vec<String> {
+        let budgets = &self.settings.budgets.tags;
+        if budgets.is_empty() {
+            return Vec::new();
+        }
+        let tags = ask.tags.iter();
+        tags.filter(|tag| budgets.contains_key(*tag))
+            .cloned()
+            .collect()
     }
 
     /// Leaves out whoever should not be asked.
@@ -84,6 +114,14 @@ impl Router {
         if !journey.barred.is_empty() {
             field.skip(|deployment| journey.is_barred(deployment).then_some(Reason::Barred));
         }
+        let view = View {
+            ask,
+            group: group.name,
+            deployments: group.deployments,
+            now,
+            spending: &self.state.spending,
+        };
+        Blocked.apply(field, &view);
         field.skip(|deployment| {
             let live = &deployment.live;
             match live.health.standing(now) {
@@ -103,15 +141,13 @@ impl Router {
                 .then(|| quota.refuses(&live.meter.load(now), tokens))
                 .flatten()
         });
-        let view = View {
-            ask,
-            group: &journey.plan.group,
-            deployments: group.deployments,
-            now,
-        };
-        for filter in &self.settings.filters {
+        let settings = &self.settings;
+        settings.pre_call_checks.apply(field, &view);
+        for filter in &settings.filters {
             filter.apply(field, &view);
         }
+        settings.tags.apply(field, &view);
+        settings.budgets.apply(field, &view);
         if !journey.tried.is_empty() {
             field.prefer(Reason::Tried, |deployment| !journey.was_tried(deployment));
         }
@@ -127,11 +163,16 @@ impl Router {
         &self,
         field: &Field<'a>,
         strategy: &dyn Strategy,
-        stream: bool,
+        ask: &Ask,
         now: Moment,
     ) -> Vec<Candidate<'a>> {
         let looks = strategy.looks();
-        let rules = &self.settings.speed;
+        let rules = looks.speed.as_ref().unwrap_or(&self.settings.speed);
+        let asker = [&ask.user, &ask.session, &ask.caller];
+        let asker = asker.into_iter().flatten().next();
+        let asker = asker
+            .filter(|_| looks.asker)
+            .map(|asker| hash::of(asker.as_bytes()));
         let candidate = |deployment: &&'a Arc<Deployment>| {
             let live = &deployment.live;
             Candidate {
@@ -143,8 +184,12 @@ impl Router {
                 },
                 latency: looks
                     .latency
-                    .then(|| live.speed.latency(now, rules, stream, looks.percentile))
+                    .then(|| live.speed.latency(now, rules, ask.stream, looks.percentile))
                     .flatten(),
+                lot: asker.map(|asker| {
+                    let deployment = hash::of(deployment.id.as_bytes());
+                    hash::unit(hash::both(asker, deployment))
+                }),
             }
         };
         field.open().iter().map(candidate).collect()
@@ -276,6 +321,18 @@ pub(crate) fn nobody(group: &str, skipped: &[Skipped], now: Moment) -> Error {
             format!("no deployment of '{group}' fits the request's tags"),
         );
     }
+    if every(|reason| matches!(reason, Reason::Region)) {
+        return Error::bad_request(
+            "allowed_model_region",
+            format!("no deployment of '{group}' is known to be in the region that is asked for"),
+        );
+    }
+    if every(|reason| matches!(reason, Reason::Parameter)) {
+        return Error::new(
+            Kind::UnsupportedParams,
+            format!("no deployment of '{group}' knows every parameter of the request"),
+        );
+    }
     let wait = skipped
         .iter()
         .filter_map(|skipped| skipped.reason.wait(now))
@@ -289,6 +346,8 @@ pub(crate) fn nobody(group: &str, skipped: &[Skipped], now: Moment) -> Error {
     let seconds = wait.as_millis().div_ceil(1000).max(1);
     let cause = if every(|reason| matches!(reason, Reason::Cooling { .. } | Reason::OnTrial)) {
         "all of them rest after failures"
+    } else if every(|reason| matches!(reason, Reason::Budget { .. })) {
+        "crossed budget: what they, their providers or the request's tags may cost is spent"
     } else {
         "those that could serve it are at their limits"
     };

@@ -11,11 +11,11 @@ use llm_providers::{Error, Kind, Target};
 use llm_types::Map;
 
 use crate::{
-    Ask, Decision, Deployment, Fallback, Journey, Lease, Load, Settings, SettingsError, Standing,
-    State, Timeouts, Trace,
-    group::{Group, Members, unknown},
+    Ask, Decision, Deployment, Fallback, Journey, Lease, Load, Moment, Settings, SettingsError,
+    Spent, Standing, State, Strategy, Timeouts, Trace,
+    group::{self, Group, Members, unknown},
     journey::too_late,
-    retry,
+    retry, strategy,
     trace::AttemptRecord,
     wildcard,
 };
@@ -27,6 +27,12 @@ use crate::{
 #[derive(Debug)]
 pub struct Router {
     pub(crate) groups: BTreeMap<String, Members>,
+    /// Routing groups: several groups under one name.
+    pub(crate) unions: BTreeMap<String, Members>,
+    /// Strategies of groups, routing groups among them.
+    pub(crate) group_strategies: BTreeMap<String, Arc<dyn Strategy>>,
+    /// Strategies that single requests may ask for.
+    pub(crate) strategies: BTreeMap<&'static str, Arc<dyn Strategy>>,
     /// Group names with stars, the more specific first.
     pub(crate) patterns: Vec<String>,
     pub(crate) settings: Arc<Settings>,
@@ -114,9 +120,15 @@ impl Router {
             }
         }
         let mut next = Self::over(deployments, settings, Arc::clone(&self.state))?;
-        for (name, members) in &mut next.groups {
-            if let Some(old) = self.groups.get(name) {
-                members.common = Arc::clone(&old.common);
+        let pairs = [
+            (&mut next.groups, &self.groups),
+            (&mut next.unions, &self.unions),
+        ];
+        for (new, old) in pairs {
+            for (name, members) in new {
+                if let Some(old) = old.get(name) {
+                    members.common = Arc::clone(&old.common);
+                }
             }
         }
         Ok(next)
@@ -124,14 +136,17 @@ impl Router {
 
     fn over(
         deployments: Vec<Deployment>,
-        settings: Settings,
+        mut settings: Settings,
         state: Arc<State>,
     ) -> Result<Self, SettingsError> {
         settings.fallbacks.check()?;
         let mut groups: BTreeMap<String, Members> = BTreeMap::new();
         let mut ids = HashSet::new();
-        for deployment in deployments {
+        for mut deployment in deployments {
             check(&deployment)?;
+            if let Some(usual) = settings.default_max_parallel {
+                deployment.quota.max_parallel = Some(deployment.quota.parallel_or(usual));
+            }
             if !ids.insert(deployment.id.clone()) {
                 return Err(SettingsError(format!(
                     "two deployments have the id '{}'",
@@ -147,10 +162,21 @@ impl Router {
             .cloned()
             .collect();
         patterns.sort_by_key(|pattern| wildcard::specificity(pattern));
+        let unions = group::unions(&settings, &groups)?;
+        let group_strategies = group_strategies(&settings);
+        let strategies = strategy::all();
+        for strategy in group_strategies.values().chain([&settings.strategy]) {
+            if let Some(needed) = strategy.looks().speed {
+                settings.speed = settings.speed.covering(needed);
+            }
+        }
         let all = groups.values().flat_map(|members| &members.deployments);
         state.board.put_up(all);
         Ok(Self {
             groups,
+            unions,
+            group_strategies,
+            strategies,
             patterns,
             settings: Arc::new(settings),
             state,
@@ -215,6 +241,53 @@ impl Router {
     /// Whether `deployment` can be asked now.
     pub fn standing(&self, deployment: &Deployment) -> Standing {
         deployment.live.health.standing(self.state.clock.now())
+    }
+
+    /// The time, as this router counts it.
+    pub fn now(&self) -> Moment {
+        self.state.clock.now()
+    }
+
+    /// What was spent of all budgets that are running.
+    pub fn spent(&self) -> Vec<Spent> {
+        self.state.spending.all(self.state.clock.now())
+    }
+
+    /// Routing groups, in the order of their names, with the deployments of all their groups.
+    pub fn routing_groups(&self) -> impl Iterator<Item = (&str, &[Arc<Deployment>])> {
+        self.unions
+            .iter()
+            .map(|(name, members)| (name.as_str(), members.deployments.as_slice()))
+    }
+
+    /// Whether routing `ask` depends on how long its prompt is: only then is that worth counting.
+    pub fn wants_tokens(&self, ask: &Ask) -> bool {
+        let checks = self.settings.pre_call_checks.enabled;
+        let limited = |deployment: &Arc<Deployment>| {
+            deployment.quota.tpm.is_some()
+                || (checks && deployment.target.facts.max_input_tokens.is_some())
+        };
+        self.within_reach(ask, |group| {
+            self.strategy(ask, group.name).looks().tokens || group.deployments.iter().any(limited)
+        })
+    }
+
+    /// Whether routing `ask` depends on what its conversation begins with.
+    pub fn wants_prefix(&self, ask: &Ask) -> bool {
+        let rules = &self.settings.affinity;
+        self.within_reach(ask, |group| {
+            rules.of(group.name).prompt && group.deployments.len() > 1
+        })
+    }
+
+    /// Whether `is` true of the asked group or of one that it falls back to.
+    fn within_reach(&self, ask: &Ask, is: impl Fn(&Group<'_>) -> bool) -> bool {
+        let holds = |name: &str| self.find(name).is_some_and(|group| is(&group));
+        holds(&ask.model)
+            || [Kind::Upstream, Kind::ContextWindow]
+                .into_iter()
+                .flat_map(|kind| self.fallbacks(ask, &ask.model, kind))
+                .any(|fallback| holds(&fallback.group))
     }
 
     /// How this router behaves.
@@ -619,6 +692,18 @@ impl Router {
                 .to_vec(),
         }
     }
+}
+
+/// The strategies of single groups, and those that routing groups give theirs.
+fn group_strategies(settings: &Settings) -> BTreeMap<String, Arc<dyn Strategy>> {
+    let mut strategies = settings.group_strategy.clone();
+    for group in &settings.routing_groups {
+        for name in group.models.iter().chain([&group.name]) {
+            let strategy = || Arc::clone(&group.strategy);
+            strategies.entry(name.clone()).or_insert_with(strategy);
+        }
+    }
+    strategies
 }
 
 /// Opens the attempt's record.

@@ -3,8 +3,9 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use crate::{
-    AdaptiveRules, Fallbacks, Filter, HealthRules, HedgeRules, QueueRules, RetryPolicy, RetryShare,
-    Shared, SimpleShuffle, SpeedRules, Strategy, Timeouts,
+    AdaptiveRules, AffinityRules, Budgets, Fallbacks, Filter, HealthRules, HedgeRules,
+    PreCallChecks, QueueRules, RetryPolicy, RetryShare, RoutingGroup, Shared, SimpleShuffle,
+    SpeedRules, Strategy, TagRules, Timeouts,
 };
 
 /// A router's settings. [`Router::new`](crate::Router::new) checks them.
@@ -48,7 +49,20 @@ pub struct Settings {
     pub strategy: Arc<dyn Strategy>,
     /// The same for single groups.
     pub group_strategy: BTreeMap<String, Arc<dyn Strategy>>,
-    /// Who may be asked at all, beyond health and limits; in order.
+    /// Names that unite several groups, with strategies of their own.
+    pub routing_groups: Vec<RoutingGroup>,
+    /// What is checked before an attempt.
+    pub pre_call_checks: PreCallChecks,
+    /// How tags decide.
+    pub tags: TagRules,
+    /// What providers and tags may cost.
+    pub budgets: Budgets,
+    /// Who goes back to the deployment it was at.
+    pub affinity: AffinityRules,
+    /// Attempts at the same time at a deployment that says nothing of it. Where this is set, a deployment's requests a
+    /// minute, or its tokens, go before it: LiteLLM's `default_max_parallel_requests`.
+    pub default_max_parallel: Option<u64>,
+    /// Who may be asked at all, beyond all that; in order.
     pub filters: Vec<Arc<dyn Filter>>,
     /// The dice's seed; the same seed and the same requests give the same picks.
     pub seed: u64,
@@ -88,6 +102,12 @@ impl Default for Settings {
             shared: None,
             strategy: Arc::new(SimpleShuffle),
             group_strategy: BTreeMap::new(),
+            routing_groups: Vec::new(),
+            pre_call_checks: PreCallChecks::default(),
+            tags: TagRules::default(),
+            budgets: Budgets::default(),
+            affinity: AffinityRules::default(),
+            default_max_parallel: None,
             filters: Vec::new(),
             seed: 0,
         }

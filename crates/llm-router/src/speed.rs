@@ -29,6 +29,16 @@ impl Default for SpeedRules {
     }
 }
 
+impl SpeedRules {
+    /// Keeps whatever these or `other` need.
+    pub(crate) fn covering(self, other: Self) -> Self {
+        Self {
+            samples: self.samples.max(other.samples),
+            ttl: self.ttl.max(other.ttl),
+        }
+    }
+}
+
 /// One deployment's recent latencies.
 #[derive(Debug, Default)]
 pub(crate) struct Speed(Mutex<Samples>);
@@ -87,11 +97,11 @@ impl Speed {
         }
         if stream && !samples.first_events.is_empty() {
             match percentile {
-                Some(p) => at_percentile(&samples.first_events, p),
-                None => mean(&samples.first_events),
+                Some(p) => at_percentile(latest(&samples.first_events, rules), p),
+                None => mean(latest(&samples.first_events, rules)),
             }
         } else {
-            mean(&samples.answers)
+            mean(latest(&samples.answers, rules))
         }
     }
 
@@ -112,13 +122,23 @@ fn push(samples: &mut VecDeque<f64>, rules: &SpeedRules, sample: f64) {
     samples.push_back(sample);
 }
 
-fn mean(samples: &VecDeque<f64>) -> Option<f64> {
-    (!samples.is_empty()).then(|| samples.iter().sum::<f64>() / samples.len() as f64)
+/// The samples that count: more may be kept, for somebody with other rules.
+fn latest<'a>(
+    samples: &'a VecDeque<f64>,
+    rules: &SpeedRules,
+) -> impl ExactSizeIterator<Item = f64> + 'a {
+    let old = samples.len().saturating_sub(rules.samples.max(1));
+    samples.iter().skip(old).copied()
+}
+
+fn mean(samples: impl ExactSizeIterator<Item = f64>) -> Option<f64> {
+    let n = samples.len();
+    (n > 0).then(|| samples.sum::<f64>() / n as f64)
 }
 
 /// The nearest-rank percentile; `p` between 0 and 1.
-fn at_percentile(samples: &VecDeque<f64>, p: f64) -> Option<f64> {
-    let mut sorted: Vec<f64> = samples.iter().copied().collect();
+fn at_percentile(samples: impl Iterator<Item = f64>, p: f64) -> Option<f64> {
+    let mut sorted: Vec<f64> = samples.collect();
     sorted.sort_by(f64::total_cmp);
     let rank = (p.clamp(0.0, 1.0) * sorted.len() as f64).ceil() as usize;
     sorted.get(rank.saturating_sub(1)).copied()

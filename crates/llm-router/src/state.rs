@@ -3,8 +3,8 @@
 use std::sync::{Arc, atomic::AtomicU64};
 
 use crate::{
-    Board, Clock, adaptive::Adaptive, health::Health, limits::Meter, shared::Elsewhere,
-    speed::Speed,
+    Board, Clock, adaptive::Adaptive, affinity::Affinity, health::Health, limits::Meter,
+    shared::Elsewhere, speed::Speed, spending::Spending,
 };
 
 /// What all requests of a router share. A router that succeeds another takes it over.
@@ -13,6 +13,8 @@ pub(crate) struct State {
     pub(crate) clock: Clock,
     /// Requests so far: the dice of each are seeded by its number.
     pub(crate) requests: AtomicU64,
+    pub(crate) spending: Spending,
+    pub(crate) affinity: Affinity,
     /// Where other instances' news is put up.
     pub(crate) board: Arc<Board>,
 }

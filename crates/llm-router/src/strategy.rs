@@ -1,6 +1,9 @@
 //! Who of several candidates is asked: pure pickers over what is known of each.
 
-use crate::{Deployment, Load};
+pub(crate) use crate::strategies::all;
+use crate::{Deployment, Load, SpeedRules};
+
+pub use crate::strategies::{NAMES, named};
 
 /// What a strategy sees of one deployment.
 #[derive(Debug, Clone, Copy)]
@@ -11,6 +14,9 @@ pub struct Candidate<'a> {
     pub load: Load,
     /// Its recent latency in seconds, where the strategy looks at it and there is any.
     pub latency: Option<f64>,
+    /// A number above 0 and below 1 that belongs to the asker and this deployment together: always the same for the
+    /// same two. Where the strategy looks at it and somebody is known to ask.
+    pub lot: Option<f64>,
 }
 
 /// What a strategy looks at: only that is gathered before a pick.
@@ -22,6 +28,12 @@ pub struct Looks {
     pub latency: bool,
     /// At this percentile of the first events of streams, and not at their mean.
     pub percentile: Option<f64>,
+    /// At latencies kept in this way, and not as the settings say.
+    pub speed: Option<SpeedRules>,
+    /// At loads in tokens: a request's tokens are to be estimated before it is routed.
+    pub tokens: bool,
+    /// At who asks.
+    pub asker: bool,
 }
 
 /// Picks one of several candidates. Pure: the same candidates and dice give the same pick.
@@ -59,122 +71,5 @@ impl Dice {
     /// An index below `n`, which is not 0.
     pub fn index(&mut self, n: usize) -> usize {
         self.0.usize(..n.max(1))
-    }
-}
-
-/// Random, by weight. The first of `weight`, `rpm`, `tpm` that any candidate has decides; without any, all are equal.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct SimpleShuffle;
-
-impl Strategy for SimpleShuffle {
-    fn name(&self) -> &'static str {
-        "simple-shuffle"
-    }
-
-    fn score(&self, candidate: &Candidate<'_>) -> f64 {
-        let deployment = candidate.deployment;
-        let quota = deployment.quota;
-        let limit = quota.rpm.or(quota.tpm).map(|n| n as f64);
-        deployment.weight.or(limit).unwrap_or(1.0)
-    }
-
-    fn pick(&self, candidates: &[Candidate<'_>], dice: &mut Dice) -> usize {
-        let metrics: [fn(&Deployment) -> Option<f64>; 3] = [
-            |d| d.weight,
-            |d| d.quota.rpm.map(|n| n as f64),
-            |d| d.quota.tpm.map(|n| n as f64),
-        ];
-        for metric in metrics {
-            let weights: Vec<f64> = candidates
-                .iter()
-                .map(|c| {
-                    metric(c.deployment)
-                        .filter(|w| w.is_finite())
-                        .unwrap_or(0.0)
-                        .max(0.0)
-                })
-                .collect();
-            if let Some(i) = weighted(&weights, dice) {
-                return i;
-            }
-        }
-        dice.index(candidates.len())
-    }
-}
-
-/// An index with a chance proportional to its weight; `None` if nothing has weight.
-fn weighted(weights: &[f64], dice: &mut Dice) -> Option<usize> {
-    let total: f64 = weights.iter().sum();
-    if total <= 0.0 {
-        return None;
-    }
-    let mut left = dice.unit() * total;
-    for (i, weight) in weights.iter().enumerate() {
-        left -= weight;
-        if left < 0.0 {
-            return Some(i);
-        }
-    }
-    weights.iter().rposition(|weight| *weight > 0.0)
-}
-
-#[cfg(test)]
-mod tests {
-    use llm_providers::{Credential, Target, lookup};
-
-    use super::*;
-
-    fn deployments(weights: &[Option<f64>]) -> Vec<Deployment> {
-        let target = || Target::new(lookup("openai").expect("a row"), "m", Credential::None);
-        let make = |(i, weight): (usize, &Option<f64>)| {
-            let mut deployment = Deployment::new(i.to_string(), "g", target());
-            deployment.weight = *weight;
-            deployment
-        };
-        weights.iter().enumerate().map(make).collect()
-    }
-
-    fn shares(all: &[Deployment]) -> Vec<usize> {
-        let candidates: Vec<_> = all
-            .iter()
-            .map(|deployment| Candidate {
-                deployment,
-                load: Load::default(),
-                latency: None,
-            })
-            .collect();
-        let mut dice = Dice::seeded(7);
-        let mut counts = vec![0; all.len()];
-        for _ in 0..10_000 {
-            counts[SimpleShuffle.pick(&candidates, &mut dice)] += 1;
-        }
-        counts
-    }
-
-    #[test]
-    fn shares_follow_the_weights() {
-        let counts = shares(&deployments(&[Some(9.0), Some(1.0)]));
-        assert!((8_800..9_200).contains(&counts[0]), "{counts:?}");
-    }
-
-    #[test]
-    fn no_weight_beside_a_weight_gets_nothing() {
-        assert_eq!(
-            shares(&deployments(&[Some(2.0), None, Some(f64::NAN)]))[0],
-            10_000
-        );
-    }
-
-    #[test]
-    fn rpm_counts_where_nobody_has_a_weight() {
-        let mut all = deployments(&[None, None]);
-        all[1].quota.rpm = Some(10);
-        assert_eq!(shares(&all), [0, 10_000]);
-    }
-
-    #[test]
-    fn without_anything_all_are_equal() {
-        let counts = shares(&deployments(&[None, None]));
-        assert!((4_700..5_300).contains(&counts[0]), "{counts:?}");
     }
 }

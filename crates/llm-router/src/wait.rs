@@ -96,7 +96,8 @@ impl Router {
         let rules = &self.settings.queue;
         let place = group.common.and_then(|common| {
             let queue = Arc::clone(&common.queue);
-            queue.join(priority, ask.user.as_deref(), rules)
+            let asker = ask.caller.as_ref().or(ask.user.as_ref());
+            queue.join(priority, asker.map(String::as_str), rules)
         });
         place.ok_or_else(|| Missed::Nobody(full(&ask.model)))
     }

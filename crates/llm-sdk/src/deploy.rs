@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use llm_cost::PriceTable;
+use llm_cost::{NanoDollars, PriceTable};
 use llm_providers::{CallOptions, Credential, Error, Kind, Target, resolve, resolve::Surroundings};
-use llm_router::{Deployment, Fallback, Quota, Router, Settings};
+use llm_router::{
+    Budget, Deployment, Fallback, Quota, Router, Settings, SettingsError, TagPattern,
+};
 use llm_types::{JsonObject, Map};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -38,6 +40,15 @@ pub fn deployment(
         max_parallel: params.take("max_parallel_requests")?,
     };
     deployment.order = params.take("order")?;
+    deployment.region = params.take("region_name")?;
+    deployment.budget = budget(&mut params)?;
+    for pattern in params.take::<Vec<String>>("tag_regex")?.unwrap_or_default() {
+        let pattern = TagPattern::parse(&pattern);
+        let refuse = |e: SettingsError| Error::bad_request("tag_regex", e.to_string());
+        deployment.tag_patterns.push(pattern.map_err(refuse)?);
+    }
+    deployment.blocked = model_info.get("blocked") == Some(&Value::Bool(true));
+    deployment.price = price::of_tokens(table, &deployment.target, &model_info);
     deployment.cooldown =
         match own::<f64>("cooldown_time", &model_info, &mut params)? {
             None => None,
@@ -53,6 +64,25 @@ pub fn deployment(
     deployment.model_info = model_info;
     deployment.defaults = params;
     Ok(deployment)
+}
+
+/// `max_budget` dollars for each `budget_duration`.
+fn budget(params: &mut JsonObject) -> Result<Option<Budget>, Error> {
+    let limit: Option<f64> = params.take("max_budget")?;
+    let period: Option<String> = params.take("budget_duration")?;
+    let Some(limit) = limit else {
+        return Ok(None);
+    };
+    let refuse = |key: &str, what: &str| Error::bad_request(key, format!("'{key}': {what}"));
+    let dollars = NanoDollars::from_f64(limit).and_then(|nano| u64::try_from(nano.0).ok());
+    let limit = dollars.ok_or_else(|| refuse("max_budget", "expected dollars, at least 0"))?;
+    let Some(period) = period else {
+        return Err(refuse("max_budget", "needs 'budget_duration' beside it"));
+    };
+    let period = period
+        .parse()
+        .map_err(|e: SettingsError| refuse("budget_duration", &e.to_string()))?;
+    Ok(Some(Budget { limit, period }))
 }
 
 /// What `model_info` says of `key`, or else the parameters: LiteLLM's order for rests and failures.

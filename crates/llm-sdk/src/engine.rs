@@ -12,11 +12,13 @@ use llm_providers::{
     Body as CallBody, Call, CallOptions, Client, Error, Limits, Notice, Outcome as Sent, Payload,
     bridges, transport::TransportSettings,
 };
-use llm_router::{Ask, Attempt, Attempts, Deployment, Failed, Finish, Lease, Router};
+use llm_router::{Attempt, Attempts, Deployment, Failed, Finish, Lease, Router};
 use llm_types::{JsonObject, Op, Usage};
 
 use crate::{
-    AnswerStream, Body, Failure, Meta, Outcome, Request, Response, demo, deploy, mock,
+    AnswerStream, Body, Charge, Failure, Meta, Outcome, Request, Response,
+    ask::Asking,
+    demo, deploy, mock,
     price::{Prices, Rates},
     record::Reporter,
     responses::{Keeper, MemoryStore, Recalled, ResponseStore, ids, recall},
@@ -159,15 +161,14 @@ impl Engine {
                 return Err(fail(&mut reporter, call_id, model, failed));
             }
         };
-        let ask = Ask {
-            stream,
-            num_retries: route.num_retries,
-            fallbacks: route.fallbacks.clone(),
-            disable_fallbacks: route.disable_fallbacks,
-            timeouts: route.timeouts,
-            tags: route.tags.clone(),
-            ..Ask::new(recalled.pin.as_ref().unwrap_or(asked))
+        let asking = Asking {
+            op,
+            model: recalled.pin.as_ref().unwrap_or(asked),
+            body: &body,
+            options: &options,
+            route: &route,
         };
+        let ask = asking.of(router);
         if let Some(mock) = &route.mock {
             let canned = mock::Canned {
                 mock,
@@ -428,8 +429,8 @@ pub(crate) fn finish(
     lease: Lease,
     mut reporter: Reporter,
 ) -> Body {
-    lease.finish(&ended(usage.as_ref(), None));
     let charge = rates.charge(usage.as_ref());
+    lease.finish(&ended(usage.as_ref(), &charge, None));
     reporter.note(|record| {
         record.usage = usage;
         record.charge = charge;
@@ -445,11 +446,16 @@ pub(crate) fn finish(
 }
 
 /// What the router learns of an answer.
-pub(crate) fn ended(usage: Option<&Usage>, first_event: Option<Duration>) -> Finish {
+pub(crate) fn ended(
+    usage: Option<&Usage>,
+    charge: &Charge,
+    first_event: Option<Duration>,
+) -> Finish {
     Finish {
         tokens: usage.map_or(0, |usage| usage.total_tokens),
         completion_tokens: usage.map_or(0, |usage| usage.completion_tokens),
         first_event,
+        cost: charge.total().map(|total| total.0.try_into().unwrap_or(0)),
     }
 }
 

@@ -22,6 +22,7 @@
 //! ```
 
 mod answer;
+mod ask;
 pub mod demo;
 pub mod deploy;
 mod engine;

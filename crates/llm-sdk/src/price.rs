@@ -7,11 +7,12 @@ use std::{
 };
 
 use llm_cost::{
-    Adjusted, Cost, CostContext, NanoDollars, PriceTable, Pricing, Terms, adjust, cost,
+    Adjusted, Cost, CostContext, Kind, NanoDollars, PriceTable, Pricing, Quantity, Terms, adjust,
+    cost,
 };
 use llm_providers::{ModelFacts, Target};
-use llm_router::Deployment;
-use llm_types::Usage;
+use llm_router::{Deployment, TokenPrice};
+use llm_types::{Map, Usage};
 use serde_json::Value;
 
 use crate::surroundings::prices;
@@ -135,24 +136,42 @@ impl Prices {
     }
 
     fn look_up(&self, deployment: &Deployment, model: &str) -> Option<Pricing> {
-        let base = deployment
-            .model_info
-            .get("base_model")
-            .and_then(Value::as_str);
-        let provider = deployment.target.provider.name;
-        let region = deployment.target.setting("aws_region_name");
-        let table = self.table();
-        let find = |name: &str| match region {
-            Some(region) => table.get_in_region(provider, region, name),
-            None => table.get(provider, name),
-        };
-        let listed = base
-            .and_then(find)
-            .or_else(|| find(model))
-            .filter(|found| found.row.pricing().is_known());
-        let listed = listed.as_ref().map(|found| found.row.pricing());
-        Pricing::custom(listed, &deployment.model_info).or_else(|| listed.cloned())
+        let (target, info) = (&deployment.target, &deployment.model_info);
+        pricing(&self.table(), target, info, model)
     }
+}
+
+/// What a token of `target`'s model costs, where its prices of both prompts and answers are known.
+pub(crate) fn of_tokens(table: &PriceTable, target: &Target, info: &Map) -> Option<TokenPrice> {
+    let pricing = pricing(table, target, info, &target.model)?;
+    let million = |kind| {
+        let price = pricing.base(kind)?.times(Quantity::count(1_000_000));
+        u64::try_from(price.to_nano().0).ok()
+    };
+    let (input, output) = (million(Kind::Input), million(Kind::Output));
+    // Embeddings have no answer to pay for.
+    let output = output.or_else(|| input.map(|_| 0));
+    Some(TokenPrice {
+        input: input?,
+        output: output?,
+    })
+}
+
+/// The prices of `model` at `target`: the list's, and those of the configuration over them.
+fn pricing(table: &PriceTable, target: &Target, info: &Map, model: &str) -> Option<Pricing> {
+    let base = info.get("base_model").and_then(Value::as_str);
+    let provider = target.provider.name;
+    let region = target.setting("aws_region_name");
+    let find = |name: &str| match region {
+        Some(region) => table.get_in_region(provider, region, name),
+        None => table.get(provider, name),
+    };
+    let listed = base
+        .and_then(find)
+        .or_else(|| find(model))
+        .filter(|found| found.row.pricing().is_known());
+    let listed = listed.as_ref().map(|found| found.row.pricing());
+    Pricing::custom(listed, info).or_else(|| listed.cloned())
 }
 
 /// All that the price of one request depends on besides its usage.
@@ -175,7 +194,7 @@ impl Rates {
 }
 
 /// What the table and the configuration know of `target`'s model.
-pub fn facts(table: &PriceTable, target: &Target, model_info: &llm_types::Map) -> ModelFacts {
+pub fn facts(table: &PriceTable, target: &Target, model_info: &Map) -> ModelFacts {
     let base = model_info.get("base_model").and_then(Value::as_str);
     let found = table.get(target.provider.name, base.unwrap_or(&target.model));
     let listed = found.iter().flat_map(|found| found.row.fields());

@@ -54,6 +54,20 @@ pub struct RouteOptions {
     pub metadata: Map,
     /// Tags for routing and spend.
     pub tags: Vec<String>,
+    /// Those of them that come with the caller's key or team.
+    pub inherited_tags: Vec<String>,
+    /// `enable_tag_filtering`: tags decide even where the router's settings do not say so.
+    pub tag_filtering: bool,
+    /// Who calls, by a key or an account that nobody can make up.
+    pub caller: Option<String>,
+    /// `litellm_session_id`, or `session_id` of the metadata: the conversation it belongs to.
+    pub session: Option<String>,
+    /// `routing_strategy` of the metadata: another strategy for this request.
+    pub strategy: Option<String>,
+    /// `allowed_model_region`: where the answer must come from.
+    pub region: Option<String>,
+    /// The client's `User-Agent`.
+    pub user_agent: Option<String>,
 }
 
 /// A canned answer.
@@ -71,7 +85,7 @@ pub struct Mock {
 
 /// Keys of ours that are accepted and have no effect on a call: they belong to callers above, or to LiteLLM's insides.
 /// Sorted.
-const OURS: [&str; 42] = [
+const OURS: [&str; 41] = [
     "budget_duration",
     "cache",
     "cache_key",
@@ -86,7 +100,6 @@ const OURS: [&str; 42] = [
     "litellm_credential_name",
     "litellm_logging_obj",
     "litellm_parent_otel_span",
-    "litellm_session_id",
     "litellm_trace_id",
     "logger_fn",
     "max_budget",
@@ -224,6 +237,12 @@ impl RouteOptions {
         if takes_metadata(op, body) {
             metadata.extend(body.take::<Map>("metadata")?.unwrap_or_default());
         }
+        let said = |key: &str| metadata.get(key).and_then(Value::as_str).map(str::to_owned);
+        let list = |key: &str| serde_json::from_value(metadata.get(key)?.clone()).ok();
+        let session = body.take("litellm_session_id")?;
+        let session = session.or_else(|| said("session_id"));
+        let (caller, strategy) = (said("user_api_key_hash"), said("routing_strategy"));
+        let inherited_tags = list("inherited_tags").unwrap_or_default();
         let tags: Option<Vec<String>> = body.take("tags")?;
         let tags = tags
             .or_else(|| serde_json::from_value(metadata.get("tags")?.clone()).ok())
@@ -245,6 +264,13 @@ impl RouteOptions {
             mock: mock(body)?,
             metadata,
             tags,
+            inherited_tags,
+            tag_filtering: body.take("enable_tag_filtering")?.unwrap_or_default(),
+            caller,
+            session,
+            strategy,
+            region: body.take("allowed_model_region")?,
+            user_agent: None,
         })
     }
 }

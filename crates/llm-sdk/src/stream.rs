@@ -11,7 +11,7 @@ use futures_core::Stream;
 use llm_providers::{Chunk, Error, EventStream, bridges};
 use llm_types::Usage;
 
-use llm_router::Lease;
+use llm_router::{Finish, Lease};
 
 use crate::{Outcome, engine::ended, price::Rates, record::Reporter, restamp::Stamp};
 
@@ -133,11 +133,11 @@ impl AnswerStream {
 
     fn end(&mut self, error: Option<&Error>) {
         self.over = true;
-        self.settle();
+        let finish = self.settle();
         if let Some(lease) = self.lease.take() {
             match error {
-                Some(error) => drop(lease.fail(error)),
-                None => lease.finish(&ended(self.usage(), Some(self.first_event))),
+                Some(error) => drop(lease.break_off(error, &finish)),
+                None => lease.finish(&finish),
             }
         }
         match error {
@@ -146,13 +146,16 @@ impl AnswerStream {
         }
     }
 
-    fn settle(&mut self) {
+    /// Prices what came, and says what it was.
+    fn settle(&mut self) -> Finish {
         let usage = self.usage().cloned();
         let charge = self.rates.charge(usage.as_ref());
+        let finish = ended(usage.as_ref(), &charge, Some(self.first_event));
         self.reporter.note(|record| {
             record.usage = usage;
             record.charge = charge;
         });
+        finish
     }
 }
 
@@ -199,7 +202,10 @@ impl Drop for AnswerStream {
     /// What came before the client hung up is on the vendor's bill.
     fn drop(&mut self) {
         if !self.over {
-            self.settle();
+            let finish = self.settle();
+            if let Some(lease) = self.lease.take() {
+                lease.hang_up(&finish);
+            }
         }
     }
 }

@@ -1,0 +1,80 @@
+//! Random, by weight.
+
+use crate::{Candidate, Deployment, Dice, Strategy};
+
+/// Random, by weight. The first of `weight`, `rpm`, `tpm` that any candidate has decides; without any, all are equal.
+///
+/// As in LiteLLM, what has no weight gets nothing beside what has one: give every deployment of a group a weight, or
+/// none.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SimpleShuffle;
+
+/// What may be a weight, in this order.
+const METRICS: [fn(&Deployment) -> Option<f64>; 3] = [
+    |deployment| deployment.weight,
+    |deployment| deployment.quota.rpm.map(|n| n as f64),
+    |deployment| deployment.quota.tpm.map(|n| n as f64),
+];
+
+impl Strategy for SimpleShuffle {
+    fn name(&self) -> &'static str {
+        "simple-shuffle"
+    }
+
+    fn score(&self, candidate: &Candidate<'_>) -> f64 {
+        let mut weights = METRICS
+            .iter()
+            .filter_map(|metric| metric(candidate.deployment));
+        weights.next().unwrap_or(1.0)
+    }
+
+    fn pick(&self, candidates: &[Candidate<'_>], dice: &mut Dice) -> usize {
+        let Some(shares) = Shares::of(candidates) else {
+            return dice.index(candidates.len());
+        };
+        let total: f64 = candidates.iter().map(|c| shares.of_one(c)).sum();
+        let mut left = dice.unit() * total;
+        let mut last = 0;
+        for (i, candidate) in candidates.iter().enumerate() {
+            let share = shares.of_one(candidate);
+            if share > 0.0 {
+                left -= share;
+                last = i;
+            }
+            if left < 0.0 {
+                break;
+            }
+        }
+        last
+    }
+}
+
+/// What each candidate's part of the traffic is in proportion to.
+#[derive(Clone, Copy)]
+pub(super) struct Shares {
+    metric: fn(&Deployment) -> Option<f64>,
+    /// Shares are in proportion to the largest one, so that no sum is too large.
+    largest: f64,
+}
+
+impl Shares {
+    /// By the first metric that any candidate has; `None` if none has any.
+    pub(super) fn of(candidates: &[Candidate<'_>]) -> Option<Self> {
+        METRICS.into_iter().find_map(|metric| {
+            let weights = candidates.iter().map(|c| weight(metric, c.deployment));
+            let largest = weights.fold(0.0, f64::max);
+            (largest > 0.0).then_some(Self { metric, largest })
+        })
+    }
+
+    pub(super) fn of_one(&self, candidate: &Candidate<'_>) -> f64 {
+        weight(self.metric, candidate.deployment) / self.largest
+    }
+}
+
+fn weight(metric: fn(&Deployment) -> Option<f64>, deployment: &Deployment) -> f64 {
+    match metric(deployment) {
+        Some(weight) if weight.is_finite() && weight > 0.0 => weight,
+        _ => 0.0,
+    }
+}
