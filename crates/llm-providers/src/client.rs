@@ -54,6 +54,10 @@ impl Default for Limits {
 
 /// What one attempt brought.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "made once an attempt, and nearly always the large one"
+)]
 pub enum Outcome {
     /// The whole answer, and the reply's headers.
     Answer(Answer, HeaderMap),
