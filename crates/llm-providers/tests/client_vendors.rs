@@ -56,7 +56,13 @@ impl Transport for Script {
         let body = Bytes::from(reply.to_string());
         Box::pin(async move {
             let body: ByteStream = Box::pin(futures_util::stream::iter([Ok(body)]));
-            let response = Response::builder().header("content-type", "application/json");
+            let mut response = Response::builder()
+                .header("content-type", "application/json")
+                .header("retry-after", "0");
+            // A reply that says where its result will be was accepted, no more.
+            if let Some(place) = reply.get("operation-location").and_then(Value::as_str) {
+                response = response.status(202).header("operation-location", place);
+            }
             Ok(response.body(body).expect("a response"))
         })
     }
@@ -84,9 +90,18 @@ fn made(params: Value, vars: &[(&'static str, &'static str)]) -> Target {
 }
 
 async fn ask(script: &Arc<Script>, target: &Target, body: Value) -> Result<Outcome, Error> {
+    ask_for(Op::Chat, script, target, body).await
+}
+
+async fn ask_for(
+    op: Op,
+    script: &Arc<Script>,
+    target: &Target,
+    body: Value,
+) -> Result<Outcome, Error> {
     let options = CallOptions::default();
     let body = Body::Json(JsonObject::from_serialize(&body).expect("an object"));
-    let call = Call::prepare(Op::Chat, target, body, &options)?;
+    let call = Call::prepare(op, target, body, &options)?;
     Client::over(script.clone())
         .call(&call, &Limits::default())
         .await
@@ -244,4 +259,79 @@ async fn a_prediction_is_polled_and_replayed_as_a_stream() {
             poll
         ]
     );
+}
+
+#[tokio::test]
+async fn a_document_is_asked_after_until_it_is_read() {
+    let running = json!({"status": "running"});
+    let done = json!({"status": "succeeded", "analyzeResult": {"content": "Hi", "pages": [
+        {"pageNumber": 1, "spans": [{"offset": 0, "length": 2}]}]}});
+    let accepted = json!({"operation-location": "https://r.cognitiveservices.azure.com/x/analyzeResults/r-1?api-version=1"});
+    let script = Script::new(vec![accepted, running.clone(), running, done]);
+    let target = made(
+        json!({"model": "azure_ai/doc-intelligence/prebuilt-read"}),
+        &[
+            (
+                "AZURE_DOCUMENT_INTELLIGENCE_ENDPOINT",
+                "https://r.cognitiveservices.azure.com",
+            ),
+            ("AZURE_DOCUMENT_INTELLIGENCE_API_KEY", "k"),
+        ],
+    );
+    let body =
+        json!({"document": {"type": "document_url", "document_url": "https://example.com/a.pdf"}});
+    let outcome = ask_for(Op::Ocr, &script, &target, body).await;
+    let Ok(Outcome::Answer(answer, _)) = outcome else {
+        panic!("{outcome:?}")
+    };
+    let read: llm_types::OcrResponse =
+        serde_json::from_slice(&answer.into_bytes().expect("bytes")).expect("json");
+    assert_eq!(read.pages[0].markdown, "Hi");
+    let models = "https://r.cognitiveservices.azure.com/documentintelligence/documentModels";
+    let result = format!("GET {models}/prebuilt-read/analyzeResults/r-1?api-version=2024-11-30 -");
+    let seen = script.seen();
+    assert!(
+        seen[0].starts_with(&format!("POST {models}/prebuilt-read:analyze?")),
+        "{seen:?}"
+    );
+    assert_eq!(seen[1..], [result.clone(), result.clone(), result]);
+    let requests = script.seen.lock().expect("a lock");
+    assert!(
+        requests
+            .iter()
+            .all(|one| one.headers()["ocp-apim-subscription-key"] == "k")
+    );
+}
+
+#[tokio::test]
+async fn search_engines_log_in_each_in_its_way() {
+    let cases = [
+        (
+            "tavily/search",
+            vec![("TAVILY_API_KEY", "k")],
+            "POST https://api.tavily.com/search Bearer k",
+        ),
+        (
+            "searxng/search",
+            vec![("SEARXNG_API_BASE", "http://own:8888")],
+            "GET http://own:8888/search?q=rust&format=json Bearer no-key",
+        ),
+        (
+            "dataforseo/search",
+            vec![("DATAFORSEO_LOGIN", "me"), ("DATAFORSEO_PASSWORD", "p")],
+            "POST https://api.dataforseo.com/v3/serp/google/organic/live/advanced Basic bWU6cA==",
+        ),
+        (
+            "google_pse/search",
+            vec![("GOOGLE_PSE_API_KEY", "k"), ("GOOGLE_PSE_ENGINE_ID", "e")],
+            "GET https://www.googleapis.com/customsearch/v1?q=rust&cx=e -",
+        ),
+    ];
+    for (model, vars, expected) in cases {
+        let script = Script::new(vec![json!({"results": []})]);
+        let target = made(json!({ "model": model }), &vars);
+        let outcome = ask_for(Op::Search, &script, &target, json!({"query": "rust"})).await;
+        assert!(matches!(outcome, Ok(Outcome::Answer(..))), "{outcome:?}");
+        assert_eq!(script.seen(), [expected]);
+    }
 }

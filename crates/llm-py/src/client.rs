@@ -31,7 +31,7 @@ pub(crate) struct Client;
 /// A call under way. Dropping it hangs up.
 #[pyclass(frozen, module = "interlingua._native")]
 pub(crate) struct Call {
-    pipe: Arc<Pipe<Result<Came, Box<Failure>>>>,
+    pipe: Arc<Pipe<Result<Came, Missed>>>,
     task: Arc<Task>,
     requested: String,
 }
@@ -40,6 +40,12 @@ pub(crate) struct Call {
 enum Came {
     Whole(Bytes, Meta),
     Stream(Arc<Pipe<Batch>>, Counted, Meta),
+}
+
+/// A call that brought nothing.
+struct Missed {
+    failure: Box<Failure>,
+    routed: bool,
 }
 
 /// A task of the runtime that ends with its last handle.
@@ -63,21 +69,32 @@ impl Client {
 
     /// Starts a request.
     fn start(&self, py: Python<'_>, op: &str, body: &[u8]) -> PyResult<Call> {
-        let op = Op::all()
-            .find(|known| known.name() == op)
-            .ok_or_else(|| PyValueError::new_err(format!("there is no operation '{op}'")))?;
-        let core = runtime::core().map_err(|e| errors::plain(py, &e))?;
-        let pipe = Arc::new(Pipe::new(1));
-        let body = Bytes::copy_from_slice(body);
-        let work = run(core.engine.clone(), op, body, Arc::clone(&pipe));
-        let abort = core.runtime.spawn(work).abort_handle();
-        let pid = std::process::id();
-        Ok(Call {
-            pipe,
-            task: Arc::new(Task { abort, pid }),
-            requested: op.name().to_owned(),
-        })
+        start(py, op, body, None, Engine::clone)
     }
+}
+
+/// Starts a request to an engine that is made of the process's own.
+pub(crate) fn start(
+    py: Python<'_>,
+    op: &str,
+    body: &[u8],
+    first: Option<String>,
+    engine: impl FnOnce(&Engine) -> Engine,
+) -> PyResult<Call> {
+    let op = Op::all()
+        .find(|known| known.name() == op)
+        .ok_or_else(|| PyValueError::new_err(format!("there is no operation '{op}'")))?;
+    let core = runtime::core().map_err(|e| errors::plain(py, &e))?;
+    let pipe = Arc::new(Pipe::new(1));
+    let body = Bytes::copy_from_slice(body);
+    let work = run(engine(&core.engine), op, body, first, Arc::clone(&pipe));
+    let abort = core.runtime.spawn(work).abort_handle();
+    let pid = std::process::id();
+    Ok(Call {
+        pipe,
+        task: Arc::new(Task { abort, pid }),
+        requested: op.name().to_owned(),
+    })
 }
 
 /// The text or the stream, and what is to be said about it.
@@ -86,7 +103,7 @@ pub(crate) type Answer<'py> = (Bound<'py, PyAny>, Meta);
 #[pymethods]
 impl Call {
     /// Waits for the answer with the interpreter released; Ctrl-C is heard.
-    fn wait<'py>(&self, py: Python<'py>) -> PyResult<Answer<'py>> {
+    pub(crate) fn wait<'py>(&self, py: Python<'py>) -> PyResult<Answer<'py>> {
         self.task.belongs_here(py)?;
         loop {
             if let Some(came) = py.detach(|| self.pipe.wait(SIGNALS)) {
@@ -119,7 +136,7 @@ impl Call {
     fn answer<'py>(
         &self,
         py: Python<'py>,
-        came: Option<Result<Came, Box<Failure>>>,
+        came: Option<Result<Came, Missed>>,
     ) -> PyResult<Answer<'py>> {
         match came {
             Some(Ok(Came::Whole(bytes, meta))) => Ok((errors::text(py, &bytes)?, meta)),
@@ -127,7 +144,7 @@ impl Call {
                 let stream = Stream::new(pipe, counted, Arc::clone(&self.task));
                 Ok((stream.into_pyobject(py)?.into_any(), meta))
             }
-            Some(Err(failure)) => Err(errors::failure(py, &failure)),
+            Some(Err(missed)) => Err(errors::failure(py, &missed.failure, missed.routed)),
             None => Err(errors::plain(
                 py,
                 &Error::new(
@@ -180,10 +197,21 @@ impl<T> Drop for Closing<T> {
 
 /// Makes a call and hands on what comes of it. Reading the request is part of it: a forked child must not share the
 /// caller's random numbers, and the caller's thread need not wait for it.
-async fn run(engine: Engine, op: Op, body: Bytes, pipe: Arc<Pipe<Result<Came, Box<Failure>>>>) {
+async fn run(
+    engine: Engine,
+    op: Op,
+    body: Bytes,
+    first: Option<String>,
+    pipe: Arc<Pipe<Result<Came, Missed>>>,
+) {
     let closing = Closing(pipe);
+    let routed = engine.router().is_some();
     let answered = match Request::parse(op, body) {
-        Ok(request) => engine.call(request).await,
+        Ok(mut request) => {
+            request.prefer = first;
+            request.own_place = routed;
+            engine.call(request).await
+        }
         Err(e) => Err(Box::new(Failure {
             error: e.into(),
             fallback_error: None,
@@ -193,15 +221,15 @@ async fn run(engine: Engine, op: Op, body: Bytes, pipe: Arc<Pipe<Result<Came, Bo
         })),
     };
     match answered {
-        Err(failure) => closing.0.send(Err(failure)).await,
+        Err(failure) => closing.0.send(Err(Missed { failure, routed })).await,
         Ok(Response { meta, body }) => match body {
             Body::Whole { bytes, charge, .. } => {
-                let meta = Meta::new(meta, charge);
+                let meta = Meta::new(meta, charge, routed);
                 closing.0.send(Ok(Came::Whole(bytes, meta))).await;
             }
             Body::Stream(stream) => {
                 let events = Arc::new(Pipe::new(AHEAD));
-                let meta = Meta::new(meta, Default::default());
+                let meta = Meta::new(meta, Default::default(), routed);
                 let counted = Counted::default();
                 let came = Came::Stream(Arc::clone(&events), Arc::clone(&counted), meta);
                 closing.0.send(Ok(came)).await;

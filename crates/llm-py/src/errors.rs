@@ -1,6 +1,7 @@
 //! Failures as Python's exceptions: one class for each kind, chosen by `interlingua.exceptions`.
 
 use llm_providers::Error;
+use llm_router::Reason;
 use llm_sdk::Failure;
 use pyo3::{
     exceptions::PyUnicodeDecodeError,
@@ -12,7 +13,7 @@ use serde::Serialize;
 use crate::meta;
 
 /// The exception for a request that nobody answered.
-pub(crate) fn failure(py: Python<'_>, failure: &Failure) -> PyErr {
+pub(crate) fn failure(py: Python<'_>, failure: &Failure, routed: bool) -> PyErr {
     let facts = facts(py, &failure.error).and_then(|facts| {
         let retries = failure.trace.attempts.len().saturating_sub(1);
         facts.set_item("model", &failure.requested)?;
@@ -25,9 +26,22 @@ pub(crate) fn failure(py: Python<'_>, failure: &Failure) -> PyErr {
         if let Some(last) = &failure.fallback_error {
             facts.set_item("fallback_message", last.to_string())?;
         }
+        if routed {
+            facts.set_item("groups", &failure.trace.groups)?;
+            facts.set_item("resting", resting(failure))?;
+        }
         Ok(facts)
     });
     raise(py, facts)
+}
+
+/// The deployments that could not be asked because they rest.
+fn resting(failure: &Failure) -> Vec<&str> {
+    let skipped = failure.trace.nobody.iter();
+    skipped
+        .filter(|skipped| matches!(skipped.reason, Reason::Cooling { .. }))
+        .map(|skipped| skipped.deployment.as_str())
+        .collect()
 }
 
 /// The exception for an error that belongs to no request, or to a stream that broke.

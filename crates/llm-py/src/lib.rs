@@ -13,6 +13,7 @@ mod meta;
 mod models;
 mod notifier;
 mod pipe;
+mod router;
 mod runtime;
 mod stream;
 mod tokens;
@@ -35,6 +36,8 @@ mod _native {
     };
     #[pymodule_export]
     use crate::notifier::Notifier;
+    #[pymodule_export]
+    use crate::router::Router;
     #[pymodule_export]
     use crate::stream::Stream;
     #[pymodule_export]

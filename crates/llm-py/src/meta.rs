@@ -9,13 +9,16 @@ use pyo3::{prelude::*, types::PyDict};
 pub(crate) struct Meta {
     meta: Box<llm_sdk::Meta>,
     charge: Charge,
+    /// Whether a router with groups of its own found the way.
+    routed: bool,
 }
 
 impl Meta {
-    pub(crate) fn new(meta: llm_sdk::Meta, charge: Charge) -> Self {
+    pub(crate) fn new(meta: llm_sdk::Meta, charge: Charge, routed: bool) -> Self {
         Self {
             meta: Box::new(meta),
             charge,
+            routed,
         }
     }
 }
@@ -51,7 +54,15 @@ impl Meta {
             self.charge.total().map(|total| total.to_f64()),
         )?;
         let (headers, additional) = headers(py, &meta.headers)?;
-        if meta.trace.fallbacks > 0 {
+        if self.routed {
+            additional.set_item("x-litellm-model-group", &meta.group)?;
+            additional.set_item("x-litellm-model-id", &meta.deployment.id)?;
+            additional.set_item("x-litellm-attempted-retries", meta.trace.retries())?;
+            if meta.trace.max_retries > 0 {
+                additional.set_item("x-litellm-max-retries", meta.trace.max_retries)?;
+            }
+        }
+        if self.routed || meta.trace.fallbacks > 0 {
             additional.set_item("x-litellm-attempted-fallbacks", meta.trace.fallbacks)?;
         }
         hidden.set_item("headers", headers)?;

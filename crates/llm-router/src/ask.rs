@@ -13,6 +13,8 @@ pub struct Ask {
     pub model: String,
     /// Whether the answer is streamed: other time limits hold.
     pub stream: bool,
+    /// The id of the deployment that is asked first, if it can be.
+    pub prefer: Option<String>,
     /// Attempts after the first, where the request says so.
     pub num_retries: Option<u32>,
     /// Groups to fall back to, where the request says so.

@@ -97,6 +97,7 @@ impl Journey {
     pub(crate) fn enter(&mut self, next: Fallback) {
         self.seen.push(next.group.clone());
         self.trace.fallbacks += 1;
+        self.trace.groups.push(next.group.clone());
         self.plan = Arc::new(next);
         self.retries = 0;
         self.last_error = None;

@@ -43,8 +43,9 @@ impl Router {
         let mut scores = Vec::new();
         while !field.open().is_empty() {
             let candidates = self.candidates(&field, strategy, ask, now);
-            let index = match candidates.len() {
-                1 => 0,
+            let index = match (candidates.len(), wished(ask, &field)) {
+                (1, _) => 0,
+                (_, Some(wished)) => wished,
                 _ => strategy.pick(&candidates, &mut journey.dice),
             };
             if ask.explain && scores.is_empty() {
@@ -151,7 +152,7 @@ impl Router {
         if !journey.tried.is_empty() {
             field.prefer(Reason::Tried, |deployment| !journey.was_tried(deployment));
         }
-        if field.open().len() > 1 {
+        if field.open().len() > 1 && wished(ask, field).is_none() {
             let order = |deployment: &Deployment| deployment.order.unwrap_or(i64::MAX);
             let lowest = field.open().iter().map(|d| order(d)).min();
             field.prefer(Reason::Order, |d| Some(order(d)) == lowest);
@@ -289,6 +290,12 @@ impl Router {
     }
 }
 
+/// Where the deployment stands that the request itself wishes for, if it can be asked.
+fn wished(ask: &Ask, field: &Field<'_>) -> Option<usize> {
+    let id = ask.prefer.as_deref()?;
+    field.open().iter().position(|open| open.id == id)
+}
+
 /// Tokens that a request will use, about.
 fn expected(ask: &Ask) -> u64 {
     ask.prompt_tokens
@@ -345,17 +352,17 @@ pub(crate) fn nobody(group: &str, skipped: &[Skipped], now: Moment) -> Error {
     };
     let seconds = wait.as_millis().div_ceil(1000).max(1);
     let cause = if every(|reason| matches!(reason, Reason::Cooling { .. } | Reason::OnTrial)) {
-        "all of them rest after failures"
+        "All its deployments are in cooldown."
     } else if every(|reason| matches!(reason, Reason::Budget { .. })) {
-        "crossed budget: what they, their providers or the request's tags may cost is spent"
+        "Its deployments crossed budget: what they, their providers or the request's tags may cost is spent."
     } else {
-        "those that could serve it are at their limits"
+        "Its deployments that could serve the request are at their limits."
     };
     let mut error = Error::new(
         Kind::RateLimit,
         format!(
-            "No deployments available for selected model, Try again in {seconds} seconds. \
-             Passed model={group}: {cause}."
+            "No deployments available for selected model, Try again in {seconds} seconds. {cause} \
+             Passed model={group}."
         ),
     );
     error.code = Some("no_deployments_available".into());

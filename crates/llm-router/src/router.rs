@@ -243,6 +243,12 @@ impl Router {
         deployment.live.health.standing(self.state.clock.now())
     }
 
+    /// How long `deployment` still rests; nothing if it does not.
+    pub fn rests_for(&self, deployment: &Deployment) -> Duration {
+        let now = self.state.clock.now();
+        deployment.live.health.cools_for(now).unwrap_or_default()
+    }
+
     /// The time, as this router counts it.
     pub fn now(&self) -> Moment {
         self.state.clock.now()

@@ -14,6 +14,8 @@ pub struct Trace {
     pub attempts: Vec<AttemptRecord>,
     /// How many fallback groups were entered.
     pub fallbacks: u32,
+    /// Their names.
+    pub groups: Vec<String>,
     /// Retries allowed in the last group.
     pub max_retries: u32,
     /// What seeded the dice: the same seed and the same candidates give the same picks.

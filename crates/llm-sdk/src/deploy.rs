@@ -99,6 +99,46 @@ fn own<T: DeserializeOwned>(
     }
 }
 
+/// The target of a request that names a key, an address or a login of its own: those over the deployment's. They are
+/// taken out of `body`; `None` where it names nothing of the kind.
+pub(crate) fn own_place(
+    target: &Target,
+    body: &mut JsonObject,
+    around: &dyn Surroundings,
+) -> Result<Option<Target>, Error> {
+    let row = target.provider;
+    let mut params = JsonObject::new();
+    body.retain(|key, value| {
+        let place = resolve::is_place(key, row);
+        if place {
+            params.set_raw(key.to_owned(), value.clone());
+        }
+        !place
+    });
+    if params.is_empty() {
+        return Ok(None);
+    }
+    let login = params.iter().any(|(key, _)| resolve::is_login(key));
+    for (key, value) in &target.settings {
+        if !params.contains(key) {
+            params.set_str(key.clone(), value);
+        }
+    }
+    if !params.contains("api_base") && !params.contains("base_url") {
+        params.set_str("api_base", &target.base_url);
+    }
+    params.set_str("model", &target.model);
+    params.set_str("custom_llm_provider", row.name);
+    let own = resolve::target(&mut params, around)?;
+    let mut moved = target.clone();
+    moved.base_url = own.base_url;
+    moved.settings = own.settings;
+    if login {
+        moved.credential = own.credential;
+    }
+    Ok(Some(moved))
+}
+
 /// A router for one request that names its model, and perhaps its key, its address and its fallbacks, itself; and the
 /// request's body without those.
 pub(crate) fn direct(

@@ -12,7 +12,7 @@ use llm_providers::{
     Body as CallBody, Call, CallOptions, Client, Error, Limits, Notice, Outcome as Sent, Payload,
     bridges, transport::TransportSettings,
 };
-use llm_router::{Attempt, Attempts, Deployment, Failed, Finish, Lease, Router};
+use llm_router::{Ask, Attempt, Attempts, Deployment, Failed, Finish, Lease, Router};
 use llm_types::{JsonObject, Op, Usage};
 
 use crate::{
@@ -83,6 +83,14 @@ impl Engine {
         self
     }
 
+    /// The same engine with another router: the same connections, prices and responses.
+    pub fn routing(&self, router: Arc<Router>) -> Self {
+        Self {
+            router: Some(router),
+            ..self.clone()
+        }
+    }
+
     /// Where responses are kept that no vendor keeps.
     pub fn responses(&self) -> &Arc<dyn ResponseStore> {
         &self.responses
@@ -119,6 +127,8 @@ impl Engine {
             mut body,
             options,
             mut route,
+            prefer,
+            own_place,
             call_id,
             restamp,
             observer,
@@ -126,6 +136,12 @@ impl Engine {
         let started = Instant::now();
         let stream = body.is_true("stream");
         let mut reporter = Reporter::new(call_id.clone(), op, model.clone(), stream, observer);
+        // Without a router this is some vendor's parameter.
+        let priority = match self.router.is_some().then(|| body.take("priority")) {
+            Some(Err(e)) => return Err(fail(&mut reporter, call_id, model, alone(e.into()))),
+            Some(Ok(priority)) => priority,
+            None => None,
+        };
         let single;
         let router = match &self.router {
             Some(router) => router,
@@ -135,14 +151,7 @@ impl Engine {
                     single = Arc::new(router);
                     &single
                 }
-                Err(error) => {
-                    let failed = Failed {
-                        error,
-                        fallback_error: None,
-                        trace: Default::default(),
-                    };
-                    return Err(fail(&mut reporter, call_id, model, failed));
-                }
+                Err(error) => return Err(fail(&mut reporter, call_id, model, alone(error))),
             },
         };
         let asked = route_as.as_ref().unwrap_or(&model);
@@ -152,14 +161,7 @@ impl Engine {
         };
         let recalled = match recalled {
             Ok(recalled) => recalled,
-            Err(error) => {
-                let failed = Failed {
-                    error,
-                    fallback_error: None,
-                    trace: Default::default(),
-                };
-                return Err(fail(&mut reporter, call_id, model, failed));
-            }
+            Err(error) => return Err(fail(&mut reporter, call_id, model, alone(error))),
         };
         let asking = Asking {
             op,
@@ -168,7 +170,11 @@ impl Engine {
             options: &options,
             route: &route,
         };
-        let ask = asking.of(router);
+        let ask = Ask {
+            prefer,
+            priority,
+            ..asking.of(router)
+        };
         if let Some(mock) = &route.mock {
             let canned = mock::Canned {
                 mock,
@@ -197,6 +203,7 @@ impl Engine {
             body: &body,
             options: &options,
             recalled: &recalled,
+            own_place,
         };
         let routed = match router.run(&ask, &network).await {
             Ok(routed) => routed,
@@ -309,14 +316,20 @@ struct Network<'a> {
     body: &'a JsonObject,
     options: &'a CallOptions,
     recalled: &'a Recalled,
+    own_place: bool,
 }
 
 impl Attempts for Network<'_> {
     type Answer = Attempted;
 
     /// One attempt at one deployment: into its dialect, over the network.
-    async fn make(&self, attempt: Attempt<'_>) -> Result<Attempted, Error> {
-        let body = with_defaults(self.body, &attempt);
+    async fn make(&self, mut attempt: Attempt<'_>) -> Result<Attempted, Error> {
+        let mut body = with_defaults(self.body, &attempt);
+        if self.own_place
+            && let Some(moved) = deploy::own_place(&attempt.target, &mut body, &Process)?
+        {
+            attempt.target = Cow::Owned(moved);
+        }
         let options = merged(&attempt.deployment.options, self.options);
         let bridge = bridges::between(self.op, &attempt.target)?;
         let whole = self.recalled.whole(&body, bridge.is_some())?;
@@ -456,6 +469,15 @@ pub(crate) fn ended(
         completion_tokens: usage.map_or(0, |usage| usage.completion_tokens),
         first_event,
         cost: charge.total().map(|total| total.0.try_into().unwrap_or(0)),
+    }
+}
+
+/// A failure before anybody was asked.
+fn alone(error: Error) -> Failed {
+    Failed {
+        error,
+        fallback_error: None,
+        trace: Default::default(),
     }
 }
 

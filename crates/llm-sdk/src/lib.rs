@@ -26,6 +26,7 @@ mod ask;
 pub mod demo;
 pub mod deploy;
 mod engine;
+mod fleet;
 mod mock;
 pub mod nearest;
 mod price;
@@ -40,6 +41,7 @@ pub mod surroundings;
 
 pub use answer::{Body, Failure, Meta, Response};
 pub use engine::Engine;
+pub use fleet::{Fleet, Plan};
 pub use price::{Charge, Prices, facts};
 pub use record::{Observer, Outcome, Record};
 pub use request::{Request, RouteOptions};

@@ -92,6 +92,8 @@ impl Prices {
         context.queries = usage.units.queries;
         context.pages = usage.units.pages;
         context.annotated_pages = usage.units.annotated_pages;
+        context.input_images = usage.units.input_images;
+        context.prompt_characters = usage.units.characters;
         context.elapsed = Some(rates.started.elapsed().as_secs_f64());
         let unknown = Pricing::default();
         let bill = cost(pricing.as_deref().unwrap_or(&unknown), usage, &context);
@@ -217,4 +219,47 @@ pub fn facts(table: &PriceTable, target: &Target, model_info: &Map) -> ModelFact
         }
     }
     facts
+}
+
+#[cfg(test)]
+mod tests {
+    use llm_providers::{Credential, lookup};
+
+    use super::*;
+
+    fn dollars(provider: &str, model: &str, usage: &Usage) -> Option<String> {
+        let row = lookup(provider).expect("a row");
+        let target = Target::new(row, model, Credential::None);
+        let rates = Rates {
+            prices: Arc::new(Prices::of_process()),
+            deployment: Arc::new(Deployment::new("d", "g", target)),
+            model: model.to_owned(),
+            service_tier: None,
+            started: Instant::now(),
+        };
+        rates
+            .charge(Some(usage))
+            .total()
+            .map(|total| total.to_string())
+    }
+
+    #[test]
+    fn what_is_no_token_is_charged_too() {
+        let mut searches = Usage::default();
+        searches.units.queries = Some(3);
+        let mut pages = Usage::default();
+        pages.units.pages = Some(2);
+        let mut picture = Usage::default();
+        picture.units.input_images = Some(1);
+        let cases = [
+            ("cohere", "rerank-v3.5", &searches, "0.006"),
+            ("mistral", "mistral-ocr-latest", &pages, "0.008"),
+            ("tavily", "search", &searches, "0.024"),
+            ("vertex_ai", "multimodalembedding@001", &picture, "0.0001"),
+        ];
+        for (provider, model, usage, expected) in cases {
+            let charged = dollars(provider, model, usage);
+            assert_eq!(charged.as_deref(), Some(expected), "{provider}/{model}");
+        }
+    }
 }

@@ -19,6 +19,11 @@ pub struct Request {
     pub model: String,
     /// The name to route by, where it is not the client's.
     pub route_as: Option<String>,
+    /// The id of the deployment that is asked first, if it can be.
+    pub prefer: Option<String>,
+    /// Whether the body may name a key and an address of its own, over the deployment's: a program's may, a gateway's
+    /// client's may not.
+    pub own_place: bool,
     /// The body, without our own keys.
     pub body: JsonObject,
     /// How parameters are treated.
@@ -192,6 +197,8 @@ impl Request {
             op,
             model,
             route_as: None,
+            prefer: None,
+            own_place: false,
             body,
             options,
             route,

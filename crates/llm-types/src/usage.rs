@@ -44,6 +44,10 @@ pub struct Units {
     pub pages: Option<u64>,
     /// Pages that were annotated besides.
     pub annotated_pages: Option<u64>,
+    /// Images that came in, where they are billed by number.
+    pub input_images: Option<u64>,
+    /// Characters that came in, where they are billed instead of tokens.
+    pub characters: Option<u64>,
 }
 
 /// Subsets of the input tokens, and countable inputs that are not tokens.
@@ -226,6 +230,8 @@ impl Units {
         self.queries = sum(self.queries, other.queries);
         self.pages = sum(self.pages, other.pages);
         self.annotated_pages = sum(self.annotated_pages, other.annotated_pages);
+        self.input_images = sum(self.input_images, other.input_images);
+        self.characters = sum(self.characters, other.characters);
     }
 }
 

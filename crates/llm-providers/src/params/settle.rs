@@ -66,7 +66,10 @@ fn refuse_untaken(call: &mut Call<'_>) -> Result<(), Error> {
     let untaken: Vec<String> = body
         .iter()
         .filter(|(key, raw)| {
-            !params.takes(op, key, &target.facts) && !is_nothing(key, raw) && !is_said(call, key)
+            !params.takes(op, key, &target.facts)
+                && !is_nothing(key, raw)
+                && !is_said(call, key)
+                && !is_done_here(op, key)
         })
         .map(|(key, _)| key.to_owned())
         .collect();
@@ -91,6 +94,11 @@ fn is_said(call: &Call<'_>, key: &str) -> bool {
         .allowed_openai_params
         .iter()
         .any(|allowed| allowed == key)
+}
+
+/// Vectors are written in another way here, where the vendor knows only one.
+fn is_done_here(op: Op, key: &str) -> bool {
+    op == Op::Embedding && key == "encoding_format"
 }
 
 /// `n: 1` asks for what everybody does anyway.

@@ -5,7 +5,10 @@ use http::Request;
 use llm_types::{EmbeddingInput, JsonObject, Op, Usage};
 use serde_json::{Value, json};
 
-use super::openai;
+use super::{
+    openai,
+    vectors::{self, Encoding},
+};
 use crate::{Answer, Call, Error, Protocol, Reply, Step, path};
 
 /// Voyage AI.
@@ -222,8 +225,14 @@ fn flatten(body: &mut Value) {
 /// Both count tokens in `total_tokens`; clients of OpenAI read `prompt_tokens`.
 fn counted(call: &Call<'_>, mut body: Value) -> Result<Step, Error> {
     let name = call.target.provider.name;
-    if !body["data"].is_array() {
+    let Some(data) = body["data"].as_array_mut() else {
         return Err(Error::decode(name, "there is no list of vectors"));
+    };
+    let asked = Encoding::asked(call);
+    for item in data {
+        if let Some(vector) = item.get_mut("embedding") {
+            vectors::encode(vector, asked).map_err(|e| Error::decode(name, e))?;
+        }
     }
     let mut usage: Option<Usage> = match body.get("usage") {
         None | Some(Value::Null) => None,

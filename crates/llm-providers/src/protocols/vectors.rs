@@ -1,8 +1,64 @@
 //! Embeddings in OpenAI's shape, from vendors that answer with bare vectors.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use llm_types::{Embedding, EmbeddingResponse, EmbeddingVector, Usage};
+use serde_json::{Number, Value};
 
 use crate::{Answer, Call, Error, embedding};
+
+/// How vectors are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Encoding {
+    /// As numbers.
+    Float,
+    /// As base64 of little-endian 32-bit floats.
+    Base64,
+}
+
+impl Encoding {
+    /// What the client asked for; `None` where it left that to the vendor, or asked for a way of the vendor's own.
+    pub(crate) fn asked(call: &Call<'_>) -> Option<Self> {
+        match call.json().ok()?.str("encoding_format")?.as_ref() {
+            "float" => Some(Self::Float),
+            "base64" => Some(Self::Base64),
+            _ => None,
+        }
+    }
+}
+
+/// Writes a vector anew where it is not written as was asked.
+pub(crate) fn encode(vector: &mut Value, asked: Option<Encoding>) -> Result<(), String> {
+    match (&*vector, asked) {
+        (Value::Array(numbers), Some(Encoding::Base64)) => {
+            let floats: Option<Vec<f32>> = numbers
+                .iter()
+                .map(|number| number.as_f64().map(|number| number as f32))
+                .collect();
+            let floats = floats.ok_or("a vector has something in it that is no number")?;
+            *vector = embedding::base64(&floats).into();
+        }
+        (Value::String(text), Some(Encoding::Float)) => *vector = unpacked(text)?,
+        _ => {}
+    }
+    Ok(())
+}
+
+/// The numbers in base64, each as short as a 32-bit float can be written.
+fn unpacked(text: &str) -> Result<Value, String> {
+    let bytes = STANDARD.decode(text).map_err(|e| e.to_string())?;
+    let (floats, rest) = bytes.as_chunks::<4>();
+    if !rest.is_empty() {
+        return Err("a vector ends in the middle of a number".into());
+    }
+    let number = |bytes: &[u8; 4]| {
+        let short = f32::from_le_bytes(*bytes).to_string().parse::<f64>();
+        short.ok().and_then(Number::from_f64).map(Value::Number)
+    };
+    let numbers: Option<Vec<Value>> = floats.iter().map(number).collect();
+    numbers
+        .map(Value::Array)
+        .ok_or_else(|| "a vector has a number in it that is none".into())
+}
 
 /// An answer of `vectors`, in the encoding that the client asked for.
 pub(crate) fn answer(
@@ -11,7 +67,7 @@ pub(crate) fn answer(
     usage: Option<Usage>,
     extra: llm_types::Map,
 ) -> Result<Answer, Error> {
-    let base64 = call.json()?.str("encoding_format").as_deref() == Some("base64");
+    let base64 = Encoding::asked(call) == Some(Encoding::Base64);
     let data = vectors
         .into_iter()
         .enumerate()
@@ -76,9 +132,38 @@ fn packed(vector: EmbeddingVector) -> EmbeddingVector {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::Number;
+    use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn vectors_are_written_as_asked() {
+        let written = |mut vector: Value, asked| encode(&mut vector, asked).map(|()| vector);
+        let (floats, text) = (json!([1.0, -0.5, 0.1]), json!("AACAPwAAAL/NzMw9"));
+        assert_eq!(
+            written(floats.clone(), Some(Encoding::Base64)),
+            Ok(text.clone())
+        );
+        assert_eq!(
+            written(text.clone(), Some(Encoding::Float)),
+            Ok(floats.clone())
+        );
+        for (vector, asked) in [
+            (&floats, None),
+            (&floats, Some(Encoding::Float)),
+            (&text, None),
+            (&text, Some(Encoding::Base64)),
+        ] {
+            assert_eq!(written(vector.clone(), asked).as_ref(), Ok(vector));
+        }
+        for odd in [json!("AAA="), json!("?"), json!("AADAfw==")] {
+            assert!(
+                written(odd.clone(), Some(Encoding::Float)).is_err(),
+                "{odd}"
+            );
+        }
+        assert!(written(json!([1, "x"]), Some(Encoding::Base64)).is_err());
+    }
 
     #[test]
     fn floats_are_packed_as_openai_does() {

@@ -6,7 +6,7 @@ mod target;
 
 pub use environment::{Environment, validate_environment};
 pub use model::provider;
-pub use target::target;
+pub use target::{is_login, is_place, target};
 
 /// What a process knows besides the request: passed in, so that nothing here reads the environment by itself.
 pub trait Surroundings: Sync {

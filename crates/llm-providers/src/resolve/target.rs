@@ -113,18 +113,37 @@ fn resolve_names(own: &mut JsonObject, around: &dyn Surroundings) {
     }
 }
 
+/// Whether a parameter says where calls to `row` go, or who makes them.
+pub fn is_place(key: &str, row: &Provider) -> bool {
+    matches!(key, "api_key" | "api_base" | "base_url") || is_setting(key, row)
+}
+
+/// Whether such a parameter says who makes the calls.
+pub fn is_login(key: &str) -> bool {
+    const WHO: &[&str] = &[
+        "profile",
+        "role",
+        "identity",
+        "client_id",
+        "tenant",
+        "username",
+    ];
+    SECRET.iter().chain(WHO).any(|word| key.contains(word))
+}
+
+fn is_setting(key: &str, row: &Provider) -> bool {
+    SETTINGS.contains(&key)
+        || FAMILIES.iter().any(|family| key.starts_with(family))
+        || row.settings.iter().any(|setting| setting.name == key)
+}
+
 /// Takes the target's own keys out of the parameters.
 fn take_own(params: &mut JsonObject, row: &Provider) -> JsonObject {
     let mut own = JsonObject::new();
-    let belongs = |key: &str| {
-        SETTINGS.contains(&key)
-            || FAMILIES.iter().any(|family| key.starts_with(family))
-            || row.settings.iter().any(|setting| setting.name == key)
-    };
     let keys: Vec<String> = params
         .iter()
         .map(|(key, _)| key)
-        .filter(|key| belongs(key))
+        .filter(|key| is_setting(key, row))
         .map(str::to_owned)
         .collect();
     for key in keys {

@@ -8,6 +8,7 @@
     reason = "tests"
 )]
 
+mod embeddings;
 mod moderation;
 mod ocr;
 mod rerank;
@@ -100,10 +101,25 @@ pub fn answered(op: Op, target: &Target, body: &Bytes, reply: Bytes) -> Result<V
     let Step::Done(answer) = step else {
         panic!("answered at once")
     };
-    let units = answer.usage.as_ref().map(|usage| usage.units);
+    let units = answer.usage.as_ref().map(|usage| counted(&usage.units));
     let usage = serde_json::to_value(&answer.usage).expect("json");
     let body: Value = serde_json::from_slice(&answer.into_bytes()?).expect("json");
-    Ok(json!({"body": body, "usage": usage, "units": format!("{units:?}")}))
+    Ok(json!({"body": body, "usage": usage, "units": units}))
+}
+
+/// What was counted besides tokens.
+fn counted(units: &llm_types::Units) -> Value {
+    let mut counted = json!({
+        "queries": units.queries,
+        "pages": units.pages,
+        "annotated_pages": units.annotated_pages,
+        "input_images": units.input_images,
+        "characters": units.characters,
+    });
+    if let Some(map) = counted.as_object_mut() {
+        map.retain(|_, count| !count.is_null());
+    }
+    counted
 }
 
 /// Both ways of one provider, as one snapshot.

@@ -145,7 +145,7 @@ def token_counter(
         asked["tools"] = tools
     if tool_choice is not None:
         asked["tool_choice"] = tool_choice
-    conversation = _request._encode(asked)
+    conversation = _request.encode(asked)
     try:
         return _native.count_messages(
             model, conversation, count_response_tokens, use_default_image_token_count, default_token_count

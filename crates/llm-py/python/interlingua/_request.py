@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 #: Arguments that have a meaning only in this process, or only in LiteLLM's own insides.
-_LOCAL = (
+LOCAL = (
     "client",
     "shared_session",
     "logger_fn",
@@ -51,6 +51,9 @@ _PROVIDER_KEYS = {
     "predibase_key": ("predibase",),
 }
 
+#: What else the module may say about where calls go.
+_PLACES = ("api_version", "organization", "vertex_project", "vertex_location")
+
 
 def settings() -> dict[str, Any]:
     """The settings of the module, as they are now."""
@@ -83,18 +86,18 @@ def plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} cannot be sent")
 
 
-_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=plain).encode
+encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=plain).encode
 
 
 def body(params: dict[str, Any]) -> bytes:
     """JSON text of the arguments; what is None is absent."""
-    for name in _LOCAL:
+    for name in LOCAL:
         params.pop(name, None)
     timeout = params.get("timeout")
     if timeout is not None and not isinstance(timeout, (int, float)):
         params["timeout"] = seconds(timeout)
     try:
-        return _encode(params).encode()
+        return encode(params).encode()
     except (TypeError, ValueError) as error:
         raise BadRequestError(f"the request cannot be written as JSON: {error}", model=params.get("model")) from error
 
@@ -134,18 +137,31 @@ def with_settings(params: dict[str, Any]) -> dict[str, Any]:
     alias = module["model_alias_map"]
     if alias and params.get("model") in alias:
         params["model"] = alias[params["model"]]
+    with_manners(params)
+    if module["num_retries"] is not None and "num_retries" not in params:
+        params["num_retries"] = module["num_retries"]
+    if "timeout" not in params and "request_timeout" not in params and module["request_timeout"] != 6000:
+        params["timeout"] = module["request_timeout"]
+    return with_place(params)
+
+
+def with_manners(params: dict[str, Any]) -> dict[str, Any]:
+    """Adds how the module treats parameters: also for calls that find their way by themselves."""
+    module = settings()
     for name in ("drop_params", "modify_params"):
         if module[name] and name not in params:
             params[name] = True
     if module["headers"]:
         params["headers"] = {**module["headers"], **params.get("headers", {})}
-    if module["num_retries"] is not None and "num_retries" not in params:
-        params["num_retries"] = module["num_retries"]
-    if "timeout" not in params and "request_timeout" not in params and module["request_timeout"] != 6000:
-        params["timeout"] = module["request_timeout"]
+    return params
+
+
+def with_place(params: dict[str, Any]) -> dict[str, Any]:
+    """Adds the module's addresses and keys."""
+    module = settings()
     if module["api_base"] and "api_base" not in params and "base_url" not in params:
         params["api_base"] = module["api_base"]
-    for name in ("api_version", "organization", "vertex_project", "vertex_location"):
+    for name in _PLACES:
         if module[name] and name not in params:
             params[name] = module[name]
     if "api_key" not in params:
@@ -157,6 +173,12 @@ def with_settings(params: dict[str, Any]) -> dict[str, Any]:
     if token_provider is not None and "azure_ad_token" not in params:
         params["azure_ad_token"] = token_provider()
     return params
+
+
+def places() -> tuple[Any, ...]:
+    """All that `with_place` reads from the module, to see whether it has changed."""
+    module = settings()
+    return tuple(module.get(name) for name in ("api_base", "api_key", *_PLACES, *_PROVIDER_KEYS))
 
 
 def provider_key(params: dict[str, Any], module: dict[str, Any]) -> None:

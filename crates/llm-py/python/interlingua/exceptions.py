@@ -8,6 +8,7 @@ time is told from then on only from the next error of any class.
 
 from __future__ import annotations
 
+import math
 import sys
 
 TYPE_CHECKING = False
@@ -326,11 +327,38 @@ class ModelNotMappedError(Exception):
 
 
 class RouterRateLimitError(ValueError):
-    """Every deployment of a group is cooling down."""
+    """Nobody in a group can be asked now: all rest after failures, or are at their limits."""
+
+    def __init__(
+        self,
+        model: str,
+        cooldown_time: float,
+        enable_pre_call_checks: bool = False,
+        cooldown_list: list[Any] | None = None,
+        reason: str | None = None,
+    ) -> None:
+        self.model = model
+        self.cooldown_time = cooldown_time
+        self.enable_pre_call_checks = enable_pre_call_checks
+        self.cooldown_list = cooldown_list or []
+        reason = reason or f"No deployments available for selected model, Try again in {cooldown_time} seconds."
+        super().__init__(
+            f"{reason} Passed model={model}. pre-call-checks={enable_pre_call_checks}, cooldown_list={self.cooldown_list}"
+        )
+
+    def __reduce__(self) -> Any:
+        return (_rebuilt, (type(self), self.args, self.__dict__))
 
 
 class RouterRateLimitErrorBasic(ValueError):
-    """Every deployment of a group is cooling down."""
+    """Every deployment of a group is at its limit."""
+
+    def __init__(self, model: str) -> None:
+        self.model = model
+        super().__init__("No deployments available for selected model.")
+
+    def __reduce__(self) -> Any:
+        return (_rebuilt, (type(self), self.args, self.__dict__))
 
 
 class GuardrailRaisedException(Exception):
@@ -431,11 +459,35 @@ def from_facts(facts: dict[str, Any]) -> BaseException:
     if facts["code"] is not None:
         own["code"] = facts["code"]
     message = facts["message"]
-    if facts.get("fallback_message"):
+    if "groups" in facts:
+        if not facts["provider"] and facts["code"] == "no_deployments_available":
+            return _nobody(facts)
+        message = _way(facts, message)
+    elif facts.get("fallback_message"):
         message += f" (the fallbacks failed too: {facts['fallback_message']})"
     code = status or (facts["default_status"] if kind == "unsupported" else cls.status_code)
     own["response"] = Response(code, facts["headers"], facts["body"] or "")
     return cls(message=message, status_code=code, **own)
+
+
+def _nobody(facts: dict[str, Any]) -> RouterRateLimitError:
+    """The router had nobody to ask."""
+    wait = math.ceil(facts["retry_after"] or 0)
+    reason = facts["message"].partition(" Passed model=")[0]
+    error = RouterRateLimitError(facts["model"], wait, False, facts["resting"], reason)
+    error.__dict__["litellm_call_id"] = facts.get("call_id")
+    return error
+
+
+def _way(facts: dict[str, Any], message: str) -> str:
+    """What a router adds to a failure: which group it was, and what became of the fallbacks."""
+    if not facts["provider"] and facts["code"] == "invalid_model":
+        return f"You passed in model={facts['model']}. There are no healthy deployments for this model"
+    groups, last = facts["groups"], facts.get("fallback_message")
+    message += f"\nReceived Model Group={facts['model']}\nAvailable Model Group Fallbacks={groups or None}"
+    if last is None:
+        return f"{message}: no fallback was attempted"
+    return f"{message}\nError doing the fallback: {last[:2000]}"
 
 
 def _decoded(body: str | None) -> Any:

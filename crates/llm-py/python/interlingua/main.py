@@ -12,6 +12,7 @@ from .types.other import EmbeddingResponse, TextCompletionResponse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from ._native import Meta
@@ -73,7 +74,7 @@ def completion(
     if mocked is not None:
         return mocked
     whole = params.pop("complete_response", False)
-    answer, meta = _client.call("completion", _chat(params))
+    answer, meta = _call("completion", _request.chat_body, params)
     response = _chat_response(answer, meta)
     return _assembled(response) if whole else response
 
@@ -132,7 +133,7 @@ async def acompletion(
     if mocked is not None:
         return mocked
     whole = params.pop("complete_response", False)
-    answer, meta = await _result("completion", _chat(params))
+    answer, meta = await _result("completion", _request.chat_body, params)
     response = _chat_response(answer, meta)
     if whole and isinstance(response, CustomStreamWrapper):
         async for _ in response:
@@ -169,7 +170,7 @@ def text_completion(
     """Continues a text."""
     params = {name: value for name, value in locals().items() if value is not None}
     params.update(params.pop("kwargs"))
-    answer, meta = _client.call("text_completion", _text(params))
+    answer, meta = _call("text_completion", _text, params)
     return _text_response(answer, meta)
 
 
@@ -187,7 +188,7 @@ async def atext_completion(*args: Any, **kwargs: Any) -> TextCompletionResponse 
     )
     params = dict(zip(names, args), **kwargs)
     params = {name: value for name, value in params.items() if value is not None}
-    answer, meta = await _result("text_completion", _text(params))
+    answer, meta = await _result("text_completion", _text, params)
     return _text_response(answer, meta)
 
 
@@ -211,7 +212,7 @@ def embedding(
     """Makes vectors of texts or images."""
     params = {name: value for name, value in locals().items() if value is not None}
     params.update(params.pop("kwargs"))
-    answer, meta = _client.call("embedding", _embedding(params))
+    answer, meta = _call("embedding", _embedding, params)
     return _answer(EmbeddingResponse, answer, meta)
 
 
@@ -229,7 +230,7 @@ async def aembedding(*args: Any, **kwargs: Any) -> EmbeddingResponse:
     )
     params = {"timeout": 600, **dict(zip(names, args)), **kwargs}
     params = {name: value for name, value in params.items() if value is not None}
-    answer, meta = await _result("embedding", _embedding(params))
+    answer, meta = await _result("embedding", _embedding, params)
     return _answer(EmbeddingResponse, answer, meta)
 
 
@@ -254,20 +255,36 @@ def batch_completion(
             collect()
         params = {name: value for name, value in kwargs.items() if value is not None}
         params.update(model=model, messages=conversation)
-        waiting.append(_client.start("completion", _chat(params)))
+        waiting.append(_client.start("completion", _request.chat_body(_request.with_settings(params))))
     while waiting:
         collect()
     return answers
 
 
-async def _result(op: str, body: bytes) -> Any:
+def _call(op: str, write: Callable[[dict[str, Any]], bytes], params: dict[str, Any]) -> tuple[Any, Meta]:
+    """Makes a call: through the router that is named as `_via`, or straight."""
+    client, params = _settled(params)
+    return client.call(op, write(params))
+
+
+async def _result(op: str, write: Callable[[dict[str, Any]], bytes], params: dict[str, Any]) -> tuple[Any, Meta]:
+    """The same in an asyncio loop."""
     from ._bridge import bridge
 
-    return await bridge().result(_client.start(op, body))
+    client, params = _settled(params)
+    return await bridge().result(client.start(op, write(params)))
 
 
-def _chat(params: dict[str, Any]) -> bytes:
-    return _request.chat_body(_request.with_settings(params))
+def _settled(params: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Who makes the call, and what the module adds to it: a router knows by itself where calls go."""
+    via, listed = params.pop("_via", None), params.pop("model_list", None)
+    if via is None and listed:
+        from .router import over
+
+        via = over(listed)
+    if via is None:
+        return _client, _request.with_settings(params)
+    return via, _request.with_manners(params)
 
 
 def _text(params: dict[str, Any]) -> bytes:
@@ -276,14 +293,14 @@ def _text(params: dict[str, Any]) -> bytes:
         if model is None:
             raise BadRequestError("'model' is missing", param="model")
         params["model"] = model
-    return _request.body(_request.with_settings(params))
+    return _request.body(params)
 
 
 def _embedding(params: dict[str, Any]) -> bytes:
     params.pop("api_type", None)
     if type(params.get("input")) is tuple:
         params["input"] = list(params["input"])
-    return _request.body(_request.with_settings(params))
+    return _request.body(params)
 
 
 def _answer(cls: Any, text: str, meta: Meta) -> Any:

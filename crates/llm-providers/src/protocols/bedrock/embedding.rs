@@ -126,8 +126,20 @@ pub(super) fn read(call: &Call<'_>, reply: &Reply) -> Result<Answer, Error> {
         return Err(Error::decode(provider, "there are no vectors in it"));
     }
     let vectors = vectors.into_iter().map(EmbeddingVector::Floats).collect();
-    let usage = tokens.map(|tokens| Usage::new(tokens, 0));
+    let images = images(call)?;
+    let mut usage = tokens
+        .or((images > 0).then_some(0))
+        .map(|tokens| Usage::new(tokens, 0));
+    if let Some(usage) = &mut usage {
+        usage.units.input_images = Some(images).filter(|images| *images > 0);
+    }
     vectors::answer(call, vectors, usage, Map::new())
+}
+
+/// Images that went in: they are billed by number.
+fn images(call: &Call<'_>) -> Result<u64, Error> {
+    let inputs = inputs(&EmbeddingRequest::from_object(call.json()?)?)?;
+    Ok(inputs.iter().filter(|one| image(one).is_some()).count() as u64)
 }
 
 #[derive(Deserialize)]

@@ -14,6 +14,7 @@ use http::{HeaderValue, Method, Request, Uri, header::CONTENT_TYPE};
 use llm_types::{JsonObject, Map, Op, Usage};
 use serde_json::Value;
 
+use super::vectors;
 use crate::{Answer, Call, Decoder, Error, Kind, Protocol, Reply, Step, error_table, path};
 use repair::Repair;
 
@@ -48,7 +49,17 @@ pub(crate) fn body(call: &Call<'_>) -> Result<JsonObject, Error> {
     if body.str("model").as_deref() != Some(call.model()) {
         body.set_str("model", call.model());
     }
-    let takes_options = call.target.provider.params.stream_options;
+    let target = call.target;
+    if call.op == Op::Embedding
+        && body.contains("encoding_format")
+        && !target
+            .provider
+            .params_of(&target.model, &target.facts)
+            .takes(call.op, "encoding_format", &target.facts)
+    {
+        body.remove("encoding_format");
+    }
+    let takes_options = target.provider.params.stream_options;
     if call.stream && takes_options && matches!(call.op, Op::Chat | Op::Completion) {
         ask_for_usage(&mut body)?;
     }
@@ -144,8 +155,9 @@ fn chat(call: &Call<'_>, reply: Reply) -> Result<Answer, Error> {
 /// Vectors, in order.
 fn embedding(call: &Call<'_>, reply: Reply) -> Result<Answer, Error> {
     let provider = call.target.provider.name;
+    let asked = vectors::Encoding::asked(call);
     if let Some(vectors) = wire::read::<wire::Vectors<'_>>(&reply.body)
-        && vectors.is_plain()
+        && vectors.is_plain(asked)
     {
         match vectors.usage.map(usage::read) {
             None => return Ok(Answer::raw(reply.body, None)),
@@ -164,9 +176,10 @@ fn embedding(call: &Call<'_>, reply: Reply) -> Result<Answer, Error> {
         let Value::Object(item) = item else {
             return Err(Error::decode(provider, format!("data[{i}] is no object")));
         };
-        if !item.contains_key("embedding") {
+        let Some(vector) = item.get_mut("embedding") else {
             return Err(Error::decode(provider, format!("data[{i}] has no vector")));
-        }
+        };
+        vectors::encode(vector, asked).map_err(|e| Error::decode(provider, e))?;
         item.entry("object").or_insert_with(|| "embedding".into());
         item.entry("index").or_insert_with(|| i.into());
     }

@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::protocols::vectors::Encoding;
+
 /// Reads `json`; `None` where it is not what is expected. The text is checked once, and not again with each string in it.
 pub(super) fn read<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Option<T> {
     serde_json::from_str(std::str::from_utf8(json).ok()?).ok()
@@ -127,15 +129,23 @@ pub(super) struct Vector<'a> {
 }
 
 impl Vectors<'_> {
-    /// Whether nothing of OpenAI's shape is missing, and nothing is there that errors have.
-    pub(super) fn is_plain(&self) -> bool {
+    /// Whether nothing of OpenAI's shape is missing, the vectors are written as was asked, and nothing is there that errors
+    /// have.
+    pub(super) fn is_plain(&self, asked: Option<Encoding>) -> bool {
         self.error.is_none()
             && self.errors.is_none()
             && self.base_resp.is_none()
             && self.object.is_some()
             && self.model.is_some()
             && self.data.iter().all(|vector| {
-                vector.object.is_some() && vector.index.is_some() && vector.embedding.is_some()
+                let written = vector.embedding.map(|raw| match is_text(raw) {
+                    true => Encoding::Base64,
+                    false => Encoding::Float,
+                });
+                vector.object.is_some()
+                    && vector.index.is_some()
+                    && written.is_some()
+                    && (asked.is_none() || asked == written)
             })
     }
 }

@@ -69,7 +69,10 @@ pub(super) fn decode(call: &Call<'_>, wire: Wire<'_>, reply: &Reply) -> Result<S
     if all.is_empty() {
         return Err(Error::decode(name, "there are no embeddings"));
     }
-    let usage = tokens.map(|tokens| counted(tokens, &body["metadata"]));
+    let usage = match is_multimodal(call) {
+        true => Some(sent(call)?),
+        false => tokens.map(|tokens| counted(tokens, &body["metadata"])),
+    };
     Ok(vectors::answer(call, all, usage, Map::new())?.into())
 }
 
@@ -114,6 +117,22 @@ fn counted(tokens: u64, metadata: &Value) -> Usage {
         usage.prompt_tokens_details = Some(details);
     }
     usage
+}
+
+/// What went into a multimodal model: it counts nothing itself, and bills characters and images.
+fn sent(call: &Call<'_>) -> Result<Usage, Error> {
+    let body = instances(call, multimodal)?;
+    let instances = body.get("instances").and_then(Value::as_array);
+    let (mut images, mut characters) = (0, 0);
+    for instance in instances.into_iter().flatten() {
+        images += u64::from(instance.get("image").is_some());
+        let text = instance.get("text").and_then(Value::as_str);
+        characters += text.map_or(0, |text| text.chars().count() as u64);
+    }
+    let mut usage = Usage::default();
+    usage.units.input_images = Some(images).filter(|images| *images > 0);
+    usage.units.characters = Some(characters).filter(|characters| *characters > 0);
+    Ok(usage)
 }
 
 fn is_multimodal(call: &Call<'_>) -> bool {

@@ -1,0 +1,187 @@
+//! `Router`: calls that find their own way among deployments.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use llm_providers::Error;
+use llm_router::{Ask, Attempt, Attempts};
+use llm_sdk::{Failure, Fleet, Plan, router_settings};
+use pyo3::prelude::*;
+
+use crate::{
+    client::{self, Answer, Call},
+    errors, runtime,
+};
+
+/// Makes calls over the deployments of a plan.
+#[pyclass(frozen, module = "interlingua._native")]
+pub(crate) struct Router {
+    now: ArcSwap<Home>,
+}
+
+/// A fleet, and the process that it belongs to.
+struct Home {
+    fleet: Fleet,
+    pid: u32,
+}
+
+/// Of one deployment: its id, the milliseconds that it still rests, its requests and tokens of this minute, and its
+/// requests under way.
+type State = (String, u64, u64, u64, u64);
+
+#[pymethods]
+impl Router {
+    /// A router of a plan: `model_list` and settings, as JSON.
+    #[new]
+    fn new(py: Python<'_>, plan: &[u8]) -> PyResult<Self> {
+        let fleet = Plan::parse(plan).and_then(Fleet::new);
+        let fleet = fleet.map_err(|e| errors::plain(py, &e))?;
+        Ok(Self {
+            now: ArcSwap::from_pointee(Home::of(fleet)),
+        })
+    }
+
+    /// Goes on with another plan, and with what was learned so far. Calls under way end as they began.
+    fn configure(&self, py: Python<'_>, plan: &[u8]) -> PyResult<()> {
+        let fleet = self
+            .home()
+            .and_then(|home| home.fleet.succeeded_by(Plan::parse(plan)?));
+        self.take(py, fleet)
+    }
+
+    /// Forgets what was learned.
+    fn reset(&self, py: Python<'_>) -> PyResult<()> {
+        let fleet = self.home().and_then(|home| home.fleet.forgetful());
+        self.take(py, fleet)
+    }
+
+    /// The id of each entry of the plan's model list; `None` of one that was left out.
+    fn ids(&self, py: Python<'_>) -> PyResult<Vec<Option<String>>> {
+        let home = self.home().map_err(|e| errors::plain(py, &e))?;
+        Ok(home.fleet.ids())
+    }
+
+    /// What is worth knowing of the plan's settings: keys that have no effect.
+    fn remarks(&self, py: Python<'_>) -> PyResult<Vec<String>> {
+        let home = self.home().map_err(|e| errors::plain(py, &e))?;
+        Ok(home.fleet.remarks())
+    }
+
+    /// The names of all settings.
+    #[staticmethod]
+    fn settings() -> Vec<&'static str> {
+        let keys = router_settings::KEYS.iter().flat_map(|(_, keys)| *keys);
+        keys.copied().collect()
+    }
+
+    /// Answers a request: `(text or Stream, Meta)`. Waits with the interpreter released. The deployment with the id
+    /// `first` is asked first, if it can be.
+    #[pyo3(signature = (op, body, first=None))]
+    fn call<'py>(
+        &self,
+        py: Python<'py>,
+        op: &str,
+        body: &[u8],
+        first: Option<String>,
+    ) -> PyResult<Answer<'py>> {
+        self.start(py, op, body, first)?.wait(py)
+    }
+
+    /// Starts a request.
+    #[pyo3(signature = (op, body, first=None))]
+    fn start(
+        &self,
+        py: Python<'_>,
+        op: &str,
+        body: &[u8],
+        first: Option<String>,
+    ) -> PyResult<Call> {
+        let router = self.router(py)?;
+        client::start(py, op, body, first, |direct| direct.routing(router))
+    }
+
+    /// The id of the deployment that a call to `model` goes to now. It counts as a request, and not as an answer.
+    fn pick(&self, py: Python<'_>, model: &str) -> PyResult<String> {
+        let router = self.router(py)?;
+        let core = runtime::core().map_err(|e| errors::plain(py, &e))?;
+        let ask = Ask {
+            num_retries: Some(0),
+            disable_fallbacks: true,
+            ..Ask::new(model)
+        };
+        let picked = py.detach(|| core.runtime.block_on(router.run(&ask, &Picking)));
+        match picked {
+            Ok(routed) => Ok(routed.lease.deployment().id.clone()),
+            Err(failed) => {
+                let failure = Failure {
+                    error: failed.error,
+                    fallback_error: failed.fallback_error,
+                    call_id: String::new(),
+                    requested: model.to_owned(),
+                    trace: failed.trace,
+                };
+                Err(errors::failure(py, &failure, true))
+            }
+        }
+    }
+
+    /// How the deployments that answer for `model` are.
+    fn states(&self, py: Python<'_>, model: &str) -> PyResult<Vec<State>> {
+        let router = self.router(py)?;
+        let state = |deployment: &Arc<llm_router::Deployment>| {
+            let load = router.load(deployment);
+            let rests = router.rests_for(deployment);
+            let rests = rests.as_millis().try_into().unwrap_or(u64::MAX);
+            let id = deployment.id.clone();
+            (id, rests, load.requests, load.tokens, load.in_flight)
+        };
+        Ok(router.deployments(model).iter().map(state).collect())
+    }
+}
+
+/// Attempts that nobody makes: only who would is asked for.
+struct Picking;
+
+impl Attempts for Picking {
+    type Answer = ();
+
+    async fn make(&self, _: Attempt<'_>) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+impl Router {
+    /// The fleet of this process: a forked child makes its own.
+    fn home(&self) -> Result<Arc<Home>, Error> {
+        let home = self.now.load_full();
+        if home.pid == std::process::id() {
+            return Ok(home);
+        }
+        let own = Arc::new(Home::of(home.fleet.forgetful()?));
+        let before = self.now.compare_and_swap(&home, Arc::clone(&own));
+        // Another thread may have been quicker.
+        Ok(if before.pid == own.pid {
+            Arc::clone(&before)
+        } else {
+            own
+        })
+    }
+
+    fn router(&self, py: Python<'_>) -> PyResult<Arc<llm_router::Router>> {
+        let home = self.home().map_err(|e| errors::plain(py, &e))?;
+        Ok(home.fleet.router())
+    }
+
+    fn take(&self, py: Python<'_>, fleet: Result<Fleet, Error>) -> PyResult<()> {
+        let fleet = fleet.map_err(|e| errors::plain(py, &e))?;
+        self.now.store(Arc::new(Home::of(fleet)));
+        Ok(())
+    }
+}
+
+impl Home {
+    fn of(fleet: Fleet) -> Self {
+        let pid = std::process::id();
+        Self { fleet, pid }
+    }
+}
