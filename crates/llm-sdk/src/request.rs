@@ -184,15 +184,11 @@ impl Request {
         let model: String = body
             .get("model")?
             .ok_or_else(|| JsonError::new("model", "is missing"))?;
-        if body.iter().all(|(key, _)| is_usual(key)) {
-            return Ok(Self::plain(op, model, body));
-        }
-        let options = CallOptions::take(&mut body)?;
-        let route = RouteOptions::take(op, &mut body)?;
-        let call_id = body
-            .take::<String>("litellm_call_id")?
-            .unwrap_or_else(new_call_id);
-        body.retain(|key, _| OURS.binary_search(&key).is_err());
+        let (options, route, call_id) = if body.iter().all(|(key, _)| is_usual(key)) {
+            Default::default()
+        } else {
+            take_ours(op, &mut body)?
+        };
         Ok(Self {
             op,
             model,
@@ -202,31 +198,26 @@ impl Request {
             body,
             options,
             route,
-            call_id,
+            call_id: call_id.unwrap_or_else(new_call_id),
             restamp: false,
             observer: None,
         })
-    }
-
-    /// A request without any key of ours.
-    fn plain(op: Op, model: String, body: JsonObject) -> Self {
-        Self {
-            op,
-            model,
-            route_as: None,
-            body,
-            options: CallOptions::default(),
-            route: RouteOptions::default(),
-            call_id: new_call_id(),
-            restamp: false,
-            observer: None,
-        }
     }
 
     /// Whether the answer is to be streamed.
     pub fn is_stream(&self) -> bool {
         self.body.is_true("stream")
     }
+}
+
+type Ours = (CallOptions, RouteOptions, Option<String>);
+
+fn take_ours(op: Op, body: &mut JsonObject) -> Result<Ours, JsonError> {
+    let options = CallOptions::take(body)?;
+    let route = RouteOptions::take(op, body)?;
+    let call_id = body.take("litellm_call_id")?;
+    body.retain(|key, _| OURS.binary_search(&key).is_err());
+    Ok((options, route, call_id))
 }
 
 /// A fresh id for a request.

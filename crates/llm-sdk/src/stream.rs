@@ -42,7 +42,7 @@ pub struct AnswerStream {
 
 enum Source {
     Vendor(Box<EventStream>),
-    Canned(std::vec::IntoIter<Result<Chunk, Error>>, Option<Usage>),
+    Canned(std::vec::IntoIter<Result<Chunk, Error>>, Option<Box<Usage>>),
 }
 
 impl AnswerStream {
@@ -75,7 +75,7 @@ impl AnswerStream {
         lease: Lease,
         reporter: Reporter,
     ) -> Self {
-        let source = Source::Canned(chunks.into_iter(), usage);
+        let source = Source::Canned(chunks.into_iter(), usage.map(Box::new));
         Self {
             source,
             bridge,
@@ -92,7 +92,7 @@ impl AnswerStream {
     pub fn usage(&self) -> Option<&Usage> {
         match &self.source {
             Source::Vendor(stream) => stream.usage(),
-            Source::Canned(_, usage) => usage.as_ref(),
+            Source::Canned(_, usage) => usage.as_deref(),
         }
     }
 
