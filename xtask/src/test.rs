@@ -107,6 +107,7 @@ fn wheel(python: &Path) -> Result<()> {
 
 /// The gateway, driven by the `openai` and `anthropic` packages.
 fn clients(python: &Path) -> Result<()> {
+    redis()?;
     run(Command::new(cargo()).args(["build", "--package", "llm-proxy", "--locked"]))?;
     pytest(python, &root().join("crates/llm-proxy/tests/clients"))
 }

@@ -223,15 +223,18 @@ impl Tally {
 
 /// Whether a failure says something about the deployment, and not about the request.
 fn says_something(error: &Error) -> bool {
-    !matches!(
-        error.kind,
-        Kind::BadRequest
-            | Kind::UnsupportedParams
-            | Kind::ContextWindow
-            | Kind::ContentPolicy
-            | Kind::Unprocessable
-            | Kind::Unsupported
-    )
+    // A key that is not there yet: nobody was asked, and it may be there for the next request.
+    let keyless = error.kind == Kind::Auth && error.status.is_none();
+    !keyless
+        && !matches!(
+            error.kind,
+            Kind::BadRequest
+                | Kind::UnsupportedParams
+                | Kind::ContextWindow
+                | Kind::ContentPolicy
+                | Kind::Unprocessable
+                | Kind::Unsupported
+        )
 }
 
 #[cfg(test)]
@@ -293,7 +296,10 @@ mod tests {
             }
             assert_eq!(health.standing(at(0)), Standing::Well, "{kind:?}");
         }
-        let wrong_key = Error::new(Kind::Auth, "");
+        let mut wrong_key = Error::new(Kind::Auth, "no key");
+        health.failed(at(0), &wrong_key, false, &patient(&rules, false));
+        assert_eq!(health.standing(at(0)), Standing::Well);
+        wrong_key.status = Some(http::StatusCode::UNAUTHORIZED);
         health.failed(at(0), &wrong_key, false, &patient(&rules, false));
         assert_eq!(health.standing(at(0)), Standing::Cooling(at(5)));
     }

@@ -90,9 +90,9 @@ pub use retry::RetryPolicy;
 pub use retry_budget::RetryShare;
 pub use router::{Attempt, Attempts, Failed, Routed, Router};
 pub use settings::{Settings, SettingsError};
-pub use shared::{Admitted, Board, BoxFuture, Claim, News, Shared};
 #[cfg(feature = "redis")]
-pub use shared::{RedisSettings, RedisState};
+pub use shared::RedisState;
+pub use shared::{Admitted, Board, BoxFuture, Claim, News, RedisSettings, Shared};
 pub use speed::SpeedRules;
 pub use spending::{Budget, Period, Scope, Spent};
 pub use strategies::{

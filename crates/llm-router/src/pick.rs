@@ -137,10 +137,21 @@ impl Router {
                 _ => {}
             }
             let quota = self.quota(deployment);
-            quota
-                .is_limited()
-                .then(|| quota.refuses(&live.meter.load(now), tokens))
-                .flatten()
+            if !quota.is_limited() {
+                return None;
+            }
+            let own = quota.refuses(&live.meter.load(now), tokens);
+            own.or_else(|| {
+                // Without the others, what they last said still counts.
+                let apart = self.settings.shared.as_ref().is_some_and(|s| !s.is_up());
+                apart
+                    .then(|| {
+                        deployment
+                            .quota
+                            .refuses(&self.whole_load(live, now), tokens)
+                    })
+                    .flatten()
+            })
         });
         let settings = &self.settings;
         settings.pre_call_checks.apply(field, &view);

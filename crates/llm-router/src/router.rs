@@ -100,7 +100,11 @@ pub(crate) enum Missed {
 
 impl Router {
     /// A router over `deployments`; refuses settings that cannot work.
-    pub fn new(deployments: Vec<Deployment>, settings: Settings) -> Result<Self, SettingsError> {
+    pub fn new(
+        deployments: Vec<Deployment>,
+        mut settings: Settings,
+    ) -> Result<Self, SettingsError> {
+        settings.share(None)?;
         Self::over(deployments, settings, Arc::default())
     }
 
@@ -108,8 +112,9 @@ impl Router {
     pub fn succeeded_by(
         &self,
         mut deployments: Vec<Deployment>,
-        settings: Settings,
+        mut settings: Settings,
     ) -> Result<Self, SettingsError> {
+        settings.share(Some(&self.settings))?;
         let known: HashMap<&str, &Arc<Deployment>> = self
             .all()
             .map(|deployment| (deployment.id.as_str(), deployment))

@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use crate::{
     AdaptiveRules, AffinityRules, Budgets, Fallbacks, Filter, HealthRules, HedgeRules,
-    PreCallChecks, QueueRules, RetryPolicy, RetryShare, RoutingGroup, Shared, SimpleShuffle,
-    SpeedRules, Strategy, TagRules, Timeouts,
+    PreCallChecks, QueueRules, RedisSettings, RetryPolicy, RetryShare, RoutingGroup, Shared,
+    SimpleShuffle, SpeedRules, Strategy, TagRules, Timeouts,
 };
 
 /// A router's settings. [`Router::new`](crate::Router::new) checks them.
@@ -43,7 +43,9 @@ pub struct Settings {
     pub health: HealthRules,
     /// How latencies are kept.
     pub speed: SpeedRules,
-    /// What other instances know; `None`: this one is alone.
+    /// The Redis over which instances share their state; `None`: this one is alone.
+    pub redis: Option<RedisSettings>,
+    /// What other instances know. Made from [`redis`](Self::redis) where nobody gives it.
     pub shared: Option<Arc<dyn Shared>>,
     /// Who of several deployments is asked.
     pub strategy: Arc<dyn Strategy>,
@@ -99,6 +101,7 @@ impl Default for Settings {
             deadline: None,
             health: HealthRules::default(),
             speed: SpeedRules::default(),
+            redis: None,
             shared: None,
             strategy: Arc::new(SimpleShuffle),
             group_strategy: BTreeMap::new(),
@@ -112,4 +115,30 @@ impl Default for Settings {
             seed: 0,
         }
     }
+}
+
+impl Settings {
+    /// Goes on with the state that `old` settings share, where it is at the same place; else makes its own.
+    pub(crate) fn share(&mut self, old: Option<&Self>) -> Result<(), SettingsError> {
+        let Some(redis) = self.redis.as_ref().filter(|_| self.shared.is_none()) else {
+            return Ok(());
+        };
+        self.shared = match old.filter(|old| old.redis.as_ref() == Some(redis)) {
+            Some(old) => old.shared.clone(),
+            None => Some(connect(redis)?),
+        };
+        Ok(())
+    }
+}
+
+#[cfg(feature = "redis")]
+fn connect(redis: &RedisSettings) -> Result<Arc<dyn Shared>, SettingsError> {
+    Ok(Arc::new(crate::RedisState::new(redis.clone())?))
+}
+
+#[cfg(not(feature = "redis"))]
+fn connect(_: &RedisSettings) -> Result<Arc<dyn Shared>, SettingsError> {
+    Err(SettingsError(
+        "state cannot be shared over Redis: this program was built without it".into(),
+    ))
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub use board::Board;
 pub(crate) use board::Elsewhere;
 #[cfg(feature = "redis")]
-pub use redis::{RedisSettings, RedisState};
+pub use redis::RedisState;
 
 use crate::{Load, Moment, Quota, Reason};
 
@@ -99,4 +99,36 @@ pub enum News {
         /// By id.
         loads: Vec<(String, Load)>,
     },
+}
+
+/// Where Redis is and how long it is waited for.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RedisSettings {
+    /// `redis://[user:password@]host[:port][/db]`, or `rediss://` with TLS.
+    pub url: String,
+    /// What all keys begin with.
+    pub namespace: String,
+    /// How long a request waits for an answer at most.
+    pub patience: Duration,
+}
+
+impl RedisSettings {
+    /// Redis at `url`, everything else as usual.
+    pub fn at(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            namespace: "interlingua".into(),
+            patience: Duration::from_secs(1),
+        }
+    }
+}
+
+impl fmt::Debug for RedisSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The address may hold a password.
+        f.debug_struct("RedisSettings")
+            .field("namespace", &self.namespace)
+            .field("patience", &self.patience)
+            .finish_non_exhaustive()
+    }
 }

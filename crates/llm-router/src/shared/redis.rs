@@ -9,42 +9,17 @@ mod tasks;
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, OnceLock, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
-use redis::{
-    Client, RedisError, RedisResult,
-    aio::{ConnectionManager, ConnectionManagerConfig},
-};
+use redis::{AsyncConnectionConfig, Client, RedisError, RedisResult, aio::MultiplexedConnection};
 use tokio::sync::mpsc;
 
-use super::{Admitted, Board, BoxFuture, Claim, News, Shared};
+use super::{Admitted, Board, BoxFuture, Claim, News, RedisSettings, Shared};
 use crate::{Reason, SettingsError};
-
-/// Where Redis is and how long it is waited for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RedisSettings {
-    /// `redis://[user:password@]host[:port][/db]`, or `rediss://` with TLS.
-    pub url: String,
-    /// What all keys begin with.
-    pub namespace: String,
-    /// How long a request waits for an answer at most.
-    pub patience: Duration,
-}
-
-impl RedisSettings {
-    /// Redis at `url`, everything else as usual.
-    pub fn at(url: impl Into<String>) -> Self {
-        Self {
-            url: url.into(),
-            namespace: "interlingua".into(),
-            patience: Duration::from_millis(200),
-        }
-    }
-}
 
 /// State shared over Redis.
 #[derive(Debug)]
@@ -62,8 +37,10 @@ struct Inner {
     settings: RedisSettings,
     /// This instance's name among the others.
     name: String,
-    manager: OnceLock<ConnectionManager>,
-    up: AtomicBool,
+    /// One connection for all; there while Redis is.
+    connection: Mutex<Option<MultiplexedConnection>>,
+    /// Whether it was ever there, or its absence was told.
+    told: AtomicBool,
     attended: AtomicBool,
     next_lease: AtomicU64,
     /// Leases that are to be kept alive: name -> key of the deployment's slots.
@@ -89,8 +66,8 @@ impl RedisState {
             client,
             settings,
             name: format!("{:016x}", fastrand::u64(..)),
-            manager: OnceLock::new(),
-            up: AtomicBool::new(false),
+            connection: Mutex::default(),
+            told: AtomicBool::new(false),
             attended: AtomicBool::new(false),
             next_lease: AtomicU64::new(0),
             leases: Mutex::default(),
@@ -121,10 +98,9 @@ impl Shared for RedisState {
     ) -> BoxFuture<'a, Option<Result<Admitted, Reason>>> {
         Box::pin(async move {
             let inner = &self.inner;
-            if !inner.is_up() {
-                return None;
-            }
-            let answer = tokio::time::timeout(inner.settings.patience, inner.admit(claim)).await;
+            let connection = inner.connection()?;
+            let admit = inner.admit(connection, claim);
+            let answer = tokio::time::timeout(inner.settings.patience, admit).await;
             match answer {
                 Ok(Ok(verdict)) => Some(verdict),
                 Ok(Err(e)) => {
@@ -161,11 +137,14 @@ impl Drop for RedisState {
 }
 
 impl Inner {
-    async fn admit(&self, claim: &Claim<'_>) -> RedisResult<Result<Admitted, Reason>> {
+    async fn admit(
+        &self,
+        mut connection: MultiplexedConnection,
+        claim: &Claim<'_>,
+    ) -> RedisResult<Result<Admitted, Reason>> {
         let number = self.next_lease.fetch_add(1, Ordering::Relaxed);
         let lease = format!("{}:{number}", self.name);
         let slots = self.key(claim.deployment, "slots");
-        let mut connection = self.manager()?;
         let (verdict, minute): (i64, u64) = script::ADMIT
             .key(&slots)
             .key(self.key(claim.deployment, "minute"))
@@ -195,18 +174,26 @@ impl Inner {
         }))
     }
 
-    /// One connection for all; it connects anew by itself.
-    fn manager(&self) -> RedisResult<ConnectionManager> {
-        if let Some(manager) = self.manager.get() {
-            return Ok(manager.clone());
-        }
-        let config = ConnectionManagerConfig::new()
+    /// The connection, while Redis is there.
+    fn connection(&self) -> Option<MultiplexedConnection> {
+        self.held().clone()
+    }
+
+    /// Connects, within a bounded time.
+    async fn connect(&self) -> RedisResult<MultiplexedConnection> {
+        let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(Duration::from_secs(2)))
-            .set_response_timeout(Some(Duration::from_secs(2)))
-            .set_max_delay(Duration::from_secs(1))
-            .set_number_of_retries(1);
-        let manager = ConnectionManager::new_lazy_with_config(self.client.clone(), config)?;
-        Ok(self.manager.get_or_init(|| manager).clone())
+            .set_response_timeout(Some(Duration::from_secs(2)));
+        let client = &self.client;
+        client
+            .get_multiplexed_async_connection_with_config(&config)
+            .await
+    }
+
+    fn held(&self) -> MutexGuard<'_, Option<MultiplexedConnection>> {
+        self.connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A deployment's key. All keys of one deployment are in one slot of a cluster.
@@ -218,7 +205,7 @@ impl Inner {
         format!("{}:{what}", self.settings.namespace)
     }
 
-    fn leases(&self) -> std::sync::MutexGuard<'_, HashMap<String, String>> {
+    fn leases(&self) -> MutexGuard<'_, HashMap<String, String>> {
         self.leases.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -228,12 +215,13 @@ impl Inner {
     }
 
     fn is_up(&self) -> bool {
-        self.up.load(Ordering::Acquire)
+        self.held().is_some()
     }
 
     /// Says once that Redis is gone.
     fn down(&self, why: &str) {
-        if self.up.swap(false, Ordering::AcqRel) {
+        let was_up = self.held().take().is_some();
+        if was_up {
             tracing::warn!(
                 why,
                 "Redis is gone: limits and rests are this instance's own until it is back"
@@ -242,8 +230,9 @@ impl Inner {
     }
 
     /// Says once that Redis is there.
-    fn back(&self) {
-        if !self.up.swap(true, Ordering::AcqRel) {
+    fn back(&self, connection: MultiplexedConnection) {
+        self.told.store(true, Ordering::Release);
+        if self.held().replace(connection).is_none() {
             tracing::info!("Redis is there: limits and rests are shared with the other instances");
         }
     }

@@ -14,8 +14,8 @@ use std::{
 
 use llm_providers::{Credential, Error, Kind, Target, lookup};
 use llm_router::{
-    Ask, Attempt, Attempts, Deployment, Finish, Quota, RedisSettings, RedisState, Routed, Router,
-    Settings, Shared, Standing,
+    Ask, Attempt, Attempts, Deployment, Finish, Quota, RedisSettings, Routed, Router, Settings,
+    Shared, Standing,
 };
 use tokio::{sync::Semaphore, task::JoinSet};
 
@@ -66,12 +66,10 @@ fn quota(change: impl FnOnce(&mut Quota)) -> Quota {
 }
 
 /// One instance: two deployments, the first of them limited.
-fn instance(server: &RedisServer, quota: Quota) -> (Arc<Router>, Arc<RedisState>) {
-    let shared = RedisState::new(RedisSettings::at(server.url())).expect("an address");
-    let shared = Arc::new(shared);
+fn instance(server: &RedisServer, quota: Quota) -> (Arc<Router>, Arc<dyn Shared>) {
     let mut settings = Settings {
         num_retries: 0,
-        shared: Some(Arc::clone(&shared) as Arc<dyn Shared>),
+        redis: Some(RedisSettings::at(server.url())),
         ..Settings::default()
     };
     settings.queue.wait = Duration::ZERO;
@@ -81,11 +79,12 @@ fn instance(server: &RedisServer, quota: Quota) -> (Arc<Router>, Arc<RedisState>
     let other = Deployment::new("other", "other", target());
     let twin = Deployment::new("twin", "other", target());
     let router = Router::new(vec![limited, other, twin], settings).expect("sound");
+    let shared = router.settings().shared.clone().expect("it is shared");
     (Arc::new(router), shared)
 }
 
 /// Makes both know that Redis is there.
-async fn meet(instances: &[&(Arc<Router>, Arc<RedisState>)]) {
+async fn meet(instances: &[&(Arc<Router>, Arc<dyn Shared>)]) {
     for (router, shared) in instances {
         let gate = Gate::new(1);
         let routed = router
@@ -108,31 +107,37 @@ async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     assert!(tokio::time::timeout(limit, wait).await.is_ok(), "{what}");
 }
 
-/// Sends `n` requests to each instance at once; those that were admitted, once all others were refused.
+/// Sends `n` requests to each instance at once, and opens the gate when each is either refused or under way: how many
+/// were admitted, and how many refused.
 async fn rush(instances: &[&Arc<Router>], n: usize, gate: &Arc<Gate>) -> (usize, usize) {
+    let refused = Arc::new(AtomicUsize::new(0));
     let mut all = JoinSet::new();
     for router in instances {
         for _ in 0..n {
             let (router, gate) = (Arc::clone(router), Arc::clone(gate));
-            all.spawn(async move { router.run(&Ask::new("g"), &*gate).await.map(keep) });
+            let refused = Arc::clone(&refused);
+            all.spawn(async move {
+                match router.run(&Ask::new("g"), &*gate).await {
+                    Ok(routed) => keep(routed),
+                    Err(failed) => {
+                        assert_eq!(failed.error.kind, Kind::RateLimit, "{}", failed.error);
+                        refused.fetch_add(1, Ordering::SeqCst);
+                    }
+                }
+            });
         }
     }
-    let (mut admitted, mut refused) = (0, 0);
-    // Who is refused ends at once; the others end when the gate opens.
     let total = n * instances.len();
+    let known = || refused.load(Ordering::SeqCst);
+    until("each is refused or under way", || {
+        known() + gate.begun.load(Ordering::SeqCst) == total
+    })
+    .await;
+    gate.open.add_permits(total);
     while let Some(result) = all.join_next().await {
-        match result.expect("no panic") {
-            Ok(()) => admitted += 1,
-            Err(failed) => {
-                assert_eq!(failed.error.kind, Kind::RateLimit, "{}", failed.error);
-                refused += 1;
-            }
-        }
-        if refused + gate.begun.load(Ordering::SeqCst) == total {
-            gate.open.add_permits(total);
-        }
+        result.expect("no panic");
     }
-    (admitted, refused)
+    (total - known(), known())
 }
 
 fn keep(routed: Routed<()>) {

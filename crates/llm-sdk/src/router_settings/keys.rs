@@ -41,6 +41,13 @@ pub const KEYS: &[(State, &[&str])] = &[
             "default_max_parallel_requests",
             "enable_weighted_failover",
             "default_priority",
+            "redis_url",
+            "redis_host",
+            "redis_port",
+            "redis_username",
+            "redis_password",
+            "redis_db",
+            "redis_ssl",
         ],
     ),
     (
@@ -93,16 +100,6 @@ pub const KEYS: &[(State, &[&str])] = &[
             "enable_tag_filtering",
             "tag_filtering_match_any",
             "tag_routing_prefix",
-        ],
-    ),
-    (
-        Later("shared state over Redis"),
-        &[
-            "redis_url",
-            "redis_host",
-            "redis_port",
-            "redis_password",
-            "redis_db",
         ],
     ),
     (

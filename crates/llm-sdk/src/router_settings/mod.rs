@@ -4,6 +4,7 @@ mod fallbacks;
 mod keys;
 mod place;
 mod read;
+mod redis;
 mod rules;
 
 use std::collections::BTreeSet;
@@ -51,6 +52,7 @@ impl RouterSettings {
         self.retries(&mut reader);
         self.rules(&mut reader);
         self.health(&mut reader);
+        self.redis(&mut reader);
         self.strategy(&mut reader);
         self.fallbacks(&mut reader);
         for key in ["model_group_alias", "model_alias_map"] {
@@ -207,11 +209,29 @@ mod tests {
     }
 
     #[test]
+    fn redis_is_named_by_its_address_or_in_parts() {
+        let url = |value| {
+            let (settings, remarks) = read(value);
+            (settings.router.redis.map(|redis| redis.url), remarks)
+        };
+        let parts = json!({
+            "redis_host": "cache.example", "redis_port": "6380", "redis_password": "p@ss/word", "redis_db": 2,
+            "redis_ssl": true,
+        });
+        let expected = "rediss://:p%40ss%2Fword@cache.example:6380/2";
+        assert_eq!(url(parts), (Some(expected.to_owned()), vec![]));
+        let whole = json!({"redis_url": "redis://a:1", "redis_host": "b"});
+        assert_eq!(url(whole), (Some("redis://a:1".to_owned()), vec![]));
+        let (none, remarks) = url(json!({"redis_port": "many"}));
+        assert_eq!((none, remarks.len()), (None, 1));
+    }
+
+    #[test]
     fn what_is_not_built_is_named() {
-        let (_, remarks) = read(json!({"redis_url": "redis://x", "debug_level": "INFO"}));
+        let (_, remarks) = read(json!({"guardrail_list": [], "debug_level": "INFO"}));
         assert_eq!(
             remarks,
-            ["redis_url: 'redis_url' has no effect yet: shared state over Redis is not built"]
+            ["guardrail_list: 'guardrail_list' has no effect yet: guardrails is not built"]
         );
     }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use redis::{
     AsyncCommands, RedisResult,
-    aio::ConnectionManager,
+    aio::MultiplexedConnection,
     streams::{StreamMaxlen, StreamReadOptions, StreamReadReply},
 };
 use tokio::sync::mpsc;
@@ -48,16 +48,19 @@ async fn write(inner: Weak<Inner>, mut inbox: mpsc::Receiver<Letter>) {
         let Some(inner) = inner.upgrade() else { return };
         let batch = std::mem::take(&mut letters);
         // While Redis is away, leases end by themselves and news grows old.
-        if inner.is_up()
-            && let Err(e) = deliver(&inner, batch).await
+        if let Some(connection) = inner.connection()
+            && let Err(e) = deliver(&inner, connection, batch).await
         {
             inner.failed(&e);
         }
     }
 }
 
-async fn deliver(inner: &Inner, batch: Vec<Letter>) -> RedisResult<()> {
-    let mut connection = inner.manager()?;
+async fn deliver(
+    inner: &Inner,
+    mut connection: MultiplexedConnection,
+    batch: Vec<Letter>,
+) -> RedisResult<()> {
     for letter in batch {
         match letter {
             Letter::End(admitted, tokens) => {
@@ -80,7 +83,7 @@ async fn deliver(inner: &Inner, batch: Vec<Letter>) -> RedisResult<()> {
 
 async fn publish(
     inner: &Inner,
-    connection: &mut ConnectionManager,
+    connection: &mut MultiplexedConnection,
     news: &News,
 ) -> RedisResult<()> {
     let rests = inner.common("rests");
@@ -118,10 +121,8 @@ async fn beat(inner: Weak<Inner>, board: Weak<Board>) {
         let (Some(strong), Some(news)) = (inner.upgrade(), board.upgrade()) else {
             return;
         };
-        let was_up = strong.is_up();
-        let result = pulse(&strong, &news, was_up).await;
-        match result {
-            Ok(()) => strong.back(),
+        match pulse(&strong, &news).await {
+            Ok(connection) => strong.back(connection),
             Err(e) => strong.failed(&e),
         }
         drop((strong, news));
@@ -129,10 +130,16 @@ async fn beat(inner: Weak<Inner>, board: Weak<Board>) {
     }
 }
 
-async fn pulse(inner: &Inner, board: &Board, was_up: bool) -> RedisResult<()> {
-    let mut connection = inner.manager()?;
-    if !was_up {
-        // Also says whether it takes writes: a replica or a full one answers a ping.
+/// A sign of life, over the connection that there is or a new one. A write, since a replica or a full Redis would answer
+/// a ping too.
+async fn pulse(inner: &Inner, board: &Board) -> RedisResult<MultiplexedConnection> {
+    let known = inner.connection();
+    let is_new = known.is_none();
+    let mut connection = match known {
+        Some(connection) => connection,
+        None => inner.connect().await?,
+    };
+    if is_new {
         let rests: HashMap<String, u64> = connection.hgetall(inner.common("rests")).await?;
         for (deployment, until) in rests {
             let until = Moment::from_millis(until);
@@ -153,7 +160,7 @@ async fn pulse(inner: &Inner, board: &Board, was_up: bool) -> RedisResult<()> {
         }
         let _: i64 = renew.invoke_async(&mut connection).await?;
     }
-    Ok(())
+    Ok(connection)
 }
 
 /// Reads what others tell, as soon as they do, over a connection of its own: a command that waits would hold up all
