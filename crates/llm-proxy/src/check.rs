@@ -86,6 +86,7 @@ fn required(op: Op) -> &'static [&'static str] {
         Op::Completion | Op::ImageGeneration => &["prompt"],
         Op::Embedding | Op::Moderation | Op::Speech => &["input"],
         Op::Rerank => &["query", "documents"],
+        Op::GenerateContent => &["contents"],
         _ => &[],
     }
 }

@@ -16,6 +16,8 @@ pub(crate) enum Dialect {
     OpenAi,
     /// `{"type": "error", "error": {type, message}}`.
     Anthropic,
+    /// `{"error": {code, message, status}}`.
+    Google,
 }
 
 impl Dialect {
@@ -23,6 +25,7 @@ impl Dialect {
     pub(crate) fn of(op: Op) -> Self {
         match op {
             Op::Messages | Op::CountTokens => Dialect::Anthropic,
+            Op::GenerateContent => Dialect::Google,
             _ => Dialect::OpenAi,
         }
     }
@@ -161,6 +164,10 @@ impl Refusal {
                 }
                 body
             }
+            Dialect::Google => json!({"error": {
+                "code": self.status.as_u16(), "message": self.message,
+                "status": google_status(self.status),
+            }}),
         };
         json.to_string().into()
     }
@@ -193,6 +200,23 @@ fn anthropic_kind(status: StatusCode) -> &'static str {
         503 | 529 => "overloaded_error",
         500.. => "api_error",
         _ => "invalid_request_error",
+    }
+}
+
+/// Google's name for a status.
+fn google_status(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        401 => "UNAUTHENTICATED",
+        403 => "PERMISSION_DENIED",
+        404 => "NOT_FOUND",
+        409 => "ABORTED",
+        429 => "RESOURCE_EXHAUSTED",
+        499 => "CANCELLED",
+        501 => "UNIMPLEMENTED",
+        503 | 529 => "UNAVAILABLE",
+        408 | 504 => "DEADLINE_EXCEEDED",
+        500.. => "INTERNAL",
+        _ => "INVALID_ARGUMENT",
     }
 }
 

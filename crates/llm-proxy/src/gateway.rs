@@ -9,7 +9,10 @@ use http::{
     request::Parts,
 };
 use hyper::body::Incoming;
-use llm_providers::Kind;
+use llm_providers::{
+    Kind,
+    bridges::{Bridge, generate::Generate},
+};
 use llm_sdk::{Failure, Request as Ask};
 use llm_types::{BodyKind, JsonObject, Op};
 use tower::ServiceExt;
@@ -22,7 +25,7 @@ use crate::{
     labels::Labels,
     record::Recorder,
     respond::{self, Reply},
-    routes::inference::{self, Found},
+    routes::inference::{self, Action, Found},
     state::{Gateway, Live},
 };
 
@@ -134,12 +137,19 @@ async fn serve(
             return refuse(Caller::Anyone, refusal);
         }
     };
+    let action = found.action;
     let (mut ask, labels) = match prepare(live, found, &head, body).await {
         Ok(prepared) => prepared,
         Err(refusal) => return refuse(caller, refusal),
     };
     if op == Op::CountTokens && !counted_by_vendor(live, &ask.model) {
         return match Box::pin(count_here(ask, &call_id)).await {
+            Ok(reply) => reply,
+            Err(refusal) => refuse(caller, refusal),
+        };
+    }
+    if action == Some(Action::Count) {
+        return match count_contents(ask, &call_id).await {
             Ok(reply) => reply,
             Err(refusal) => refuse(caller, refusal),
         };
@@ -159,7 +169,11 @@ async fn serve(
                 Some(bytes) => Box::pin(respond::compressed(bytes)).await,
                 None => None,
             };
-            respond::answer(response, compressed, &live.settings, started.elapsed())
+            let wanted = respond::Wanted {
+                compressed,
+                whole_list: action == Some(Action::Stream) && !asks_for_events(&head.uri),
+            };
+            respond::answer(response, wanted, &live.settings, started.elapsed())
         }
         Err(failure) => {
             let failure = explained(live, failure, op);
@@ -194,8 +208,7 @@ async fn prepare(
 ) -> Result<(Ask, Labels), Refusal> {
     let settings = &live.settings;
     let op = found.op;
-    if op.body() != BodyKind::Json || matches!(op, Op::GenerateContent | Op::Batch | Op::FineTuning)
-    {
+    if op.body() != BodyKind::Json || matches!(op, Op::Batch | Op::FineTuning) {
         Box::pin(body::discard(incoming, &head.headers, &settings.limits)).await;
         return Err(Refusal::new(
             StatusCode::NOT_IMPLEMENTED,
@@ -231,6 +244,11 @@ async fn prepare(
     };
     if let Some(model) = wanted {
         object.set_str("model", &model);
+    }
+    match found.action {
+        Some(Action::Stream) => object.set("stream", &true),
+        Some(Action::Generate | Action::Count) => drop(object.remove("stream")),
+        None => {}
     }
     check::complete(op, route, &object)?;
     if settings.always_stream_usage
@@ -274,6 +292,31 @@ async fn count_here(ask: Ask, call_id: &str) -> Result<Reply, Refusal> {
         &serde_json::json!({"input_tokens": tokens, "litellm_count_source": "local_estimate"}),
         call_id,
     ))
+}
+
+/// The same of a Google request.
+async fn count_contents(ask: Ask, call_id: &str) -> Result<Reply, Refusal> {
+    let chat = Generate.request(&ask.body, &ask.options);
+    let chat = chat.map_err(|e| Refusal::bad(e.param.unwrap_or_default(), e.message))?;
+    let body = chat.to_map().map_err(Refusal::json)?;
+    let counted =
+        tokio::task::spawn_blocking(move || crate::catalog::count_tokens(&ask.model, &body));
+    match counted.await {
+        Ok(Ok(tokens)) => Ok(respond::json(
+            &serde_json::json!({"totalTokens": tokens}),
+            call_id,
+        )),
+        Ok(Err(message)) => Err(Refusal::bad("contents", message)),
+        Err(_) => Err(Refusal::internal()),
+    }
+}
+
+/// Google streams a list of answers, unless it is asked for events.
+fn asks_for_events(uri: &Uri) -> bool {
+    let query = uri.query().unwrap_or_default();
+    query
+        .split('&')
+        .any(|pair| pair.eq_ignore_ascii_case("alt=sse"))
 }
 
 /// An unknown model is explained with the names that are near it.

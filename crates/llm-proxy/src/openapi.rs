@@ -59,7 +59,7 @@ pub(crate) fn document() -> Value {
 
 /// Operations that are answered, not only refused by name.
 fn served(op: Op) -> bool {
-    op.body() == BodyKind::Json && !matches!(op, Op::GenerateContent | Op::Batch | Op::FineTuning)
+    op.body() == BodyKind::Json && !matches!(op, Op::Batch | Op::FineTuning)
 }
 
 fn operation(op: Op) -> Value {
@@ -98,6 +98,9 @@ fn example(op: Op) -> Value {
         Op::Messages => json!({"model": "demo", "max_tokens": 100, "messages": messages}),
         Op::CountTokens => json!({"model": "demo", "messages": messages}),
         Op::Rerank => json!({"model": "", "query": "Hello", "documents": ["a", "b"]}),
+        Op::GenerateContent => {
+            json!({"contents": [{"role": "user", "parts": [{"text": "Hello"}]}]})
+        }
         Op::ImageGeneration => json!({"model": "", "prompt": "A lighthouse"}),
         _ => json!({"model": "demo", "input": "Hello"}),
     }

@@ -30,10 +30,18 @@ const VERSION: HeaderName = HeaderName::from_static("x-litellm-version");
 /// Shorter answers are not worth compressing.
 const WORTH_COMPRESSING: usize = 500;
 
-/// An answer; `compressed` is its body where the client takes that. `took` is the time so far.
+/// How a client wants its answer.
+pub(crate) struct Wanted {
+    /// The answer's body, compressed, where the client takes that.
+    pub(crate) compressed: Option<Bytes>,
+    /// A streamed answer as one JSON list.
+    pub(crate) whole_list: bool,
+}
+
+/// An answer. `took` is the time so far.
 pub(crate) fn answer(
     response: llm_sdk::Response,
-    compressed: Option<Bytes>,
+    wanted: Wanted,
     settings: &Settings,
     took: Duration,
 ) -> Reply {
@@ -45,8 +53,8 @@ pub(crate) fn answer(
             charge,
             ..
         } => {
-            let is_compressed = compressed.is_some();
-            let mut reply = Response::new(ReplyBody::whole(compressed.unwrap_or(bytes)));
+            let is_compressed = wanted.compressed.is_some();
+            let mut reply = Response::new(ReplyBody::whole(wanted.compressed.unwrap_or(bytes)));
             let headers = reply.headers_mut();
             describe(headers, &meta, &charge, took);
             let content_type = match content_type.as_str() {
@@ -63,16 +71,18 @@ pub(crate) fn answer(
         Body::Stream(stream) => {
             let every = match Dialect::of(meta.op) {
                 Dialect::Anthropic => settings.pings.anthropic,
-                Dialect::OpenAi => settings.pings.openai,
+                Dialect::OpenAi | Dialect::Google => settings.pings.openai,
             };
-            let events = Events::new(stream, meta.op, meta.call_id.clone(), every);
+            let mut events = Events::new(stream, meta.op, meta.call_id.clone(), every);
+            let mut content_type = HeaderValue::from_static("text/event-stream; charset=utf-8");
+            if wanted.whole_list {
+                events = events.in_a_list();
+                content_type = JSON;
+            }
             let mut reply = Response::new(ReplyBody::events(events));
             let headers = reply.headers_mut();
             describe(headers, &meta, &Charge::default(), took);
-            headers.insert(
-                CONTENT_TYPE,
-                HeaderValue::from_static("text/event-stream; charset=utf-8"),
-            );
+            headers.insert(CONTENT_TYPE, content_type);
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
             headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
             reply

@@ -23,7 +23,28 @@ pub(crate) struct Events {
     op: Op,
     call_id: String,
     ping: Option<Ping>,
+    list: Option<List>,
     over: bool,
+}
+
+/// Events as the elements of one JSON list.
+#[derive(Default)]
+struct List {
+    begun: bool,
+}
+
+impl List {
+    fn write<'a>(&mut self, out: &mut BytesMut, events: impl Iterator<Item = &'a [u8]>) {
+        for event in events {
+            out.put_slice(if self.begun { b",\r\n" } else { b"[" });
+            out.put_slice(event);
+            self.begun = true;
+        }
+    }
+
+    fn end(&mut self, out: &mut BytesMut) {
+        out.put_slice(if self.begun { b"]" } else { b"[]" });
+    }
 }
 
 /// Keeps a quiet stream open.
@@ -44,7 +65,7 @@ impl Events {
     ) -> Self {
         let bytes: &'static [u8] = match Dialect::of(op) {
             Dialect::Anthropic => b"event: ping\ndata: {\"type\": \"ping\"}\n\n",
-            Dialect::OpenAi => b": ping\n\n",
+            Dialect::OpenAi | Dialect::Google => b": ping\n\n",
         };
         let ping = ping_every.map(|every| Ping {
             every,
@@ -57,8 +78,18 @@ impl Events {
             op,
             call_id,
             ping,
+            list: None,
             over: false,
         }
+    }
+
+    /// The same as one JSON list. Between its elements may be blanks, which keep it open.
+    pub(crate) fn in_a_list(mut self) -> Self {
+        self.list = Some(List::default());
+        if let Some(ping) = &mut self.ping {
+            ping.bytes = b"\n";
+        }
+        self
     }
 
     /// The next bytes to send; `None` at the end.
@@ -69,7 +100,10 @@ impl Events {
         let mut out = BytesMut::new();
         while out.len() < TOGETHER {
             match Pin::new(&mut self.stream).poll_next(cx) {
-                Poll::Ready(Some(Ok(events))) => write(&mut out, &events),
+                Poll::Ready(Some(Ok(events))) => match &mut self.list {
+                    Some(list) => list.write(&mut out, events.iter().map(|event| &event.data[..])),
+                    None => write(&mut out, &events),
+                },
                 Poll::Ready(Some(Err(error))) => {
                     self.over = true;
                     self.write_error(&mut out, &Refusal::broken(&error));
@@ -77,7 +111,9 @@ impl Events {
                 }
                 Poll::Ready(None) => {
                     self.over = true;
-                    if matches!(self.op, Op::Chat | Op::Completion) {
+                    if let Some(list) = &mut self.list {
+                        list.end(&mut out);
+                    } else if matches!(self.op, Op::Chat | Op::Completion) {
                         out.extend_from_slice(b"data: [DONE]\n\n");
                     }
                     break;
@@ -109,12 +145,16 @@ impl Events {
         Poll::Pending
     }
 
-    fn write_error(&self, out: &mut BytesMut, refusal: &Refusal) {
+    fn write_error(&mut self, out: &mut BytesMut, refusal: &Refusal) {
         let dialect = Dialect::of(self.op);
         if dialect == Dialect::Anthropic || self.op == Op::Responses {
             out.extend_from_slice(b"event: error\n");
         }
         let mut body = refusal.body(dialect, Some(&self.call_id));
+        if let Some(list) = &mut self.list {
+            list.write(out, std::iter::once(&body[..]));
+            return list.end(out);
+        }
         if self.op == Op::Responses {
             // An event says what it is.
             let rest = body.strip_prefix(b"{").unwrap_or_default();

@@ -6,8 +6,8 @@ use llm_providers::{Error, Kind};
 
 use crate::{
     Ask, Candidate, Claim, Decision, Deployment, Field, Filter, Lease, Load, Moment, Quota, Reason,
-    Router, Skipped, Standing, Strategy, View, affinity::Bond, filters::Blocked, group::Group,
-    hash, journey::Journey, state::Live, trace::Score,
+    Router, Skipped, Standing, Strategy, View, affinity::Bond, group::Group, hash,
+    journey::Journey, state::Live, trace::Score,
 };
 
 /// Who is asked.
@@ -122,8 +122,10 @@ impl Router {
             now,
             spending: &self.state.spending,
         };
-        Blocked.apply(field, &view);
         field.skip(|deployment| {
+            if deployment.blocked {
+                return Some(Reason::Blocked);
+            }
             let live = &deployment.live;
             match live.health.standing(now) {
                 Standing::Cooling(until) => {
@@ -165,8 +167,11 @@ impl Router {
         }
         if field.open().len() > 1 && wished(ask, field).is_none() {
             let order = |deployment: &Deployment| deployment.order.unwrap_or(i64::MAX);
-            let lowest = field.open().iter().map(|d| order(d)).min();
-            field.prefer(Reason::Order, |d| Some(order(d)) == lowest);
+            let all = || field.open().iter().map(|d| order(d));
+            let (lowest, highest) = (all().min(), all().max());
+            if lowest != highest {
+                field.prefer(Reason::Order, |d| Some(order(d)) == lowest);
+            }
         }
     }
 

@@ -2,8 +2,10 @@
 
 pub mod completion;
 mod depth;
+pub mod generate;
 pub mod messages;
 pub mod responses;
+mod seal;
 
 use bytes::Bytes;
 use llm_types::{ChatChunk, ChatResponse, JsonObject, Op};
@@ -63,6 +65,7 @@ pub fn over_chat(op: Op) -> Option<&'static dyn Bridge> {
         Op::Messages => Some(&messages::Messages),
         Op::Completion => Some(&completion::Completion),
         Op::Responses => Some(&responses::Responses),
+        Op::GenerateContent => Some(&generate::Generate),
         _ => None,
     }
 }

@@ -44,7 +44,7 @@ fn chat_body(stream: bool) -> Body {
 }
 
 /// The vendor's events: one, a list, or server-sent ones.
-fn events(body: &Bytes) -> Vec<Value> {
+pub(crate) fn events(body: &Bytes) -> Vec<Value> {
     let text = std::str::from_utf8(body).expect("text").trim();
     if text.starts_with('[') {
         return serde_json::from_str(text).expect("a list");

@@ -20,6 +20,7 @@ mod cohere;
 mod fold;
 mod gemini;
 mod gemini_requests;
+mod generate_over_chat;
 mod google_embeddings;
 mod json_ops;
 mod ollama;
@@ -42,7 +43,7 @@ use std::{
 use base64::Engine as _;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use llm_providers::{Call, Chunk, Chunks, Error, Reply, frame::Splitter};
+use llm_providers::{Call, Chunk, Chunks, Error, Framing, Reply, frame::Splitter};
 use serde_json::Value;
 
 /// One recorded interaction.
@@ -151,7 +152,12 @@ pub struct Streamed {
 
 /// Decodes `body` as `call`'s streamed answer, cut into pieces of `size` bytes.
 pub fn decode_stream(call: &Call<'_>, body: &Bytes, size: usize) -> Streamed {
-    let mut splitter = Splitter::new(call.target.provider.protocol.framing(call));
+    // What is one JSON document comes as one, and says so in its headers.
+    let framing = match body.trim_ascii_start().starts_with(b"[") {
+        true => Framing::Whole,
+        false => call.target.provider.protocol.framing(call),
+    };
+    let mut splitter = Splitter::new(framing);
     let mut decoder = call.decoder().expect("a decoder");
     let (mut frames, mut chunks, mut error) = (Vec::new(), Chunks::default(), None::<Error>);
     let mut at = 0;

@@ -12,6 +12,19 @@ pub(crate) struct Found<'a> {
     pub(crate) op: Op,
     /// The model, where the path names it.
     pub(crate) model: Option<Cow<'a, str>>,
+    /// What Google's paths say after the model; other clients say it in the body.
+    pub(crate) action: Option<Action>,
+}
+
+/// What is to be done with a model's contents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// Answer at once.
+    Generate,
+    /// Answer piece by piece.
+    Stream,
+    /// Only count.
+    Count,
 }
 
 /// Prefixes of paths that name their model, which may contain slashes.
@@ -71,7 +84,11 @@ pub(crate) fn find(path: &str) -> Option<Found<'_>> {
         (_, "/realtime") => Op::Realtime,
         _ => return google(path),
     };
-    Some(Found { op, model: None })
+    Some(Found {
+        op,
+        model: None,
+        action: None,
+    })
 }
 
 fn named(rest: &str) -> Option<Found<'_>> {
@@ -81,20 +98,27 @@ fn named(rest: &str) -> Option<Found<'_>> {
     (!model.is_empty()).then(|| Found {
         op,
         model: Some(percent_decode_str(model).decode_utf8_lossy()),
+        action: None,
     })
 }
 
-/// `/v1beta/models/MODEL:generateContent`, and the same without its first part.
+/// `/v1beta/models/MODEL:generateContent`, the same with another version, and without any.
 fn google(path: &str) -> Option<Found<'_>> {
-    let path = path.strip_prefix("/v1beta").unwrap_or(path);
-    let (model, action) = path.strip_prefix("/models/")?.rsplit_once(':')?;
-    matches!(
-        action,
-        "generateContent" | "streamGenerateContent" | "countTokens"
-    )
-    .then(|| Found {
+    let bare = ["/v1beta", "/v1alpha", "/v1"]
+        .iter()
+        .find_map(|version| path.strip_prefix(version));
+    let rest = bare.unwrap_or(path).strip_prefix("/models/")?;
+    let (model, action) = rest.rsplit_once(':')?;
+    let action = match action {
+        "generateContent" => Action::Generate,
+        "streamGenerateContent" => Action::Stream,
+        "countTokens" => Action::Count,
+        _ => return None,
+    };
+    Some(Found {
         op: Op::GenerateContent,
         model: Some(percent_decode_str(model).decode_utf8_lossy()),
+        action: Some(action),
     })
 }
 
@@ -126,6 +150,11 @@ mod tests {
             ),
             ("/v2/rerank", Op::Rerank, None),
             ("/openai/v1/responses", Op::Responses, None),
+            (
+                "/v1/models/org/m%3A1:generateContent",
+                Op::GenerateContent,
+                Some("org/m:1"),
+            ),
             (
                 "/v1beta/models/gemini-2:streamGenerateContent",
                 Op::GenerateContent,

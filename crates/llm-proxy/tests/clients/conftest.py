@@ -18,6 +18,8 @@ model_list:
     litellm_params: {{model: openai/gpt-4o, api_base: "{url}/v1", api_key: sk-upstream}}
   - model_name: claude
     litellm_params: {{model: anthropic/claude-sonnet-4-5, api_base: "{url}", api_key: sk-ant-upstream}}
+  - model_name: gemini
+    litellm_params: {{model: gemini/gemini-2.5-flash, api_base: "{url}", api_key: google-upstream}}
   - model_name: text-embedding-3-small
     litellm_params: {{model: openai/text-embedding-3-small, api_base: "{url}/v1", api_key: sk-upstream}}
   - model_name: broken/*

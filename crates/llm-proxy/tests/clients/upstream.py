@@ -46,6 +46,8 @@ class Upstream:
 
 
 def answer(upstream, http, body):
+    if "enerateContent" in http.path:
+        return google_stream(http, body) if ":stream" in http.path else reply(http, google(body))
     model = body["model"]
     if model in BROKEN:
         return BROKEN[model](http, body)
@@ -255,6 +257,42 @@ def responses_stream(http, body):
     start_stream(http)
     for number, (name, event) in enumerate(responses_events(body)):
         send(http, f"event: {name}\ndata: {json.dumps({'type': name, 'sequence_number': number, **event})}\n\n")
+    end(http)
+
+
+# Google
+
+GOOGLE_USAGE = {
+    "promptTokenCount": 11,
+    "candidatesTokenCount": 5,
+    "thoughtsTokenCount": 2,
+    "cachedContentTokenCount": 4,
+    "totalTokenCount": 18,
+}
+
+
+def google_parts(body):
+    if body.get("tools"):
+        return [{"functionCall": {"name": TOOL["name"], "args": TOOL["arguments"]}, "thoughtSignature": "c2ln"}]
+    text = next(part["text"] for part in body["contents"][-1]["parts"] if "text" in part)
+    return [{"text": f"You said: {text}"}]
+
+
+def google(body):
+    candidate = {"content": {"role": "model", "parts": google_parts(body)}, "finishReason": "STOP", "index": 0}
+    return {"candidates": [candidate], "usageMetadata": GOOGLE_USAGE, "modelVersion": "gemini-2.5-flash", "responseId": "r1"}
+
+
+def google_stream(http, body):
+    start_stream(http)
+    whole = google(body)
+    for part in whole["candidates"][0]["content"]["parts"]:
+        pieces = [{"text": word + " "} for word in part["text"].split(" ")] if "text" in part else [part]
+        for piece in pieces:
+            candidate = {"content": {"role": "model", "parts": [piece]}, "index": 0}
+            send(http, f"data: {json.dumps({**whole, 'candidates': [candidate]})}\r\n\r\n")
+    last = {"content": {"role": "model", "parts": [{"text": ""}]}, "finishReason": "STOP", "index": 0}
+    send(http, f"data: {json.dumps({**whole, 'candidates': [last]})}\r\n\r\n")
     end(http)
 
 

@@ -40,7 +40,6 @@ async fn what_is_not_built_says_so() {
         "/v1/batches",
         "/v1/fine_tuning/jobs",
         "/v1/videos",
-        "/v1beta/models/gemini:generateContent",
         "/v1/realtime",
     ] {
         let got = gateway.post(path, &json!({"model": "gpt"})).await;

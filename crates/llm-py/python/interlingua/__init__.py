@@ -62,6 +62,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from ._dialects import (
+        agenerate_content,
+        agenerate_content_stream,
+        aresponses,
+        generate_content,
+        generate_content_stream,
+        responses,
+    )
     from ._models import (
         completion_cost,
         cost_per_token,
@@ -176,6 +184,17 @@ _LATER: dict[str, str] = {
     ),
     **dict.fromkeys(
         (
+            "agenerate_content",
+            "agenerate_content_stream",
+            "aresponses",
+            "generate_content",
+            "generate_content_stream",
+            "responses",
+        ),
+        "_dialects",
+    ),
+    **dict.fromkeys(
+        (
             "PermissionDeniedError",
             "PaymentRequiredError",
             "RejectedRequestError",
@@ -190,7 +209,7 @@ _LATER: dict[str, str] = {
         "exceptions",
     ),
     **dict.fromkeys(("model_list", "model_list_set", "models_by_provider", "provider_list", "LlmProviders"), "_lists"),
-    **dict.fromkeys(("utils", "types", "cost_calculator", "router"), ""),
+    **dict.fromkeys(("utils", "types", "cost_calculator", "router", "google_genai"), ""),
     "Router": "router",
     **dict.fromkeys(
         (
@@ -211,6 +230,8 @@ _LATER: dict[str, str] = {
     "ModelResponseBase": "types.chat",
     "Embedding": "types.other",
     "TextChoices": "types.other",
+    "ResponsesAPIResponse": "types.dialects",
+    "GenerateContentResponse": "types.dialects",
 }
 
 #: Programs that check every name ending in `Error` know LiteLLM's list, and these are not on it.
@@ -294,6 +315,9 @@ __all__ = [
     "Usage",
     "acompletion",
     "aembedding",
+    "agenerate_content",
+    "agenerate_content_stream",
+    "aresponses",
     "atext_completion",
     "batch_completion",
     "completion",
@@ -303,12 +327,15 @@ __all__ = [
     "embedding",
     "encode",
     "exceptions",
+    "generate_content",
+    "generate_content_stream",
     "get_llm_provider",
     "get_max_tokens",
     "get_model_info",
     "get_supported_openai_params",
     "main",
     "register_model",
+    "responses",
     "stream_chunk_builder",
     "supports_audio_input",
     "supports_audio_output",

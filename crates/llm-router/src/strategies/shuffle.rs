@@ -60,11 +60,15 @@ pub(super) struct Shares {
 impl Shares {
     /// By the first metric that any candidate has; `None` if none has any.
     pub(super) fn of(candidates: &[Candidate<'_>]) -> Option<Self> {
-        METRICS.into_iter().find_map(|metric| {
-            let weights = candidates.iter().map(|c| weight(metric, c.deployment));
-            let largest = weights.fold(0.0, f64::max);
-            (largest > 0.0).then_some(Self { metric, largest })
-        })
+        let mut largest = [0.0f64; METRICS.len()];
+        for candidate in candidates {
+            for (metric, largest) in METRICS.into_iter().zip(&mut largest) {
+                *largest = largest.max(weight(metric, candidate.deployment));
+            }
+        }
+        let all = METRICS.into_iter().zip(largest);
+        all.map(|(metric, largest)| Self { metric, largest })
+            .find(|shares| shares.largest > 0.0)
     }
 
     pub(super) fn of_one(&self, candidate: &Candidate<'_>) -> f64 {

@@ -1,39 +1,10 @@
 //! The items of an answer, and what a whole answer and a stream have in common.
 
-use llm_types::{JsonObject, Map, responses::Item};
+use llm_types::{JsonObject, Map};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-/// A vendor's seal on a thought, which travels as `encrypted_content`: chat's clients send it back in blocks.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Seal {
-    /// Of a thought in clear.
-    Signature(String),
-    /// A thought that only the vendor can read.
-    Redacted(String),
-}
-
-const SIGNATURE: &str = "signature:";
-const REDACTED: &str = "redacted:";
-
-impl Seal {
-    /// The seal that came back in an item; `None` for what another vendor sealed.
-    pub(super) fn of(item: &Item) -> Option<Self> {
-        let text = item.encrypted_content.as_deref()?;
-        let signature = text.strip_prefix(SIGNATURE).map(str::to_owned);
-        let redacted = text.strip_prefix(REDACTED).map(str::to_owned);
-        signature
-            .map(Self::Signature)
-            .or(redacted.map(Self::Redacted))
-    }
-
-    fn text(&self) -> String {
-        match self {
-            Self::Signature(signature) => format!("{SIGNATURE}{signature}"),
-            Self::Redacted(data) => format!("{REDACTED}{data}"),
-        }
-    }
-}
+use crate::bridges::seal::Seal;
 
 /// Responses' ids start so, whoever answered.
 pub(super) fn response_id(id: &str) -> String {

@@ -6,9 +6,10 @@ use llm_types::{
 use serde_json::{Value, json};
 
 use super::{
-    items::{self, Frame, Seal},
+    items::{self, Frame},
     tools::Offered,
 };
+use crate::bridges::seal::Seal;
 
 /// The response to `asked`.
 pub(super) fn from_chat(answer: ChatResponse, asked: &JsonObject) -> JsonObject {

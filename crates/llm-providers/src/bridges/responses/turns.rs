@@ -6,8 +6,8 @@ use llm_types::{
 };
 use serde_json::{Map, Value, json};
 
-use super::{items::Seal, tools::Offered};
-use crate::Error;
+use super::tools::Offered;
+use crate::{Error, bridges::seal::Seal};
 
 /// Calls that OpenAI ran itself, and what it thought of doing: their outcome is in the text.
 const HOSTED: [&str; 8] = [
@@ -31,7 +31,7 @@ pub(super) fn losses(input: Input) -> Vec<(String, &'static str)> {
                 path,
                 "not sent: only OpenAI can read the calls it made itself",
             )),
-            "reasoning" if item.encrypted_content.is_some() && Seal::of(item).is_none() => Some((
+            "reasoning" if item.encrypted_content.is_some() && sealed(item).is_none() => Some((
                 format!("{path}.encrypted_content"),
                 "not sent: only the vendor that wrote it can read it",
             )),
@@ -191,7 +191,7 @@ impl Turns<'_> {
 
     fn thought(&mut self, item: Item) {
         let text = thought_text(&item);
-        let seal = Seal::of(&item);
+        let seal = sealed(&item);
         let message = self.assistant();
         match seal {
             Some(Seal::Signature(signature)) => {
@@ -256,6 +256,10 @@ impl Turns<'_> {
         self.end_assistant();
         self.end_outputs();
     }
+}
+
+fn sealed(item: &Item) -> Option<Seal> {
+    Seal::read(item.encrypted_content.as_deref()?)
 }
 
 /// What was thought, in full where that is shown, else in short.

@@ -6,13 +6,13 @@ use llm_types::{ChatChunk, Delta, JsonObject, ThinkingBlock, ToolCall, Usage};
 use serde_json::{Value, json};
 
 use super::{
-    items::{self, Frame, Seal},
+    items::{self, Frame},
     response,
     tools::Offered,
 };
 use crate::{
     Error,
-    bridges::{BridgeStream, Event},
+    bridges::{BridgeStream, Event, seal::Seal},
 };
 
 /// Turns chunks into events: each item is added, grows, and is done.
