@@ -24,6 +24,7 @@ pub(crate) fn main() -> Result<()> {
     for file in &files {
         check(file, &mut faults);
     }
+    light(&mut faults)?;
     for (file, _) in LONG {
         if !files.iter().any(|tracked| tracked == file) {
             faults.push(format!(
@@ -35,6 +36,30 @@ pub(crate) fn main() -> Result<()> {
         return Ok(());
     }
     bail!("{}", faults.join("\n"))
+}
+
+/// Protocols without a client are pure functions: nothing that has sockets or a runtime may come with them.
+fn light(faults: &mut Vec<String>) -> Result<()> {
+    let arguments =
+        "tree --package llm-providers --no-default-features --edges normal --prefix none";
+    let output = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".into()))
+        .args(arguments.split(' '))
+        .args(["--locked", "--format", "{lib}"])
+        .current_dir(root())
+        .output()
+        .context("cargo tree")?;
+    let tree = String::from_utf8_lossy(&output.stdout);
+    if !tree.contains("llm_providers") {
+        bail!("cargo tree: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    for heavy in ["tokio", "reqwest", "hyper", "mio"] {
+        if tree.lines().any(|name| name == heavy) {
+            faults.push(format!(
+                "llm-providers without its features depends on {heavy}"
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn tracked() -> Result<Vec<String>> {

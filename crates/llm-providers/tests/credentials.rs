@@ -7,11 +7,11 @@
     reason = "a test fails by panicking"
 )]
 
+mod loopback;
+
 use std::{
     collections::BTreeMap,
-    io::{Read, Write},
-    net::TcpListener,
-    sync::{Arc, Mutex},
+    sync::Mutex,
     time::{Duration, SystemTime},
 };
 
@@ -23,59 +23,7 @@ use llm_providers::{
 use llm_types::{JsonObject, Op};
 use serde_json::{Value, json};
 
-/// Answers by the request's first line and body, and remembers what it was asked.
-struct Server {
-    url: String,
-    seen: Arc<Mutex<Vec<String>>>,
-}
-
-impl Server {
-    fn start(answer: impl Fn(&str) -> (u16, String) + Send + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let seen: Arc<Mutex<Vec<String>>> = Arc::default();
-        let log = seen.clone();
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let mut stream = stream.unwrap();
-                let mut request = Vec::new();
-                let mut piece = [0; 4096];
-                while !whole(&request) {
-                    let count = stream.read(&mut piece).unwrap();
-                    request.extend_from_slice(&piece[..count]);
-                }
-                let request = String::from_utf8(request).unwrap();
-                let (status, body) = answer(&request);
-                log.lock().unwrap().push(request);
-                let length = body.len();
-                write!(
-                    stream,
-                    "HTTP/1.1 {status} X\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
-                )
-                .unwrap();
-            }
-        });
-        Self { url, seen }
-    }
-
-    fn seen(&self) -> Vec<String> {
-        self.seen.lock().unwrap().clone()
-    }
-}
-
-fn whole(request: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(request);
-    let Some((head, body)) = text.split_once("\r\n\r\n") else {
-        return false;
-    };
-    let length = head.lines().find_map(|line| {
-        line.to_ascii_lowercase()
-            .strip_prefix("content-length: ")?
-            .parse()
-            .ok()
-    });
-    body.len() >= length.unwrap_or(0)
-}
+use loopback::Server;
 
 struct Around(BTreeMap<String, String>);
 

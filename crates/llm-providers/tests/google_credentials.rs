@@ -1,11 +1,11 @@
 //! Google's tokens as they are fetched: a token endpoint, an impersonation service and a metadata service on the loopback.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod loopback;
+
 use std::{
     collections::BTreeMap,
-    io::{Read, Write},
     net::TcpListener,
-    sync::{Arc, Mutex},
     time::{Duration, SystemTime},
 };
 
@@ -24,56 +24,7 @@ use llm_providers::{
 use llm_types::JsonObject;
 use serde_json::{Value, json};
 
-/// Answers every request by `answer` and remembers what it was asked.
-struct Server {
-    url: String,
-    seen: Arc<Mutex<Vec<String>>>,
-}
-
-impl Server {
-    fn start(answer: impl Fn(&str) -> (u16, Value) + Send + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let seen: Arc<Mutex<Vec<String>>> = Arc::default();
-        let log = seen.clone();
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let mut stream = stream.unwrap();
-                let mut request = Vec::new();
-                let mut piece = [0; 4096];
-                while !whole(&request) {
-                    let count = stream.read(&mut piece).unwrap();
-                    request.extend_from_slice(&piece[..count]);
-                }
-                let request = String::from_utf8(request).unwrap();
-                let (status, body) = answer(&request);
-                log.lock().unwrap().push(request);
-                let (body, length) = (body.to_string(), body.to_string().len());
-                let head = format!(
-                    "HTTP/1.1 {status} X\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
-                );
-                write!(stream, "{head}{body}").unwrap();
-            }
-        });
-        Self { url, seen }
-    }
-
-    fn seen(&self) -> Vec<String> {
-        self.seen.lock().unwrap().clone()
-    }
-}
-
-fn whole(request: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(request);
-    let Some((head, body)) = text.split_once("\r\n\r\n") else {
-        return false;
-    };
-    let length = head.lines().find_map(|line| {
-        let line = line.to_ascii_lowercase();
-        line.strip_prefix("content-length: ")?.parse().ok()
-    });
-    body.len() >= length.unwrap_or(0)
-}
+use loopback::Server;
 
 #[derive(Default)]
 struct Around {

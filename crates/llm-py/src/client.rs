@@ -247,6 +247,6 @@ async fn pump(mut stream: AnswerStream, events: Closing<Batch>, counted: &Counte
     }
     if let Some(usage) = stream.usage() {
         // Set before the pipe is closed: who sees its end sees the count.
-        let _ = counted.set(usage.clone());
+        let _ = counted.set((usage.clone(), stream.charge()));
     }
 }

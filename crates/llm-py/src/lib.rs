@@ -31,8 +31,8 @@ mod _native {
     use crate::meta::Meta;
     #[pymodule_export]
     use crate::models::{
-        cost, model_info, new_id, price_entry, price_names, provider, providers, register_models,
-        supported_params, supports, validate_environment,
+        connection, cost, model_info, new_id, price_entry, price_names, provider, providers,
+        register_models, speaks, supported_params, supports, validate_environment,
     };
     #[pymodule_export]
     use crate::notifier::Notifier;
@@ -41,7 +41,7 @@ mod _native {
     #[pymodule_export]
     use crate::stream::Stream;
     #[pymodule_export]
-    use crate::tokens::{count_messages, count_text, decode, encode};
+    use crate::tokens::{count_messages, count_text, decode, encode, knows_vocabulary};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -1,7 +1,10 @@
 //! What is known of models: who serves them, what they can do, what they cost.
 
 use llm_cost::{Adjusted, CostContext, Pricing, Terms, adjust};
-use llm_providers::{Credential, Target, lookup, resolve};
+use llm_providers::{
+    Auth, Credential, Target, lookup,
+    resolve::{self, Surroundings},
+};
 use llm_sdk::surroundings::{self, Process, prices};
 use llm_types::{Map, Op, Usage};
 use pyo3::{exceptions::PyValueError, prelude::*};
@@ -22,6 +25,50 @@ pub(crate) fn provider(
     resolve::provider(model, custom_llm_provider, api_base, &Process)
         .map(|(row, model)| (model, row.name))
         .map_err(|e| errors::plain(py, &e))
+}
+
+/// `(key, address)` with which a model is called: what the caller gives, else, where a key goes as a bearer and is all
+/// there is, what the environment says and the vendor's own address.
+#[pyfunction]
+#[pyo3(signature = (model, custom_llm_provider=None, api_base=None, api_key=None))]
+pub(crate) fn connection(
+    py: Python<'_>,
+    model: &str,
+    custom_llm_provider: Option<&str>,
+    api_base: Option<String>,
+    api_key: Option<String>,
+) -> PyResult<(Option<String>, Option<String>)> {
+    let (row, _) = resolve::provider(model, custom_llm_provider, api_base.as_deref(), &Process)
+        .map_err(|e| errors::plain(py, &e))?;
+    let plain = row.auth == Auth::Bearer && row.login.is_none() && row.exchange.is_none();
+    if !plain {
+        return Ok((api_key, api_base));
+    }
+    let var = |names: &[&str]| {
+        let mut set = names.iter().filter_map(|name| Process.var(name));
+        set.find(|value| !value.is_empty())
+    };
+    let own = (!row.base_url.is_empty() && !row.base_url.contains('{')).then_some(row.base_url);
+    let address = api_base
+        .or_else(|| var(row.base_env))
+        .or_else(|| own.map(str::to_owned));
+    Ok((api_key.or_else(|| var(row.key_env)), address))
+}
+
+/// Whether a model's provider speaks an operation itself, without a bridge.
+#[pyfunction]
+#[pyo3(signature = (op, model, custom_llm_provider=None, api_base=None))]
+pub(crate) fn speaks(
+    py: Python<'_>,
+    op: &str,
+    model: &str,
+    custom_llm_provider: Option<&str>,
+    api_base: Option<&str>,
+) -> PyResult<bool> {
+    let (row, model) = resolve::provider(model, custom_llm_provider, api_base, &Process)
+        .map_err(|e| errors::plain(py, &e))?;
+    let op = Op::all().find(|known| known.name() == op);
+    Ok(op.is_some_and(|op| Target::new(row, model, Credential::None).speaks(op)))
 }
 
 /// A fresh random id.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use llm_providers::Error;
-use llm_sdk::Event;
+use llm_sdk::{Charge, Event};
 use llm_types::Usage;
 use pyo3::{prelude::*, types::PyList};
 
@@ -21,8 +21,8 @@ use crate::{
 /// What one read of the network brought.
 pub(crate) type Batch = Result<Vec<Event>, Error>;
 
-/// What a whole stream consumed, once it is over.
-pub(crate) type Counted = Arc<OnceLock<Usage>>;
+/// What a whole stream consumed and what that costs, once it is over.
+pub(crate) type Counted = Arc<OnceLock<(Usage, Charge)>>;
 
 /// A streamed answer: lists of JSON texts, an empty list at its end. Dropping it hangs up.
 #[pyclass(frozen, module = "interlingua._native")]
@@ -102,7 +102,12 @@ impl Stream {
 
     /// What the answer consumed, as JSON; `None` before its end, and where the vendor does not say it.
     fn usage(&self) -> Option<String> {
-        serde_json::to_string(self.counted.get()?).ok()
+        serde_json::to_string(&self.counted.get()?.0).ok()
+    }
+
+    /// What the answer costs in dollars; `None` before its end, and where nobody knows the price.
+    fn cost(&self) -> Option<f64> {
+        self.counted.get()?.1.total().map(|total| total.to_f64())
     }
 
     /// Hangs up.

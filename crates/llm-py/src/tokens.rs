@@ -64,3 +64,9 @@ pub(crate) fn encode(py: Python<'_>, model: &str, text: &str) -> Vec<u32> {
 pub(crate) fn decode(py: Python<'_>, model: &str, numbers: Vec<u32>) -> String {
     py.detach(|| tokens::decode(model, &numbers))
 }
+
+/// Whether a model's own vocabulary is known: then its numbers mean its texts.
+#[pyfunction]
+pub(crate) fn knows_vocabulary(model: &str) -> bool {
+    tokens::count_text(model, "").exact
+}

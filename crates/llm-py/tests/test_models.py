@@ -21,6 +21,17 @@ def test_providers_of_names() -> None:
         interlingua.get_llm_provider("nobody-knows-this")
 
 
+def test_the_connection_of_a_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = interlingua.get_llm_provider("groq/llama-3.3-70b-versatile")
+    assert found == ("llama-3.3-70b-versatile", "groq", None, "https://api.groq.com/openai/v1")
+    monkeypatch.setenv("GROQ_API_KEY", "gsk-env")
+    assert interlingua.get_llm_provider("groq/x")[2] == "gsk-env"
+    own = interlingua.get_llm_provider("groq/x", api_base="http://127.0.0.1:1/v1", api_key="gsk-own")
+    assert own[2:] == ("gsk-own", "http://127.0.0.1:1/v1")
+    # More than a key is needed here.
+    assert interlingua.get_llm_provider("bedrock/anthropic.claude-3-haiku-20240307-v1:0")[2:] == (None, None)
+
+
 def test_a_port_makes_another_server() -> None:
     assert interlingua.get_llm_provider("gpt-4o", api_base="http://127.0.0.1:9/v1")[1] == "openai"
     assert interlingua.get_llm_provider("x", api_base="https://api.groq.com:443/openai/v1")[1] == "groq"

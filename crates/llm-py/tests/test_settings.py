@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
+
 import interlingua
+import interlingua._request
 import pytest
 from conftest import USER, Reply, Upstream, chat
 from interlingua import completion
@@ -53,6 +56,53 @@ def test_retries(upstream: Upstream, openai: dict[str, str], monkeypatch: pytest
     assert completion(messages=USER, **openai).choices[0].message.content == "second"
     # Not used up by the first call.
     assert interlingua.num_retries == 1
+
+
+def test_retries_by_class_of_error(upstream: Upstream, openai: dict[str, str]) -> None:
+    busy = Reply(status=500, json={"error": {"message": "no"}})
+    upstream.replies(busy, Reply(json=chat("second")))
+    policy = {"InternalServerErrorRetries": 1, "RateLimitErrorRetries": 0}
+    assert completion(messages=USER, retry_policy=policy, **openai).choices[0].message.content == "second"
+    assert "retry_policy" not in upstream.last.body
+
+    class Policy:
+        def __init__(self) -> None:
+            self.RateLimitErrorRetries = 3
+            self.TimeoutErrorRetries = None
+
+    upstream.replies(busy)
+    before = len(upstream.asked)
+    with pytest.raises(interlingua.InternalServerError):
+        completion(messages=USER, retry_policy=Policy(), **openai)
+    assert len(upstream.asked) == before + 1
+    with pytest.raises(interlingua.BadRequestError, match="retry_policy.Busy"):
+        completion(messages=USER, retry_policy={"Busy": 1}, **openai)
+
+
+def test_a_client_lends_its_key_and_address(upstream: Upstream) -> None:
+    package = pytest.importorskip("openai")
+    client = package.OpenAI(
+        api_key="sk-client", base_url=f"{upstream.url}/theirs", default_headers={"x-theirs": "1"}, organization="org-1"
+    )
+    completion(model="openai/gpt-4o", messages=USER, client=client, api_key="sk-other")
+    assert upstream.last.path == "/theirs/chat/completions"
+    headers = upstream.last.headers
+    assert (headers["authorization"], headers["x-theirs"], headers["openai-organization"]) == (
+        "Bearer sk-client",
+        "1",
+        "org-1",
+    )
+
+
+def test_what_has_no_effect_is_said_once(openai: dict[str, str]) -> None:
+    interlingua._request._warned.clear()
+    with pytest.warns(UserWarning, match="'client' has no effect"):
+        completion(messages=USER, client=object(), **openai)
+    with pytest.warns(UserWarning, match="'shared_session' has no effect"):
+        completion(messages=USER, shared_session=object(), **openai)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        completion(messages=USER, client=object(), shared_session=object(), **openai)
 
 
 def test_time_limit(upstream: Upstream, openai: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import interlingua
 import pytest
-from conftest import DONE, USAGE, USER, Reply, Upstream, chunk, stream
+from conftest import DONE, USAGE, USER, Reply, Upstream, chat, chunk, stream
 from interlingua import CustomStreamWrapper, ModelResponseStream, acompletion, completion
 
 
@@ -237,3 +237,69 @@ def test_texts_of_text_completions_come_in_pieces(upstream: Upstream, openai: di
     chunks = list(interlingua.text_completion(prompt="x", stream=True, **model))
     assert "".join(chunk.choices[0].text for chunk in chunks) == "Hello"
     assert interlingua.stream_chunk_builder(chunks).choices[0].text == "Hello"
+
+
+def test_what_had_come_is_on_the_error(upstream: Upstream, openai: dict[str, str]) -> None:
+    upstream.replies(stream("Hel", "lo", then="cut"))
+    with pytest.raises(interlingua.APIConnectionError) as caught:
+        list(completion(messages=USER, stream=True, **openai))
+    assert (caught.value.generated_content, caught.value.is_pre_first_chunk) == ("Hello", False)
+
+    async def read() -> None:
+        async for _ in await acompletion(messages=USER, stream=True, fallbacks=["openai/other"], **openai):
+            pass
+
+    for call in (
+        lambda: list(completion(messages=USER, stream=True, fallbacks=["openai/other"], **openai)),
+        lambda: asyncio.run(read()),
+    ):
+        with pytest.raises(interlingua.MidStreamFallbackError) as broken:
+            call()
+        error = broken.value
+        assert (error.generated_content, error.is_pre_first_chunk) == ("Hello", False)
+        assert isinstance(error.original_exception, interlingua.APIConnectionError)
+        assert isinstance(error, interlingua.ServiceUnavailableError)
+        assert error.message.startswith("litellm.MidStreamFallbackError: litellm.APIConnectionError: ")
+        assert (error.model, error.llm_provider, error.status_code) == ("gpt-4o", "openai", 500)
+
+
+def test_a_model_that_repeats_itself_is_stopped(
+    upstream: Upstream, openai: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REPEATED_STREAMING_CHUNK_LIMIT", "5")
+    upstream.replies(stream(*["again"] * 4, "and", *["again"] * 4))
+    assert len(list(completion(messages=USER, stream=True, **openai))) == 11
+    upstream.replies(stream(*["no"] * 50))
+    assert len(list(completion(messages=USER, stream=True, **openai))) == 52
+    upstream.replies(stream("well ", *["again"] * 50, then="wait"))
+    response = completion(messages=USER, stream=True, **openai)
+    read = []
+    with pytest.raises(interlingua.InternalServerError, match="repeating the same chunk = again"):
+        for piece in response:
+            read.append(piece.choices[0].delta.content)
+    assert read == ["", "well ", *["again"] * 4]
+    assert upstream.hung_up.wait(30)
+    # What was cut short is no answer, also for who reads on.
+    with pytest.raises(interlingua.APIConnectionError, match="again and again"):
+        next(response)
+
+
+def test_a_stream_may_not_go_on_for_ever(
+    upstream: Upstream, openai: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LITELLM_MAX_STREAMING_DURATION_SECONDS", "0")
+    upstream.replies(stream("Hel", "lo", then="wait"))
+    with pytest.raises(interlingua.Timeout, match="LITELLM_MAX_STREAMING_DURATION_SECONDS"):
+        list(completion(messages=USER, stream=True, **openai))
+    assert upstream.hung_up.wait(30)
+
+
+def test_a_streams_cost_is_known_at_its_end(upstream: Upstream, openai: dict[str, str]) -> None:
+    upstream.replies(Reply(json=chat("Hi")))
+    whole = completion(messages=USER, **openai)._hidden_params["response_cost"]
+    frames = [chunk({"content": "Hi"}), chunk({}, "stop"), chunk(None, usage=chat()["usage"]), DONE]
+    upstream.replies(Reply(frames=frames))
+    response = completion(messages=USER, stream=True, **openai)
+    assert response._hidden_params["response_cost"] is None
+    list(response)
+    assert response._hidden_params["response_cost"] == whole > 0

@@ -29,6 +29,23 @@ pub struct RetryPolicy {
 }
 
 impl RetryPolicy {
+    /// The number for one of LiteLLM's classes of errors: `RateLimitError`, or `Default`.
+    pub fn of_class(&mut self, class: &str) -> Option<&mut Option<u32>> {
+        Some(match class {
+            "BadRequestError" => &mut self.bad_request,
+            "AuthenticationError" => &mut self.authentication,
+            "TimeoutError" => &mut self.timeout,
+            "RateLimitError" => &mut self.rate_limit,
+            "ContentPolicyViolationError" => &mut self.content_policy_violation,
+            "InternalServerError" => &mut self.internal_server,
+            "ServiceUnavailableError" => &mut self.service_unavailable,
+            "BadGatewayError" => &mut self.bad_gateway,
+            "NotFoundError" => &mut self.not_found,
+            "Default" => &mut self.default,
+            _ => return None,
+        })
+    }
+
     /// The number of retries for a failure of `kind`, if the policy says one.
     pub fn retries(&self, kind: Kind) -> Option<u32> {
         let own = match kind {

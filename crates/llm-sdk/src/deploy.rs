@@ -164,6 +164,7 @@ pub(crate) fn direct(
     let mut deployments = vec![one(&model, target, route, sources)];
     let mut settings = Settings {
         num_retries: 0,
+        retry_policy: route.retry_policy,
         ..Settings::default()
     };
     let connection = taken(body, &params);

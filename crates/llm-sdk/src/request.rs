@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use llm_providers::CallOptions;
-use llm_router::{Fallback, Timeouts};
+use llm_router::{Fallback, RetryPolicy, Timeouts};
 use llm_types::{JsonError, JsonObject, Map, Op};
 use serde_json::Value;
 
@@ -43,6 +43,8 @@ pub struct Request {
 pub struct RouteOptions {
     /// Attempts after the first.
     pub num_retries: Option<u32>,
+    /// Attempts after the first by class of error, where the request names its model itself.
+    pub retry_policy: RetryPolicy,
     /// Where to go when the group fails.
     pub fallbacks: Option<Vec<Fallback>>,
     /// `context_window_fallback_dict`: where to go when the prompt is too long for a model.
@@ -89,49 +91,47 @@ pub struct Mock {
 }
 
 /// Keys of ours that are accepted and have no effect on a call: they belong to callers above, or to LiteLLM's insides.
-/// Sorted.
-const OURS: [&str; 41] = [
-    "budget_duration",
-    "cache",
-    "cache_key",
-    "caching",
-    "client",
-    "cooldown_time",
-    "default_fallbacks",
-    "deployment_id",
-    "disable_global_guardrails",
-    "guardrails",
+const OURS: &[&str] = &[
     "litellm_call_id",
-    "litellm_credential_name",
+    "litellm_trace_id",
     "litellm_logging_obj",
     "litellm_parent_otel_span",
-    "litellm_trace_id",
     "logger_fn",
-    "max_budget",
-    "max_fallbacks",
-    "max_parallel_requests",
-    "model_list",
     "no-log",
-    "order",
-    "preset_cache_key",
-    "prompt_id",
-    "prompt_label",
-    "prompt_variables",
-    "prompt_version",
     "proxy_server_request",
-    "retry_policy",
-    "retry_strategy",
-    "rpm",
-    "s-maxage",
-    "shared_session",
-    "ssl_certificate",
-    "ssl_verify",
-    "tpm",
+    "caching",
+    "cache",
+    "cache_key",
+    "preset_cache_key",
     "ttl",
-    "use_chat_completions_api",
-    "use_in_pass_through",
+    "s-maxage",
+    "client",
+    "shared_session",
+    "ssl_verify",
+    "ssl_certificate",
+    "guardrails",
+    "disable_global_guardrails",
+    "max_budget",
+    "budget_duration",
+    "prompt_id",
+    "prompt_variables",
+    "prompt_label",
+    "prompt_version",
     "use_litellm_proxy",
+    "use_in_pass_through",
+    "use_chat_completions_api",
+    "cooldown_time",
+    "default_fallbacks",
+    "max_fallbacks",
+    "retry_strategy",
+    "model_list",
+    "deployment_id",
+    "litellm_credential_name",
+    "rpm",
+    "tpm",
+    "order",
     "weight",
+    "max_parallel_requests",
 ];
 
 /// Parameters of the vendors' APIs, sorted. A request that consists of them, as most do, has none of ours.
@@ -216,7 +216,7 @@ fn take_ours(op: Op, body: &mut JsonObject) -> Result<Ours, JsonError> {
     let options = CallOptions::take(body)?;
     let route = RouteOptions::take(op, body)?;
     let call_id = body.take("litellm_call_id")?;
-    body.retain(|key, _| OURS.binary_search(&key).is_err());
+    body.retain(|key, _| !OURS.contains(&key));
     Ok((options, route, call_id))
 }
 
@@ -247,6 +247,7 @@ impl RouteOptions {
             .unwrap_or_default();
         Ok(Self {
             num_retries: retries.or(body.take("max_retries")?),
+            retry_policy: retry_policy(body)?,
             fallbacks: fallbacks(body)?,
             context_window_fallbacks: body
                 .take("context_window_fallback_dict")?
@@ -285,6 +286,22 @@ fn is_price(key: &str) -> bool {
 /// Whether `metadata` is LiteLLM's; elsewhere it is part of the vendor's API.
 fn takes_metadata(op: Op, body: &JsonObject) -> bool {
     matches!(op, Op::Chat | Op::Completion | Op::Embedding) && !body.is_true("store")
+}
+
+fn retry_policy(body: &mut JsonObject) -> Result<RetryPolicy, JsonError> {
+    let given: BTreeMap<String, Option<u32>> = body.take("retry_policy")?.unwrap_or_default();
+    let mut policy = RetryPolicy::default();
+    for (key, retries) in given {
+        let class = key.strip_suffix("Retries").unwrap_or_default();
+        match policy.of_class(class) {
+            Some(field) => *field = retries,
+            None => {
+                let message = "is no class of errors with 'Retries' at its end";
+                return Err(JsonError::new(format!("retry_policy.{key}"), message));
+            }
+        }
+    }
+    Ok(policy)
 }
 
 fn fallbacks(body: &mut JsonObject) -> Result<Option<Vec<Fallback>>, JsonError> {
@@ -356,7 +373,7 @@ mod tests {
 
     #[test]
     fn what_is_usual_is_not_ours() {
-        assert!(OURS.is_sorted() && USUAL.is_sorted());
+        assert!(USUAL.is_sorted());
         let mut body = JsonObject::new();
         for key in USUAL {
             body.set_raw(key, "null");
@@ -364,7 +381,7 @@ mod tests {
         let before = body.to_bytes();
         CallOptions::take(&mut body).expect("options");
         RouteOptions::take(Op::Chat, &mut body).expect("options");
-        body.retain(|key, _| OURS.binary_search(&key).is_err());
+        body.retain(|key, _| !OURS.contains(&key));
         assert_eq!(body.to_bytes(), before);
     }
 

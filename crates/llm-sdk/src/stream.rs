@@ -13,7 +13,7 @@ use llm_types::Usage;
 
 use llm_router::{Finish, Lease};
 
-use crate::{Outcome, engine::ended, price::Rates, record::Reporter, restamp::Stamp};
+use crate::{Charge, Outcome, engine::ended, price::Rates, record::Reporter, restamp::Stamp};
 
 /// One event of a streamed answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,6 +94,11 @@ impl AnswerStream {
             Source::Vendor(stream) => stream.usage(),
             Source::Canned(_, usage) => usage.as_deref(),
         }
+    }
+
+    /// What the answer costs, as far as the vendor has said what it consumed.
+    pub fn charge(&self) -> Charge {
+        self.rates.charge(self.usage())
     }
 
     fn events(&mut self, batch: Vec<Chunk>) -> Result<Vec<Event>, Error> {

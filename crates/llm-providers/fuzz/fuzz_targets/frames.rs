@@ -1,26 +1,7 @@
-//! Any bytes, cut anywhere, are the same frames as the whole, or an error. `cargo +nightly fuzz run frames`
+//! `cargo +nightly fuzz run frames`
 #![no_main]
 
-use bytes::Bytes;
-use libfuzzer_sys::fuzz_target;
-use llm_providers::{
-    Framing,
-    frame::{Frame, Splitter},
-};
+#[path = "../laws/frames.rs"]
+mod law;
 
-fn split(framing: Framing, pieces: &[&[u8]]) -> Option<Vec<Frame>> {
-    let (mut splitter, mut frames) = (Splitter::new(framing), Vec::new());
-    for piece in pieces {
-        splitter.push(Bytes::copy_from_slice(piece), &mut frames).ok()?;
-    }
-    splitter.finish(&mut frames).ok()?;
-    Some(frames)
-}
-
-fuzz_target!(|input: (usize, &[u8])| {
-    let (cut, bytes) = input;
-    let (head, tail) = bytes.split_at(cut.checked_rem(bytes.len() + 1).unwrap_or(0));
-    for framing in [Framing::Sse, Framing::Lines, Framing::AwsEventStream] {
-        assert_eq!(split(framing, &[bytes]), split(framing, &[head, tail]));
-    }
-});
+libfuzzer_sys::fuzz_target!(|input: (usize, &[u8])| law::holds(input.0, input.1));

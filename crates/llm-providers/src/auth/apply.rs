@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, header::AUTHORIZATION};
 
-use super::{Credential, Secret, sign};
+use super::{Credential, Secret};
 use crate::{Auth, Error, Kind, Target, protocols::azure::is_v1};
 
 /// Puts `credential` on `request` as `target`'s row says. Comes last: signatures cover the final bytes.
@@ -18,8 +18,17 @@ pub fn apply(
     match (target.provider.auth, credential) {
         (_, Credential::Missing(what)) => Err(Error::new(Kind::Auth, what)),
         (Auth::None, _) | (_, Credential::None) => Ok(()),
+        #[cfg(feature = "sigv4")]
         (Auth::SigV4 { service }, Credential::Aws(keys)) => {
-            sign(request, keys, super::aws::region(target), service, now)
+            super::sign(request, keys, super::aws::region(target), service, now)
+        }
+        #[cfg(not(feature = "sigv4"))]
+        (Auth::SigV4 { .. }, Credential::Aws(_)) => {
+            let _ = now;
+            Err(Error::new(
+                Kind::Auth,
+                "signing with AWS keys needs the feature 'sigv4'",
+            ))
         }
         (Auth::Anthropic, Credential::Token(key) | Credential::Key(key)) if is_oauth(key) => {
             oauth(request, key)

@@ -16,11 +16,13 @@ mod issuer;
 #[cfg(feature = "client")]
 pub(crate) mod kept;
 mod secret;
+#[cfg(feature = "sigv4")]
 mod sigv4;
 
 pub use apply::apply;
 pub use secret::Secret;
-pub use sigv4::{AwsKeys, sign};
+#[cfg(feature = "sigv4")]
+pub use sigv4::sign;
 
 #[cfg(feature = "client")]
 mod iam;
@@ -48,6 +50,17 @@ pub enum Credential {
     /// Fetched, cached and refreshed by the client: Google, Azure, AWS roles, IAM tokens.
     #[cfg(feature = "client")]
     Source(std::sync::Arc<dyn CredentialSource>),
+}
+
+/// AWS keys, temporary ones with their session token.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct AwsKeys {
+    /// Not secret.
+    pub access_key_id: String,
+    /// Secret.
+    pub secret_access_key: Secret,
+    /// With temporary keys.
+    pub session_token: Option<Secret>,
 }
 
 impl Credential {

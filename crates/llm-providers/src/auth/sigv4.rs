@@ -9,19 +9,8 @@ use aws_sigv4::http_request::{
 use bytes::Bytes;
 use http::Request;
 
-use super::Secret;
+use super::AwsKeys;
 use crate::{Error, Kind};
-
-/// AWS keys, temporary ones with their session token.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct AwsKeys {
-    /// Not secret.
-    pub access_key_id: String,
-    /// Secret.
-    pub secret_access_key: Secret,
-    /// With temporary keys.
-    pub session_token: Option<Secret>,
-}
 
 /// Signs the final bytes of `request`.
 pub fn sign(
@@ -80,6 +69,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::Secret;
 
     /// The key of AWS's published test suite.
     fn keys(token: Option<&str>) -> AwsKeys {

@@ -28,7 +28,8 @@ def get_llm_provider(
     if model is None:
         raise BadRequestError("'model' is missing", param="model")
     name, provider = _native.provider(model, custom_llm_provider, api_base)
-    return name, provider, api_key, api_base
+    key, base = _native.connection(model, custom_llm_provider, api_base, api_key)
+    return name, provider, key, base
 
 
 def get_supported_openai_params(

@@ -22,7 +22,6 @@ LOCAL = (
     "acompletion",
     "aembedding",
     "atext_completion",
-    "retry_policy",
     "azure_ad_token_provider",
 )
 
@@ -134,6 +133,10 @@ def chat_body(params: dict[str, Any]) -> bytes:
 def with_settings(params: dict[str, Any]) -> dict[str, Any]:
     """Adds what the module is set to, where the call is silent."""
     module = settings()
+    if "client" in params:
+        clients_own(params, params.pop("client"))
+    if params.pop("shared_session", None) is not None:
+        warn_once("shared_session", "has no effect: connections are made and shared by the library itself")
     alias = module["model_alias_map"]
     if alias and params.get("model") in alias:
         params["model"] = alias[params["model"]]
@@ -153,6 +156,10 @@ def with_manners(params: dict[str, Any]) -> dict[str, Any]:
             params[name] = True
     if module["headers"]:
         params["headers"] = {**module["headers"], **params.get("headers", {})}
+    policy = params.get("retry_policy")
+    if policy is not None and not isinstance(policy, dict):
+        policy = plain(policy) if hasattr(policy, "model_dump") else vars(policy)
+        params["retry_policy"] = {name: retries for name, retries in policy.items() if retries is not None}
     return params
 
 
@@ -173,6 +180,43 @@ def with_place(params: dict[str, Any]) -> dict[str, Any]:
     if token_provider is not None and "azure_ad_token" not in params:
         params["azure_ad_token"] = token_provider()
     return params
+
+
+def clients_own(params: dict[str, Any], client: Any) -> None:
+    """Takes the key, the address and the headers of a client of the `openai` package, or of one that looks like it."""
+    base = getattr(client, "base_url", None)
+    key = getattr(client, "api_key", None)
+    if not isinstance(key, str) or base is None:
+        warn_once("client", "has no effect unless it has an api_key and a base_url: connections are made by the library")
+        return
+    base = str(base).rstrip("/")
+    version = getattr(client, "_api_version", None)
+    if version:  # Azure's own address is a part of this one.
+        params["api_version"] = version
+        base = base.partition("/openai")[0]
+    params.pop("base_url", None)
+    params["api_base"] = base
+    if key:
+        params["api_key"] = key
+    for name in ("organization", "project"):
+        value = getattr(client, name, None)
+        if value and name not in params:
+            params[name] = value
+    headers = {name: value for name, value in (getattr(client, "_custom_headers", None) or {}).items() if isinstance(value, str)}
+    if headers:
+        params["extra_headers"] = {**headers, **params.get("extra_headers", {})}
+
+
+_warned: set[str] = set()
+
+
+def warn_once(name: str, message: str) -> None:
+    """Says once in a process what an argument cannot do here."""
+    if name not in _warned:
+        _warned.add(name)
+        import warnings
+
+        warnings.warn(f"interlingua: '{name}' {message}", stacklevel=5)
 
 
 def places() -> tuple[Any, ...]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 
-from .exceptions import APIConnectionError
+from .exceptions import APIConnectionError, InternalServerError, MidStreamFallbackError, Timeout
 from .types.chat import ModelResponseStream
 from .types.other import TextCompletionResponse
 
@@ -21,10 +23,20 @@ if TYPE_CHECKING:
 _scan: Callable[[str, int], tuple[Any, int]] = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
 
 
+def _limit(name: str, default: float | None) -> float | None:
+    """A limit that the environment may set."""
+    try:
+        return float(os.environ[name])
+    except (KeyError, ValueError):
+        return default
+
+
 class CustomStreamWrapper:
     """A streamed chat answer: iterate it, with `for` or with `async for`."""
 
-    def __init__(self, completion_stream: Stream, meta: Meta, model: str | None = None) -> None:
+    def __init__(
+        self, completion_stream: Stream, meta: Meta, model: str | None = None, *, routed: bool = False
+    ) -> None:
         self.completion_stream = completion_stream
         self.model = meta.model
         self.custom_llm_provider = meta.provider
@@ -40,11 +52,20 @@ class CustomStreamWrapper:
         self._tools: set[int] = set()
         self._ended = False
         self._closed: str | None = None
+        self._routed = routed
+        self._cost: float | None = None
+        self._last: str | None = None
+        self._repeats = 0
+        self._most_repeats = _limit("REPEATED_STREAMING_CHUNK_LIMIT", 100) or 0
+        longest = _limit("LITELLM_MAX_STREAMING_DURATION_SECONDS", None)
+        self._deadline = None if longest is None else time.monotonic() + longest
 
     @property
     def _hidden_params(self) -> dict[str, Any]:
         if self._hidden is None:
             self._hidden = self._meta.hidden()
+            if self._cost is not None:
+                self._hidden["response_cost"] = self._cost
         return self._hidden
 
     @_hidden_params.setter
@@ -63,7 +84,11 @@ class CustomStreamWrapper:
                 continue
             if self._over():
                 raise StopIteration
-            self._refill(self.completion_stream.wait())
+            try:
+                texts = self.completion_stream.wait()
+            except Exception as error:
+                raise self._broken(error) from None
+            self._refill(texts)
 
     def __aiter__(self) -> AsyncIterator[ModelResponseStream]:
         return self
@@ -81,6 +106,9 @@ class CustomStreamWrapper:
 
             try:
                 texts = await bridge().result(self.completion_stream)
+            except Exception as error:
+                self._closed = "it broke off"
+                raise self._broken(error) from None
             except BaseException:
                 # The wait was cancelled, and with it the answer: what came so far is not all of it.
                 self._closed = "the wait for it was cancelled"
@@ -126,10 +154,56 @@ class CustomStreamWrapper:
             raise APIConnectionError(f"the stream is not complete: {self._closed}", self.custom_llm_provider, self.model)
         return False
 
+    def _broken(self, error: Exception) -> Exception:
+        """The error of a stream that broke, and what had come until then."""
+        if not hasattr(error, "llm_provider"):
+            return error
+        came = "".join(self._said(chunk.choices[0]) for chunk in self.chunks if chunk.choices)
+        if self._routed:
+            return MidStreamFallbackError(
+                str(error),
+                self.model,
+                self.custom_llm_provider,
+                original_exception=error,
+                generated_content=came,
+                is_pre_first_chunk=not self.chunks,
+            )
+        facts: Any = error
+        facts.generated_content, facts.is_pre_first_chunk = came, not self.chunks
+        return error
+
+    def _said(self, choice: Any) -> str:
+        return choice.delta.content or ""
+
+    def _give_up(self, error: Exception, why: str) -> Exception:
+        """Hangs up because of what came. Reading on is an error then."""
+        self.close()
+        self._ended, self._closed = False, why
+        return self._broken(error)
+
+    def _guard(self, fields: dict[str, Any]) -> None:
+        """Ends a stream that goes on for too long, or says the same again and again."""
+        if self._deadline is not None and time.monotonic() > self._deadline:
+            message = "the stream went on for longer than LITELLM_MAX_STREAMING_DURATION_SECONDS"
+            raise self._give_up(Timeout(message, self.custom_llm_provider, self.model), "it took too long")
+        choices = fields.get("choices")
+        text = (choices[0].get("delta") or {}).get("content") if choices else None
+        if text is None or text != self._last:
+            self._last, self._repeats = text, 1
+            return
+        self._repeats += 1
+        if self._repeats >= self._most_repeats and len(text) > 2:
+            message = f"The model is repeating the same chunk = {text}."
+            error = InternalServerError(message, self.custom_llm_provider, self.model)
+            raise self._give_up(error, "it said the same again and again")
+
     def _refill(self, texts: list[str]) -> None:
         self._texts, self._next = texts, 0
         if not texts:
             self._ended = True
+            self._cost = self.completion_stream.cost()
+            if self._hidden is not None and self._cost is not None:
+                self._hidden["response_cost"] = self._cost
             counted = self.completion_stream.usage()
             if counted is not None and self.chunks:
                 # Not shown where it was not asked for, but there for who puts the pieces together.
@@ -140,6 +214,7 @@ class CustomStreamWrapper:
         text = self._texts[self._next]
         self._next += 1
         fields, _ = _scan(text, 0)
+        self._guard(fields)
         if self.response_id is None:
             self.response_id = fields.get("id")
             self._created = fields.get("created")
@@ -183,6 +258,9 @@ class CustomStreamWrapper:
 
 class TextCompletionStreamWrapper(CustomStreamWrapper):
     """A streamed text."""
+
+    def _said(self, choice: Any) -> str:
+        return choice.text or ""
 
     def _take(self) -> Any:
         text = self._texts[self._next]

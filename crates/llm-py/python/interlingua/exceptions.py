@@ -238,11 +238,32 @@ class ServiceUnavailableError(_ApiFailure):
 
 
 class MidStreamFallbackError(ServiceUnavailableError):
-    """A stream broke after part of the answer had come."""
+    """A stream of a call with fallbacks broke. What had come until then is in `generated_content`."""
 
-    original_exception: BaseException | None = None
-    generated_content: str = ""
-    is_pre_first_chunk: bool = False
+    def __init__(
+        self,
+        message: str = "",
+        model: str | None = None,
+        llm_provider: str | None = None,
+        original_exception: BaseException | None = None,
+        response: Any = None,
+        litellm_debug_info: str | None = None,
+        max_retries: int | None = None,
+        num_retries: int | None = None,
+        generated_content: str = "",
+        is_pre_first_chunk: bool = False,
+        **facts: Any,
+    ) -> None:
+        # LiteLLM's order of arguments is another one here, and the status is that of the cause.
+        facts.setdefault("status_code", getattr(original_exception, "status_code", None))
+        facts.setdefault("headers", getattr(original_exception, "headers", None))
+        text = f"litellm.MidStreamFallbackError: {message}"
+        super().__init__(
+            text, llm_provider, model, response, litellm_debug_info, max_retries, num_retries, **facts
+        )
+        self.original_exception = original_exception
+        self.generated_content = generated_content
+        self.is_pre_first_chunk = is_pre_first_chunk
 
 
 class BadGatewayError(_ApiFailure):

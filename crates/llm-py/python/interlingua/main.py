@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import _request
+from . import _request, _several
 from ._chunks import stream_chunk_builder
 from ._native import Client
 from ._stream import CustomStreamWrapper, TextCompletionStreamWrapper, _scan
@@ -74,8 +74,9 @@ def completion(
     if mocked is not None:
         return mocked
     whole = params.pop("complete_response", False)
+    routed = "fallbacks" in params
     answer, meta = _call("completion", _request.chat_body, params)
-    response = _chat_response(answer, meta)
+    response = _chat_response(answer, meta, routed=routed)
     return _assembled(response) if whole else response
 
 
@@ -133,8 +134,9 @@ async def acompletion(
     if mocked is not None:
         return mocked
     whole = params.pop("complete_response", False)
+    routed = "fallbacks" in params
     answer, meta = await _result("completion", _request.chat_body, params)
-    response = _chat_response(answer, meta)
+    response = _chat_response(answer, meta, routed=routed)
     if whole and isinstance(response, CustomStreamWrapper):
         async for _ in response:
             pass
@@ -170,8 +172,10 @@ def text_completion(
     """Continues a text."""
     params = {name: value for name, value in locals().items() if value is not None}
     params.update(params.pop("kwargs"))
-    answer, meta = _call("text_completion", _text, params)
-    return _text_response(answer, meta)
+    parts = _several.prompts(_named(params))
+    if len(parts) > 1:
+        return _joined(_several.each("text_completion", [_request.body(_request.with_settings(one)) for one in parts]))
+    return _text_response(*_call("text_completion", _request.body, parts[0]))
 
 
 async def atext_completion(*args: Any, **kwargs: Any) -> TextCompletionResponse | TextCompletionStreamWrapper:
@@ -188,8 +192,11 @@ async def atext_completion(*args: Any, **kwargs: Any) -> TextCompletionResponse 
     )
     params = dict(zip(names, args), **kwargs)
     params = {name: value for name, value in params.items() if value is not None}
-    answer, meta = await _result("text_completion", _text, params)
-    return _text_response(answer, meta)
+    parts = _several.prompts(_named(params))
+    if len(parts) > 1:
+        bodies = [_request.body(_request.with_settings(one)) for one in parts]
+        return _joined(await _several.aeach("text_completion", bodies))
+    return _text_response(*await _result("text_completion", _request.body, parts[0]))
 
 
 def embedding(
@@ -287,13 +294,13 @@ def _settled(params: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     return via, _request.with_manners(params)
 
 
-def _text(params: dict[str, Any]) -> bytes:
+def _named(params: dict[str, Any]) -> dict[str, Any]:
     model = params.pop("engine", None)
     if "model" not in params:
         if model is None:
             raise BadRequestError("'model' is missing", param="model")
         params["model"] = model
-    return _request.body(params)
+    return params
 
 
 def _embedding(params: dict[str, Any]) -> bytes:
@@ -311,16 +318,23 @@ def _answer(cls: Any, text: str, meta: Meta) -> Any:
     return response
 
 
-def _chat_response(answer: Any, meta: Meta) -> ModelResponse | CustomStreamWrapper:
+def _chat_response(answer: Any, meta: Meta, *, routed: bool = False) -> ModelResponse | CustomStreamWrapper:
     if type(answer) is str:
         return _answer(ModelResponse, answer, meta)
-    return CustomStreamWrapper(answer, meta)
+    return CustomStreamWrapper(answer, meta, routed=routed)
 
 
 def _text_response(answer: Any, meta: Meta) -> TextCompletionResponse | TextCompletionStreamWrapper:
     if type(answer) is str:
         return _answer(TextCompletionResponse, answer, meta)
     return TextCompletionStreamWrapper(answer, meta)
+
+
+def _joined(answers: list[Any]) -> TextCompletionResponse:
+    fields, hidden = _several.joined(answers)
+    response: TextCompletionResponse = TextCompletionResponse._wrap(fields)
+    response._hidden = hidden
+    return response
 
 
 def _assembled(response: Any) -> Any:

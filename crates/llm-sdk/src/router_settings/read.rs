@@ -224,21 +224,9 @@ fn policy(
             .strip_suffix("Retries")
             .or(name.strip_suffix("AllowedFails"))
             .filter(|_| names.contains(&name.as_str()));
-        let field = match class {
-            Some("BadRequestError") => &mut policy.bad_request,
-            Some("AuthenticationError") => &mut policy.authentication,
-            Some("TimeoutError") => &mut policy.timeout,
-            Some("RateLimitError") => &mut policy.rate_limit,
-            Some("ContentPolicyViolationError") => &mut policy.content_policy_violation,
-            Some("InternalServerError") => &mut policy.internal_server,
-            Some("ServiceUnavailableError") => &mut policy.service_unavailable,
-            Some("BadGatewayError") => &mut policy.bad_gateway,
-            Some("NotFoundError") => &mut policy.not_found,
-            Some("Default") => &mut policy.default,
-            _ => {
-                reader.notice(place.itself(), unknown(name, key, names));
-                continue;
-            }
+        let Some(field) = class.and_then(|class| policy.of_class(class)) else {
+            reader.notice(place.itself(), unknown(name, key, names));
+            continue;
         };
         if let Some(number) = reader.typed(name, value.clone(), place) {
             *field = number;

@@ -5,6 +5,7 @@ mod metadata;
 mod profile;
 #[cfg(feature = "client")]
 mod source;
+#[cfg(feature = "client")]
 mod sts;
 
 use super::{AwsKeys, Secret, issuer::Text};
