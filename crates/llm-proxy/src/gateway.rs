@@ -25,6 +25,7 @@ use crate::{
     labels::Labels,
     record::Recorder,
     respond::{self, Reply},
+    route_record,
     routes::inference::{self, Action, Found},
     state::{Gateway, Live},
 };
@@ -155,11 +156,14 @@ async fn serve(
         };
     }
     ask.call_id.clone_from(&call_id);
+    let explain = route_record::is_asked_for(&head.headers);
+    ask.route.explain = explain;
     ask.observer = Some(Arc::new(Recorder {
         hub: Arc::clone(&gateway.hub),
         live: Arc::clone(live),
         route: op.path(),
         caller,
+        explain,
         labels,
     }));
     // On the heap, as every layer of the server would copy it.
@@ -170,6 +174,7 @@ async fn serve(
                 None => None,
             };
             let wanted = respond::Wanted {
+                headers: &head.headers,
                 compressed,
                 whole_list: action == Some(Action::Stream) && !asks_for_events(&head.uri),
             };
@@ -177,7 +182,11 @@ async fn serve(
         }
         Err(failure) => {
             let failure = explained(live, failure, op);
-            respond::failure(&failure, dialect, live.settings.explain_fallbacks)
+            let mut reply = respond::failure(&failure, dialect, live.settings.explain_fallbacks);
+            if explain {
+                respond::show_way(reply.headers_mut(), &failure.trace);
+            }
+            reply
         }
     }
 }

@@ -21,6 +21,11 @@ use crate::error::class;
 /// Different model names that get series of their own: names come from clients, memory does not.
 const MOST_NAMES: usize = 1000;
 
+/// LiteLLM's states of a deployment.
+const HEALTHY: i64 = 0;
+const PARTLY: i64 = 1;
+const RESTS: i64 = 2;
+
 const BUCKETS: [f64; 17] = [
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 420.0,
     600.0,
@@ -51,6 +56,7 @@ pub(crate) struct Metrics {
     deployment_successes: Count,
     deployment_failures: Count,
     deployment_state: Family<Labels, Gauge>,
+    deployment_cooled: Count,
     fallbacks_succeeded: Count,
     fallbacks_failed: Count,
     in_flight: Gauge,
@@ -101,6 +107,7 @@ impl Metrics {
             deployment_successes: Count::default(),
             deployment_failures: Count::default(),
             deployment_state: Family::default(),
+            deployment_cooled: Count::default(),
             fallbacks_succeeded: Count::default(),
             fallbacks_failed: Count::default(),
             in_flight: Gauge::default(),
@@ -138,6 +145,7 @@ impl Metrics {
             deployment_successes "litellm_deployment_success_responses" "Attempts that brought an answer";
             deployment_failures "litellm_deployment_failure_responses" "Attempts that failed";
             deployment_state "litellm_deployment_state" "0 healthy, 1 partial outage, 2 complete outage";
+            deployment_cooled "litellm_deployment_cooled_down" "Rests after failures";
             fallbacks_succeeded "litellm_deployment_successful_fallbacks" "Answers by a fallback";
             fallbacks_failed "litellm_deployment_failed_fallbacks" "Fallbacks that failed too";
             in_flight "litellm_in_flight_requests" "Requests under way";
@@ -188,17 +196,19 @@ impl Metrics {
     }
 
     /// A request that the engine took. `known`: whether its model's name is one of ours.
+    /// `well`: whoever answered does not rest. Says whether it did before.
     pub(crate) fn record(
         &self,
         record: &Record,
         route: &'static str,
         key: &str,
         known: impl FnOnce() -> bool,
-    ) {
+        well: bool,
+    ) -> bool {
         if let (Some(deployment), true) = (&record.deployment, at_once(record)) {
             let slot = self.slot(record, &record.requested, route, key, deployment);
             if let Some(handles) = self.handles.get(&slot) {
-                return handles.add(record);
+                return handles.add(record, well);
             }
         }
         let requested = self.bounded(&record.requested, known());
@@ -216,11 +226,27 @@ impl Metrics {
             }
             (_, Some(deployment)) => {
                 let handles = self.handles(record, requested, route, key, deployment);
-                handles.add(record);
+                return handles.add(record, well);
             }
             // Who hangs up before an answer began has cost nothing and met nobody.
             (_, None) => self.refused(route, key, 499, "ClientDisconnected"),
         }
+        false
+    }
+
+    /// An attempt failed at `deployment`, which rests because of it or does not. Says whether the rest is a new one.
+    pub(crate) fn stumbled(&self, deployment: &Deployment, status: u16, rests: bool) -> bool {
+        let mut labels = place(deployment);
+        let state = self.deployment_state.get_or_create_owned(&labels);
+        if !rests {
+            if state.get() == HEALTHY {
+                state.set(PARTLY);
+            }
+            return false;
+        }
+        labels.push(("exception_status", status.to_string()));
+        self.deployment_cooled.get_or_create_owned(&labels).inc();
+        state.set(RESTS) != RESTS
     }
 
     fn bounded<'a>(&self, name: &'a str, known: bool) -> &'a str {
@@ -346,7 +372,6 @@ impl Metrics {
     ) -> Handles {
         let group = record.group.as_deref().unwrap_or("None");
         let target = &deployment.target;
-        let base = target.base_url.split('?').next().unwrap_or_default();
         let model = [
             ("hashed_api_key", key),
             ("model", target.model.as_str()),
@@ -364,12 +389,7 @@ impl Metrics {
             ("api_provider", target.provider.name),
             ("status_code", status),
         ]);
-        let place = owned(&[
-            ("litellm_model_name", target.model.as_str()),
-            ("model_id", &deployment.id),
-            ("api_base", base),
-            ("api_provider", target.provider.name),
-        ]);
+        let place = place(deployment);
         let mut placed = place.clone();
         placed.push(("model_group", group.to_owned()));
         let (mut asked, mut keyed) = (placed.clone(), placed);
@@ -395,14 +415,28 @@ impl Metrics {
     }
 }
 
+/// Which deployment this is.
+fn place(deployment: &Deployment) -> Labels {
+    let target = &deployment.target;
+    let base = target.base_url.split('?').next().unwrap_or_default();
+    owned(&[
+        ("litellm_model_name", target.model.as_str()),
+        ("model_id", &deployment.id),
+        ("api_base", base),
+        ("api_provider", target.provider.name),
+    ])
+}
+
 impl Handles {
-    fn add(&self, record: &Record) {
+    /// `well`: the deployment does not rest. Says whether it did before.
+    fn add(&self, record: &Record, well: bool) -> bool {
+        let mut recovered = false;
         self.total_requests.inc();
         self.requests.inc();
         self.deployment_requests.inc();
         if record.outcome == Outcome::Answered {
             self.deployment_successes.inc();
-            self.state.set(0);
+            recovered = well && self.state.set(HEALTHY) == RESTS;
         }
         self.request_latency.observe(record.took.as_secs_f64());
         let vendor = vendor_time(record);
@@ -422,6 +456,7 @@ impl Handles {
         if let Some(total) = record.charge.total() {
             self.spend.inc_by(dollars(total));
         }
+        recovered
     }
 }
 

@@ -3,16 +3,19 @@
 use std::{borrow::Cow, fmt::Write, sync::Arc, time::Duration};
 
 use llm_cost::NanoDollars;
+use llm_router::Standing;
 use llm_sdk::{Observer, Outcome, Record};
 use serde::{Serialize, Serializer};
+use serde_json::Value;
 use std::time::SystemTime;
 
 use crate::{
     caller::Caller,
-    error::{Refusal, show},
+    error::{Refusal, class, show},
     labels::Labels,
     logs::{Lines, write_time},
     metrics::{Metrics, vendor_time},
+    route_record,
     settings::Logs,
     state::Live,
 };
@@ -33,6 +36,8 @@ pub(crate) struct Recorder {
     pub(crate) live: Arc<Live>,
     pub(crate) route: &'static str,
     pub(crate) caller: Caller,
+    /// The line says how each deployment was picked.
+    pub(crate) explain: bool,
     pub(crate) labels: Labels,
 }
 
@@ -88,6 +93,9 @@ struct Entry<'a> {
     retries: u32,
     #[serde(skip_serializing_if = "is_zero")]
     fallbacks: u32,
+    /// Where more than one was made, or none brought an answer.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    attempts: Vec<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<Cow<'a, str>>,
 }
@@ -144,7 +152,17 @@ impl Observer for Recorder {
     fn record(&self, record: &Record) {
         let known = || !self.live.router.deployments(&record.requested).is_empty();
         let key = self.caller.key_name();
-        self.hub.metrics.record(record, self.route, key, known);
+        let answered_by = record.deployment.as_ref();
+        let well = answered_by.is_some_and(|d| self.live.router.standing(d) == Standing::Well);
+        let metrics = &self.hub.metrics;
+        let recovered = metrics.record(record, self.route, key, known, well);
+        self.rests(record);
+        if let (true, Some(deployment)) = (recovered, answered_by) {
+            tracing::info!(
+                deployment = %deployment.id, group = %deployment.group,
+                "a deployment is well again"
+            );
+        }
         if !self.hub.requests {
             return;
         }
@@ -175,9 +193,40 @@ impl Observer for Recorder {
             first_event_ms: record.first_event.map(millis),
             retries: record.trace.retries(),
             fallbacks: record.trace.fallbacks,
+            attempts: self.attempts(record),
             error,
             ..Entry::default()
         });
+    }
+}
+
+impl Recorder {
+    /// Every attempt, where it is not one that went well.
+    fn attempts(&self, record: &Record) -> Vec<Value> {
+        match &record.trace.attempts[..] {
+            [only] if only.error.is_none() && !self.explain => Vec::new(),
+            _ => route_record::attempts(&record.trace, self.explain),
+        }
+    }
+
+    /// Who rests from now on: one line for each.
+    fn rests(&self, record: &Record) {
+        for attempt in &record.trace.attempts {
+            let deployment = self.live.router.deployment(&attempt.deployment);
+            let (Some(kind), Some(deployment)) = (attempt.error, deployment) else {
+                continue;
+            };
+            let status = attempt
+                .status
+                .unwrap_or_else(|| kind.default_status().as_u16());
+            let rests = attempt.cooled.is_some();
+            if self.hub.metrics.stumbled(deployment, status, rests) {
+                tracing::warn!(
+                    deployment = %deployment.id, group = %deployment.group, status,
+                    class = class(kind), ms = attempt.cooled, "a deployment rests"
+                );
+            }
+        }
     }
 }
 
@@ -224,6 +273,15 @@ impl Entry<'_> {
                 " retries={} fallbacks={}",
                 self.retries, self.fallbacks
             );
+        }
+        if self.attempts.len() > 1 {
+            out.push_str(" attempts=");
+            for (i, attempt) in self.attempts.iter().enumerate() {
+                let part = |key: &str| attempt.get(key).and_then(Value::as_str);
+                let (comma, id) = (if i > 0 { "," } else { "" }, part("deployment"));
+                let end = part("error").unwrap_or("ok");
+                let _ = write!(out, "{comma}{}:{end}", id.unwrap_or_default());
+            }
         }
         if let Some(error) = &self.error {
             push_quoted(&mut out, " error=", error);

@@ -11,11 +11,13 @@ use http::{
         RETRY_AFTER, SET_COOKIE, VARY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
     },
 };
+use llm_router::Trace;
 use llm_sdk::{Body, Charge, Failure, Meta};
 
 use crate::{
     body::ReplyBody,
     error::{Dialect, Refusal},
+    route_record,
     settings::Settings,
     sse::Events,
 };
@@ -31,7 +33,9 @@ const VERSION: HeaderName = HeaderName::from_static("x-litellm-version");
 const WORTH_COMPRESSING: usize = 500;
 
 /// How a client wants its answer.
-pub(crate) struct Wanted {
+pub(crate) struct Wanted<'a> {
+    /// The request's headers.
+    pub(crate) headers: &'a HeaderMap,
     /// The answer's body, compressed, where the client takes that.
     pub(crate) compressed: Option<Bytes>,
     /// A streamed answer as one JSON list.
@@ -41,11 +45,12 @@ pub(crate) struct Wanted {
 /// An answer. `took` is the time so far.
 pub(crate) fn answer(
     response: llm_sdk::Response,
-    wanted: Wanted,
+    wanted: Wanted<'_>,
     settings: &Settings,
     took: Duration,
 ) -> Reply {
     let llm_sdk::Response { meta, body } = response;
+    let explain = route_record::is_asked_for(wanted.headers);
     match body {
         Body::Whole {
             bytes,
@@ -57,6 +62,9 @@ pub(crate) fn answer(
             let mut reply = Response::new(ReplyBody::whole(wanted.compressed.unwrap_or(bytes)));
             let headers = reply.headers_mut();
             describe(headers, &meta, &charge, took);
+            if explain {
+                show_way(headers, &meta.trace);
+            }
             let content_type = match content_type.as_str() {
                 "application/json" => JSON,
                 other => HeaderValue::from_str(other).unwrap_or(JSON),
@@ -82,6 +90,9 @@ pub(crate) fn answer(
             let mut reply = Response::new(ReplyBody::events(events));
             let headers = reply.headers_mut();
             describe(headers, &meta, &Charge::default(), took);
+            if explain {
+                show_way(headers, &meta.trace);
+            }
             headers.insert(CONTENT_TYPE, content_type);
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
             headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
@@ -104,6 +115,13 @@ pub(crate) fn failure(failure: &Failure, dialect: Dialect, explain: bool) -> Rep
     number(headers, "x-litellm-max-retries", trace.max_retries);
     vendors(headers, &failure.error.headers);
     reply
+}
+
+/// The way a request went, for who asked for it.
+pub(crate) fn show_way(headers: &mut HeaderMap, trace: &Trace) {
+    if let Some(value) = route_record::header(trace) {
+        headers.insert(HeaderName::from_static("x-interlingua-route"), value);
+    }
 }
 
 /// A request that gets no answer.

@@ -29,6 +29,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::{
     gateway,
     logs::{self, Lines},
+    probing,
     record::Hub,
     routes::pages,
     settings::Settings,
@@ -46,6 +47,7 @@ pub struct Running {
     gateway: Arc<Gateway>,
     stop: watch::Sender<bool>,
     accepting: JoinHandle<()>,
+    checking: JoinHandle<()>,
 }
 
 /// How connections are served.
@@ -103,11 +105,13 @@ pub(crate) async fn serve_logging(
         patience: limits.head_timeout,
     });
     let accepting = tokio::spawn(accept(listener, serving));
+    let checking = tokio::spawn(probing::run(Arc::downgrade(&gateway)));
     Ok(Running {
         address,
         gateway,
         stop,
         accepting,
+        checking,
     })
 }
 
@@ -138,6 +142,7 @@ impl Running {
         let grace = self.gateway.live().settings.shutdown_grace;
         let all = timeout(grace, self.gateway.idle()).await.is_ok();
         self.accepting.abort();
+        self.checking.abort();
         let _ = self.stop.send(true);
         // The last bytes of finished answers are still on their way to their sockets.
         let closed = timeout(Duration::from_secs(1), self.stop.closed()).await;

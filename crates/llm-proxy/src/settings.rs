@@ -13,8 +13,8 @@ use llm_providers::{
 use llm_router::Deployment;
 use serde_json::Value;
 
-use crate::discover;
 pub use crate::labels::Role;
+use crate::{discover, probing::HealthChecks};
 
 /// Everything a running gateway goes by.
 ///
@@ -75,6 +75,10 @@ pub struct Settings {
     pub always_stream_usage: bool,
     /// Which files of clients' requests are fetched for vendors that fetch none.
     pub fetch: FetchSettings,
+    /// How deployments are checked.
+    pub health: HealthChecks,
+    /// Parameters that every deployment starts from, also one that is added while running.
+    pub default_params: llm_types::Map,
     /// What the user should know though nothing is wrong.
     pub notices: Vec<String>,
 }
@@ -245,6 +249,8 @@ impl Settings {
             allowed_ips: None,
             always_stream_usage: false,
             fetch: FetchSettings::default(),
+            health: HealthChecks::default(),
+            default_params: llm_types::Map::new(),
             notices: Vec::new(),
         }
     }

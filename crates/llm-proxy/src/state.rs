@@ -1,23 +1,35 @@
 //! What all requests of a gateway share.
 
 use std::sync::{
-    Arc,
+    Arc, Mutex, PoisonError,
     atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use anyhow::Result;
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use llm_cost::PriceTable;
-use llm_router::Router;
+use llm_router::{Deployment, Router};
 use llm_sdk::{Engine, Prices};
 use tokio::sync::Notify;
 
-use crate::{record::Hub, settings::Settings};
+use crate::{
+    error::Refusal,
+    overlay::{Entry, Overlay},
+    record::Hub,
+    routes::health::Round,
+    settings::Settings,
+};
 
 /// A gateway: what holds for now, and what counts over all its time.
 #[derive(Debug)]
 pub(crate) struct Gateway {
     live: ArcSwap<Live>,
+    /// Models that were added while running.
+    overlay: Mutex<Overlay>,
+    /// What the last round of health checks in the background found.
+    pub(crate) findings: ArcSwapOption<Round>,
+    /// Another configuration holds.
+    pub(crate) changed: Arc<Notify>,
     /// Where requests are recorded.
     pub(crate) hub: Arc<Hub>,
     draining: AtomicBool,
@@ -29,7 +41,7 @@ pub(crate) struct Gateway {
 #[derive(Debug)]
 pub(crate) struct Live {
     /// What it goes by; its deployments are in the router.
-    pub(crate) settings: Settings,
+    pub(crate) settings: Arc<Settings>,
     /// Who answers.
     pub(crate) engine: Engine,
     /// Who answers for which name.
@@ -42,14 +54,18 @@ pub(crate) struct UnderWay(Arc<Gateway>);
 
 impl Live {
     /// Puts settings to work.
-    pub(crate) fn new(settings: Settings) -> Result<Self> {
-        Self::after(None, settings)
+    pub(crate) fn new(mut settings: Settings) -> Result<Self> {
+        let deployments = std::mem::take(&mut settings.deployments);
+        Self::after(None, Arc::new(settings), deployments)
     }
 
     /// Puts settings to work after `old` ones, with what these learned and, where the transport is the same, with their
     /// connections.
-    fn after(old: Option<&Self>, mut settings: Settings) -> Result<Self> {
-        let deployments = std::mem::take(&mut settings.deployments);
+    fn after(
+        old: Option<&Self>,
+        settings: Arc<Settings>,
+        deployments: Vec<Deployment>,
+    ) -> Result<Self> {
         let router = match old {
             None => Router::new(deployments, settings.router.clone())?,
             Some(old) => old
@@ -87,6 +103,9 @@ impl Gateway {
     pub(crate) fn new(live: Live, hub: Arc<Hub>) -> Self {
         Self {
             live: ArcSwap::from_pointee(live),
+            overlay: Mutex::default(),
+            findings: ArcSwapOption::empty(),
+            changed: Arc::default(),
             hub,
             draining: AtomicBool::new(false),
             under_way: AtomicU64::new(0),
@@ -99,11 +118,43 @@ impl Gateway {
         self.live.load_full()
     }
 
-    /// Puts new settings to work for the requests that come from now on. Connections to vendors stay.
-    pub(crate) fn replace(&self, settings: Settings) -> Result<()> {
-        let next = Live::after(Some(&self.live()), settings)?;
+    /// Puts new settings to work for the requests that come from now on. Connections to vendors stay, and models that
+    /// were added too.
+    pub(crate) fn replace(&self, mut settings: Settings) -> Result<()> {
+        let configured = std::mem::take(&mut settings.deployments);
+        let overlay = self.overlay.lock().unwrap_or_else(PoisonError::into_inner);
+        let deployments = overlay.over(configured);
+        let next = Live::after(Some(&self.live()), Arc::new(settings), deployments)?;
         self.live.store(Arc::new(next));
+        drop(overlay);
+        self.changed.notify_one();
         Ok(())
+    }
+
+    /// Changes the added models; a change that cannot work changes nothing. One change follows the other.
+    pub(crate) fn amend(
+        &self,
+        change: impl FnOnce(&mut Overlay) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
+        let mut overlay = self.overlay.lock().unwrap_or_else(PoisonError::into_inner);
+        let live = self.live();
+        let all = live.router.groups().flat_map(|(_, all)| all).cloned();
+        let configured = overlay.under(all);
+        let mut next = overlay.clone();
+        change(&mut next)?;
+        let deployments = next.over(configured);
+        let settings = Arc::clone(&live.settings);
+        let successor = Live::after(Some(&live), settings, deployments)
+            .map_err(|error| Refusal::bad("model", format!("{error:#}")))?;
+        *overlay = next;
+        self.live.store(Arc::new(successor));
+        Ok(())
+    }
+
+    /// The entry of a model that was added.
+    pub(crate) fn added(&self, id: &str) -> Option<Entry> {
+        let overlay = self.overlay.lock().unwrap_or_else(PoisonError::into_inner);
+        overlay.entry(id).cloned()
     }
 
     /// Counts a request as under way.

@@ -80,7 +80,7 @@ impl Router {
         own.unwrap_or(&self.settings.strategy).as_ref()
     }
 
-    fn bonds(&self, ask: &Ask, group: &str) -> Vec<Bond> {
+    pub(crate) fn bonds(&self, ask: &Ask, group: &str) -> Vec<Bond> {
         let rules = &self.settings.affinity;
         let bonds = rules.of(group);
         if bonds.is_empty() {
@@ -102,7 +102,7 @@ impl Router {
     }
 
     /// Leaves out whoever should not be asked.
-    fn narrow(
+    pub(crate) fn narrow(
         &self,
         field: &mut Field<'_>,
         ask: &Ask,
@@ -176,7 +176,7 @@ impl Router {
     }
 
     /// What the strategy looks at of each.
-    fn candidates<'a>(
+    pub(crate) fn candidates<'a>(
         &self,
         field: &Field<'a>,
         strategy: &dyn Strategy,
@@ -301,7 +301,15 @@ impl Router {
 
     /// A seed for the next request's dice.
     pub(crate) fn next_seed(&self) -> u64 {
-        let request = self.state.requests.fetch_add(1, Ordering::Relaxed);
+        self.seed(self.state.requests.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// What [`next_seed`](Self::next_seed) would be.
+    pub(crate) fn coming_seed(&self) -> u64 {
+        self.seed(self.state.requests.load(Ordering::Relaxed))
+    }
+
+    fn seed(&self, request: u64) -> u64 {
         self.settings.seed ^ request.wrapping_mul(0x9E37_79B9_7F4A_7C15)
     }
 }
@@ -317,7 +325,7 @@ fn expected(ask: &Ask) -> u64 {
     ask.prompt_tokens
 }
 
-fn scored(strategy: &dyn Strategy, candidates: &[Candidate<'_>]) -> Vec<Score> {
+pub(crate) fn scored(strategy: &dyn Strategy, candidates: &[Candidate<'_>]) -> Vec<Score> {
     let score = |candidate: &Candidate<'_>| Score {
         deployment: candidate.deployment.id.clone(),
         score: strategy.score(candidate),

@@ -682,7 +682,7 @@ impl Router {
         }
     }
 
-    fn fallbacks(&self, ask: &Ask, group: &str, kind: Kind) -> Vec<Fallback> {
+    pub(crate) fn fallbacks(&self, ask: &Ask, group: &str, kind: Kind) -> Vec<Fallback> {
         if ask.disable_fallbacks {
             return Vec::new();
         }

@@ -3,8 +3,8 @@
 use std::sync::{Arc, atomic::AtomicU64};
 
 use crate::{
-    Board, Clock, adaptive::Adaptive, affinity::Affinity, health::Health, limits::Meter,
-    shared::Elsewhere, speed::Speed, spending::Spending,
+    Board, Clock, adaptive::Adaptive, affinity::Affinity, check::Checked, health::Health,
+    limits::Meter, shared::Elsewhere, speed::Speed, spending::Spending,
 };
 
 /// What all requests of a router share. A router that succeeds another takes it over.
@@ -27,4 +27,5 @@ pub(crate) struct Live {
     pub(crate) speed: Speed,
     pub(crate) adaptive: Adaptive,
     pub(crate) elsewhere: Elsewhere,
+    pub(crate) checked: Checked,
 }

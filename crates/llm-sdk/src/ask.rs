@@ -51,7 +51,13 @@ impl Asking<'_> {
             stream: body.is_true("stream"),
             num_retries: route.num_retries,
             fallbacks: route.fallbacks.clone(),
+            context_window_fallbacks: route.window_fallbacks.clone(),
+            content_policy_fallbacks: route.policy_fallbacks.clone(),
             disable_fallbacks: route.disable_fallbacks,
+            deadline: route.deadline,
+            priority: route.priority,
+            rehearse: route.rehearse,
+            explain: route.explain,
             timeouts: route.timeouts,
             max_tokens: ["max_completion_tokens", "max_tokens", "max_output_tokens"]
                 .iter()

@@ -12,7 +12,7 @@ use llm_providers::{
     Body as CallBody, Call, CallOptions, Client, Error, Limits, Notice, Outcome as Sent, Payload,
     bridges, transport::TransportSettings,
 };
-use llm_router::{Ask, Attempt, Attempts, Deployment, Failed, Finish, Lease, Router};
+use llm_router::{Ask, Attempt, Attempts, Deployment, Explanation, Failed, Finish, Lease, Router};
 use llm_types::{JsonObject, Op, Usage};
 
 use crate::{
@@ -116,6 +116,21 @@ impl Engine {
     /// The client.
     pub fn http(&self) -> &Client {
         &self.client
+    }
+
+    /// What the router would do with `request`. Nothing is sent, counted or held.
+    pub fn explain(&self, request: &Request) -> Result<Explanation, Error> {
+        let Some(router) = &self.router else {
+            return Err(Error::bad_request("model", "there is no router"));
+        };
+        let asking = Asking {
+            op: request.op,
+            model: request.route_as.as_ref().unwrap_or(&request.model),
+            body: &request.body,
+            options: &request.options,
+            route: &request.route,
+        };
+        router.explain(&asking.of(router))
     }
 
     /// Answers a request: route, translate, attempt, retry, count, price, report.

@@ -141,9 +141,7 @@ impl Entry {
         settings.under(&mut params);
         let table = surroundings::prices();
         let info = self.model_info.clone();
-        let mut deployment = deploy::deployment(&self.model_name, params, info, &table, around)?;
-        settings.limit(&mut deployment);
-        Ok(deployment)
+        deploy::deployment(&self.model_name, params, info, &table, around)
     }
 }
 

@@ -75,6 +75,18 @@ impl Prices {
         self.table.clone().unwrap_or_else(prices)
     }
 
+    /// What `usage` would cost at `deployment`.
+    pub fn expected(self: &Arc<Self>, deployment: &Arc<Deployment>, usage: &Usage) -> Charge {
+        let rates = Rates {
+            prices: Arc::clone(self),
+            deployment: Arc::clone(deployment),
+            model: deployment.target.model.clone(),
+            service_tier: None,
+            started: Instant::now(),
+        };
+        self.charge(&rates, Some(usage))
+    }
+
     fn charge(&self, rates: &Rates, usage: Option<&Usage>) -> Charge {
         let Some(usage) = usage else {
             return Charge::default();

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use llm_providers::CallOptions;
+use llm_providers::{CallOptions, Kind};
 use llm_router::{Fallback, RetryPolicy, Timeouts};
 use llm_types::{JsonError, JsonObject, Map, Op};
 use serde_json::Value;
@@ -49,8 +49,20 @@ pub struct RouteOptions {
     pub fallbacks: Option<Vec<Fallback>>,
     /// `context_window_fallback_dict`: where to go when the prompt is too long for a model.
     pub context_window_fallbacks: BTreeMap<String, String>,
+    /// `context_window_fallbacks`: where to go when the prompt is too long for the group.
+    pub window_fallbacks: Option<Vec<Fallback>>,
+    /// `content_policy_fallbacks`: where to go when the content is refused.
+    pub policy_fallbacks: Option<Vec<Fallback>>,
     /// No fallbacks at all.
     pub disable_fallbacks: bool,
+    /// How long the request may take with all its attempts, waits and fallbacks.
+    pub deadline: Option<Duration>,
+    /// Lower goes first where requests wait in line.
+    pub priority: Option<i64>,
+    /// The first group fails in this way, for a rehearsal.
+    pub rehearse: Option<Kind>,
+    /// The trace says what each candidate was worth.
+    pub explain: bool,
     /// `model_info`, with the prices and the `base_model` that the request itself names.
     pub model_info: Map,
     /// Time limits.
@@ -248,7 +260,13 @@ impl RouteOptions {
         Ok(Self {
             num_retries: retries.or(body.take("max_retries")?),
             retry_policy: retry_policy(body)?,
-            fallbacks: fallbacks(body)?,
+            fallbacks: fallbacks("fallbacks", body)?,
+            window_fallbacks: fallbacks("context_window_fallbacks", body)?,
+            policy_fallbacks: fallbacks("content_policy_fallbacks", body)?,
+            deadline: seconds("deadline", body.take("deadline")?)?,
+            priority: body.take("priority")?,
+            rehearse: rehearsal(body)?,
+            explain: false,
             context_window_fallbacks: body
                 .take("context_window_fallback_dict")?
                 .unwrap_or_default(),
@@ -304,11 +322,40 @@ fn retry_policy(body: &mut JsonObject) -> Result<RetryPolicy, JsonError> {
     Ok(policy)
 }
 
-fn fallbacks(body: &mut JsonObject) -> Result<Option<Vec<Fallback>>, JsonError> {
-    let Some(list) = body.take::<Vec<Value>>("fallbacks")? else {
+/// A list of fallbacks: names, objects with a `model` and what changes with it, or the lists of a configuration, of which
+/// the asked model's counts.
+fn fallbacks(key: &str, body: &mut JsonObject) -> Result<Option<Vec<Fallback>>, JsonError> {
+    let Some(items) = body.take::<Vec<Value>>(key)? else {
         return Ok(None);
     };
-    let one = |(i, value): (usize, Value)| match value {
+    let model = body.str("model").unwrap_or_default();
+    let mut all = Vec::new();
+    for (i, item) in items.into_iter().enumerate() {
+        let lists = match &item {
+            Value::Object(map) if !map.contains_key("model") => map.clone(),
+            _ => {
+                all.push(fallback(item, || format!("{key}[{i}]"))?);
+                continue;
+            }
+        };
+        for (group, list) in lists {
+            let place = format!("{key}[{i}].{group}");
+            let Value::Array(list) = list else {
+                return Err(JsonError::new(place, "expected a list of model names"));
+            };
+            if group != model && group != "*" {
+                continue;
+            }
+            for (n, target) in list.into_iter().enumerate() {
+                all.push(fallback(target, || format!("{place}[{n}]"))?);
+            }
+        }
+    }
+    Ok(Some(all))
+}
+
+fn fallback(value: Value, place: impl Fn() -> String) -> Result<Fallback, JsonError> {
+    match value {
         Value::String(group) => Ok(Fallback::to(group)),
         Value::Object(mut map) => match map.remove("model") {
             Some(Value::String(group)) => Ok(Fallback {
@@ -316,20 +363,31 @@ fn fallbacks(body: &mut JsonObject) -> Result<Option<Vec<Fallback>>, JsonError> 
                 overrides: map,
             }),
             _ => Err(JsonError::new(
-                format!("fallbacks[{i}].model"),
+                format!("{}.model", place()),
                 "expected a model name",
             )),
         },
         _ => Err(JsonError::new(
-            format!("fallbacks[{i}]"),
+            place(),
             "expected a model name or an object with one",
         )),
-    };
-    list.into_iter()
-        .enumerate()
-        .map(one)
-        .collect::<Result<_, _>>()
-        .map(Some)
+    }
+}
+
+/// LiteLLM's rehearsals: the first group fails in this way without being asked.
+fn rehearsal(body: &mut JsonObject) -> Result<Option<Kind>, JsonError> {
+    let mut kind = None;
+    for (key, named) in [
+        ("mock_testing_fallbacks", Kind::Upstream),
+        ("mock_testing_context_fallbacks", Kind::ContextWindow),
+        ("mock_testing_content_policy_fallbacks", Kind::ContentPolicy),
+        ("mock_testing_rate_limit_error", Kind::RateLimit),
+    ] {
+        if body.take::<bool>(key)? == Some(true) {
+            kind = Some(named);
+        }
+    }
+    Ok(kind)
 }
 
 /// What the request says of its model: prices are named alike in LiteLLM's table, whatever they are for.
@@ -394,5 +452,43 @@ mod tests {
             let request = Request::from_object(Op::Chat, body).expect("a request");
             assert!(!request.body.contains(key), "{key}");
         }
+    }
+
+    fn route(body: &str) -> Result<RouteOptions, JsonError> {
+        let request = Request::parse(Op::Chat, Bytes::from(body.to_owned()))?;
+        assert_eq!(request.body.len(), 1, "our keys do not go to the vendor");
+        Ok(request.route)
+    }
+
+    #[test]
+    fn fallbacks_come_in_both_of_litellms_shapes() {
+        let listed = route(
+            r#"{"model":"a","fallbacks":["b",{"model":"c","seed":1}],"content_policy_fallbacks":[{"a":["d"]},{"x":["e"]}]}"#,
+        )
+        .unwrap();
+        let fallbacks = listed.fallbacks.unwrap();
+        assert_eq!((fallbacks[0].group.as_str(), fallbacks.len()), ("b", 2));
+        assert_eq!(fallbacks[1].overrides["seed"], 1);
+        assert_eq!(listed.policy_fallbacks, Some(vec![Fallback::to("d")]));
+        for wrong in [
+            r#"[7]"#,
+            r#"[{"a":"b"}]"#,
+            r#"[{"a":[{"seed":1}]}]"#,
+            r#""b""#,
+        ] {
+            let body = format!(r#"{{"model":"a","fallbacks":{wrong}}}"#);
+            assert!(route(&body).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn rehearsals_and_limits_are_taken_out() {
+        let route = route(
+            r#"{"model":"a","mock_testing_content_policy_fallbacks":true,"mock_testing_fallbacks":false,"deadline":2.5,"priority":-1}"#,
+        )
+        .unwrap();
+        assert_eq!(route.rehearse, Some(Kind::ContentPolicy));
+        assert_eq!(route.deadline, Some(Duration::from_millis(2500)));
+        assert_eq!(route.priority, Some(-1));
     }
 }

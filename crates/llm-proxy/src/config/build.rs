@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
+    sync::Arc,
 };
 
 use llm_providers::resolve::Surroundings;
@@ -83,7 +84,11 @@ fn build(path: &Path, mut file: File, around: &Overlay<'_>, problems: &mut Probl
     for model in std::mem::take(&mut file.models) {
         deployments.add(model, around, problems);
     }
+    settings.default_params = deployments.defaults();
     settings.deployments = deployments.finish(problems);
+    if let Some(filter) = settings.health.filter() {
+        settings.router.filters.push(Arc::new(filter));
+    }
     infer(&mut file.general, around, &mut settings, problems);
     names.check(&settings, problems);
     debug_assert_eq!(file.unread(), [""; 0], "an accepted key does something");

@@ -6,7 +6,7 @@ use llm_cost::PriceTable;
 use llm_providers::{Credential, Error, resolve::Surroundings};
 use llm_router::Deployment;
 use llm_sdk::{deploy, router_settings::RouterSettings};
-use llm_types::JsonObject;
+use llm_types::{JsonObject, Map};
 
 use super::{
     file::File,
@@ -77,6 +77,13 @@ impl Deployments {
         }
     }
 
+    /// The parameters that every deployment starts from.
+    pub(super) fn defaults(&self) -> Map {
+        let mut params = JsonObject::new();
+        self.defaults.under(&mut params);
+        params.to_map().unwrap_or_default()
+    }
+
     /// Makes a deployment of an entry.
     pub(super) fn add(&mut self, model: Model, around: &dyn Surroundings, problems: &mut Problems) {
         let own_id = model.get("model_info", "id");
@@ -96,8 +103,7 @@ impl Deployments {
         self.defaults.under(&mut params);
         let table = PriceTable::embedded();
         match deploy::deployment(&model.name, params, model.info.clone(), table, around) {
-            Ok(mut deployment) => {
-                self.defaults.routing.limit(&mut deployment);
+            Ok(deployment) => {
                 if let Credential::Missing(what) = &deployment.target.credential {
                     let name = &model.name;
                     problems.warn(

@@ -137,7 +137,9 @@ struct Known<'a>(&'a Settings);
 impl Known<'_> {
     /// A model of `model_list`, by its name, a pattern, or its id.
     fn model(&self, name: &str) -> bool {
-        self.0.deployments.iter().any(|d| d.answers_for(name))
+        let united = &self.0.router.routing_groups;
+        united.iter().any(|group| group.name == name)
+            || self.0.deployments.iter().any(|d| d.answers_for(name))
     }
 
     fn name(&self, name: &str) -> bool {

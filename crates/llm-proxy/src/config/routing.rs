@@ -21,6 +21,7 @@ pub(super) const LITELLM: &[&str] = &[
     "default_fallbacks",
     "max_fallbacks",
     "model_alias_map",
+    "tag_budget_config",
 ];
 
 /// Reads the `keys` of a section; what it says of models is noted in `names`.

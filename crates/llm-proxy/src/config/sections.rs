@@ -57,6 +57,7 @@ pub(super) fn general(
         settings.allow_client_mock_response = allow;
     }
     user_headers(values, settings, problems);
+    health(values, settings, problems);
 }
 
 /// The headers in which clients say whom a request is for.
@@ -90,6 +91,32 @@ fn user_headers(values: &mut Values, settings: &mut Settings, problems: &mut Pro
     }
     if let Some(node) = values.take_node("user_header_name") {
         add(&node, Role::Customer, problems);
+    }
+}
+
+/// How deployments are checked.
+fn health(values: &mut Values, settings: &mut Settings, problems: &mut Problems) {
+    let health = &mut settings.health;
+    for (key, switch) in [
+        ("background_health_checks", &mut health.background),
+        ("enable_health_check_routing", &mut health.routing),
+        (
+            "health_check_ignore_transient_errors",
+            &mut health.ignore_transient,
+        ),
+    ] {
+        if let Some(on) = values.take(key, problems) {
+            *switch = on;
+        }
+    }
+    if let Some(interval) = seconds("health_check_interval", values, problems) {
+        health.interval = interval;
+    }
+    if let Some(time) = seconds("health_check_staleness_threshold", values, problems) {
+        health.staleness = Some(time);
+    }
+    if let Some(at_once) = values.take("health_check_concurrency", problems) {
+        health.at_once = at_once;
     }
 }
 

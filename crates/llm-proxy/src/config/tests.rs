@@ -222,6 +222,7 @@ router_settings: {default_max_parallel_requests: 7}
     )
     .expect("settings");
     assert_eq!(settings.notices, [""; 0]);
+    assert_eq!(settings.router.default_max_parallel, Some(7));
     let [first, second] = &settings.deployments[..] else {
         panic!("two deployments");
     };
@@ -229,7 +230,7 @@ router_settings: {default_max_parallel_requests: 7}
     assert_eq!((first.allowed_fails, first.defaults.len()), (Some(1), 0));
     assert_eq!(
         (first.quota.max_parallel, second.quota.max_parallel),
-        (Some(7), Some(3))
+        (None, Some(3))
     );
 }
 
@@ -363,4 +364,22 @@ fn headers_that_name_users_are_read_or_refused() {
             "2:111 error 'litellm_user_role' must be 'customer' or 'internal_user'",
         ]
     );
+}
+
+#[test]
+fn health_checks_are_set_and_an_empty_list_is_noticed() {
+    let settings = loaded(
+        "model_list: []
+general_settings: {background_health_checks: true, health_check_interval: 60, health_check_concurrency: 4,
+  enable_health_check_routing: true, health_check_ignore_transient_errors: true}
+",
+    )
+    .expect("settings");
+    let health = settings.health;
+    assert_eq!(
+        (health.interval.as_secs(), health.at_once, health.routing),
+        (60, 4, true)
+    );
+    assert_eq!(settings.router.filters.len(), 1);
+    assert!(settings.notices[0].contains(":1:13: warning: 'model_list' is empty"));
 }

@@ -22,8 +22,6 @@ use super::{
 };
 use crate::state::Live;
 
-/// Deployments that are probed at the same time.
-const AT_ONCE: usize = 16;
 /// How long a probe may take, where the deployment does not say.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -68,42 +66,69 @@ pub(crate) struct Which {
 }
 
 /// What a probe found.
-enum Health {
+#[derive(Debug)]
+pub(crate) enum Health {
     Healthy,
     Unhealthy(Error),
     /// Nothing was asked, for this reason.
     Unchecked(String),
 }
 
-/// Asks every deployment for a word.
-pub(crate) async fn probe(Keyed(live): Keyed, Query(which): Query<Which>) -> Response {
-    let wanted = |d: &Deployment| {
-        which
-            .model
-            .as_ref()
-            .is_none_or(|model| *model == d.group || *model == d.target.model)
-            && which.model_id.as_ref().is_none_or(|id| *id == d.id)
+/// What one round over deployments found.
+#[derive(Debug)]
+pub(crate) struct Round {
+    pub(crate) results: Vec<(Arc<Deployment>, Health)>,
+}
+
+impl Round {
+    /// Asks every deployment that is `wanted` for a word.
+    pub(crate) async fn over(live: &Arc<Live>, wanted: impl Fn(&Deployment) -> bool) -> Self {
+        let all: Vec<Arc<Deployment>> = live
+            .router
+            .groups()
+            .flat_map(|(_, deployments)| deployments.iter().cloned())
+            .filter(|deployment| wanted(deployment))
+            .collect();
+        let results = stream::iter(all)
+            .map(|deployment| {
+                let live = Arc::clone(live);
+                async move {
+                    let health = ask(&live, &deployment).await;
+                    (deployment, health)
+                }
+            })
+            .buffered(live.settings.health.at_once.max(1));
+        Self {
+            results: results.collect().await,
+        }
+    }
+}
+
+impl Which {
+    fn wants(&self, deployment: &Deployment) -> bool {
+        let model = self.model.as_ref();
+        model.is_none_or(|model| *model == deployment.group || *model == deployment.target.model)
+            && self.model_id.as_ref().is_none_or(|id| *id == deployment.id)
+    }
+}
+
+/// Asks every deployment for a word; where that is done in the background, says what was found last.
+pub(crate) async fn probe(
+    State(gateway): Shared,
+    Keyed(live): Keyed,
+    Query(which): Query<Which>,
+) -> Response {
+    let known = gateway.findings.load_full();
+    let round = match known.filter(|_| live.settings.health.background) {
+        Some(round) => round,
+        None => Arc::new(Round::over(&live, |deployment| which.wants(deployment)).await),
     };
-    let all: Vec<Arc<Deployment>> = live
-        .router
-        .groups()
-        .flat_map(|(_, deployments)| deployments.iter().cloned())
-        .filter(|deployment| wanted(deployment))
-        .collect();
-    let results: Vec<(Arc<Deployment>, Health)> = stream::iter(all)
-        .map(|deployment| {
-            let live = Arc::clone(&live);
-            async move {
-                let health = ask(&live, &deployment).await;
-                (deployment, health)
-            }
-        })
-        .buffered(AT_ONCE)
-        .collect()
-        .await;
     let (mut healthy, mut unhealthy, mut unchecked) = (Vec::new(), Vec::new(), Vec::new());
-    for (deployment, health) in results {
-        let mut entry = describe(&deployment);
+    // Who was removed since is no longer of interest.
+    let there = |id: &str| live.router.deployment(id).is_some();
+    let wanted = round.results.iter();
+    for (deployment, health) in wanted.filter(|(d, _)| which.wants(d) && there(&d.id)) {
+        let mut entry = describe(deployment);
         match health {
             Health::Healthy => healthy.push(Value::Object(entry)),
             Health::Unhealthy(error) => {
@@ -111,7 +136,7 @@ pub(crate) async fn probe(Keyed(live): Keyed, Query(which): Query<Which>) -> Res
                 unhealthy.push(Value::Object(entry));
             }
             Health::Unchecked(reason) => {
-                entry.insert("reason".into(), reason.into());
+                entry.insert("reason".into(), reason.as_str().into());
                 unchecked.push(Value::Object(entry));
             }
         }

@@ -183,7 +183,7 @@ fn operation(call_type: &str) -> Result<Op, Refusal> {
     })
 }
 
-fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refused> {
+pub(super) fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refused> {
     serde_json::from_slice(body).map_err(|e| {
         let message = format!("Invalid JSON payload: {e}");
         Refused(Refusal::bad("request_body", message))

@@ -3,8 +3,10 @@
 mod alone;
 pub(crate) mod details;
 pub(crate) mod docs;
+pub(crate) mod explain;
 pub(crate) mod health;
 pub(crate) mod inference;
 pub(crate) mod inspect;
+pub(crate) mod manage;
 pub(crate) mod models;
 pub(crate) mod pages;

@@ -145,7 +145,9 @@ pub(super) fn full(deployment: &Deployment) -> Value {
     }
     let mut info = Value::Object(deployment.model_info.clone());
     info["id"] = deployment.id.as_str().into();
-    info["db_model"] = false.into();
+    if info.get("db_model").is_none() {
+        info["db_model"] = false.into();
+    }
     info["key"] = target.model.as_str().into();
     info["litellm_provider"] = target.provider.name.into();
     let facts = &target.facts;

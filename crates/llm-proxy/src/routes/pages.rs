@@ -7,14 +7,14 @@ use axum::{
     extract::{FromRequestParts, State},
     http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
-    routing::{get, post},
+    routing::{get, patch, post},
 };
 use serde_json::json;
 
 use crate::{
     auth,
     error::{Dialect, Refusal},
-    routes::{details, docs, health, inspect, models},
+    routes::{details, docs, explain, health, inspect, manage, models},
     state::{Gateway, Live},
 };
 
@@ -42,6 +42,14 @@ pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
     router
         .route("/v2/model/info", get(details::page))
         .route("/model_group/info", get(models::groups))
+        .route("/model/new", post(manage::add))
+        .route("/model/update", post(manage::change))
+        .route("/model/{id}/update", patch(manage::patch))
+        .route("/model/delete", post(manage::remove))
+        .route(
+            "/v1/router/explain",
+            get(explain::model).post(explain::request),
+        )
         .route("/health", get(health::probe))
         .route(
             "/health/readiness",

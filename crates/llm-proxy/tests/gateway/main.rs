@@ -8,8 +8,11 @@
 
 mod answers;
 mod failures;
+mod fault_matrix;
+mod fault_server;
 mod hostile;
 mod keys;
 mod life;
+mod routing;
 mod support;
 mod surface;

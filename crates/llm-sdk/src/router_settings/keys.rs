@@ -41,6 +41,16 @@ pub const KEYS: &[(State, &[&str])] = &[
             "default_max_parallel_requests",
             "enable_weighted_failover",
             "default_priority",
+            "routing_strategy_args",
+            "routing_groups",
+            "enable_pre_call_checks",
+            "optional_pre_call_checks",
+            "enable_tag_filtering",
+            "tag_filtering_match_any",
+            "tag_routing_prefix",
+            "provider_budget_config",
+            "model_group_affinity_config",
+            "deployment_affinity_ttl_seconds",
             "redis_url",
             "redis_host",
             "redis_port",
@@ -86,22 +96,7 @@ pub const KEYS: &[(State, &[&str])] = &[
         ),
         &["queue"],
     ),
-    (
-        Later("routing strategies"),
-        &["routing_strategy_args", "routing_groups", "plugins"],
-    ),
-    (
-        Later("pre-call checks"),
-        &["enable_pre_call_checks", "optional_pre_call_checks"],
-    ),
-    (
-        Later("tag routing"),
-        &[
-            "enable_tag_filtering",
-            "tag_filtering_match_any",
-            "tag_routing_prefix",
-        ],
-    ),
+    (Later("routing plugins"), &["plugins"]),
     (
         Later("response caching"),
         &["cache_responses", "cache_kwargs", "caching_groups"],
@@ -109,14 +104,6 @@ pub const KEYS: &[(State, &[&str])] = &[
     (
         Inert("who waits in line is woken when it is time"),
         &["polling_interval"],
-    ),
-    (Later("provider budgets"), &["provider_budget_config"]),
-    (
-        Later("affinity"),
-        &[
-            "model_group_affinity_config",
-            "deployment_affinity_ttl_seconds",
-        ],
     ),
     (Later("guardrails"), &["guardrail_list"]),
     (Later("alerts"), &["alerting_config"]),

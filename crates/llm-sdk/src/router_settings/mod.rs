@@ -1,5 +1,6 @@
 //! LiteLLM's `router_settings`: one reading for configuration files and for the arguments of `Router`.
 
+mod choice;
 mod fallbacks;
 mod keys;
 mod place;
@@ -9,7 +10,7 @@ mod rules;
 
 use std::collections::BTreeSet;
 
-use llm_router::{Deployment, Settings};
+use llm_router::Settings;
 use llm_types::{JsonObject, Map};
 
 pub use keys::{KEYS, State};
@@ -26,8 +27,6 @@ pub struct RouterSettings {
     pub hidden: BTreeSet<String>,
     /// `default_litellm_params`: parameters that every deployment starts from.
     pub default_params: Map,
-    /// `default_max_parallel_requests`: of deployments that say nothing of what they may take.
-    pub default_max_parallel: Option<u64>,
     /// The models that are mentioned. Whether they exist is known when all deployments are.
     pub mentions: Vec<Mention>,
 }
@@ -53,16 +52,13 @@ impl RouterSettings {
         self.rules(&mut reader);
         self.health(&mut reader);
         self.redis(&mut reader);
-        self.strategy(&mut reader);
+        self.choice(&mut reader);
         self.fallbacks(&mut reader);
         for key in ["model_group_alias", "model_alias_map"] {
             self.aliases(key, &mut reader);
         }
         if let Some(params) = reader.take("default_litellm_params") {
             self.default_params = params;
-        }
-        if let Some(most) = reader.take("default_max_parallel_requests") {
-            self.default_max_parallel = Some(most);
         }
         reader.later();
         reader.remarks
@@ -74,13 +70,6 @@ impl RouterSettings {
             if !params.contains(key) {
                 params.set(key.clone(), value);
             }
-        }
-    }
-
-    /// Gives `deployment` the limit of those that say nothing of what they may take.
-    pub fn limit(&self, deployment: &mut Deployment) {
-        if !deployment.quota.is_limited() {
-            deployment.quota.max_parallel = self.default_max_parallel;
         }
     }
 }
@@ -176,12 +165,50 @@ mod tests {
         );
         assert_eq!(router.hedge, Some(HedgeRules::default()));
         assert_eq!(router.adaptive.map(|rules| rules.most), Some(50));
-        assert_eq!(settings.default_max_parallel, Some(8));
+        assert_eq!(router.default_max_parallel, Some(8));
         let mentioned: Vec<_> = settings.mentions.iter().map(|m| m.name.as_str()).collect();
         assert_eq!(
             mentioned,
             ["fast", "fast", "strong", "slow", "last", "fast", "fast"]
         );
+    }
+
+    #[test]
+    fn who_is_asked_is_settled_as_in_litellm() {
+        let (settings, remarks) = read(json!({
+            "routing_strategy": "latency-based-routing",
+            "routing_strategy_args": {"lowest_latency_buffer": 0.5, "ttl": 60},
+            "routing_groups": [{
+                "group_name": "ours", "models": ["a", "b"], "routing_strategy": "priority",
+                "model_priorities": {"a": 1, "b": 2},
+            }],
+            "enable_pre_call_checks": true, "enable_tag_filtering": true,
+            "tag_filtering_match_any": false, "tag_routing_prefix": "route:",
+            "optional_pre_call_checks": ["prompt_caching", "router_budget_limiting"],
+            "deployment_affinity_ttl_seconds": 60,
+            "model_group_affinity_config": {"a": ["session_affinity"]},
+            "provider_budget_config": {"openai": {"budget_limit": 1.5, "time_period": "1d"}},
+            "tag_budget_config": {"x": {"max_budget": 2, "budget_duration": "30m"}},
+        }));
+        assert_eq!(remarks, [""; 0]);
+        let router = &settings.router;
+        assert_eq!(router.strategy.name(), "latency-based-routing");
+        let group = &router.routing_groups[0];
+        assert_eq!(
+            (group.name.as_str(), group.strategy.name()),
+            ("ours", "priority")
+        );
+        assert_eq!(
+            (router.pre_call_checks.enabled, router.tags.enabled),
+            (true, true)
+        );
+        assert_eq!(
+            (router.tags.match_any, router.tags.prefix.as_str()),
+            (false, "route:")
+        );
+        assert!(router.affinity.bonds.prompt && router.affinity.group_bonds["a"].session);
+        assert_eq!(router.budgets.providers["openai"].limit, 1_500_000_000);
+        assert!(router.budgets.tags.contains_key("x"));
     }
 
     #[test]
@@ -194,6 +221,9 @@ mod tests {
             "context_window_fallbacks": [{"a": [{"temperature": 1}]}],
             "default_fallbacks": "b", "model_group_alias": {"a": 7},
             "retry_budget": {"ratio": -1, "leest": 3},
+            "routing_groups": [{"models": []}, {"group_name": "g", "models": [7], "routing_strategy": "x"}],
+            "optional_pre_call_checks": ["prompt_cache", "encrypted_content_affinity"],
+            "provider_budget_config": {"openai": {"budget_limit": 1}},
         }));
         insta::assert_snapshot!(remarks.join("\n"));
     }

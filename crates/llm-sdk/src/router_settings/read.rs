@@ -1,8 +1,8 @@
 //! Values out of a map, with every mistake named.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use llm_router::{RetryPolicy, SimpleShuffle, Strategy};
+use llm_router::RetryPolicy;
 use llm_types::Map;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -12,18 +12,7 @@ use super::{
     keys::{ALLOWED_FAILS, RETRIES},
     place::kind,
 };
-use crate::nearest::{hint, nearest};
-
-/// LiteLLM's strategies; the first is built.
-const STRATEGIES: &[&str] = &[
-    "simple-shuffle",
-    "least-busy",
-    "usage-based-routing",
-    "usage-based-routing-v2",
-    "latency-based-routing",
-    "cost-based-routing",
-    "provider-budget-routing",
-];
+use crate::nearest::nearest;
 
 /// Takes values out of a map.
 pub(super) struct Reader<'a> {
@@ -61,7 +50,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A length of time in seconds.
-    fn seconds(&mut self, key: &str) -> Option<Duration> {
+    pub(super) fn seconds(&mut self, key: &str) -> Option<Duration> {
         let value = self.value(key)?;
         let given = value.as_f64().map(Duration::try_from_secs_f64);
         if let Some(Ok(duration)) = given {
@@ -182,31 +171,6 @@ impl RouterSettings {
             health.allowed_fails_policy = policy;
         }
     }
-
-    pub(super) fn strategy(&mut self, reader: &mut Reader<'_>) {
-        if let Some(value) = reader.value("routing_strategy")
-            && let Some(strategy) = strategy(&value, &Place::of("routing_strategy"), reader)
-        {
-            self.router.strategy = strategy;
-        }
-    }
-}
-
-fn strategy(value: &Value, place: &Place, reader: &mut Reader<'_>) -> Option<Arc<dyn Strategy>> {
-    match value.as_str() {
-        Some("simple-shuffle") => return Some(Arc::new(SimpleShuffle)),
-        Some(known) if STRATEGIES.contains(&known) => reader.notice(
-            place.clone(),
-            format!("routing_strategy '{known}' is not built yet: 'simple-shuffle' is used"),
-        ),
-        unknown => {
-            let name = unknown.unwrap_or(kind(value));
-            let hint = hint(name, STRATEGIES.iter().copied());
-            let message = format!("unknown routing_strategy '{name}'{hint}");
-            reader.mistake(place.clone(), message);
-        }
-    }
-    None
 }
 
 /// Numbers by class of error, under names that are LiteLLM's classes with a suffix.

@@ -24,6 +24,9 @@ pub const PARAMS: &[&str] = &[
     "tpm",
     "rpm",
     "max_parallel_requests",
+    "max_budget",
+    "budget_duration",
+    "tag_regex",
     "cooldown_time",
     "allowed_fails",
     "weight",
@@ -83,9 +86,6 @@ pub const PARAMS: &[&str] = &[
 pub const PARAMS_LATER: &[(&str, &str)] = &[
     ("itpm", "limits"),
     ("otpm", "limits"),
-    ("max_budget", "budgets"),
-    ("budget_duration", "budgets"),
-    ("tag_regex", "tag routing"),
     ("guardrails", "guardrails"),
     (
         "configurable_clientside_auth_params",
