@@ -1,6 +1,6 @@
 //! Splits a usage into classes of tokens that have their own price and overlap nowhere.
 
-use llm_types::Usage;
+use llm_types::{CompletionDetails, PromptDetails, Usage};
 use serde_json::Value;
 
 use crate::Kind;
@@ -32,7 +32,8 @@ impl Classes {
     }
 
     fn split_input(&mut self, usage: &Usage) -> Vec<(Kind, u64)> {
-        let details = usage.prompt_tokens_details.clone().unwrap_or_default();
+        let silent = PromptDetails::default();
+        let details = usage.prompt_tokens_details.as_ref().unwrap_or(&silent);
         let within_cache = |kind: &str| {
             let own = details.extra.get("cached_tokens_details");
             own.and_then(|own| own.get(kind)?.as_u64()).unwrap_or(0)
@@ -68,7 +69,8 @@ impl Classes {
     }
 
     fn split_output(&mut self, usage: &Usage, image_output: bool) -> Vec<(Kind, u64)> {
-        let details = usage.completion_tokens_details.clone().unwrap_or_default();
+        let silent = CompletionDetails::default();
+        let details = usage.completion_tokens_details.as_ref().unwrap_or(&silent);
         let no_breakdown = details.image_tokens == 0 && details.text_tokens.is_none();
         let mut output = usage.completion_tokens;
         // xAI's output does not contain its reasoning; the grand total shows it.

@@ -196,8 +196,13 @@ impl NanoDollars {
         (nano.is_finite() && nano.abs() < i64::MAX as f64).then_some(Self(nano as i64))
     }
 
-    /// Dollars as a double, for display and for clients that expect a float.
+    /// Dollars as a double, for display and for clients that expect a float: the one nearest to the exact decimal.
     pub fn to_f64(self) -> f64 {
+        // Both numbers are doubles without an error, and so is their quotient but for its last rounding.
+        const EXACT: u64 = 1 << f64::MANTISSA_DIGITS;
+        if self.0.unsigned_abs() <= EXACT {
+            return self.0 as f64 / 1e9;
+        }
         self.to_string().parse().unwrap_or(0.0)
     }
 
@@ -213,8 +218,16 @@ impl fmt::Display for NanoDollars {
         if self.0 < 0 {
             f.write_str("-")?;
         }
-        let nano = u128::from(self.0.unsigned_abs());
-        decimal(f, nano / 1_000_000_000, nano % 1_000_000_000, 9)
+        let nano = self.0.unsigned_abs();
+        let (whole, mut fraction, mut digits) = (nano / 1_000_000_000, nano % 1_000_000_000, 9);
+        if fraction == 0 {
+            return write!(f, "{whole}");
+        }
+        while fraction % 10 == 0 {
+            fraction /= 10;
+            digits -= 1;
+        }
+        write!(f, "{whole}.{fraction:0digits$}")
     }
 }
 
@@ -361,7 +374,16 @@ mod tests {
         assert_eq!(nano("0.0000000004999"), 0);
         assert_eq!(nano("0.0000000005"), 1);
         assert_eq!(nano("0.0000000015"), 2);
-        assert_eq!(NanoDollars(-1_500_000_000).to_string(), "-1.5");
+        for (nano, text) in [
+            (-1_500_000_000, "-1.5"),
+            (0, "0"),
+            (3_000_000_000, "3"),
+            (10, "0.00000001"),
+            (1_000_000_001, "1.000000001"),
+            (i64::MIN, "-9223372036.854775808"),
+        ] {
+            assert_eq!(NanoDollars(nano).to_string(), text);
+        }
         assert_eq!(NanoDollars::parse("-0.25"), Some(NanoDollars(-250_000_000)));
         assert_eq!(NanoDollars::from_f64(0.1), Some(NanoDollars(100_000_000)));
         assert_eq!(NanoDollars::from_f64(f64::NAN), None);
@@ -384,6 +406,14 @@ mod tests {
         fn what_is_printed_is_read_back(units in 0..u128::MAX / 4) {
             let amount = Dollars(units);
             prop_assert_eq!(Dollars::parse(&amount.to_string()), Some(amount));
+        }
+
+        #[test]
+        fn nano_dollars_are_the_nearest_double(nano: i64) {
+            let amount = NanoDollars(nano);
+            prop_assert_eq!(amount.to_f64(), amount.to_string().parse::<f64>().unwrap());
+            let small = NanoDollars(nano >> 24);
+            prop_assert_eq!(small.to_f64(), small.to_string().parse::<f64>().unwrap());
         }
 
         #[test]

@@ -7,6 +7,7 @@ use crate::{Dollars, Factor, Kind, Rate, Service, hours::OffPeak};
 /// What one model costs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Pricing {
+    /// By [`Rate::place`]: the prices of one kind are together.
     rates: Vec<Rate>,
     bands: Vec<Band>,
     off_peak: Option<OffPeak>,
@@ -132,6 +133,7 @@ impl Pricing {
             .rates
             .retain(|old| own.rates.iter().all(|new| new.place() != old.place()));
         merged.rates.extend(own.rates);
+        merged.rates.sort_by(|a, b| a.place().cmp(&b.place()));
         if !own.bands.is_empty() {
             merged.bands = own.bands;
         }
@@ -209,8 +211,13 @@ impl Pricing {
     }
 }
 
-/// The price in `rates` for the highest threshold that the prompt crossed and the service that was given.
+/// The price in `rates`, sorted, for the highest threshold that the prompt crossed and the service that was given.
 fn pick(rates: &[Rate], kind: Kind, size: Option<&str>, under: &Circumstances) -> Option<Dollars> {
+    let rates = &rates[rates.partition_point(|rate| rate.kind < kind)..];
+    let rates = &rates[..rates.partition_point(|rate| rate.kind == kind)];
+    if rates.is_empty() {
+        return None;
+    }
     let crossed = |rate: &&Rate| {
         rate.above == 0
             || under.prompt_tokens > rate.above
@@ -226,7 +233,7 @@ fn pick(rates: &[Rate], kind: Kind, size: Option<&str>, under: &Circumstances) -
         let of_kind = || {
             rates
                 .iter()
-                .filter(|rate| rate.kind == kind && rate.size.as_deref() == *size)
+                .filter(|rate| rate.size.as_deref() == *size)
                 .filter(crossed)
         };
         let highest = |service: Service| {

@@ -95,10 +95,6 @@ pub struct Reply {
 
 /// Finished, or "send this next": polled services stay pure.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "made once an attempt, and nearly always the large one"
-)]
 pub enum Step {
     /// The answer.
     Done(Answer),

@@ -60,12 +60,15 @@ impl Default for Limits {
 
 /// What one attempt brought.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "made once an attempt")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "made once an attempt, and nearly always the large one"
+)]
 pub enum Outcome {
     /// The whole answer, and the reply's headers.
     Answer(Answer, HeaderMap),
     /// A stream whose first event has come, and the reply's headers.
-    Stream(EventStream, HeaderMap),
+    Stream(Box<EventStream>, HeaderMap),
 }
 
 impl Client {
@@ -141,7 +144,7 @@ impl Client {
         if call.stream && !replayed {
             let mut stream = EventStream::new(call, body, &parts.headers, limits, began)?;
             within(limits.first_byte, "the first event", stream.prime()).await?;
-            return Ok(Outcome::Stream(stream, parts.headers));
+            return Ok(Outcome::Stream(Box::new(stream), parts.headers));
         }
         let headers = parts.headers.clone();
         let (answer, body) = self.settled(call, parts, body, limits).await?;
@@ -152,7 +155,7 @@ impl Client {
         let body = Box::pin(stream::iter([Ok(body)]));
         let mut stream = EventStream::new(call, body, &headers, limits, began)?;
         stream.prime().await?;
-        Ok(Outcome::Stream(stream, headers))
+        Ok(Outcome::Stream(Box::new(stream), headers))
     }
 
     /// Reads a whole reply, and asks again as long as the protocol says so. The answer, and the reply that brought it.

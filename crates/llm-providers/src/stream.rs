@@ -35,7 +35,7 @@ pub struct EventStream {
     op: Op,
     /// Until the answer itself begins.
     silence: Option<(Duration, Pin<Box<Sleep>>)>,
-    stall: Option<(Duration, Pin<Box<Sleep>>)>,
+    stall: Option<Stall>,
     deadline: Option<Pin<Box<Sleep>>>,
     /// Anything was decoded.
     spoke: bool,
@@ -52,6 +52,14 @@ struct Malformed {
     allowed: u32,
     in_a_row: u32,
     in_all: u32,
+}
+
+/// Notices that nothing comes any more.
+struct Stall {
+    limit: Duration,
+    /// Not moved with each read, which would take a lock: it looks at `last_read` when it fires.
+    alarm: Pin<Box<Sleep>>,
+    last_read: Instant,
 }
 
 impl EventStream {
@@ -81,9 +89,11 @@ impl EventStream {
                 let alarm = tokio::time::sleep_until(began + limit);
                 (limit, Box::pin(alarm))
             }),
-            stall: limits
-                .stall
-                .map(|limit| (limit, Box::pin(tokio::time::sleep(limit)))),
+            stall: limits.stall.map(|limit| Stall {
+                limit,
+                alarm: Box::pin(tokio::time::sleep(limit)),
+                last_read: Instant::now(),
+            }),
             deadline: limits
                 .total
                 .map(|limit| Box::pin(tokio::time::sleep_until(began + limit))),
@@ -252,16 +262,19 @@ impl EventStream {
                 ),
             ));
         }
-        if let Some((limit, sleep)) = &mut self.stall
-            && sleep.as_mut().poll(cx).is_ready()
-        {
-            return Some(Error::new(
-                Kind::Timeout,
-                format!(
-                    "the stream stalled: nothing came for {:.1} s",
-                    limit.as_secs_f64()
-                ),
-            ));
+        let stall = self.stall.as_mut()?;
+        while stall.alarm.as_mut().poll(cx).is_ready() {
+            let due = stall.last_read + stall.limit;
+            if Instant::now() >= due {
+                return Some(Error::new(
+                    Kind::Timeout,
+                    format!(
+                        "the stream stalled: nothing came for {:.1} s",
+                        stall.limit.as_secs_f64()
+                    ),
+                ));
+            }
+            stall.alarm.as_mut().reset(due);
         }
         None
     }
@@ -281,8 +294,8 @@ impl Stream for EventStream {
             }
             match this.body.as_mut().poll_next(cx) {
                 Poll::Ready(read) => {
-                    if let Some((limit, sleep)) = &mut this.stall {
-                        sleep.as_mut().reset(Instant::now() + *limit);
+                    if let Some(stall) = &mut this.stall {
+                        stall.last_read = Instant::now();
                     }
                     this.feed(read);
                     this.feed_what_is_there(cx);

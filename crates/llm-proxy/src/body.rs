@@ -35,7 +35,7 @@ pub(crate) async fn read(
         .get(CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > limits.body) {
-        discard(body, headers, limits).await;
+        Box::pin(discard(body, headers, limits)).await;
         return Err(too_large(limits));
     }
     let Some(first) = next(&mut body, limits).await? else {
@@ -53,7 +53,7 @@ pub(crate) async fn read(
         }
     }
     drop(all);
-    discard(body, headers, limits).await;
+    Box::pin(discard(body, headers, limits)).await;
     Err(too_large(limits))
 }
 

@@ -266,7 +266,11 @@ fn vendor(name: &str) -> String {
 }
 
 /// A name from a request, fit for a message: no control characters, not endless.
-pub(crate) fn show(name: &str) -> String {
+pub(crate) fn show(name: &str) -> Cow<'_, str> {
+    let plain = |byte: u8| (b' '..0x7f).contains(&byte);
+    if name.len() <= 200 && name.bytes().all(plain) {
+        return Cow::Borrowed(name);
+    }
     let mut shown: String = name
         .chars()
         .take(200)
@@ -275,5 +279,5 @@ pub(crate) fn show(name: &str) -> String {
     if shown.len() < name.len() {
         shown.push('…');
     }
-    shown
+    Cow::Owned(shown)
 }

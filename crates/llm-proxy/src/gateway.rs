@@ -22,7 +22,6 @@ use crate::{
     caller::Caller,
     check, controls, cors,
     error::{Dialect, Refusal, show},
-    json_scan,
     labels::Labels,
     record::Recorder,
     respond::{self, Reply},
@@ -135,7 +134,7 @@ async fn serve(
     let caller = match admit(gateway, live, op, &head) {
         Ok(caller) => caller,
         Err(refusal) => {
-            body::discard(body, &head.headers, &live.settings.limits).await;
+            Box::pin(body::discard(body, &head.headers, &live.settings.limits)).await;
             return refuse(Caller::Anyone, refusal);
         }
     };
@@ -145,7 +144,7 @@ async fn serve(
         Err(refusal) => return refuse(caller, refusal),
     };
     if op == Op::CountTokens && !counted_by_vendor(live, &ask.model) {
-        return match count_here(ask, &call_id).await {
+        return match Box::pin(count_here(ask, &call_id)).await {
             Ok(reply) => reply,
             Err(refusal) => refuse(caller, refusal),
         };
@@ -170,12 +169,16 @@ async fn serve(
     // On the heap, as every layer of the server would copy it.
     match Box::pin(live.engine.call(ask)).await {
         Ok(response) => {
-            let whole_list = action == Some(Action::Stream) && !asks_for_events(&head.uri);
-            let asked = respond::Asked {
-                headers: &head.headers,
-                whole_list,
+            let compressed = match respond::worth_compressing(&response.body, &head.headers) {
+                Some(bytes) => Box::pin(respond::compressed(bytes)).await,
+                None => None,
             };
-            respond::answer(response, &live.settings, asked, started.elapsed()).await
+            let wanted = respond::Wanted {
+                headers: &head.headers,
+                compressed,
+                whole_list: action == Some(Action::Stream) && !asks_for_events(&head.uri),
+            };
+            respond::answer(response, wanted, &live.settings, started.elapsed())
         }
         Err(failure) => {
             let failure = explained(live, failure, op);
@@ -215,7 +218,7 @@ async fn prepare(
     let settings = &live.settings;
     let op = found.op;
     if op.body() != BodyKind::Json || matches!(op, Op::Batch | Op::FineTuning) {
-        body::discard(incoming, &head.headers, &settings.limits).await;
+        Box::pin(body::discard(incoming, &head.headers, &settings.limits)).await;
         return Err(Refusal::new(
             StatusCode::NOT_IMPLEMENTED,
             "unsupported_operation",
@@ -229,13 +232,7 @@ async fn prepare(
             "Invalid JSON payload: the body is empty",
         ));
     }
-    if let Some(fault) = json_scan::fault(&bytes) {
-        return Err(Refusal::bad(
-            "request_body",
-            format!("Invalid JSON payload: {fault}"),
-        ));
-    }
-    let mut object = JsonObject::parse(&bytes).map_err(Refusal::json)?;
+    let mut object = JsonObject::parse_strictly(&bytes).map_err(Refusal::json)?;
     check::allowed(&object)?;
     let labels = Labels::of(&head.headers, &object, &settings.user_headers);
     check::strip(&mut object, settings.allow_client_mock_response);

@@ -34,7 +34,7 @@ impl Best {
     fn offer(&mut self, rank: u8, value: &str) {
         let value = value.trim();
         if !value.is_empty() && self.0.as_ref().is_none_or(|(best, _)| rank < *best) {
-            self.0 = Some((rank, show(value)));
+            self.0 = Some((rank, show(value).into_owned()));
         }
     }
 

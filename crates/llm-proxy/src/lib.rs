@@ -16,7 +16,6 @@ mod cors;
 mod discover;
 mod error;
 mod gateway;
-mod json_scan;
 mod labels;
 mod logs;
 mod metrics;

@@ -1,7 +1,6 @@
 //! Log lines, written by a thread of their own: a slow terminal must not slow a request.
 
 use std::{
-    fmt::Write as _,
     io::{self, Write},
     sync::{
         Arc, Condvar, Mutex, PoisonError,
@@ -148,14 +147,21 @@ pub(crate) fn write_time(out: &mut String, time: SystemTime) {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     let (days, second) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
     let (year, month, day) = civil(days);
-    let _ = write!(
-        out,
-        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:03}Z",
-        second / 3600,
-        second / 60 % 60,
-        second % 60,
-        since.subsec_millis()
-    );
+    for (number, width, after) in [
+        (year, 4, '-'),
+        (month, 2, '-'),
+        (day, 2, 'T'),
+        (second / 3600, 2, ':'),
+        (second / 60 % 60, 2, ':'),
+        (second % 60, 2, '.'),
+        (u64::from(since.subsec_millis()), 3, 'Z'),
+    ] {
+        for place in (0..width).rev() {
+            let digit = number / 10u64.pow(place) % 10;
+            out.push(char::from(b'0' + digit as u8));
+        }
+        out.push(after);
+    }
 }
 
 /// The date of a day counted from 1970: the calendar repeats every 400 years, and years begin in March so that the

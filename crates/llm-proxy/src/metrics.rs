@@ -202,10 +202,16 @@ impl Metrics {
         record: &Record,
         route: &'static str,
         key: &str,
-        known: bool,
+        known: impl FnOnce() -> bool,
         well: bool,
     ) -> bool {
-        let requested = self.bounded(&record.requested, known);
+        if let (Some(deployment), true) = (&record.deployment, at_once(record)) {
+            let slot = self.slot(record, &record.requested, route, key, deployment);
+            if let Some(handles) = self.handles.get(&slot) {
+                return handles.add(record, well);
+            }
+        }
+        let requested = self.bounded(&record.requested, known());
         self.attempts(record, requested);
         match (&record.outcome, &record.deployment) {
             (Outcome::Failed { kind, status, .. }, deployment) => {
@@ -218,8 +224,8 @@ impl Metrics {
                     deployment.as_deref(),
                 );
             }
-            (outcome, Some(deployment)) => {
-                let handles = self.handles(record, requested, route, key, outcome, deployment);
+            (_, Some(deployment)) => {
+                let handles = self.handles(record, requested, route, key, deployment);
                 return handles.add(record, well);
             }
             // Who hangs up before an answer began has cost nothing and met nobody.
@@ -326,25 +332,33 @@ impl Metrics {
         requested: &str,
         route: &'static str,
         key: &str,
-        outcome: &Outcome,
         deployment: &Deployment,
     ) -> Arc<Handles> {
-        let hung_up = *outcome == Outcome::HungUp;
-        let slot = self.hasher.hash_one((
-            &deployment.id,
-            requested,
-            route,
-            key,
-            hung_up,
-            &record.group,
-        ));
+        let slot = self.slot(record, requested, route, key, deployment);
         if let Some(handles) = self.handles.get(&slot) {
             return Arc::clone(&handles);
         }
+        let hung_up = record.outcome == Outcome::HungUp;
         let status = if hung_up { "499" } else { "200" };
         let handles = Arc::new(self.make(record, requested, route, key, status, deployment));
         self.handles.insert(slot, Arc::clone(&handles));
         handles
+    }
+
+    /// Where the handles of requests like this one are.
+    fn slot(
+        &self,
+        record: &Record,
+        requested: &str,
+        route: &'static str,
+        key: &str,
+        deployment: &Deployment,
+    ) -> u64 {
+        let hung_up = record.outcome == Outcome::HungUp;
+        // Usually the same name as the one asked for, and then not hashed twice.
+        let group = record.group.as_deref().filter(|group| *group != requested);
+        self.hasher
+            .hash_one((&deployment.id, requested, route, key, hung_up, group))
     }
 
     fn make(
@@ -450,6 +464,13 @@ impl std::fmt::Debug for Metrics {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Metrics")
     }
+}
+
+/// Whether the first one asked answered.
+fn at_once(record: &Record) -> bool {
+    let failed = matches!(record.outcome, Outcome::Failed { .. });
+    let trace = &record.trace;
+    !failed && trace.fallbacks == 0 && trace.attempts.iter().all(|attempt| attempt.error.is_none())
 }
 
 /// How long vendors had the request: all attempts, and of a stream what came after its first event.

@@ -1,10 +1,11 @@
 //! How requests ended: one line in the log, and the metrics.
 
-use std::{fmt::Write, sync::Arc, time::Duration};
+use std::{borrow::Cow, fmt::Write, sync::Arc, time::Duration};
 
+use llm_cost::NanoDollars;
 use llm_router::Standing;
 use llm_sdk::{Observer, Outcome, Record};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 use std::time::SystemTime;
 
@@ -13,7 +14,7 @@ use crate::{
     error::{Refusal, class, show},
     labels::Labels,
     logs::{Lines, write_time},
-    metrics::{Metrics, dollars, vendor_time},
+    metrics::{Metrics, vendor_time},
     route_record,
     settings::Logs,
     state::Live,
@@ -65,7 +66,7 @@ struct Entry<'a> {
     route: &'static str,
     status: u16,
     #[serde(skip_serializing_if = "str::is_empty")]
-    model: String,
+    model: Cow<'a, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     deployment: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -82,8 +83,8 @@ struct Entry<'a> {
     input_tokens: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     output_tokens: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cost_usd: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_float")]
+    cost_usd: Option<NanoDollars>,
     duration_ms: f64,
     vendor_ms: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -96,7 +97,7 @@ struct Entry<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     attempts: Vec<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
+    error: Option<Cow<'a, str>>,
 }
 
 impl Hub {
@@ -149,7 +150,7 @@ impl Hub {
 
 impl Observer for Recorder {
     fn record(&self, record: &Record) {
-        let known = !self.live.router.deployments(&record.requested).is_empty();
+        let known = || !self.live.router.deployments(&record.requested).is_empty();
         let key = self.caller.key_name();
         let answered_by = record.deployment.as_ref();
         let well = answered_by.is_some_and(|d| self.live.router.standing(d) == Standing::Well);
@@ -170,7 +171,7 @@ impl Observer for Recorder {
             Outcome::Failed {
                 status, message, ..
             } => (*status, Some(show(message))),
-            Outcome::HungUp => (499, Some("the client hung up".to_owned())),
+            Outcome::HungUp => (499, Some(Cow::Borrowed("the client hung up"))),
         };
         let usage = record.usage.as_ref();
         self.hub.log(Entry {
@@ -186,7 +187,7 @@ impl Observer for Recorder {
             stream: record.stream,
             input_tokens: usage.map(|usage| usage.prompt_tokens),
             output_tokens: usage.map(|usage| usage.completion_tokens),
-            cost_usd: record.charge.total().map(dollars),
+            cost_usd: record.charge.total(),
             duration_ms: millis(record.took),
             vendor_ms: millis(vendor_time(record)),
             first_event_ms: record.first_event.map(millis),
@@ -232,22 +233,20 @@ impl Recorder {
 impl Entry<'_> {
     /// The line for people: a time, a status, and names with values.
     fn line(&self) -> String {
-        let mut out = String::with_capacity(256);
+        let mut out = String::with_capacity(384);
+        out.push_str(&self.timestamp);
         // Writing to a string cannot fail.
-        let _ = write!(
-            out,
-            "{} INFO request status={} route={} call_id={} ms={:.1}",
-            self.timestamp, self.status, self.route, self.call_id, self.duration_ms
-        );
+        let _ = write!(out, " INFO request status={}", self.status);
+        push(&mut out, " route=", self.route);
+        push(&mut out, " call_id=", self.call_id);
+        push_tenths(&mut out, " ms=", self.duration_ms);
         if !self.model.is_empty() {
-            let _ = write!(
-                out,
-                " vendor_ms={:.1} model={:?}",
-                self.vendor_ms, self.model
-            );
+            push_tenths(&mut out, " vendor_ms=", self.vendor_ms);
+            push_quoted(&mut out, " model=", &self.model);
         }
         if let (Some(deployment), Some(provider)) = (self.deployment, self.provider) {
-            let _ = write!(out, " deployment={deployment} provider={provider}");
+            push(&mut out, " deployment=", deployment);
+            push(&mut out, " provider=", provider);
         }
         for (name, label) in [
             ("session_id", self.session_id),
@@ -260,7 +259,7 @@ impl Entry<'_> {
         }
         if self.stream {
             let first = self.first_event_ms.unwrap_or_default();
-            let _ = write!(out, " stream first_event_ms={first:.1}");
+            push_tenths(&mut out, " stream first_event_ms=", first);
         }
         if let (Some(input), Some(output)) = (self.input_tokens, self.output_tokens) {
             let _ = write!(out, " tokens={input}+{output}");
@@ -285,10 +284,38 @@ impl Entry<'_> {
             }
         }
         if let Some(error) = &self.error {
-            let _ = write!(out, " error={error:?}");
+            push_quoted(&mut out, " error=", error);
         }
         out
     }
+}
+
+fn push(out: &mut String, name: &str, value: &str) {
+    out.push_str(name);
+    out.push_str(value);
+}
+
+/// With its quotes and line breaks escaped.
+fn push_quoted(out: &mut String, name: &str, value: &str) {
+    let plain = |byte: u8| (b' '..0x7f).contains(&byte) && byte != b'"' && byte != b'\\';
+    out.push_str(name);
+    if value.bytes().all(plain) {
+        out.push('"');
+        out.push_str(value);
+        out.push('"');
+    } else {
+        let _ = write!(out, "{value:?}");
+    }
+}
+
+/// With one digit behind the point: floats would be formatted exactly first, and then cut.
+fn push_tenths(out: &mut String, name: &str, value: f64) {
+    let tenths = (value * 10.0).round() as u64;
+    let _ = write!(out, "{name}{}.{}", tenths / 10, tenths % 10);
+}
+
+fn as_float<S: Serializer>(amount: &Option<NanoDollars>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(amount.unwrap_or_default().to_f64())
 }
 
 fn millis(duration: Duration) -> f64 {

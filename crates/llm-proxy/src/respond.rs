@@ -33,23 +33,24 @@ const VERSION: HeaderName = HeaderName::from_static("x-litellm-version");
 const WORTH_COMPRESSING: usize = 500;
 
 /// How a client wants its answer.
-#[derive(Clone, Copy)]
-pub(crate) struct Asked<'a> {
+pub(crate) struct Wanted<'a> {
     /// The request's headers.
     pub(crate) headers: &'a HeaderMap,
+    /// The answer's body, compressed, where the client takes that.
+    pub(crate) compressed: Option<Bytes>,
     /// A streamed answer as one JSON list.
     pub(crate) whole_list: bool,
 }
 
 /// An answer. `took` is the time so far.
-pub(crate) async fn answer(
+pub(crate) fn answer(
     response: llm_sdk::Response,
+    wanted: Wanted<'_>,
     settings: &Settings,
-    asked: Asked<'_>,
     took: Duration,
 ) -> Reply {
     let llm_sdk::Response { meta, body } = response;
-    let explain = route_record::is_asked_for(asked.headers);
+    let explain = route_record::is_asked_for(wanted.headers);
     match body {
         Body::Whole {
             bytes,
@@ -57,8 +58,8 @@ pub(crate) async fn answer(
             charge,
             ..
         } => {
-            let (bytes, compressed) = compressed(bytes, asked.headers).await;
-            let mut reply = Response::new(ReplyBody::whole(bytes));
+            let is_compressed = wanted.compressed.is_some();
+            let mut reply = Response::new(ReplyBody::whole(wanted.compressed.unwrap_or(bytes)));
             let headers = reply.headers_mut();
             describe(headers, &meta, &charge, took);
             if explain {
@@ -69,7 +70,7 @@ pub(crate) async fn answer(
                 other => HeaderValue::from_str(other).unwrap_or(JSON),
             };
             headers.insert(CONTENT_TYPE, content_type);
-            if compressed {
+            if is_compressed {
                 headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
                 headers.append(VARY, HeaderValue::from_static("Accept-Encoding"));
             }
@@ -82,7 +83,7 @@ pub(crate) async fn answer(
             };
             let mut events = Events::new(stream, meta.op, meta.call_id.clone(), every);
             let mut content_type = HeaderValue::from_static("text/event-stream; charset=utf-8");
-            if asked.whole_list {
+            if wanted.whole_list {
                 events = events.in_a_list();
                 content_type = JSON;
             }
@@ -306,7 +307,8 @@ fn number(headers: &mut HeaderMap, name: &'static str, value: u32) {
 }
 
 fn duration(headers: &mut HeaderMap, name: &'static str, value: Duration) {
-    let millis = format!("{:.3}", value.as_secs_f64() * 1e3);
+    let micros = value.as_micros();
+    let millis = format!("{}.{:03}", micros / 1000, micros % 1000);
     text(headers, HeaderName::from_static(name), &millis);
 }
 
@@ -314,29 +316,26 @@ fn version() -> HeaderValue {
     HeaderValue::from_static(env!("CARGO_PKG_VERSION"))
 }
 
-/// The bytes, compressed where the client takes that and it is worth it.
-async fn compressed(bytes: Bytes, asked: &HeaderMap) -> (Bytes, bool) {
+/// The bytes of an answer that is worth compressing, for a client that takes that. `asked` are the request's headers.
+pub(crate) fn worth_compressing(body: &Body, asked: &HeaderMap) -> Option<Bytes> {
+    let accept = asked.get(ACCEPT_ENCODING)?;
+    match body {
+        Body::Whole { bytes, .. } if bytes.len() >= WORTH_COMPRESSING => {
+            takes_gzip(accept.as_bytes()).then(|| bytes.clone())
+        }
+        _ => None,
+    }
+}
+
+/// The bytes, compressed.
+pub(crate) async fn compressed(bytes: Bytes) -> Option<Bytes> {
     /// Longer ones would hold up the other requests of their thread.
     const LONG: usize = 256 << 10;
-    let accepts = asked
-        .get(ACCEPT_ENCODING)
-        .is_some_and(|value| takes_gzip(value.as_bytes()));
-    if !accepts || bytes.len() < WORTH_COMPRESSING {
-        return (bytes, false);
+    if bytes.len() <= LONG {
+        return gzip(&bytes);
     }
-    let plain = bytes.clone();
-    let result = if bytes.len() > LONG {
-        tokio::task::spawn_blocking(move || gzip(&bytes))
-            .await
-            .ok()
-            .flatten()
-    } else {
-        gzip(&bytes)
-    };
-    match result {
-        Some(short) => (short, true),
-        None => (plain, false),
-    }
+    let work = tokio::task::spawn_blocking(move || gzip(&bytes));
+    work.await.ok().flatten()
 }
 
 fn gzip(bytes: &[u8]) -> Option<Bytes> {

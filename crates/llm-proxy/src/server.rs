@@ -10,6 +10,7 @@ use std::{
 };
 
 use anyhow::Result;
+use futures_util::{StreamExt, stream::FuturesUnordered};
 use http::Version;
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
@@ -205,19 +206,23 @@ async fn http(
     let mut stop = serving.stop.clone();
     let connection = serving.http.serve_connection(TokioIo::new(socket), service);
     let mut connection = std::pin::pin!(connection);
-    let ended = tokio::select! {
-        biased;
-        ended = connection.as_mut() => Some(ended),
-        () = told(&mut stop) => None,
-        () = streams.idle(serving.patience) => None,
-        () = silent(serving.patience, &begun) => {
-            tracing::debug!(%peer, "a connection brought no request");
-            return;
+    let given_up = async {
+        tokio::select! {
+            () = told(&mut stop) => true,
+            () = streams.idle(serving.patience) => true,
+            () = silent(serving.patience, &begun) => false,
         }
     };
-    let ended = match ended {
-        Some(ended) => ended,
-        None => {
+    // Looked at only when it has something to say, not whenever the connection has.
+    let mut given_up = FuturesUnordered::from_iter([given_up]);
+    let ended = tokio::select! {
+        biased;
+        ended = connection.as_mut() => ended,
+        Some(heard) = given_up.next() => {
+            if !heard {
+                tracing::debug!(%peer, "a connection brought no request");
+                return;
+            }
             connection.as_mut().graceful_shutdown();
             connection.await
         }

@@ -285,9 +285,9 @@ impl Engine {
                     events, bridge, stamp, rates, lease, reporter, onward,
                 ))
             }
-            Sent::Answer(answer, headers) => {
+            Sent::Answer(mut answer, headers) => {
                 meta.headers = headers;
-                let usage = answer.usage.clone();
+                let usage = answer.usage.take();
                 match whole(answer, attempted.bridged.as_ref(), &stamp) {
                     Ok((bytes, content_type)) => {
                         if let Some(keeper) = keeper {
@@ -347,10 +347,11 @@ pub(crate) fn finish(
     let charge = rates.charge(usage.as_ref());
     lease.finish(&ended(usage.as_ref(), &charge, None));
     reporter.note(|record| {
-        record.usage.clone_from(&usage);
-        record.charge = charge.clone();
+        record.usage = usage;
+        record.charge = charge;
     });
-    reporter.report(Outcome::Answered);
+    let record = reporter.report(Outcome::Answered);
+    let (usage, charge) = record.map_or_else(Default::default, |r| (r.usage, r.charge));
     Body::Whole {
         bytes,
         content_type,

@@ -36,8 +36,8 @@ impl Charge {
     }
 }
 
-/// Deployment id and model -> prices, where it has any.
-type Known = HashMap<(String, String), Option<Arc<Pricing>>>;
+/// Deployment id -> model -> prices, where it has any. In two steps, so that a look-up needs no key of its own.
+type Known = HashMap<String, HashMap<String, Option<Arc<Pricing>>>>;
 
 /// The prices of an engine: the table, the operator's terms, and what deployments say of themselves.
 #[derive(Debug)]
@@ -128,21 +128,24 @@ impl Prices {
         if self.table.is_none() {
             return self.look_up(deployment, model).map(Arc::new);
         }
-        let key = (deployment.id.clone(), model.to_owned());
         if let Some(known) = self
             .known
             .read()
             .unwrap_or_else(PoisonError::into_inner)
-            .get(&key)
+            .get(&deployment.id)
+            .and_then(|models| models.get(model))
         {
             return known.clone();
         }
         let found = self.look_up(deployment, model).map(Arc::new);
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= REMEMBERED {
+        if known.values().map(HashMap::len).sum::<usize>() >= REMEMBERED {
             known.clear();
         }
-        known.insert(key, found.clone());
+        known
+            .entry(deployment.id.clone())
+            .or_default()
+            .insert(model.to_owned(), found.clone());
         found
     }
 

@@ -126,15 +126,15 @@ impl Reporter {
         }
     }
 
-    /// Reports. Later calls, and the drop, do nothing.
-    pub(crate) fn report(&mut self, outcome: Outcome) {
-        if let Some(mut record) = self.record.take() {
-            record.took = self.clock.elapsed();
-            record.outcome = outcome;
-            if let Some(observer) = &self.observer {
-                observer.record(&record);
-            }
+    /// Reports, and returns what was reported. Later calls, and the drop, do nothing.
+    pub(crate) fn report(&mut self, outcome: Outcome) -> Option<Box<Record>> {
+        let mut record = self.record.take()?;
+        record.took = self.clock.elapsed();
+        record.outcome = outcome;
+        if let Some(observer) = &self.observer {
+            observer.record(&record);
         }
+        Some(record)
     }
 
     pub(crate) fn fail(&mut self, error: &Error) {

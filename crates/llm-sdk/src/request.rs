@@ -148,6 +148,45 @@ const OURS: &[&str] = &[
     "max_parallel_requests",
 ];
 
+/// Parameters of the vendors' APIs, sorted. A request that consists of them, as most do, has none of ours.
+const USUAL: [&str; 35] = [
+    "dimensions",
+    "encoding_format",
+    "frequency_penalty",
+    "function_call",
+    "functions",
+    "input",
+    "instructions",
+    "logit_bias",
+    "logprobs",
+    "max_completion_tokens",
+    "max_tokens",
+    "messages",
+    "model",
+    "n",
+    "parallel_tool_calls",
+    "presence_penalty",
+    "prompt",
+    "reasoning_effort",
+    "response_format",
+    "seed",
+    "service_tier",
+    "stop",
+    "stop_sequences",
+    "store",
+    "stream",
+    "stream_options",
+    "system",
+    "temperature",
+    "thinking",
+    "tool_choice",
+    "tools",
+    "top_k",
+    "top_logprobs",
+    "top_p",
+    "user",
+];
+
 impl Request {
     /// Reads a body. The error names the key that is wrong.
     pub fn parse(op: Op, body: Bytes) -> Result<Self, JsonError> {
@@ -159,14 +198,11 @@ impl Request {
         let model: String = body
             .get("model")?
             .ok_or_else(|| JsonError::new("model", "is missing"))?;
-        let options = CallOptions::take(&mut body)?;
-        let route = RouteOptions::take(op, &mut body)?;
-        let call_id = body
-            .take::<String>("litellm_call_id")?
-            .unwrap_or_else(new_call_id);
-        for key in OURS {
-            body.remove(key);
-        }
+        let (options, route, call_id) = if body.iter().all(|(key, _)| is_usual(key)) {
+            Default::default()
+        } else {
+            take_ours(op, &mut body)?
+        };
         Ok(Self {
             op,
             model,
@@ -176,7 +212,7 @@ impl Request {
             body,
             options,
             route,
-            call_id,
+            call_id: call_id.unwrap_or_else(new_call_id),
             restamp: false,
             observer: None,
         })
@@ -186,6 +222,16 @@ impl Request {
     pub fn is_stream(&self) -> bool {
         self.body.is_true("stream")
     }
+}
+
+type Ours = (CallOptions, RouteOptions, Option<String>);
+
+fn take_ours(op: Op, body: &mut JsonObject) -> Result<Ours, JsonError> {
+    let options = CallOptions::take(body)?;
+    let route = RouteOptions::take(op, body)?;
+    let call_id = body.take("litellm_call_id")?;
+    body.retain(|key, _| !OURS.contains(&key));
+    Ok((options, route, call_id))
 }
 
 /// A fresh id for a request.
@@ -200,7 +246,7 @@ impl RouteOptions {
         let request_timeout: Option<f64> = body.take("request_timeout")?;
         let retries: Option<u32> = body.take("num_retries")?;
         let mut metadata: Map = body.take("litellm_metadata")?.unwrap_or_default();
-        if matches!(op, Op::Chat | Op::Completion | Op::Embedding) && !body.is_true("store") {
+        if takes_metadata(op, body) {
             metadata.extend(body.take::<Map>("metadata")?.unwrap_or_default());
         }
         let said = |key: &str| metadata.get(key).and_then(Value::as_str).map(str::to_owned);
@@ -247,6 +293,20 @@ impl RouteOptions {
             user_agent: None,
         })
     }
+}
+
+fn is_usual(key: &str) -> bool {
+    USUAL.binary_search(&key).is_ok()
+}
+
+/// Whether a key has a price's name, whatever it is for.
+fn is_price(key: &str) -> bool {
+    key.len() > "cost_per_".len() && (key.contains("cost_per_") || key.contains("_token_cost"))
+}
+
+/// Whether `metadata` is LiteLLM's; elsewhere it is part of the vendor's API.
+fn takes_metadata(op: Op, body: &JsonObject) -> bool {
+    matches!(op, Op::Chat | Op::Completion | Op::Embedding) && !body.is_true("store")
 }
 
 fn retry_policy(body: &mut JsonObject) -> Result<RetryPolicy, JsonError> {
@@ -348,11 +408,7 @@ fn model_info(body: &mut JsonObject) -> Result<Map, JsonError> {
     let prices: Vec<String> = body
         .iter()
         .map(|(key, _)| key)
-        .filter(|key| {
-            matches!(*key, "base_model" | "tiered_pricing")
-                || key.contains("cost_per_")
-                || key.contains("_token_cost")
-        })
+        .filter(|key| matches!(*key, "base_model" | "tiered_pricing") || is_price(key))
         .map(str::to_owned)
         .collect();
     for key in prices {
@@ -384,6 +440,31 @@ fn seconds(key: &str, value: Option<f64>) -> Result<Option<Duration>, JsonError>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_usual_is_not_ours() {
+        assert!(USUAL.is_sorted());
+        let mut body = JsonObject::new();
+        for key in USUAL {
+            body.set_raw(key, "null");
+        }
+        let before = body.to_bytes();
+        CallOptions::take(&mut body).expect("options");
+        RouteOptions::take(Op::Chat, &mut body).expect("options");
+        body.retain(|key, _| !OURS.contains(&key));
+        assert_eq!(body.to_bytes(), before);
+    }
+
+    #[test]
+    fn ours_are_taken_out() {
+        for key in ["no-log", "metadata", "num_retries", "input_cost_per_token"] {
+            let mut body = JsonObject::new();
+            body.set_str("model", "m");
+            body.set_raw(key, "null");
+            let request = Request::from_object(Op::Chat, body).expect("a request");
+            assert!(!request.body.contains(key), "{key}");
+        }
+    }
 
     fn route(body: &str) -> Result<RouteOptions, JsonError> {
         let request = Request::parse(Op::Chat, Bytes::from(body.to_owned()))?;

@@ -1,6 +1,9 @@
 //! Gives answers the model name that the client asked for, without parsing what need not be parsed.
 
-use std::{sync::Arc, time::SystemTime};
+use std::{
+    sync::{Arc, LazyLock},
+    time::SystemTime,
+};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use llm_router::Deployment;
@@ -144,7 +147,8 @@ fn value(json: &[u8]) -> Option<(usize, usize)> {
     let nested =
         memchr::memchr2(b'{', b'[', &json[start + 1..]).map_or(json.len(), |at| start + 1 + at);
     let head = &json[..nested];
-    let key = memmem::find(head, KEY)?;
+    static FINDER: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(KEY));
+    let key = FINDER.find(head)?;
     text_after(head, key + KEY.len())
 }
 

@@ -72,20 +72,16 @@ pub struct AnswerStream {
     over: bool,
 }
 
-#[expect(
-    clippy::large_enum_variant,
-    reason = "made once a request, and nearly always the large one"
-)]
 enum Source {
-    Vendor(EventStream),
-    Canned(std::vec::IntoIter<Result<Chunk, Error>>, Option<Usage>),
+    Vendor(Box<EventStream>),
+    Canned(std::vec::IntoIter<Result<Chunk, Error>>, Option<Box<Usage>>),
     /// The last attempt broke, and the next one is under way.
     Resuming(Resuming),
 }
 
 impl AnswerStream {
     pub(crate) fn vendor(
-        source: EventStream,
+        source: Box<EventStream>,
         bridge: Option<Box<dyn bridges::BridgeStream>>,
         stamp: Stamp,
         rates: Rates,
@@ -106,7 +102,7 @@ impl AnswerStream {
         lease: Lease,
         reporter: Reporter,
     ) -> Self {
-        let source = Source::Canned(chunks.into_iter(), usage);
+        let source = Source::Canned(chunks.into_iter(), usage.map(Box::new));
         Self::new(source, bridge, stamp, rates, lease, reporter, None)
     }
 
@@ -148,7 +144,7 @@ impl AnswerStream {
     pub fn usage(&self) -> Option<&Usage> {
         self.usage.as_ref().or(match &self.source {
             Source::Vendor(stream) => stream.usage(),
-            Source::Canned(_, usage) => usage.as_ref(),
+            Source::Canned(_, usage) => usage.as_deref(),
             Source::Resuming(_) => None,
         })
     }
@@ -191,7 +187,7 @@ impl AnswerStream {
                     return Err(error);
                 }
                 let usage = self.own_usage(true);
-                self.source = Source::Canned(vec![Err(error)].into_iter(), usage);
+                self.source = Source::Canned(vec![Err(error)].into_iter(), usage.map(Box::new));
                 return Ok(events);
             }
         }
@@ -257,7 +253,7 @@ impl AnswerStream {
     /// What the source brings next; the next one where it has broken and another is to be tried.
     fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Vec<Chunk>, Error>>> {
         match &mut self.source {
-            Source::Vendor(stream) => Pin::new(stream).poll_next(cx),
+            Source::Vendor(stream) => Pin::new(stream.as_mut()).poll_next(cx),
             Source::Canned(chunks, _) => {
                 let next = chunks.next();
                 Poll::Ready(next.map(|chunk| chunk.map(|chunk| vec![chunk])))

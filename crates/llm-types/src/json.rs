@@ -9,6 +9,11 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
+use crate::{
+    extra::Key,
+    scan::{self, Fault},
+};
+
 /// An object whose values are still JSON text.
 ///
 /// Reading one key or replacing one never touches the rest, and keys nobody here has heard of survive
@@ -55,12 +60,49 @@ impl JsonObject {
     /// Refuses anything that is not one whole JSON object, and an object that has a key twice: two `model`s
     /// could pass one check and bill another.
     pub fn parse(body: &Bytes) -> Result<Self, JsonError> {
+        Self::read(body, false)
+    }
+
+    /// The same for a body of an unknown client: refuses also what a parser that skips values lets through, and readers
+    /// behind us would not: nesting deeper than recursion can follow, and escapes of half a character.
+    pub fn parse_strictly(body: &Bytes) -> Result<Self, JsonError> {
+        Self::read(body, true)
+    }
+
+    fn read(body: &Bytes, strict: bool) -> Result<Self, JsonError> {
         let text = std::str::from_utf8(body)
             .map_err(|e| JsonError::new("", format!("the body is not UTF-8: {e}")))?;
-        let Fields(raw) =
-            serde_json::from_str(text).map_err(|e| JsonError::new("", e.to_string()))?;
-        let mut fields: Vec<(Cow<'static, str>, Bytes)> = Vec::with_capacity(raw.len() + 2);
-        for (key, value) in raw {
+        match scan::fields(text, strict) {
+            Ok(found) => {
+                let fields = found.into_iter().map(|(key, value)| {
+                    let key = text.get(key).unwrap_or_default();
+                    Ok((unescaped(key)?, body.slice(value)))
+                });
+                Self::of(body, fields)
+            }
+            Err(Fault::Deep) => Err(JsonError::new("", "the body is nested too deeply")),
+            Err(Fault::Half) => Err(JsonError::new(
+                "",
+                "half a character: a \\u escape of a surrogate without its other half",
+            )),
+            // Slower, and it can say what is wrong and where.
+            Err(Fault::Unclear) => {
+                let Fields(fields) =
+                    serde_json::from_str(text).map_err(|e| JsonError::new("", e.to_string()))?;
+                let slice = |raw: &RawValue| body.slice_ref(raw.get().as_bytes());
+                let fields = fields.into_iter().map(|(key, raw)| Ok((key, slice(raw))));
+                Self::of(body, fields)
+            }
+        }
+    }
+
+    fn of<'a>(
+        body: &Bytes,
+        found: impl ExactSizeIterator<Item = Result<(Cow<'a, str>, Bytes), JsonError>>,
+    ) -> Result<Self, JsonError> {
+        let mut fields: Vec<(Cow<'static, str>, Bytes)> = Vec::with_capacity(found.len() + 2);
+        for field in found {
+            let (key, value) = field?;
             if fields.iter().any(|(seen, _)| *seen == key) {
                 return Err(JsonError::new(key, "the key is there twice"));
             }
@@ -68,7 +110,7 @@ impl JsonObject {
                 Some(name) => Cow::Borrowed(name),
                 None => Cow::Owned(key.into_owned()),
             };
-            fields.push((name, body.slice_ref(value.get().as_bytes())));
+            fields.push((name, value));
         }
         Ok(Self {
             fields,
@@ -275,6 +317,16 @@ fn well_known(key: &str) -> Option<&'static str> {
     }
 }
 
+/// A key that was between quotes.
+fn unescaped(key: &str) -> Result<Cow<'_, str>, JsonError> {
+    if !key.contains('\\') {
+        return Ok(Cow::Borrowed(key));
+    }
+    serde_json::from_str(&format!("\"{key}\""))
+        .map(Cow::Owned)
+        .map_err(|e| JsonError::new("", e.to_string()))
+}
+
 fn put_key(out: &mut BytesMut, key: &str) {
     if key.bytes().all(|b| b >= 0x20 && b != b'"' && b != b'\\') {
         out.put_u8(b'"');
@@ -334,9 +386,6 @@ impl<'de> Deserialize<'de> for Fields<'de> {
     }
 }
 
-#[derive(Deserialize)]
-struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -380,6 +429,17 @@ mod tests {
             JsonObject::parse(&body).expect_err("refused").field,
             "model"
         );
+    }
+
+    #[test]
+    fn clients_are_read_strictly_whatever_their_keys_look_like() {
+        let deep = format!("{{\"\\u0061\":{}{}}}", "[".repeat(200), "]".repeat(200));
+        for (body, what) in [(deep.as_str(), "nested"), (r#"{"\n":"\ud800"}"#, "half")] {
+            let body = Bytes::copy_from_slice(body.as_bytes());
+            let error = JsonObject::parse_strictly(&body).expect_err("refused");
+            assert!(error.message.contains(what), "{error}");
+            assert!(JsonObject::parse(&body).is_ok());
+        }
     }
 
     #[test]

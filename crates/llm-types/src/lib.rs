@@ -24,6 +24,7 @@ mod completion;
 mod content;
 mod embedding;
 mod error;
+mod extra;
 mod json;
 pub mod messages;
 mod moderation;
@@ -31,6 +32,7 @@ mod ocr;
 mod op;
 mod rerank;
 pub mod responses;
+mod scan;
 mod search;
 mod usage;
 
@@ -44,6 +46,7 @@ pub use embedding::{
     Embedding, EmbeddingInput, EmbeddingRequest, EmbeddingResponse, EmbeddingVector,
 };
 pub use error::{ErrorBody, ErrorDetail};
+pub use extra::Extra;
 pub use json::{JsonError, JsonObject};
 pub use moderation::{ModerationInput, ModerationRequest, ModerationResponse, Verdict};
 pub use ocr::{OcrDimensions, OcrDocument, OcrPage, OcrRequest, OcrResponse, OcrUsage};

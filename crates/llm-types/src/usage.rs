@@ -1,39 +1,38 @@
 //! What a request consumed, by kind of token.
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
 
-use crate::Map;
+use serde::{Deserialize, Deserializer, Serialize, de::Visitor};
+
+use crate::extra::{Extra, reads_with_extra};
 
 /// Token counts in OpenAI's shape.
 ///
 /// `prompt_tokens` **includes** cached and cache-writing tokens, `completion_tokens` includes reasoning;
 /// the details are subsets, never additions. Vendors that count otherwise are normalised on the way in.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Usage {
     /// All input tokens.
-    #[serde(default, deserialize_with = "null_is_zero")]
     pub prompt_tokens: u64,
     /// All output tokens.
-    #[serde(default, deserialize_with = "null_is_zero")]
     pub completion_tokens: u64,
     /// Their sum as the vendor gave it.
-    #[serde(default, deserialize_with = "null_is_zero")]
     pub total_tokens: u64,
     /// Input tokens by kind.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub prompt_tokens_details: Option<PromptDetails>,
     /// Output tokens by kind.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub completion_tokens_details: Option<CompletionDetails>,
     /// Calls of tools that the vendor ran.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub server_tool_use: Option<ServerToolUse>,
     /// What is billed besides tokens. For the bill alone: it is not part of any dialect.
     #[serde(skip)]
     pub units: Units,
     /// Whatever else the vendor reports: its own cost, speed, search counts, Anthropic's own cache fields.
     #[serde(flatten)]
-    pub extra: Map,
+    pub extra: Extra,
 }
 
 /// What a request consumed besides tokens; absent where nobody counted.
@@ -52,43 +51,37 @@ pub struct Units {
 }
 
 /// Subsets of the input tokens, and countable inputs that are not tokens.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct PromptDetails {
     /// Read from the vendor's prompt cache.
-    #[serde(deserialize_with = "null_is_zero")]
     pub cached_tokens: u64,
     /// Written to the vendor's prompt cache, all lifetimes together.
-    #[serde(
-        skip_serializing_if = "is_zero",
-        alias = "cache_write_tokens",
-        deserialize_with = "null_is_zero"
-    )]
+    #[serde(skip_serializing_if = "is_zero")]
     pub cache_creation_tokens: u64,
     /// Cache writes by lifetime; their sum may be less than the total above.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache_creation_token_details: Option<CacheWrite>,
     /// Spoken input.
-    #[serde(skip_serializing_if = "is_zero", deserialize_with = "null_is_zero")]
+    #[serde(skip_serializing_if = "is_zero")]
     pub audio_tokens: u64,
     /// Input images.
-    #[serde(skip_serializing_if = "is_zero", deserialize_with = "null_is_zero")]
+    #[serde(skip_serializing_if = "is_zero")]
     pub image_tokens: u64,
     /// Input video.
-    #[serde(skip_serializing_if = "is_zero", deserialize_with = "null_is_zero")]
+    #[serde(skip_serializing_if = "is_zero")]
     pub video_tokens: u64,
     /// Uncached text, where the vendor says it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text_tokens: Option<u64>,
     /// Results of server tools that went back into the prompt.
-    #[serde(skip_serializing_if = "is_zero", deserialize_with = "null_is_zero")]
+    #[serde(skip_serializing_if = "is_zero")]
     pub tool_use_tokens: u64,
     /// Web searches, where the vendor counts them on the prompt.
-    #[serde(skip_serializing_if = "is_zero", deserialize_with = "null_is_zero")]
+    #[serde(skip_serializing_if = "is_zero")]
     pub web_search_requests: u64,
     /// Whatever else.
     #[serde(flatten)]
-    pub extra: Map,
+    pub extra: Extra,
 }
 
 /// Cache writes by how long they live.
@@ -102,48 +95,44 @@ pub struct CacheWrite {
 }
 
 /// Subsets of the output tokens.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct CompletionDetails {
     /// Thinking, shown or not.
-    #[serde(deserialize_with = "null_is_zero")]
     pub reasoning_tokens: u64,
     /// Predicted tokens that were used.
-    #[serde(skip_serializing_if = "is_zero", deserialize_with = "null_is_zero")]
+    #[serde(skip_serializing_if = "is_zero")]
     pub accepted_prediction_tokens: u64,
     /// Predicted tokens that were billed and thrown away.
-    #[serde(skip_serializing_if = "is_zero", deserialize_with = "null_is_zero")]
+    #[serde(skip_serializing_if = "is_zero")]
     pub rejected_prediction_tokens: u64,
     /// Speech.
-    #[serde(skip_serializing_if = "is_zero", deserialize_with = "null_is_zero")]
+    #[serde(skip_serializing_if = "is_zero")]
     pub audio_tokens: u64,
     /// Images.
-    #[serde(skip_serializing_if = "is_zero", deserialize_with = "null_is_zero")]
+    #[serde(skip_serializing_if = "is_zero")]
     pub image_tokens: u64,
     /// Video.
-    #[serde(skip_serializing_if = "is_zero", deserialize_with = "null_is_zero")]
+    #[serde(skip_serializing_if = "is_zero")]
     pub video_tokens: u64,
     /// Text, where the vendor says it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text_tokens: Option<u64>,
     /// Whatever else.
     #[serde(flatten)]
-    pub extra: Map,
+    pub extra: Extra,
 }
 
 /// Calls of tools that the vendor ran on its own servers.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct ServerToolUse {
     /// Web searches.
-    #[serde(deserialize_with = "null_is_zero")]
     pub web_search_requests: u64,
     /// Tool searches.
-    #[serde(skip_serializing_if = "is_zero", deserialize_with = "null_is_zero")]
+    #[serde(skip_serializing_if = "is_zero")]
     pub tool_search_requests: u64,
     /// Whatever else.
     #[serde(flatten)]
-    pub extra: Map,
+    pub extra: Extra,
 }
 
 impl Usage {
@@ -257,15 +246,75 @@ fn is_zero(n: &u64) -> bool {
     *n == 0
 }
 
-/// Vendors write `null`, and some write floats, for counts.
-fn null_is_zero<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-    let number = Option::<serde_json::Number>::deserialize(deserializer)?;
-    Ok(number
-        .and_then(|n| {
-            n.as_u64()
-                .or_else(|| n.as_f64().filter(|f| *f >= 0.0).map(|f| f as u64))
-        })
-        .unwrap_or(0))
+reads_with_extra! { Usage {
+    "prompt_tokens" => prompt_tokens: Count,
+    "completion_tokens" => completion_tokens: Count,
+    "total_tokens" => total_tokens: Count,
+    "prompt_tokens_details" => prompt_tokens_details: Option<PromptDetails>,
+    "completion_tokens_details" => completion_tokens_details: Option<CompletionDetails>,
+    "server_tool_use" => server_tool_use: Option<ServerToolUse>,
+}}
+
+reads_with_extra! { PromptDetails {
+    "cached_tokens" => cached_tokens: Count,
+    "cache_creation_tokens" | "cache_write_tokens" => cache_creation_tokens: Count,
+    "cache_creation_token_details" => cache_creation_token_details: Option<CacheWrite>,
+    "audio_tokens" => audio_tokens: Count,
+    "image_tokens" => image_tokens: Count,
+    "video_tokens" => video_tokens: Count,
+    "text_tokens" => text_tokens: Option<u64>,
+    "tool_use_tokens" => tool_use_tokens: Count,
+    "web_search_requests" => web_search_requests: Count,
+}}
+
+reads_with_extra! { CompletionDetails {
+    "reasoning_tokens" => reasoning_tokens: Count,
+    "accepted_prediction_tokens" => accepted_prediction_tokens: Count,
+    "rejected_prediction_tokens" => rejected_prediction_tokens: Count,
+    "audio_tokens" => audio_tokens: Count,
+    "image_tokens" => image_tokens: Count,
+    "video_tokens" => video_tokens: Count,
+    "text_tokens" => text_tokens: Option<u64>,
+}}
+
+reads_with_extra! { ServerToolUse {
+    "web_search_requests" => web_search_requests: Count,
+    "tool_search_requests" => tool_search_requests: Count,
+}}
+
+/// A count as vendors write it: some write `null`, and some write floats.
+struct Count(u64);
+
+impl From<Count> for u64 {
+    fn from(count: Count) -> Self {
+        count.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Count {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Number;
+        impl Visitor<'_> for Number {
+            type Value = Count;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number")
+            }
+            fn visit_u64<E>(self, count: u64) -> Result<Count, E> {
+                Ok(Count(count))
+            }
+            fn visit_i64<E>(self, count: i64) -> Result<Count, E> {
+                Ok(Count(u64::try_from(count).unwrap_or(0)))
+            }
+            fn visit_f64<E>(self, count: f64) -> Result<Count, E> {
+                // The cast stops at 0 below, and at the largest number above.
+                Ok(Count(count as u64))
+            }
+            fn visit_unit<E>(self) -> Result<Count, E> {
+                Ok(Count(0))
+            }
+        }
+        deserializer.deserialize_any(Number)
+    }
 }
 
 #[cfg(test)]

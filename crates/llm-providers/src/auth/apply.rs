@@ -99,7 +99,7 @@ fn oauth(request: &mut Request<Bytes>, key: &Secret) -> Result<(), Error> {
 }
 
 fn bearer(request: &mut Request<Bytes>, key: &Secret) -> Result<(), Error> {
-    header(request, AUTHORIZATION, &format!("Bearer {}", key.expose()))
+    header(request, AUTHORIZATION, &["Bearer ", key.expose()].concat())
 }
 
 fn header(request: &mut Request<Bytes>, name: HeaderName, text: &str) -> Result<(), Error> {

@@ -113,7 +113,11 @@ impl Scan<'_> {
         } else if self.depth == FUNCTION && key == b"arguments" && starts(b"{") {
             self.found.object_arguments = true;
         }
-        if self.depth <= FUNCTION && self.foreign.iter().any(|name| name.as_bytes() == key) {
+        // The usual keys of a message are none of them.
+        if self.depth <= FUNCTION
+            && !matches!(key, b"role" | b"content")
+            && self.foreign.iter().any(|name| name.as_bytes() == key)
+        {
             self.found.foreign = true;
         }
     }

@@ -1,5 +1,7 @@
 //! Gemini's thought signatures ride in tool call ids; they come off before another vendor sees the ids.
 
+use std::sync::LazyLock;
+
 use memchr::memmem;
 use serde_json::Value;
 
@@ -20,7 +22,9 @@ pub(super) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
 
 /// Takes signatures out of ids.
 pub(crate) fn unsign(call: &mut Call<'_>) -> Result<(), Error> {
-    let signed = |raw: &bytes::Bytes| memmem::find(raw, signature::MARK.as_bytes()).is_some();
+    static MARK: LazyLock<memmem::Finder<'static>> =
+        LazyLock::new(|| memmem::Finder::new(signature::MARK));
+    let signed = |raw: &bytes::Bytes| MARK.find(raw).is_some();
     let body = match &mut call.body {
         Body::Json(body) if body.raw("messages").is_some_and(signed) => body,
         _ => return Ok(()),

@@ -88,7 +88,7 @@ pub(crate) async fn remove(
         overlay.remove(&id);
         Ok(())
     })?;
-    tracing::info!(deployment = show(&id), "a model was removed");
+    tracing::info!(deployment = %show(&id), "a model was removed");
     let message = format!("Model: {} deleted successfully", show(&id));
     Ok(Json(json!({ "message": message })))
 }
@@ -107,8 +107,8 @@ fn put(gateway: &Arc<Gateway>, entry: Entry, done: &str) -> Result<Json<Value>, 
         Ok(())
     })?;
     tracing::info!(
-        deployment = show(&deployment.id),
-        group = show(&deployment.group),
+        deployment = %show(&deployment.id),
+        group = %show(&deployment.group),
         "{done}"
     );
     if !notices.is_empty() {

@@ -166,8 +166,8 @@ impl Cell {
         if !self.fallbacks || !helps || fault == Fault::Flapping {
             return Happened { attempts: own, end };
         }
-        // What is said of the way goes before the stream; the answer is carried on after that.
         if end == Broken {
+            // The header that counts was sent when the stream began; the second fallback carries the answer on.
             return Happened {
                 attempts: own,
                 end: Answer,
@@ -344,10 +344,9 @@ fn table() -> String {
          What becomes of a request when its vendor fails, with two retries (the default). Every cell is tested over \
          real sockets, for chat completions and for Anthropic's Messages: none hangs, none ends in a part of an answer \
          that passes for the whole, and nobody is asked more than three times.\n\n\
-         *Attempts*: with one deployment, with three that all fail in the same way; of a stream, those before its first \
-         event. *Then*: what the client gets where there is no fallback. *With fallbacks*: where there are two, of which \
-         the first fails in the same way. A stream that stops or is cut in its middle is [carried \
-         on](../guides/failover.md) by a deployment that works, as one valid answer.\n\n\
+         *Attempts*: with one deployment, with three that all fail in the same way; of a stream, until it begins. A stream \
+         that breaks later is [carried on](../guides/failover.md). *Then*: what the client gets \
+         where there is no fallback. *With fallbacks*: where there are two, of which the first fails in the same way.\n\n\
          | fault | attempts | then | with fallbacks | streamed: attempts | then | with fallbacks |\n\
          |---|---|---|---|---|---|---|\n",
     );

@@ -12,7 +12,7 @@ impl AnswerStream {
     pub(super) fn own_usage(&mut self, broke: bool) -> Option<Usage> {
         let reported = match &self.source {
             Source::Vendor(stream) => stream.usage().cloned(),
-            Source::Canned(_, usage) => return usage.clone(),
+            Source::Canned(_, usage) => return usage.as_deref().cloned(),
             Source::Resuming(_) => return None,
         };
         let complete = reported
@@ -60,7 +60,7 @@ impl AnswerStream {
             }
             None => {
                 self.finish_lease();
-                self.reporter.report(Outcome::Answered);
+                drop(self.reporter.report(Outcome::Answered));
             }
         }
     }

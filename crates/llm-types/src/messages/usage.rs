@@ -1,37 +1,40 @@
 //! Token counts in Anthropic's shape, and the way to OpenAI's and back.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 
-use crate::{CacheWrite, CompletionDetails, Map, PromptDetails, ServerToolUse, Usage};
+use crate::{
+    CacheWrite, CompletionDetails, Extra, Map, PromptDetails, ServerToolUse, Usage,
+    extra::reads_with_extra,
+};
 
 /// Token counts in Anthropic's shape: `input_tokens` is what no cache had and none was given.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct MessagesUsage {
     /// Input tokens outside of any cache.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub input_tokens: Option<u64>,
     /// Input tokens written to the cache.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub cache_creation_input_tokens: Option<u64>,
     /// Input tokens read from the cache.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub cache_read_input_tokens: Option<u64>,
     /// The written ones by lifetime.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub cache_creation: Option<CacheWrite>,
     /// Output tokens.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub output_tokens: Option<u64>,
     /// The output tokens by kind: `{thinking_tokens}`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub output_tokens_details: Option<Map>,
     /// Calls of hosted tools.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub server_tool_use: Option<ServerToolUse>,
     /// Every other key: `service_tier`, `inference_geo`, `speed`, `iterations`, ...
     #[serde(flatten)]
-    pub extra: Map,
+    pub extra: Extra,
 }
 
 impl MessagesUsage {
@@ -108,6 +111,16 @@ impl MessagesUsage {
         usage
     }
 }
+
+reads_with_extra! { MessagesUsage {
+    "input_tokens" => input_tokens: Option<u64>,
+    "cache_creation_input_tokens" => cache_creation_input_tokens: Option<u64>,
+    "cache_read_input_tokens" => cache_read_input_tokens: Option<u64>,
+    "cache_creation" => cache_creation: Option<CacheWrite>,
+    "output_tokens" => output_tokens: Option<u64>,
+    "output_tokens_details" => output_tokens_details: Option<Map>,
+    "server_tool_use" => server_tool_use: Option<ServerToolUse>,
+}}
 
 /// The counts in Anthropic's shape: what was cached leaves the input.
 impl From<&Usage> for MessagesUsage {

@@ -45,7 +45,7 @@ impl ResponsesUsage {
             prompt_tokens_details: Some(self.input_tokens_details),
             completion_tokens_details: Some(self.output_tokens_details),
             server_tool_use,
-            extra,
+            extra: extra.into(),
             ..Usage::default()
         }
     }
@@ -65,7 +65,7 @@ impl From<Usage> for ResponsesUsage {
             output_tokens: usage.completion_tokens,
             output_tokens_details: usage.completion_tokens_details.unwrap_or_default(),
             total_tokens: usage.total_tokens,
-            extra,
+            extra: extra.into(),
         }
     }
 }

@@ -168,7 +168,7 @@ pub(super) fn usage(wire: TokenUsage) -> Usage {
         .saturating_add(written);
     let mut usage = Usage::new(prompt, wire.output_tokens);
     usage.total_tokens = wire.total_tokens.max(usage.total_tokens);
-    usage.extra = wire.rest;
+    usage.extra = wire.rest.into();
     if wire.cache_read_input_tokens.is_some() || wire.cache_write_input_tokens.is_some() {
         usage
             .extra

@@ -111,7 +111,7 @@ impl Counts {
                 .get_or_insert_default()
                 .reasoning_tokens = whole(Some(reasoning));
         }
-        usage.extra = tokens.others;
+        usage.extra = tokens.others.into();
         if let Some(billed) = self.billed_units {
             usage.extra.insert("billed_units".into(), billed);
         }

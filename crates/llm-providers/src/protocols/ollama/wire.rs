@@ -72,7 +72,8 @@ impl Line {
         usage.extra = timings
             .into_iter()
             .filter_map(|(name, time)| Some((name.to_owned(), time?.into())))
-            .collect::<Map>();
+            .collect::<Map>()
+            .into();
         Some(usage)
     }
 

@@ -10,7 +10,7 @@ mod usage;
 mod wire;
 
 use bytes::Bytes;
-use http::{Method, Request, header::CONTENT_TYPE};
+use http::{HeaderValue, Method, Request, Uri, header::CONTENT_TYPE};
 use llm_types::{JsonObject, Map, Op, Usage};
 use serde_json::Value;
 
@@ -77,17 +77,18 @@ pub(crate) fn address(call: &Call<'_>) -> String {
 
 /// A JSON `POST`.
 pub(crate) fn request(uri: &str, body: Bytes) -> Result<Request<Bytes>, Error> {
-    Request::builder()
-        .method(Method::POST)
-        .uri(uri)
-        .header(CONTENT_TYPE, "application/json")
-        .body(body)
-        .map_err(|e| {
-            Error::new(
-                Kind::BadRequest,
-                format!("the address '{uri}' is not valid: {e}"),
-            )
-        })
+    let address: Uri = uri.parse().map_err(|e| {
+        Error::new(
+            Kind::BadRequest,
+            format!("the address '{uri}' is not valid: {e}"),
+        )
+    })?;
+    let mut request = Request::new(body);
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = address;
+    let json = HeaderValue::from_static("application/json");
+    request.headers_mut().insert(CONTENT_TYPE, json);
+    Ok(request)
 }
 
 /// Usage is billed, so it is always asked for; whether the client sees it is the decoder's affair.
@@ -108,13 +109,11 @@ pub(crate) fn decode(call: &Call<'_>, reply: Reply) -> Result<Step, Error> {
     if call.op == Op::Responses {
         return Ok(responses::answer(call, reply)?.into());
     }
-    if let Some(error) = error_table::in_answer(provider, &reply) {
-        return Err(error);
-    }
     let answer = match call.op {
-        Op::Chat | Op::Completion => chat(call, reply.body)?,
-        Op::Embedding => embedding(call, reply.body)?,
+        Op::Chat | Op::Completion => chat(call, reply)?,
+        Op::Embedding => embedding(call, reply)?,
         _ => {
+            refused(provider, &reply)?;
             let object = JsonObject::parse(&reply.body)
                 .map_err(|_| error_table::unreadable(provider, &reply.body))?;
             let usage = object.get::<Usage>("usage").unwrap_or_default();
@@ -124,19 +123,28 @@ pub(crate) fn decode(call: &Call<'_>, reply: Reply) -> Result<Step, Error> {
     Ok(Step::Done(answer))
 }
 
-fn chat(call: &Call<'_>, body: Bytes) -> Result<Answer, Error> {
+/// Some say 200 and mean an error.
+fn refused(provider: &'static str, reply: &Reply) -> Result<(), Error> {
+    error_table::in_answer(provider, reply).map_or(Ok(()), Err)
+}
+
+fn chat(call: &Call<'_>, reply: Reply) -> Result<Answer, Error> {
     let provider = call.target.provider.name;
     let mut repair = Repair::new(call, false);
-    if let Ok(document) = serde_json::from_slice::<wire::Document<'_>>(&body) {
+    if let Some(document) = wire::read::<wire::Document<'_>>(&reply.body)
+        && !document.may_be_error()
+    {
         if document.choices.is_none() {
             return Err(Error::decode(provider, "there are no choices in it"));
         }
-        if repair.is_plain(&document) {
-            let usage = document.usage.and_then(usage::read).map(|(usage, _)| usage);
-            return Ok(Answer::raw(body, usage));
+        let usage = document.usage.map(usage::read);
+        if repair.is_plain(&document, usage.as_ref()) {
+            let usage = usage.flatten().map(|read| read.usage);
+            return Ok(Answer::raw(reply.body, usage));
         }
     }
-    let mut document = object(provider, &body)?;
+    refused(provider, &reply)?;
+    let mut document = object(provider, &reply.body)?;
     if !document.get("choices").is_some_and(Value::is_array) {
         return Err(Error::decode(provider, "there are no choices in it"));
     }
@@ -145,19 +153,22 @@ fn chat(call: &Call<'_>, body: Bytes) -> Result<Answer, Error> {
 }
 
 /// Vectors, in order.
-fn embedding(call: &Call<'_>, body: Bytes) -> Result<Answer, Error> {
+fn embedding(call: &Call<'_>, reply: Reply) -> Result<Answer, Error> {
     let provider = call.target.provider.name;
     let asked = vectors::Encoding::asked(call);
-    if let Ok(vectors) = serde_json::from_slice::<wire::Vectors<'_>>(&body)
+    if let Some(vectors) = wire::read::<wire::Vectors<'_>>(&reply.body)
         && vectors.is_plain(asked)
-        && let Some((usage, false)) = vectors
-            .usage
-            .map_or(Some((Usage::default(), false)), usage::read)
     {
-        let usage = vectors.usage.is_some().then_some(usage);
-        return Ok(Answer::raw(body, usage));
+        match vectors.usage.map(usage::read) {
+            None => return Ok(Answer::raw(reply.body, None)),
+            Some(Some(read)) if !read.changed => {
+                return Ok(Answer::raw(reply.body, Some(read.usage)));
+            }
+            Some(_) => {}
+        }
     }
-    let mut document = object(provider, &body)?;
+    refused(provider, &reply)?;
+    let mut document = object(provider, &reply.body)?;
     let Some(Value::Array(data)) = document.get_mut("data") else {
         return Err(Error::decode(provider, "there is no data in it"));
     };

@@ -43,17 +43,19 @@ impl Repair {
         }
     }
 
-    /// Whether `document` is OpenAI's as it stands; if so it counts as seen.
-    pub(super) fn is_plain(&mut self, document: &wire::Document<'_>) -> bool {
+    /// Whether `document`, whose usage was read, is OpenAI's as it stands; if so it counts as seen.
+    pub(super) fn is_plain(
+        &mut self,
+        document: &wire::Document<'_>,
+        usage: Option<&Option<usage::Read>>,
+    ) -> bool {
         let choices = document.choices.as_deref().unwrap_or_default();
         let plain = !self.json_tool
             && !self.legacy_functions
             && document.citations.is_none()
             && self.has_plain_object(document)
             && document.created.is_none_or(|created| !is_text(created))
-            && document
-                .usage
-                .is_none_or(|usage| usage::read(usage).is_some_and(|(_, changed)| !changed))
+            && usage.is_none_or(|read| read.as_ref().is_some_and(|read| !read.changed))
             && (document.usage.is_some() || !has_usage_elsewhere(document))
             && choices.iter().all(|choice| self.is_plain_choice(choice));
         if plain && self.stream {

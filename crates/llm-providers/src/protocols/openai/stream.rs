@@ -46,10 +46,9 @@ impl Stream {
     }
 
     fn chunk(&mut self, data: Bytes, out: &mut Chunks) -> Result<(), Error> {
-        let document = match serde_json::from_slice::<wire::Document<'_>>(&data) {
-            Ok(document) => document,
+        let Some(document) = wire::read::<wire::Document<'_>>(&data) else {
             // Not of the shape we know: perhaps still JSON that can be put right.
-            Err(_) => return self.repaired(&data, out),
+            return self.repaired(&data, out);
         };
         if document.error.is_some_and(is_something) {
             return Err(self.refusal(&data));
@@ -57,13 +56,14 @@ impl Stream {
         let Some(choices) = &document.choices else {
             return self.without_choices(&document, &data, out);
         };
-        if !self.repair.is_plain(&document) || self.finishes_again(choices) {
+        let usage = document.usage.map(usage::read);
+        if !self.repair.is_plain(&document, usage.as_ref()) || self.finishes_again(choices) {
             return self.repaired(&data, out);
         }
         for choice in choices {
             self.note(choice.index.unwrap_or(0), choice.finish_reason.is_some());
         }
-        let usage = document.usage.and_then(usage::read).map(|(usage, _)| usage);
+        let usage = usage.flatten().map(|read| read.usage);
         let only_usage = choices.is_empty() && usage.is_some();
         self.keep_usage(usage, out);
         if self.head.is_none() {
@@ -120,8 +120,8 @@ impl Stream {
             return Err(error);
         }
         match document.usage.and_then(usage::read) {
-            Some((usage, _)) => {
-                self.keep_usage(Some(usage), out);
+            Some(read) => {
+                self.keep_usage(Some(read.usage), out);
                 if self.include_usage {
                     let mut document = object(self.provider, data)?;
                     document.insert("choices".into(), json!([]));

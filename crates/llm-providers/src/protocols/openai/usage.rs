@@ -6,21 +6,24 @@ use serde_json::{Value, value::RawValue};
 /// xAI counts money in ten-billionths of a dollar.
 const TICKS_PER_DOLLAR: f64 = 1e10;
 
-/// The usage in OpenAI's meaning, and whether it had to be changed. What cannot be read costs no answer.
-pub(super) fn read(raw: &RawValue) -> Option<(Usage, bool)> {
-    let usage: Usage = serde_json::from_str(raw.get()).ok()?;
-    let mut repaired = usage.clone();
-    normalise(&mut repaired);
-    let changed = repaired != usage;
-    Some((repaired, changed))
+/// A usage in OpenAI's meaning.
+pub(super) struct Read {
+    pub(super) usage: Usage,
+    /// Whether it had to be changed to mean that.
+    pub(super) changed: bool,
+}
+
+/// Reads a usage. What cannot be read costs no answer.
+pub(super) fn read(raw: &RawValue) -> Option<Read> {
+    let mut usage: Usage = serde_json::from_str(raw.get()).ok()?;
+    let changed = normalise(&mut usage);
+    Some(Read { usage, changed })
 }
 
 /// Puts a document's usage right, and returns it.
 pub(super) fn repair(document: &mut Map) -> Option<Usage> {
     let mut usage: Usage = serde_json::from_value(document.get("usage")?.clone()).ok()?;
-    let before = usage.clone();
-    normalise(&mut usage);
-    if usage != before
+    if normalise(&mut usage)
         && let Ok(value) = serde_json::to_value(&usage)
     {
         document.insert("usage".into(), value);
@@ -28,23 +31,27 @@ pub(super) fn repair(document: &mut Map) -> Option<Usage> {
     Some(usage)
 }
 
-/// Puts the counts into OpenAI's meaning.
-pub(super) fn normalise(usage: &mut Usage) {
-    cached_tokens(usage);
-    reasoning_tokens(usage);
+/// Puts the counts into OpenAI's meaning; whether anything had to be changed for that.
+pub(super) fn normalise(usage: &mut Usage) -> bool {
+    let mut changed = cached_tokens(usage);
+    changed |= reasoning_tokens(usage);
     if let Some(ticks) = usage.extra.get("cost_in_usd_ticks").and_then(Value::as_f64)
         && !usage.extra.contains_key("cost")
     {
         let cost = ticks / TICKS_PER_DOLLAR;
         usage.extra.insert("cost".into(), cost.into());
+        changed = true;
     }
-    if usage.total_tokens == 0 {
-        usage.total_tokens = usage.prompt_tokens.saturating_add(usage.completion_tokens);
+    let sum = usage.prompt_tokens.saturating_add(usage.completion_tokens);
+    if usage.total_tokens == 0 && sum > 0 {
+        usage.total_tokens = sum;
+        changed = true;
     }
+    changed
 }
 
 /// Together, Moonshot, Mistral and DeepSeek have names of their own for tokens read from the cache.
-fn cached_tokens(usage: &mut Usage) {
+fn cached_tokens(usage: &mut Usage) -> bool {
     const NAMES: [&str; 3] = [
         "prompt_cache_hit_tokens",
         "cached_tokens",
@@ -57,19 +64,19 @@ fn cached_tokens(usage: &mut Usage) {
     let own = NAMES
         .iter()
         .find_map(|name| usage.extra.get(*name)?.as_u64())
-        .filter(|cached| *cached > 0);
-    if let Some(cached) = own
-        && !known
-    {
+        .filter(|cached| *cached > 0 && !known);
+    if let Some(cached) = own {
         usage
             .prompt_tokens_details
             .get_or_insert_default()
             .cached_tokens = cached;
     }
+    own.is_some()
 }
 
 /// The output includes the thinking; where a total shows that a vendor counts it apart, it is added.
-fn reasoning_tokens(usage: &mut Usage) {
+fn reasoning_tokens(usage: &mut Usage) -> bool {
+    let mut changed = false;
     if usage.reasoning_tokens() == 0
         && let Some(own) = usage.extra.get("reasoning_tokens").and_then(Value::as_u64)
         && own > 0
@@ -78,6 +85,7 @@ fn reasoning_tokens(usage: &mut Usage) {
             .completion_tokens_details
             .get_or_insert_default()
             .reasoning_tokens = own;
+        changed = true;
     }
     let (reasoning, sum) = (
         usage.reasoning_tokens(),
@@ -85,7 +93,9 @@ fn reasoning_tokens(usage: &mut Usage) {
     );
     if reasoning > 0 && usage.total_tokens == sum.saturating_add(reasoning) {
         usage.completion_tokens = usage.completion_tokens.saturating_add(reasoning);
+        changed = true;
     }
+    changed
 }
 
 #[cfg(test)]
@@ -94,7 +104,8 @@ mod tests {
 
     fn usage(text: &str) -> (Usage, bool) {
         let raw = RawValue::from_string(text.to_owned()).expect("json");
-        read(&raw).expect("usage")
+        let read = read(&raw).expect("usage");
+        (read.usage, read.changed)
     }
 
     #[test]

@@ -7,6 +7,11 @@ use serde_json::value::RawValue;
 
 use crate::protocols::vectors::Encoding;
 
+/// Reads `json`; `None` where it is not what is expected. The text is checked once, and not again with each string in it.
+pub(super) fn read<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Option<T> {
+    serde_json::from_str(std::str::from_utf8(json).ok()?).ok()
+}
+
 /// A whole answer, or a chunk of one.
 #[derive(Deserialize)]
 pub(super) struct Document<'a> {
@@ -20,12 +25,30 @@ pub(super) struct Document<'a> {
     pub(super) usage: Option<&'a RawValue>,
     #[serde(borrow)]
     pub(super) error: Option<&'a RawValue>,
+    #[serde(borrow)]
+    errors: Option<&'a RawValue>,
+    /// MiniMax's status.
+    #[serde(borrow)]
+    base_resp: Option<&'a RawValue>,
+    #[serde(borrow, rename = "type")]
+    kind: Option<&'a RawValue>,
     /// Perplexity's sources.
     #[serde(borrow)]
     pub(super) citations: Option<&'a RawValue>,
     /// Groq's own field, where streams have their usage.
     #[serde(borrow)]
     pub(super) x_groq: Option<&'a RawValue>,
+}
+
+impl Document<'_> {
+    /// Whether there is anything in it that answers have not and errors have.
+    pub(super) fn may_be_error(&self) -> bool {
+        self.error.is_some()
+            || self.errors.is_some()
+            || self.base_resp.is_some()
+            || self.kind.is_some()
+            || self.x_groq.is_some()
+    }
 }
 
 #[derive(Deserialize)]
@@ -88,6 +111,12 @@ pub(super) struct Vectors<'a> {
     pub(super) data: Vec<Vector<'a>>,
     #[serde(borrow)]
     pub(super) usage: Option<&'a RawValue>,
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
+    #[serde(borrow)]
+    errors: Option<&'a RawValue>,
+    #[serde(borrow)]
+    base_resp: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -100,9 +129,13 @@ pub(super) struct Vector<'a> {
 }
 
 impl Vectors<'_> {
-    /// Whether nothing of OpenAI's shape is missing, and the vectors are written as was asked.
+    /// Whether nothing of OpenAI's shape is missing, the vectors are written as was asked, and nothing is there that errors
+    /// have.
     pub(super) fn is_plain(&self, asked: Option<Encoding>) -> bool {
-        self.object.is_some()
+        self.error.is_none()
+            && self.errors.is_none()
+            && self.base_resp.is_none()
+            && self.object.is_some()
             && self.model.is_some()
             && self.data.iter().all(|vector| {
                 let written = vector.embedding.map(|raw| match is_text(raw) {

@@ -226,7 +226,7 @@ impl Consumed {
                 .or_else(|| count(tokens, &["input_tokens"]))
                 .or_else(|| count(billed, &["input_tokens", "total_tokens"])),
             search_units: count(billed, &["search_units"])
-                .or_else(|| count(extra, &["search_units"])),
+                .or_else(|| count(extra.map(|extra| &**extra), &["search_units"])),
             usage,
             meta,
         }
