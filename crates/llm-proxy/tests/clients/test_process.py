@@ -268,9 +268,10 @@ def test_check_names_every_mistake_with_its_place(tmp_path):
 
 def test_check_strict_counts_warnings(tmp_path):
     config = tmp_path / "config.yaml"
-    config.write_text("model_list: []\nrouter_settings: {retry_policy: {RateLimitRetries: 3}}\n")
+    model = "model_list: [{model_name: a, litellm_params: {model: openai/gpt-4o, api_key: sk-x}}]\n"
+    config.write_text(model + "router_settings: {retry_policy: {RateLimitRetries: 3}}\n")
     warned = run("check", str(config))
-    assert warned.returncode == 0 and "config OK (0 models), 1 warning" in warned.stdout
+    assert warned.returncode == 0 and "config OK (1 models), 1 warning" in warned.stdout
     place = f"{config}:2:34: warning: unknown key 'RateLimitRetries' in retry_policy: did you mean 'RateLimitErrorRetries'?"
     assert place in warned.stdout
     strict = run("check", "--strict", str(config))

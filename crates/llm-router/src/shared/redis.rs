@@ -218,13 +218,19 @@ impl Inner {
         self.held().is_some()
     }
 
-    /// Says once that Redis is gone.
+    /// Says once that Redis is gone, or that it never was there.
     fn down(&self, why: &str) {
         let was_up = self.held().take().is_some();
+        let was_told = self.told.swap(true, Ordering::AcqRel);
         if was_up {
             tracing::warn!(
                 why,
                 "Redis is gone: limits and rests are this instance's own until it is back"
+            );
+        } else if !was_told {
+            tracing::warn!(
+                why,
+                "Redis cannot be reached: limits and rests are this instance's own until it is"
             );
         }
     }
