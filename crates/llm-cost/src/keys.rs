@@ -97,6 +97,7 @@ pub(crate) fn image_names(
         // Without a quality the vendor chooses, and bills no more than for its best one.
         None => vec![
             format!("{size}/{model}"),
+            format!("standard/{size}/{model}"),
             format!("high/{size}/{model}"),
             format!("hd/{size}/{model}"),
         ],

@@ -116,7 +116,9 @@ impl Measures {
             .map(|data| data.len() as u64);
         let asked = || both.asked("n").as_ref().and_then(number).map(|n| n as u64);
         self.images = made.or_else(asked).or(Some(1));
-        self.image_size = both.text("size").filter(|size| sides(size).is_some());
+        // OpenAI's default, which others took over; what is left to the vendor stays unknown.
+        let size = both.text("size").unwrap_or_else(|| "1024x1024".to_owned());
+        self.image_size = Some(size).filter(|size| sides(size).is_some());
         self.image_quality = both.text("quality").filter(|quality| quality != "auto");
     }
 

@@ -113,8 +113,12 @@ pub enum Auth {
     None,
     /// `authorization: Bearer KEY`.
     Bearer,
+    /// `authorization: SCHEME KEY`.
+    Scheme(&'static str),
     /// `NAME: KEY`.
     Header(&'static str),
+    /// The key `NAME` of the body's JSON object.
+    Field(&'static str),
     /// Anthropic: `x-api-key`, or a bearer for OAuth tokens.
     Anthropic,
     /// Azure: `api-key: KEY`, or a bearer for Entra tokens and the v1 path.

@@ -35,6 +35,7 @@ fn body(op: Op) -> Option<JsonObject> {
         Op::Responses => r#"{"model":"m","input":"Hi","max_output_tokens":5}"#,
         Op::GenerateContent => r#"{"model":"m","contents":[{"parts":[{"text":"Hi"}]}]}"#,
         Op::Rerank => r#"{"model":"m","query":"q","documents":["a","b"]}"#,
+        Op::ImageGeneration => r#"{"model":"m","prompt":"Hi"}"#,
         Op::Moderation => r#"{"model":"m","input":"Hi"}"#,
         Op::Search => r#"{"model":"m","query":"q"}"#,
         Op::Ocr => {
@@ -76,6 +77,8 @@ fn model_of(row: &Provider) -> &'static str {
 fn model_for(row: &Provider, op: Op) -> &'static str {
     match row.name {
         "vertex_ai" if op == Op::Ocr => "mistral-ocr-2505",
+        "vertex_ai" if op == Op::ImageGeneration => "imagegeneration@006",
+        "bedrock" if op == Op::ImageGeneration => "amazon.nova-canvas-v1:0",
         "bedrock" if op == Op::Rerank => "cohere.rerank-v3-5:0",
         "bedrock" => "anthropic.claude-3-haiku-20240307-v1:0",
         "ragflow" => "chat/id/model",
@@ -140,7 +143,13 @@ fn unknown_keys_survive_where_bodies_are_forwarded() {
 }
 
 /// The operations of one JSON document each, besides chat and what is like it.
-const PLAIN_OPS: [Op; 4] = [Op::Rerank, Op::Moderation, Op::Search, Op::Ocr];
+const PLAIN_OPS: [Op; 5] = [
+    Op::ImageGeneration,
+    Op::Rerank,
+    Op::Moderation,
+    Op::Search,
+    Op::Ocr,
+];
 
 #[test]
 fn unknown_keys_survive_in_other_operations() {

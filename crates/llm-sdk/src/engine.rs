@@ -7,9 +7,10 @@ use std::{
 
 use bytes::Bytes;
 use http::HeaderMap;
+use llm_cost::Measures;
 use llm_providers::{Client, Error, Outcome as Sent, Payload, transport::TransportSettings};
 use llm_router::{Ask, Explanation, Failed, Finish, Lease, Router};
-use llm_types::{Op, Usage};
+use llm_types::{JsonObject, Op, Usage};
 
 use crate::{
     AnswerStream, Body, Charge, Failure, Meta, Outcome, Request, Response,
@@ -240,14 +241,11 @@ impl Engine {
             record.trace = trace.clone();
             record.first_event = stream.then_some(took);
         });
-        let rates = Rates {
+        let mut rates = Rates {
             prices: Arc::clone(&self.prices),
             deployment: Arc::clone(&deployment),
             model: attempted.model.clone(),
-            service_tier: network
-                .body
-                .str("service_tier")
-                .map(|tier| tier.into_owned()),
+            measures: Measures::of(op, &network.body, None),
             started,
         };
         let mut meta = Meta {
@@ -290,6 +288,12 @@ impl Engine {
                 let usage = answer.usage.take();
                 match whole(answer, attempted.bridged.as_ref(), &stamp) {
                     Ok((bytes, content_type)) => {
+                        let bytes = match op {
+                            Op::ImageGeneration | Op::ImageEdit | Op::ImageVariation => {
+                                images(bytes, &stamp, &network.body, &mut rates)
+                            }
+                            _ => bytes,
+                        };
                         if let Some(keeper) = keeper {
                             keeper.keep(&bytes);
                         }
@@ -331,6 +335,21 @@ fn whole(
             stamp.response(&mut response);
             let bytes = llm_providers::Answer::chat(*response).into_bytes()?;
             Ok((bytes, JSON.into()))
+        }
+    }
+}
+
+/// An answer of images, with the time if its vendor did not say it. What was made is what is billed.
+fn images(bytes: Bytes, stamp: &Stamp, asked: &JsonObject, rates: &mut Rates) -> Bytes {
+    let Ok(mut answer) = JsonObject::parse(&bytes) else {
+        return bytes;
+    };
+    rates.measures = Measures::of(Op::ImageGeneration, asked, Some(&answer));
+    match answer.get::<u64>("created") {
+        Ok(Some(1..)) => bytes,
+        _ => {
+            answer.set("created", &stamp.created());
+            answer.to_bytes()
         }
     }
 }

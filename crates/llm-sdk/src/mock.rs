@@ -174,7 +174,7 @@ pub(crate) fn response(
         prices: Arc::clone(prices),
         deployment: Arc::clone(&deployment),
         model: deployment.target.model.clone(),
-        service_tier: None,
+        measures: llm_cost::Measures::default(),
         started: std::time::Instant::now(),
     };
     let took = reporter.elapsed();

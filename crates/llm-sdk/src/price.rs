@@ -7,8 +7,7 @@ use std::{
 };
 
 use llm_cost::{
-    Adjusted, Cost, CostContext, Kind, NanoDollars, PriceTable, Pricing, Quantity, Terms, adjust,
-    cost,
+    Adjusted, Cost, Kind, Measures, NanoDollars, PriceTable, Pricing, Quantity, Terms, adjust, cost,
 };
 use llm_providers::{ModelFacts, Target};
 use llm_router::{Deployment, TokenPrice};
@@ -81,7 +80,7 @@ impl Prices {
             prices: Arc::clone(self),
             deployment: Arc::clone(deployment),
             model: deployment.target.model.clone(),
-            service_tier: None,
+            measures: Measures::default(),
             started: Instant::now(),
         };
         self.charge(&rates, Some(usage))
@@ -93,19 +92,23 @@ impl Prices {
         };
         let deployment = &*rates.deployment;
         let provider = deployment.target.provider.name;
-        let pricing = self.pricing(deployment, &rates.model);
-        let mut context = CostContext::of(provider);
-        context.service_tier = rates.service_tier.as_deref();
+        let pricing = match rates.measures.images {
+            Some(_) => self.image_pricing(rates),
+            None => self.pricing(deployment, &rates.model),
+        };
+        let mut context = rates.measures.context(provider);
         context.vertex_location = deployment.target.setting("vertex_location");
         context.at = SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)
             .ok()
             .map(|since| since.as_secs());
-        context.queries = usage.units.queries;
-        context.pages = usage.units.pages;
-        context.annotated_pages = usage.units.annotated_pages;
-        context.input_images = usage.units.input_images;
-        context.prompt_characters = usage.units.characters;
+        // What the vendor counted itself wins over what was asked for.
+        let units = &usage.units;
+        context.queries = units.queries.or(context.queries);
+        context.pages = units.pages.or(context.pages);
+        context.annotated_pages = units.annotated_pages.or(context.annotated_pages);
+        context.input_images = units.input_images;
+        context.prompt_characters = units.characters.or(context.prompt_characters);
         context.elapsed = Some(rates.started.elapsed().as_secs_f64());
         let unknown = Pricing::default();
         let bill = cost(pricing.as_deref().unwrap_or(&unknown), usage, &context);
@@ -147,6 +150,27 @@ impl Prices {
             .or_default()
             .insert(model.to_owned(), found.clone());
         found
+    }
+
+    /// The prices of an image, which lists split by quality and size.
+    fn image_pricing(&self, rates: &Rates) -> Option<Arc<Pricing>> {
+        let deployment = &*rates.deployment;
+        let base = deployment.model_info.get("base_model");
+        let model = base.and_then(Value::as_str).unwrap_or(&rates.model);
+        let found = self.table().get_image(
+            deployment.target.provider.name,
+            model,
+            rates.measures.image_quality.as_deref(),
+            rates.measures.image_size.as_deref(),
+        );
+        let listed = found
+            .as_ref()
+            .map(|found| found.row.pricing())
+            .filter(|pricing| pricing.is_known());
+        match Pricing::custom(listed, &deployment.model_info).or_else(|| listed.cloned()) {
+            Some(pricing) => Some(Arc::new(pricing)),
+            None => self.pricing(deployment, &rates.model),
+        }
     }
 
     fn look_up(&self, deployment: &Deployment, model: &str) -> Option<Pricing> {
@@ -195,8 +219,8 @@ pub(crate) struct Rates {
     pub(crate) deployment: Arc<Deployment>,
     /// The vendor's name for the model.
     pub(crate) model: String,
-    /// The tier that was asked for.
-    pub(crate) service_tier: Option<String>,
+    /// What was asked for, and what of it was delivered.
+    pub(crate) measures: Measures,
     pub(crate) started: Instant,
 }
 
@@ -236,6 +260,7 @@ pub fn facts(table: &PriceTable, target: &Target, model_info: &Map) -> ModelFact
 #[cfg(test)]
 mod tests {
     use llm_providers::{Credential, lookup};
+    use llm_types::{ImageUsage, JsonObject, Op};
 
     use super::*;
 
@@ -246,13 +271,66 @@ mod tests {
             prices: Arc::new(Prices::of_process()),
             deployment: Arc::new(Deployment::new("d", "g", target)),
             model: model.to_owned(),
-            service_tier: None,
+            measures: Measures::default(),
             started: Instant::now(),
         };
         rates
             .charge(Some(usage))
             .total()
             .map(|total| total.to_string())
+    }
+
+    fn picture(provider: &str, model: &str, request: &str, answer: &str) -> Option<String> {
+        let object = |text: &str| JsonObject::parse(&text.to_owned().into()).expect("an object");
+        let row = lookup(provider).expect("a row");
+        let target = Target::new(row, model, Credential::None);
+        let (request, answer) = (object(request), object(answer));
+        let rates = Rates {
+            prices: Arc::new(Prices::of_process()),
+            deployment: Arc::new(Deployment::new("d", "g", target)),
+            model: model.to_owned(),
+            measures: Measures::of(Op::ImageGeneration, &request, Some(&answer)),
+            started: Instant::now(),
+        };
+        let mut usage = Usage::default();
+        if let Some(Ok(counts)) = answer.raw("usage").map(|raw| serde_json::from_slice(raw)) {
+            usage = ImageUsage::normalise(counts);
+        }
+        let total = rates.charge(Some(&usage)).total();
+        total.map(|total| total.to_string())
+    }
+
+    #[test]
+    fn images_are_charged_by_number_size_quality_and_token() {
+        let two = r#"{"data":[{},{}]}"#;
+        let tokens = r#"{"data":[{}],"usage":{"input_tokens":100,"output_tokens":1000,
+            "input_tokens_details":{"text_tokens":100,"image_tokens":0},"total_tokens":1100}}"#;
+        let ticks = r#"{"data":[{}],"usage":{"cost_in_usd_ticks":200000000}}"#;
+        let cases = [
+            ("black_forest_labs", "flux-dev", "{}", two, "0.05"),
+            ("fal_ai", "fal-ai/flux/schnell", r#"{"n":4}"#, two, "0.006"),
+            (
+                "bedrock",
+                "amazon.titan-image-generator-v2:0",
+                "{}",
+                two,
+                "0.016",
+            ),
+            (
+                "azure",
+                "dall-e-3",
+                r#"{"quality":"hd","size":"1024x1024"}"#,
+                r#"{"data":[{}]}"#,
+                "0.087999958",
+            ),
+            ("azure", "dall-e-3", "{}", r#"{"data":[{}]}"#, "0.044000032"),
+            ("azure", "gpt-image-1-mini", "{}", tokens, "0.0082"),
+            ("xai", "grok-imagine-image", "{}", ticks, "0.02"),
+        ];
+        for (provider, model, request, answer, expected) in cases {
+            let charged = picture(provider, model, request, answer);
+            assert_eq!(charged.as_deref(), Some(expected), "{provider}/{model}");
+        }
     }
 
     #[test]

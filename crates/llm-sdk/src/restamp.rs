@@ -38,6 +38,11 @@ impl Stamp {
         }
     }
 
+    /// When the answer was made.
+    pub(crate) fn created(&self) -> u64 {
+        self.created
+    }
+
     /// The same for a response that we make, and that goes by this id.
     pub(crate) fn called(mut self, id: String) -> Self {
         self.id = id;

@@ -25,6 +25,7 @@ mod content;
 mod embedding;
 mod error;
 mod extra;
+mod image;
 mod json;
 pub mod messages;
 mod moderation;
@@ -47,6 +48,7 @@ pub use embedding::{
 };
 pub use error::{ErrorBody, ErrorDetail};
 pub use extra::Extra;
+pub use image::{Image, ImageRequest, ImageResponse, ImageTokens, ImageUsage};
 pub use json::{JsonError, JsonObject};
 pub use moderation::{ModerationInput, ModerationRequest, ModerationResponse, Verdict};
 pub use ocr::{OcrDimensions, OcrDocument, OcrPage, OcrRequest, OcrResponse, OcrUsage};

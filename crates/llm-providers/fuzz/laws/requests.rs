@@ -16,6 +16,7 @@ pub fn holds<'a>(rows: impl IntoIterator<Item = &'a &'static Provider>, body: &[
             Op::Chat,
             Op::Completion,
             Op::Embedding,
+            Op::ImageGeneration,
             Op::Messages,
             Op::Responses,
         ] {

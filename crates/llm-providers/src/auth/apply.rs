@@ -5,6 +5,8 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, header::AUTHORIZATION};
 
+use llm_types::JsonObject;
+
 use super::{Credential, Secret};
 use crate::{Auth, Error, Kind, Target, protocols::azure::is_v1};
 
@@ -34,6 +36,12 @@ pub fn apply(
             oauth(request, key)
         }
         (_, Credential::Token(token)) => bearer(request, token),
+        (Auth::Scheme(scheme), Credential::Key(key)) => header(
+            request,
+            AUTHORIZATION,
+            &[scheme, " ", key.expose()].concat(),
+        ),
+        (Auth::Field(name), Credential::Key(key)) => field(request, name, key),
         (Auth::Header(name), Credential::Key(key)) => {
             header(request, HeaderName::from_static(name), key.expose())
         }
@@ -96,6 +104,15 @@ fn oauth(request: &mut Request<Bytes>, key: &Secret) -> Result<(), Error> {
         "true",
     )?;
     bearer(request, key)
+}
+
+/// A body of another kind stays as it is: the vendor will say that the key is missing.
+fn field(request: &mut Request<Bytes>, name: &'static str, key: &Secret) -> Result<(), Error> {
+    if let Ok(mut body) = JsonObject::parse(request.body()) {
+        body.set_str(name, key.expose());
+        *request.body_mut() = body.to_bytes();
+    }
+    Ok(())
 }
 
 fn bearer(request: &mut Request<Bytes>, key: &Secret) -> Result<(), Error> {

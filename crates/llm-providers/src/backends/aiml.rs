@@ -8,7 +8,7 @@ pub(super) const ROW: Provider = Provider {
     base_url: "https://api.aimlapi.com/v1",
     base_env: &["AIML_API_BASE"],
     key_env: &["AIML_API_KEY", "AIMLAPI_KEY"],
-    ops: &[Op::Chat, Op::Embedding],
+    ops: &[Op::Chat, Op::Embedding, Op::ImageGeneration],
     docs: "https://docs.aimlapi.com/",
     ..Provider::OPENAI_LIKE
 };

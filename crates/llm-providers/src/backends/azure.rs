@@ -17,6 +17,7 @@ pub(super) const ROW: Provider = Provider {
         Op::Chat,
         Op::Completion,
         Op::Embedding,
+        Op::ImageGeneration,
         Op::Moderation,
         Op::Responses,
     ],

@@ -26,6 +26,7 @@ pub(super) const ROW: Provider = Provider {
         Op::Chat,
         Op::Completion,
         Op::Embedding,
+        Op::ImageGeneration,
         Op::Messages,
         Op::CountTokens,
         Op::Responses,

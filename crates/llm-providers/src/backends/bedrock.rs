@@ -15,7 +15,13 @@ pub(super) const ROW: Provider = Provider {
         aws::REGION,
         Setting::new("aws_bedrock_runtime_endpoint", &[]),
     ],
-    ops: &[Op::Chat, Op::Messages, Op::Embedding, Op::Rerank],
+    ops: &[
+        Op::Chat,
+        Op::Messages,
+        Op::Embedding,
+        Op::ImageGeneration,
+        Op::Rerank,
+    ],
     model_speaks: Some(bedrock::speaks),
     params: Params {
         stream_options: false,
@@ -34,11 +40,15 @@ pub(super) const ROW: Provider = Provider {
                 "store",
             ])
             .with(&["reasoning_effort", "thinking", "max_tokens_per_doc"])
+            .images(&["n", "size", "quality", "style", "output_format", "b64_json"])
     },
     keeps: &["*"],
     quirk: Some(bedrock::settle),
     protocol: &bedrock::Bedrock,
-    wires: &[(Op::Rerank, &bedrock::Rerank)],
+    wires: &[
+        (Op::Rerank, &bedrock::Rerank),
+        (Op::ImageGeneration, &bedrock::IMAGES),
+    ],
     docs: "https://docs.aws.amazon.com/bedrock/latest/userguide/conversation-inference.html",
     ..Provider::OPENAI_LIKE
 };

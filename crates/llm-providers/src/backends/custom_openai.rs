@@ -14,6 +14,7 @@ pub(super) const ROW: Provider = Provider {
         Op::Chat,
         Op::Completion,
         Op::Embedding,
+        Op::ImageGeneration,
         Op::Rerank,
         Op::Moderation,
     ],

@@ -9,14 +9,21 @@ pub(super) const ROW: Provider = Provider {
     base_env: &["GEMINI_API_BASE"],
     key_env: &["GOOGLE_API_KEY", "GEMINI_API_KEY"],
     auth: Auth::Google,
-    ops: &[Op::Chat, Op::Embedding, Op::GenerateContent],
+    ops: &[
+        Op::Chat,
+        Op::Embedding,
+        Op::ImageGeneration,
+        Op::GenerateContent,
+    ],
     params: Params::STANDARD
         .without(&["logit_bias", "logprobs", "top_logprobs"])
-        .with(&["reasoning_effort", "thinking"]),
+        .with(&["reasoning_effort", "thinking"])
+        .images(&["n", "size", "b64_json"]),
     keeps: &[SIGNED_IDS],
     hosts: &["generativelanguage.googleapis.com"],
     quirk: Some(protocols::gemini::settle),
     protocol: &protocols::gemini::Gemini,
+    wires: &[(Op::ImageGeneration, &protocols::gemini::images::STUDIO)],
     docs: "https://ai.google.dev/api/generate-content",
     ..Provider::OPENAI_LIKE
 };

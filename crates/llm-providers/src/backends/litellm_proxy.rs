@@ -15,6 +15,7 @@ pub(super) const ROW: Provider = Provider {
         Op::Chat,
         Op::Completion,
         Op::Embedding,
+        Op::ImageGeneration,
         Op::Rerank,
         Op::Moderation,
         Op::Search,

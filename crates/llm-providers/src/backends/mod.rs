@@ -22,6 +22,7 @@ mod azure_text;
 mod baseten;
 mod bedrock;
 mod bedrock_mantle;
+mod black_forest_labs;
 mod brave;
 mod bytez;
 mod cerebras;
@@ -51,6 +52,7 @@ mod edenai;
 mod empiriolabs;
 mod empower;
 mod exa_ai;
+mod fal_ai;
 mod featherless_ai;
 mod firecrawl;
 mod fireworks_ai;
@@ -89,6 +91,7 @@ mod minimax;
 mod mistral;
 mod mistralrs;
 mod modelscope;
+mod modelslab;
 mod moonshot;
 mod morph;
 mod nadir;
@@ -115,6 +118,7 @@ mod publicai;
 mod qwen_ai_platform;
 mod qwencloud;
 mod ragflow;
+mod recraft;
 mod reka;
 mod replicate;
 mod sagemaker;
@@ -130,6 +134,7 @@ mod searxng;
 mod serper;
 mod siliconflow;
 mod snowflake;
+mod stability;
 mod synthetic;
 mod tavily;
 mod tencent;
@@ -176,6 +181,7 @@ pub const ALL: &[&Provider] = &[
     &baseten::ROW,
     &bedrock::ROW,
     &bedrock_mantle::ROW,
+    &black_forest_labs::ROW,
     &brave::ROW,
     &bytez::ROW,
     &cerebras::ROW,
@@ -205,6 +211,7 @@ pub const ALL: &[&Provider] = &[
     &empiriolabs::ROW,
     &empower::ROW,
     &exa_ai::ROW,
+    &fal_ai::ROW,
     &featherless_ai::ROW,
     &firecrawl::ROW,
     &fireworks_ai::ROW,
@@ -243,6 +250,7 @@ pub const ALL: &[&Provider] = &[
     &mistral::ROW,
     &mistralrs::ROW,
     &modelscope::ROW,
+    &modelslab::ROW,
     &moonshot::ROW,
     &morph::ROW,
     &nadir::ROW,
@@ -269,6 +277,7 @@ pub const ALL: &[&Provider] = &[
     &qwen_ai_platform::ROW,
     &qwencloud::ROW,
     &ragflow::ROW,
+    &recraft::ROW,
     &reka::ROW,
     &replicate::ROW,
     &sagemaker::ROW,
@@ -284,6 +293,7 @@ pub const ALL: &[&Provider] = &[
     &serper::ROW,
     &siliconflow::ROW,
     &snowflake::ROW,
+    &stability::ROW,
     &synthetic::ROW,
     &tavily::ROW,
     &tencent::ROW,

@@ -20,6 +20,7 @@ pub(super) const ROW: Provider = Provider {
         Op::Chat,
         Op::Completion,
         Op::Embedding,
+        Op::ImageGeneration,
         Op::Moderation,
         Op::Responses,
     ],
@@ -69,12 +70,33 @@ const GPT_5: Params = Params {
         .with_user()
 };
 
+/// DALL-E 2 and 3. The first has one style, and one quality.
+const DALL_E_2: Params = UNKNOWN.images(&["n", "size", "quality", "response_format"]);
+const DALL_E_3: Params = UNKNOWN.images(&["n", "size", "quality", "style", "response_format"]);
+
+/// GPT's image models, which never answer with an address.
+const GPT_IMAGE: Params = UNKNOWN.images(&[
+    "n",
+    "size",
+    "quality",
+    "output_format",
+    "output_compression",
+    "background",
+    "moderation",
+    "stream",
+    "partial_images",
+    "b64_json",
+]);
+
 /// What one of OpenAI's models takes, at OpenAI or on Azure.
 pub(super) fn model_params(model: &str, facts: &ModelFacts) -> Params {
     match family(model) {
         Family::OSeries => O_SERIES,
         Family::Gpt5 { .. } => GPT_5,
         Family::Classic => CLASSIC,
+        Family::DallE2 => DALL_E_2,
+        Family::DallE3 => DALL_E_3,
+        Family::GptImage => GPT_IMAGE,
         Family::Ada002 => UNKNOWN.embedding(&["encoding_format"]),
         Family::Other if facts.supports("reasoning") == Some(false) => CLASSIC,
         Family::Other => UNKNOWN,
@@ -90,6 +112,9 @@ enum Family {
     },
     Classic,
     Ada002,
+    DallE2,
+    DallE3,
+    GptImage,
     Other,
 }
 
@@ -112,16 +137,21 @@ fn family(model: &str) -> Family {
             || rest.contains("-pro");
         return Family::Gpt5 { thinks_by_default };
     }
+    if name.starts_with("gpt-image") || name.starts_with("chatgpt-image") {
+        return Family::GptImage;
+    }
     if ["gpt-3.5", "gpt-4", "chatgpt-", "gpt-audio"]
         .iter()
         .any(|old| name.starts_with(old))
     {
         return Family::Classic;
     }
-    if name == "text-embedding-ada-002" {
-        return Family::Ada002;
+    match name {
+        "text-embedding-ada-002" => Family::Ada002,
+        "dall-e-2" => Family::DallE2,
+        "dall-e-3" => Family::DallE3,
+        _ => Family::Other,
     }
-    Family::Other
 }
 
 /// Rules that depend on values: thinking models take one temperature and one name for the output limit.
@@ -156,7 +186,7 @@ pub(super) fn quirk_of(call: &mut Call<'_>, name: &str) -> Result<(), Error> {
             params::refuse(call, &["top_p", "logprobs", "top_logprobs"])?;
             only_temperature_one(call)
         }
-        Family::Classic | Family::Ada002 | Family::Other => Ok(()),
+        _ => Ok(()),
     }
 }
 
@@ -220,6 +250,8 @@ mod tests {
             ("gpt-5-chat-latest", Family::Classic),
             ("gpt-4o", Family::Classic),
             ("ft:gpt-4o:acme::1", Family::Classic),
+            ("dall-e-3", Family::DallE3),
+            ("gpt-image-1-mini", Family::GptImage),
             ("llama-3", Family::Other),
         ];
         for (model, expected) in cases {

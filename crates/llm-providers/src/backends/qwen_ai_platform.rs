@@ -1,6 +1,9 @@
 use llm_types::Op;
 
-use crate::{Params, Provider, protocols::rerank};
+use crate::{
+    Params, Provider,
+    protocols::{images, rerank},
+};
 
 /// Alibaba Cloud's Qwen platform: <https://help.aliyun.com/zh/model-studio/compatibility-of-openai-with-dashscope>
 pub(super) const ROW: Provider = Provider {
@@ -8,10 +11,19 @@ pub(super) const ROW: Provider = Provider {
     base_url: "https://dashscope.aliyuncs.com/compatible-mode/v1",
     base_env: &["QWEN_AI_PLATFORM_API_BASE"],
     key_env: &["QWEN_AI_PLATFORM_API_KEY", "DASHSCOPE_API_KEY"],
-    ops: &[Op::Chat, Op::Completion, Op::Embedding, Op::Rerank],
-    params: Params::REASONING,
+    ops: &[
+        Op::Chat,
+        Op::Completion,
+        Op::Embedding,
+        Op::ImageGeneration,
+        Op::Rerank,
+    ],
+    params: Params::REASONING.images(&["n", "size", "style", "url"]),
     keeps: &["cache_control", "reasoning_content"],
-    wires: &[(Op::Rerank, &rerank::DashScope)],
+    wires: &[
+        (Op::Rerank, &rerank::DashScope),
+        (Op::ImageGeneration, &images::DASHSCOPE),
+    ],
     docs: "https://help.aliyun.com/zh/model-studio/compatibility-of-openai-with-dashscope",
     ..Provider::OPENAI_LIKE
 };

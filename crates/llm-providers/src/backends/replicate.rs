@@ -1,4 +1,9 @@
-use crate::{Params, Provider, protocols::replicate};
+use llm_types::Op;
+
+use crate::{
+    Params, Provider,
+    protocols::{images, replicate},
+};
 
 /// Replicate: <https://replicate.com/docs/reference/http>
 pub(super) const ROW: Provider = Provider {
@@ -6,6 +11,7 @@ pub(super) const ROW: Provider = Provider {
     base_url: "https://api.replicate.com/v1",
     base_env: &["REPLICATE_API_BASE"],
     key_env: &["REPLICATE_API_KEY", "REPLICATE_API_TOKEN"],
+    ops: &[Op::Chat, Op::ImageGeneration],
     params: Params {
         refuses: &[
             "n",
@@ -31,10 +37,12 @@ pub(super) const ROW: Provider = Provider {
             "store",
         ],
         stream_options: false,
+        image: &["n", "size", "quality", "style", "output_format", "url"],
         ..Params::STANDARD
     },
     hosts: &["api.replicate.com"],
     protocol: &replicate::Replicate,
+    wires: &[(Op::ImageGeneration, &images::REPLICATE)],
     docs: "https://replicate.com/docs/reference/http",
     ..Provider::OPENAI_LIKE
 };

@@ -31,6 +31,7 @@ pub(super) const ROW: Provider = Provider {
     ops: &[
         Op::Chat,
         Op::Embedding,
+        Op::ImageGeneration,
         Op::Messages,
         Op::CountTokens,
         Op::GenerateContent,
@@ -44,7 +45,11 @@ pub(super) const ROW: Provider = Provider {
     hosts: &["aiplatform.googleapis.com"],
     quirk: Some(vertex::settle),
     protocol: &vertex::Vertex,
-    wires: &[(Op::Rerank, &vertex::Rerank), (Op::Ocr, &vertex::Ocr)],
+    wires: &[
+        (Op::Rerank, &vertex::Rerank),
+        (Op::Ocr, &vertex::Ocr),
+        (Op::ImageGeneration, &vertex::IMAGES),
+    ],
     docs: "https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference",
     ..Provider::OPENAI_LIKE
 };

@@ -9,10 +9,11 @@ pub(super) const ROW: Provider = Provider {
     base_url: "https://api.x.ai/v1",
     base_env: &["XAI_API_BASE"],
     key_env: &["XAI_API_KEY"],
-    ops: &[Op::Chat, Op::Responses],
+    ops: &[Op::Chat, Op::Responses, Op::ImageGeneration],
     params: Params::STANDARD
         .without(&["modalities", "audio", "store"])
         .with(&["reasoning_effort"])
+        .images(&["n", "response_format"])
         .with_user(),
     keeps: &["reasoning_content", "reasoning"],
     edits: &[Edit::Rename("max_completion_tokens", "max_tokens")],

@@ -37,6 +37,9 @@ pub struct Params {
     pub developer: bool,
     /// Of embeddings: which of `dimensions` and `encoding_format` are taken.
     pub embedding: &'static [&'static str],
+    /// Of images: which of [`IMAGE`](Self::IMAGE) are taken. In place of `response_format` may stand the one form
+    /// (`url`, `b64_json`) in which images always come.
+    pub image: &'static [&'static str],
 }
 
 /// The standard list: what OpenAI-compatible services take unless their row says otherwise.
@@ -119,6 +122,21 @@ impl Params {
         "store",
     ];
 
+    /// Of images: OpenAI's list, and all that some of its models and of others refuse.
+    pub const IMAGE: &'static [&'static str] = &[
+        "n",
+        "size",
+        "quality",
+        "style",
+        "response_format",
+        "output_format",
+        "output_compression",
+        "background",
+        "moderation",
+        "stream",
+        "partial_images",
+    ];
+
     /// The standard list and [`NEWER`](Self::NEWER); `thinking`, `reasoning_effort` and `verbosity` refused.
     pub const STANDARD: Params = Params {
         refuses: &[],
@@ -130,6 +148,7 @@ impl Params {
         stream_options: true,
         developer: false,
         embedding: EMBEDDING,
+        image: Self::IMAGE,
     };
 
     /// The standard list without [`NEWER`](Self::NEWER).
@@ -188,6 +207,12 @@ impl Params {
         self
     }
 
+    /// The same with these parameters of images.
+    pub const fn images(mut self, takes: &'static [&'static str]) -> Self {
+        self.image = takes;
+        self
+    }
+
     /// Whether `param` is taken. Names that are no OpenAI parameter always are: they are the vendor's own.
     pub fn takes(&self, op: Op, param: &str, facts: &ModelFacts) -> bool {
         if self.everything {
@@ -196,6 +221,7 @@ impl Params {
         match op {
             Op::Chat => self.takes_in_chat(param, facts),
             Op::Embedding if EMBEDDING.contains(&param) => self.embedding.contains(&param),
+            Op::ImageGeneration if Self::IMAGE.contains(&param) => self.image.contains(&param),
             Op::Rerank if LONG_DOCUMENTS.contains(&param) => self.accepts.contains(&param),
             Op::Search if WHERE_AND_HOW_MUCH.contains(&param) => self.accepts.contains(&param),
             _ => true,
@@ -240,6 +266,7 @@ pub fn supported_params(
             &["stream", "max_retries", "extra_headers"],
         ),
         Op::Embedding => (&[EMBEDDING], &[]),
+        Op::ImageGeneration => (&[Params::IMAGE], &[]),
         Op::Rerank => (&[RERANK], &[]),
         Op::Search => (&[SEARCH], &[]),
         Op::Ocr => (&[OCR], &[]),

@@ -3,7 +3,7 @@
 use llm_types::{Op, StreamOptions};
 
 use super::{drop_path, thoughts, tidy};
-use crate::{Body, Call, Error, Kind, edit};
+use crate::{Body, Call, Error, Kind, Params, edit};
 
 /// Settles a call's parameters: what is dropped, renamed, refused.
 pub(crate) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
@@ -20,6 +20,7 @@ pub(crate) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
         Op::Chat
             | Op::Completion
             | Op::Embedding
+            | Op::ImageGeneration
             | Op::Rerank
             | Op::Moderation
             | Op::Search
@@ -35,6 +36,7 @@ pub(crate) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
     tidy::tidy(call)?;
     thoughts::settle(call)?;
     refuse_untaken(call)?;
+    call.stream = call.json()?.is_true("stream");
     edit::apply(provider.edits, call.json_mut()?);
     quirk(call)
 }
@@ -63,18 +65,19 @@ fn refuse_untaken(call: &mut Call<'_>) -> Result<(), Error> {
     let params = target.provider.params_of(&target.model, &target.facts);
     let op = call.op;
     let body = call.json()?;
-    let untaken: Vec<String> = body
-        .iter()
-        .filter(|(key, raw)| {
-            !params.takes(op, key, &target.facts)
-                && !is_nothing(key, raw)
-                && !is_said(call, key)
-                && !is_done_here(op, key)
-        })
-        .map(|(key, _)| key.to_owned())
-        .collect();
-    if !params.takes(op, "n", &target.facts) && body.raw("n").is_some_and(|n| &n[..] == b"1") {
-        call.json_mut()?.remove("n");
+    let (mut untaken, mut idle) = (Vec::new(), Vec::new());
+    for (key, raw) in body.iter() {
+        if params.takes(op, key, &target.facts) || is_said(call, key) || is_done_here(op, key) {
+            continue;
+        }
+        let list = match is_nothing(&params, op, key, raw) {
+            true => &mut idle,
+            false => &mut untaken,
+        };
+        list.push(key.to_owned());
+    }
+    for key in idle {
+        call.json_mut()?.remove(&key);
     }
     if !params.user && !is_said(call, "user") && call.json_mut()?.remove("user").is_some() {
         call.notice("user", "not sent: this provider does not take it");
@@ -101,9 +104,22 @@ fn is_done_here(op: Op, key: &str) -> bool {
     op == Op::Embedding && key == "encoding_format"
 }
 
-/// `n: 1` asks for what everybody does anyway.
-fn is_nothing(key: &str, raw: &[u8]) -> bool {
-    key == "n" && raw == b"1"
+/// Whether it asks for what happens anyway: one answer, no stream, images in the one form in which they come.
+fn is_nothing(params: &Params, op: Op, key: &str, raw: &[u8]) -> bool {
+    match key {
+        "n" => raw == b"1",
+        "stream" if op == Op::ImageGeneration => raw == b"false",
+        "response_format" if op == Op::ImageGeneration => {
+            let form = raw
+                .strip_prefix(b"\"")
+                .and_then(|raw| raw.strip_suffix(b"\""));
+            params
+                .image
+                .iter()
+                .any(|always| Some(always.as_bytes()) == form)
+        }
+        _ => false,
+    }
 }
 
 /// For quirks: refuses (or drops) those of `names` that the body has and the caller does not insist on.

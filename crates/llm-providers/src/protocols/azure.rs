@@ -177,7 +177,9 @@ fn foundry(call: &Call<'_>) -> Result<String, Error> {
         let version = version.unwrap_or(DEFAULT_VERSION);
         return Ok(with_query(&path::join(base, op), query, Some(version)));
     }
-    if is(".openai.azure.com") || is(".cognitiveservices.azure.com") {
+    // Models that draw have no route of their own, only that of deployments.
+    let draws = call.op == Op::ImageGeneration && is(".services.ai.azure.com");
+    if draws || is(".openai.azure.com") || is(".cognitiveservices.azure.com") {
         let model = path::segment(call.model())?;
         let place = path::join(root(base), &format!("openai/deployments/{model}{op}"));
         return Ok(with_query(

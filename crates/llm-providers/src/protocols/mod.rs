@@ -10,6 +10,7 @@ pub mod embedders;
 mod emit;
 pub mod gemini;
 pub mod huggingface;
+pub mod images;
 mod legacy;
 pub mod moderation;
 pub(crate) mod names;

@@ -36,18 +36,7 @@ impl Protocol for Replicate {
         if call.op != Op::Chat {
             return Err(call.unsupported());
         }
-        let (uri, version) = endpoint(call)?;
-        let mut body = input(call)?;
-        if let Some(version) = version {
-            body.insert("version".into(), version.into());
-        }
-        let bytes = serde_json::to_vec(&body).map_err(|e| Error::decode("", e))?;
-        let mut request = openai::request(&uri, bytes.into())?;
-        // Short predictions are answered at once, without a poll.
-        request
-            .headers_mut()
-            .insert("prefer", HeaderValue::from_static("wait"));
-        Ok(request)
+        post(call, input(call)?)
     }
 
     fn decode(&self, call: &Call<'_>, reply: Reply) -> Result<Step, Error> {
@@ -55,24 +44,7 @@ impl Protocol for Replicate {
         if prediction.is_over() {
             return Ok(prediction.answer(call).into());
         }
-        let base = call.base_url().trim_end_matches('/');
-        let base = base.split("/models/").next().unwrap_or(base);
-        let base = base.split("/deployments/").next().unwrap_or(base);
-        let base = base.strip_suffix("/predictions").unwrap_or(base);
-        // Never the address that the answer names: the key goes with the request.
-        let uri = path::join(
-            base,
-            &format!("predictions/{}", path::segment(&prediction.id)?),
-        );
-        let request = Request::builder()
-            .method(Method::GET)
-            .uri(&uri)
-            .body(Bytes::new())
-            .map_err(|e| Error::decode(call.target.provider.name, e))?;
-        Ok(Step::Again {
-            request,
-            after: POLL,
-        })
+        prediction.again(call)
     }
 
     fn decoder(&self, call: &Call<'_>) -> Result<Box<dyn Decoder>, Error> {
@@ -87,6 +59,35 @@ impl Protocol for Replicate {
     fn framing(&self, _call: &Call<'_>) -> Framing {
         Framing::Whole
     }
+}
+
+/// Begins a prediction from these inputs of the model's own.
+pub(crate) fn begin(call: &Call<'_>, mut input: Map) -> Result<Request<Bytes>, Error> {
+    let mut body = Map::new();
+    for key in OWN {
+        if let Some(value) = input.shift_remove(key) {
+            body.insert(key.to_owned(), value);
+        }
+    }
+    if let Some(Value::Object(more)) = body.shift_remove("input") {
+        input.extend(more);
+    }
+    body.insert("input".into(), input.into());
+    post(call, body)
+}
+
+fn post(call: &Call<'_>, mut body: Map) -> Result<Request<Bytes>, Error> {
+    let (uri, version) = endpoint(call)?;
+    if let Some(version) = version {
+        body.insert("version".into(), version.into());
+    }
+    let bytes = serde_json::to_vec(&body).map_err(|e| Error::decode("", e))?;
+    let mut request = openai::request(&uri, bytes.into())?;
+    // Short predictions are answered at once, without a poll.
+    request
+        .headers_mut()
+        .insert("prefer", HeaderValue::from_static("wait"));
+    Ok(request)
 }
 
 /// `owner/name` is an official model, `owner/name:version` or a bare version any other, `deployments/owner/name` one of
@@ -229,20 +230,22 @@ fn image(messages: &[Message]) -> Result<Option<String>, Error> {
     Ok(found)
 }
 
+/// What Replicate says of a prediction.
 #[derive(Debug, Deserialize)]
-struct Prediction {
+pub(crate) struct Prediction {
     #[serde(default)]
     id: String,
     status: String,
+    /// What came of it, in the model's own form.
     #[serde(default)]
-    output: Value,
+    pub(crate) output: Value,
     #[serde(default)]
     metrics: Value,
 }
 
 impl Prediction {
     /// An error if there will never be an answer.
-    fn read(provider: &'static str, body: &[u8]) -> Result<Self, Error> {
+    pub(crate) fn read(provider: &'static str, body: &[u8]) -> Result<Self, Error> {
         let prediction: Self =
             serde_json::from_slice(body).map_err(|e| Error::decode(provider, e))?;
         match prediction.status.as_str() {
@@ -253,8 +256,27 @@ impl Prediction {
         }
     }
 
-    fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.status == "succeeded"
+    }
+
+    /// Asks after it once more.
+    pub(crate) fn again(&self, call: &Call<'_>) -> Result<Step, Error> {
+        let base = call.base_url().trim_end_matches('/');
+        let base = base.split("/models/").next().unwrap_or(base);
+        let base = base.split("/deployments/").next().unwrap_or(base);
+        let base = base.strip_suffix("/predictions").unwrap_or(base);
+        // Never the address that the answer names: the key goes with the request.
+        let uri = path::join(base, &format!("predictions/{}", path::segment(&self.id)?));
+        let request = Request::builder()
+            .method(Method::GET)
+            .uri(&uri)
+            .body(Bytes::new())
+            .map_err(|e| Error::decode(call.target.provider.name, e))?;
+        Ok(Step::Again {
+            request,
+            after: POLL,
+        })
     }
 
     fn text(&self) -> String {

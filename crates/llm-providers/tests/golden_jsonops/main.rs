@@ -9,6 +9,7 @@
 )]
 
 mod embeddings;
+mod images;
 mod moderation;
 mod ocr;
 mod rerank;

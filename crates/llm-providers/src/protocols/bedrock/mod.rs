@@ -2,6 +2,7 @@
 
 mod embedding;
 mod errors;
+mod images;
 mod invoke;
 mod mantle;
 mod media;
@@ -41,6 +42,7 @@ use crate::{
 };
 
 pub(crate) use errors::in_stream as exception;
+pub(crate) use images::IMAGES;
 pub use mantle::Mantle;
 pub(crate) use mantle::mantle_speaks;
 pub(crate) use model::{arn_region, is_region};
@@ -147,7 +149,11 @@ fn route(call: &Call<'_>, model: &Model<'_>) -> Result<Route, Error> {
 
 /// Whether `target` speaks `op` itself: Messages is Claude's alone.
 pub(crate) fn speaks(target: &Target, op: Op) -> bool {
-    op != Op::Messages || Model::of(target).claude_since(3, 0)
+    match op {
+        Op::Messages => Model::of(target).claude_since(3, 0),
+        Op::ImageGeneration => images::makes_images(target),
+        _ => true,
+    }
 }
 
 fn converse(call: &Call<'_>, reply: &Reply) -> Result<Step, Error> {

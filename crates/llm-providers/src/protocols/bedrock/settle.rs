@@ -3,7 +3,7 @@
 use llm_types::{ChatRequest, Op, ToolChoice};
 
 use super::{
-    embedding,
+    embedding, images,
     invoke::Dialect,
     model::{Api, Family, Model},
     tools::sends_strict,
@@ -18,6 +18,7 @@ pub(crate) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
     let model = Model::of(call.target);
     match call.op {
         Op::Embedding => embedding::settle(call),
+        Op::ImageGeneration => images::settle(call),
         Op::Chat if model.api == Some(Api::Invoke) => match Dialect::of(&model)? {
             Dialect::Anthropic => anthropic::settle(call),
             Dialect::Nova => converse(call, &model),

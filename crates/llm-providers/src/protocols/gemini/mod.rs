@@ -2,6 +2,7 @@
 
 pub(crate) mod embedding;
 mod grounding;
+pub(crate) mod images;
 mod media;
 mod messages;
 mod model;

@@ -2,6 +2,7 @@
 //! OpenAI is put right, and only then is a body parsed and written anew.
 
 mod citations;
+mod images;
 mod message;
 mod repair;
 mod responses;
@@ -16,6 +17,7 @@ use serde_json::Value;
 
 use super::vectors;
 use crate::{Answer, Call, Decoder, Error, Kind, Protocol, Reply, Step, error_table, path};
+pub(crate) use images::images;
 use repair::Repair;
 
 /// OpenAI's API and everything that copies it.
@@ -38,6 +40,7 @@ impl Protocol for OpenAi {
     fn decoder(&self, call: &Call<'_>) -> Result<Box<dyn Decoder>, Error> {
         Ok(match call.op {
             Op::Responses => Box::new(responses::ResponsesStream::new(call)),
+            Op::ImageGeneration | Op::ImageEdit => Box::new(images::ImageStream::new(call)),
             _ => Box::new(stream::Stream::new(call)),
         })
     }
@@ -112,6 +115,7 @@ pub(crate) fn decode(call: &Call<'_>, reply: Reply) -> Result<Step, Error> {
     let answer = match call.op {
         Op::Chat | Op::Completion => chat(call, reply)?,
         Op::Embedding => embedding(call, reply)?,
+        Op::ImageGeneration | Op::ImageEdit | Op::ImageVariation => images(call, reply)?,
         _ => {
             refused(provider, &reply)?;
             let object = JsonObject::parse(&reply.body)

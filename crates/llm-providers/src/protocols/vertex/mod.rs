@@ -2,6 +2,7 @@
 
 mod address;
 mod claude;
+mod images;
 mod model;
 mod ocr;
 mod partner;
@@ -25,6 +26,7 @@ use crate::{
 use model::Wire;
 
 pub(crate) use address::LOCATION;
+pub(crate) use images::IMAGES;
 pub use ocr::Ocr;
 pub use rerank::Rerank;
 
@@ -121,7 +123,9 @@ pub(crate) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
 pub(crate) fn speaks(target: &Target, op: Op) -> bool {
     match (op, Wire::of(&target.model)) {
         (Op::Messages | Op::CountTokens, wire) => matches!(wire, Wire::Claude(_)),
-        (Op::GenerateContent, wire) => matches!(wire, Wire::Gemini | Wire::GeminiEndpoint(_)),
+        (Op::GenerateContent | Op::ImageGeneration, wire) => {
+            matches!(wire, Wire::Gemini | Wire::GeminiEndpoint(_))
+        }
         (Op::Embedding, wire) => {
             matches!(wire, Wire::Gemini | Wire::GeminiEndpoint(_) | Wire::Bge(_))
         }
@@ -134,7 +138,9 @@ pub(crate) fn speaks(target: &Target, op: Op) -> bool {
 pub(crate) fn params(model: &str, claude: Params) -> Params {
     match Wire::of(model) {
         Wire::Claude(_) => claude,
-        Wire::Gemini | Wire::GeminiEndpoint(_) => Params::THINKING.without(&["logit_bias"]),
+        Wire::Gemini | Wire::GeminiEndpoint(_) => Params::THINKING
+            .without(&["logit_bias"])
+            .images(&["n", "size", "b64_json"]),
         _ => Params::REASONING,
     }
 }
