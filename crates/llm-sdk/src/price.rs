@@ -92,9 +92,10 @@ impl Prices {
         };
         let deployment = &*rates.deployment;
         let provider = deployment.target.provider.name;
-        let pricing = match rates.measures.images {
-            Some(_) => self.image_pricing(rates),
-            None => self.pricing(deployment, &rates.model),
+        let by_image = rates.measures.images.is_some() && usage.total_tokens == 0;
+        let pricing = match by_image {
+            true => self.image_pricing(rates),
+            false => self.pricing(deployment, &rates.model),
         };
         let mut context = rates.measures.context(provider);
         context.vertex_location = deployment.target.setting("vertex_location");
