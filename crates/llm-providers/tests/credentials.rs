@@ -354,7 +354,7 @@ fn finished(params: Value, around: &[(&str, &str)]) -> http::Request<bytes::Byte
     assert!(!format!("{target:?}").contains("hush"), "{target:?}");
     params.set_raw("messages", r#"[{"role":"user","content":"Hi"}]"#);
     let options = CallOptions::default();
-    let call = Call::prepare(Op::Chat, &target, Body::Json(params), &options).unwrap();
+    let call = Call::prepare(Op::Chat, &target, Body::from(params), &options).unwrap();
     let mut request = call.encode().unwrap();
     auth::apply(&target, &target.credential, &mut request, at(NEW_YEAR)).unwrap();
     request
@@ -379,7 +379,7 @@ fn bedrock_is_signed_for_the_region_it_is_sent_to() {
         signed.contains("Credential=AK/20300101/eu-west-3/bedrock/aws4_request"),
         "{signed}"
     );
-    assert!(!String::from_utf8_lossy(request.body()).contains("aws_"));
+    assert!(!String::from_utf8_lossy(request.body().bytes().expect("in memory")).contains("aws_"));
 
     let request = finished(
         json!({"model": "bedrock/amazon.nova-lite-v1:0"}),

@@ -2,19 +2,18 @@
 
 use std::time::SystemTime;
 
-use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, header::AUTHORIZATION};
 
 use llm_types::JsonObject;
 
 use super::{Credential, Secret};
-use crate::{Auth, Error, Kind, Target, protocols::azure::is_v1};
+use crate::{Auth, Error, Kind, Outgoing, Target, protocols::azure::is_v1};
 
 /// Puts `credential` on `request` as `target`'s row says. Comes last: signatures cover the final bytes.
 pub fn apply(
     target: &Target,
     credential: &Credential,
-    request: &mut Request<Bytes>,
+    request: &mut Request<Outgoing>,
     now: SystemTime,
 ) -> Result<(), Error> {
     match (target.provider.auth, credential) {
@@ -65,7 +64,7 @@ pub fn apply(
 }
 
 /// Each of Azure's APIs wants its key elsewhere.
-fn azure(request: &mut Request<Bytes>, key: &Secret) -> Result<(), Error> {
+fn azure(request: &mut Request<Outgoing>, key: &Secret) -> Result<(), Error> {
     let path = request.uri().path();
     if path.contains("/anthropic/") {
         return header(request, HeaderName::from_static("x-api-key"), key.expose());
@@ -86,7 +85,7 @@ fn is_oauth(key: &Secret) -> bool {
 }
 
 /// Tokens from the OAuth flow go as bearers, with the beta header that allows them.
-fn oauth(request: &mut Request<Bytes>, key: &Secret) -> Result<(), Error> {
+fn oauth(request: &mut Request<Outgoing>, key: &Secret) -> Result<(), Error> {
     let beta = HeaderName::from_static("anthropic-beta");
     let merged = match request
         .headers()
@@ -107,19 +106,20 @@ fn oauth(request: &mut Request<Bytes>, key: &Secret) -> Result<(), Error> {
 }
 
 /// A body of another kind stays as it is: the vendor will say that the key is missing.
-fn field(request: &mut Request<Bytes>, name: &'static str, key: &Secret) -> Result<(), Error> {
-    if let Ok(mut body) = JsonObject::parse(request.body()) {
+fn field(request: &mut Request<Outgoing>, name: &'static str, key: &Secret) -> Result<(), Error> {
+    let sent = request.body().bytes().map(JsonObject::parse);
+    if let Some(Ok(mut body)) = sent {
         body.set_str(name, key.expose());
-        *request.body_mut() = body.to_bytes();
+        *request.body_mut() = body.to_bytes().into();
     }
     Ok(())
 }
 
-fn bearer(request: &mut Request<Bytes>, key: &Secret) -> Result<(), Error> {
+fn bearer(request: &mut Request<Outgoing>, key: &Secret) -> Result<(), Error> {
     header(request, AUTHORIZATION, &["Bearer ", key.expose()].concat())
 }
 
-fn header(request: &mut Request<Bytes>, name: HeaderName, text: &str) -> Result<(), Error> {
+fn header(request: &mut Request<Outgoing>, name: HeaderName, text: &str) -> Result<(), Error> {
     let mut value = HeaderValue::from_str(text).map_err(|_| {
         Error::new(
             Kind::Auth,

@@ -1,4 +1,4 @@
-use llm_providers::{Body, Call, CallOptions, Chunks, Error, Kind, Reply, Step, frame::Splitter};
+use llm_providers::{Call, CallOptions, Chunks, Error, Kind, Reply, Step, frame::Splitter};
 use llm_types::{JsonObject, Op};
 use serde_json::{Value, json};
 
@@ -139,7 +139,7 @@ fn strict<T>(
 ) -> Result<T, Error> {
     let target = of(provider, model);
     let options = CallOptions::default();
-    let body = Body::Json(crate::object(&body));
+    let body = crate::object(&body);
     then(Call::prepare(Op::ImageGeneration, &target, body, &options)?)
 }
 
@@ -219,7 +219,7 @@ fn what_happens_anyway_may_be_asked_for() {
             .expect("a map")
             .extend(more.as_object().expect("a map").clone());
         let request = strict(provider, model, body, |call| call.encode()).expect("a request");
-        let text = String::from_utf8_lossy(request.body());
+        let text = String::from_utf8_lossy(request.body().bytes().expect("bytes"));
         assert!(!text.contains("response_format"), "{provider}: {text}");
         assert!(!text.contains("stream"), "{provider}: {text}");
     }
@@ -289,7 +289,7 @@ fn step(provider: &str, model: &str, reply: &str) -> Value {
         Ok(match call.decode(Reply::ok(fixture(reply)))? {
             Step::Again { request, after } => json!({
                 "again": format!("{} {}", request.method(), request.uri()),
-                "body": String::from_utf8_lossy(request.body()),
+                "body": String::from_utf8_lossy(request.body().bytes().expect("bytes")),
                 "after": after.as_millis() as u64,
             }),
             Step::Later(after) => json!({"later": after.as_millis() as u64}),
@@ -356,7 +356,7 @@ fn a_key_goes_to_the_vendor_s_hosts_alone() {
     for (base, named, expected) in cases {
         let target = target("black_forest_labs", "flux-dev").at(base);
         let options = CallOptions::default();
-        let body = Body::Json(JsonObject::parse(&fixture("image/plain")).expect("a body"));
+        let body = JsonObject::parse(&fixture("image/plain")).expect("a body");
         let call = Call::prepare(Op::ImageGeneration, &target, body, &options).expect("a call");
         let reply = json!({"id": "1", "polling_url": named}).to_string();
         match call.decode(Reply::ok(reply)).expect("a step") {

@@ -1,6 +1,5 @@
 //! Images from Google: Imagen by predict, and Gemini's own image models by generateContent.
 
-use bytes::Bytes;
 use http::Request;
 use llm_types::{Image, ImageRequest, Map};
 use serde::Deserialize;
@@ -8,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{model::Model, usage, usage::Grounding, wire};
 use crate::{
-    Call, Error, Reply, Step,
+    Call, Error, Outgoing, Reply, Step,
     protocols::images::{self, Painter, Ratio, ratio},
 };
 
@@ -208,7 +207,7 @@ pub(crate) fn request(
     call: &Call<'_>,
     request: ImageRequest,
     address: fn(&Call<'_>, &str) -> Result<String, Error>,
-) -> Result<Request<Bytes>, Error> {
+) -> Result<Request<Outgoing>, Error> {
     let (verb, body) = body(call.model(), request)?;
     super::post(&address(call, verb)?, &body)
 }

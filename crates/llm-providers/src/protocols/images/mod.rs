@@ -10,11 +10,10 @@ mod shape;
 mod stability;
 mod together;
 
-use bytes::Bytes;
 use http::{Method, Request};
 use llm_types::{Image, ImageRequest, ImageResponse, ImageUsage, JsonObject, Map, Usage};
 
-use crate::{Answer, Call, Error, Kind, Protocol, Reply, Step, error_table};
+use crate::{Answer, Call, Error, Kind, Outgoing, Protocol, Reply, Step, error_table};
 
 pub(crate) use dashscope::DASHSCOPE;
 pub(crate) use fal::FAL;
@@ -31,7 +30,7 @@ pub struct Painter {
     /// How many images one request makes at most. What is asked for beyond that is asked for again.
     pub(crate) most: fn(&Call<'_>) -> u64,
     /// The request.
-    pub(crate) request: fn(&Call<'_>, ImageRequest) -> Result<Request<Bytes>, Error>,
+    pub(crate) request: fn(&Call<'_>, ImageRequest) -> Result<Request<Outgoing>, Error>,
     /// Reads a reply of a good status that is no error.
     pub(crate) read: fn(&Call<'_>, &Reply) -> Result<Step, Error>,
 }
@@ -41,7 +40,7 @@ const MOST: u64 = 10;
 
 impl Protocol for Painter {
     fn split(&self, call: &Call<'_>) -> Result<Vec<JsonObject>, Error> {
-        let body = call.json()?;
+        let body = call.fields();
         let asked = body.get::<u64>("n")?.unwrap_or(1);
         let most = (self.most)(call).max(1);
         if asked <= most {
@@ -79,8 +78,8 @@ impl Protocol for Painter {
         written(call, whole, consumed)
     }
 
-    fn encode(&self, call: &Call<'_>) -> Result<Request<Bytes>, Error> {
-        (self.request)(call, ImageRequest::from_object(call.json()?)?)
+    fn encode(&self, call: &Call<'_>) -> Result<Request<Outgoing>, Error> {
+        (self.request)(call, ImageRequest::from_object(call.fields())?)
     }
 
     fn decode(&self, call: &Call<'_>, reply: Reply) -> Result<Step, Error> {
@@ -150,10 +149,10 @@ pub(crate) fn failed(call: &Call<'_>, why: impl Into<String>) -> Error {
 }
 
 /// A `GET`, to ask after what was begun.
-pub(crate) fn ask(call: &Call<'_>, uri: &str) -> Result<Request<Bytes>, Error> {
+pub(crate) fn ask(call: &Call<'_>, uri: &str) -> Result<Request<Outgoing>, Error> {
     Request::builder()
         .method(Method::GET)
         .uri(uri)
-        .body(Bytes::new())
+        .body(Outgoing::default())
         .map_err(|e| Error::decode(call.target.provider.name, e))
 }

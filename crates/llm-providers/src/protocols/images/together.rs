@@ -1,11 +1,10 @@
 //! Together: OpenAI's wire, in which sizes and forms have other names.
 
-use bytes::Bytes;
 use http::Request;
 use llm_types::ImageRequest;
 
 use super::{Painter, sides};
-use crate::{Call, Error, Step, protocols::openai};
+use crate::{Call, Error, Outgoing, Step, protocols::openai};
 
 pub(crate) const TOGETHER: Painter = Painter {
     most: |_| 4,
@@ -13,7 +12,7 @@ pub(crate) const TOGETHER: Painter = Painter {
     read: |call, reply| Ok(Step::Done(openai::images(call, reply.clone())?)),
 };
 
-fn request(call: &Call<'_>, request: ImageRequest) -> Result<Request<Bytes>, Error> {
+fn request(call: &Call<'_>, request: ImageRequest) -> Result<Request<Outgoing>, Error> {
     let mut body = openai::body(call)?;
     if let Some((width, height)) = sides(&request)? {
         body.set("width", &width);
