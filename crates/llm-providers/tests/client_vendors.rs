@@ -145,7 +145,8 @@ async fn a_watsonx_key_buys_one_token_for_many_calls() {
         let login = "POST https://iam.cloud.ibm.com/identity/token -".to_owned();
         assert_eq!(script.seen(), [login, chat.clone(), chat]);
         let seen = script.seen.lock().expect("a lock");
-        let body: Value = serde_json::from_slice(seen[1].body()).expect("json");
+        let body: Value =
+            serde_json::from_slice(seen[1].body().bytes().expect("in memory")).expect("json");
         assert_eq!(
             (&body["project_id"], &body["model_id"]),
             (&json!("p"), &json!("m"))

@@ -345,7 +345,7 @@ async fn a_refused_token_keeps_its_words() {
 }
 
 /// Resolves, encodes and signs what a user would write, and gives the finished request.
-fn finished(params: Value, around: &[(&str, &str)]) -> http::Request<bytes::Bytes> {
+fn finished(params: Value, around: &[(&str, &str)]) -> http::Request<llm_providers::Outgoing> {
     let mut params = JsonObject::from_serialize(&params).unwrap();
     let vars = around
         .iter()
@@ -360,7 +360,7 @@ fn finished(params: Value, around: &[(&str, &str)]) -> http::Request<bytes::Byte
     request
 }
 
-fn header<'a>(request: &'a http::Request<bytes::Bytes>, name: &str) -> &'a str {
+fn header<'a>(request: &'a http::Request<llm_providers::Outgoing>, name: &str) -> &'a str {
     let value = request.headers().get(name);
     value.map_or("-", |value| value.to_str().unwrap())
 }

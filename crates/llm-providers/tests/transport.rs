@@ -8,7 +8,6 @@
 
 use std::sync::{Arc, Mutex};
 
-use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request};
 use llm_providers::{
     Client, Kind,

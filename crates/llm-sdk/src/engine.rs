@@ -159,6 +159,9 @@ impl Engine {
             Some(Ok(priority)) => priority,
             None => None,
         };
+        if self.router.is_none() && !model.is_empty() && !body.contains("model") {
+            body.set_str("model", &model);
+        }
         let single;
         let router: &Arc<Router> = match &self.router {
             Some(router) => router,

@@ -73,7 +73,7 @@ mod tests {
             ("gemini", "gemini-3-pro-preview", true),
         ] {
             let target = Target::new(lookup(row).expect("a row"), model, Credential::key("k"));
-            let body = Body::from(JsonObject::from_serialize(&body).expect("a body"));
+            let body = crate::Body::from(JsonObject::from_serialize(&body).expect("a body"));
             let call = Call::prepare(Op::Chat, &target, body, &options).expect("a call");
             let sent = call.encode().expect("a request");
             let text =

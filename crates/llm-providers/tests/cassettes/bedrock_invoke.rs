@@ -180,7 +180,8 @@ fn embeddings_go_out_and_come_back() {
         let call =
             Call::prepare(Op::Embedding, &target, body(&embedding(recorded)), &options).unwrap();
         assert!(call.split().unwrap().is_empty());
-        let ours: Value = serde_json::from_slice(call.encode().unwrap().body()).unwrap();
+        let ours: Value =
+            serde_json::from_slice(call.encode().unwrap().body().bytes().unwrap()).unwrap();
         let result = if ours == *recorded {
             vectors(&call, &cassette)
         } else {

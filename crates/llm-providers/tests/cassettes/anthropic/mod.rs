@@ -156,8 +156,14 @@ fn messages_pass_through_untouched() {
         };
         let call = Call::prepare(Op::Messages, &target, Body::from(object(request)), &options)
             .expect("a call");
-        let sent: Value =
-            serde_json::from_slice(call.encode().expect("a request").body()).expect("json");
+        let sent: Value = serde_json::from_slice(
+            call.encode()
+                .expect("a request")
+                .body()
+                .bytes()
+                .expect("in memory"),
+        )
+        .expect("json");
         let mut expected = request.clone();
         expected["model"] = target.model.clone().into();
         let mut result = if sent == expected {
