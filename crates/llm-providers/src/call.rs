@@ -158,7 +158,9 @@ impl<'a> Call<'a> {
     }
 
     fn new(op: Op, target: &'a Target, body: Body, options: &'a CallOptions) -> Self {
-        let is_form = !body.files.is_empty() || op.body() == BodyKind::Form;
+        // Some vendors want forms where OpenAI wants none.
+        let draws = op == Op::ImageGeneration;
+        let is_form = draws || !body.files.is_empty() || op.body() == BodyKind::Form;
         Self {
             op,
             verb: Verb::Create,

@@ -36,7 +36,7 @@ fn body(op: Op) -> Option<JsonObject> {
         Op::GenerateContent => r#"{"model":"m","contents":[{"parts":[{"text":"Hi"}]}]}"#,
         Op::Rerank => r#"{"model":"m","query":"q","documents":["a","b"]}"#,
         Op::ImageGeneration => r#"{"model":"m","prompt":"Hi"}"#,
-        Op::Moderation => r#"{"model":"m","input":"Hi"}"#,
+        Op::Moderation | Op::Speech => r#"{"model":"m","input":"Hi"}"#,
         Op::Search => r#"{"model":"m","query":"q"}"#,
         Op::Ocr => {
             r#"{"model":"m","document":{"type":"document_url","document_url":"https://example.com/a.pdf"}}"#

@@ -109,6 +109,7 @@ impl Prices {
         context.pages = units.pages.or(context.pages);
         context.annotated_pages = units.annotated_pages.or(context.annotated_pages);
         context.input_images = units.input_images;
+        context.seconds = units.seconds.or(context.seconds);
         context.prompt_characters = units.characters.or(context.prompt_characters);
         context.elapsed = Some(rates.started.elapsed().as_secs_f64());
         let unknown = Pricing::default();

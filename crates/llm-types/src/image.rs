@@ -108,7 +108,7 @@ impl ImageRequest {
         Ok(Self {
             model: object.get("model")?.unwrap_or_default(),
             prompt: object.require("prompt")?,
-            n: object.get("n")?,
+            n: count(object, "n")?,
             size: object.get("size")?,
             quality: object.get("quality")?,
             style: object.get("style")?,
@@ -123,6 +123,14 @@ impl ImageRequest {
         let (width, height) = self.size.as_deref()?.split_once(['x', '*'])?;
         let (width, height) = (width.parse().ok()?, height.parse().ok()?);
         (width > 0 && height > 0).then_some((width, height))
+    }
+}
+
+/// A number, which is text in a form.
+fn count(object: &JsonObject, key: &str) -> Result<Option<u64>, JsonError> {
+    match object.str(key).and_then(|text| text.trim().parse().ok()) {
+        Some(number) => Ok(Some(number)),
+        None => object.get(key),
     }
 }
 

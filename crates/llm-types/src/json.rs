@@ -174,7 +174,9 @@ impl JsonObject {
 
     /// Whether `key` is `true`.
     pub fn is_true(&self, key: &str) -> bool {
-        self.raw(key).is_some_and(|raw| &raw[..] == b"true")
+        // In a form everything is text.
+        self.raw(key)
+            .is_some_and(|raw| matches!(&raw[..], b"true" | b"\"true\""))
     }
 
     /// Whether `key` is there, `null` included.

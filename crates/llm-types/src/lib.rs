@@ -19,6 +19,7 @@
 //! # Ok::<(), llm_types::JsonError>(())
 //! ```
 
+mod audio;
 mod chat;
 mod completion;
 mod content;
@@ -38,6 +39,7 @@ mod search;
 mod usage;
 mod verb;
 
+pub use audio::SpeechRequest;
 pub use chat::{
     ChatChunk, ChatRequest, ChatResponse, Choice, ChunkChoice, Delta, FunctionCall, FunctionDef,
     Message, StreamOptions, ThinkingBlock, Tool, ToolCall, ToolChoice,

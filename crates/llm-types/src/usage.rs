@@ -48,6 +48,8 @@ pub struct Units {
     pub input_images: Option<u64>,
     /// Characters that came in, where they are billed instead of tokens.
     pub characters: Option<u64>,
+    /// Seconds of sound that was heard.
+    pub seconds: Option<f64>,
 }
 
 /// Subsets of the input tokens, and countable inputs that are not tokens.
@@ -232,6 +234,10 @@ impl Units {
         self.annotated_pages = sum(self.annotated_pages, other.annotated_pages);
         self.input_images = sum(self.input_images, other.input_images);
         self.characters = sum(self.characters, other.characters);
+        self.seconds = match (self.seconds, other.seconds) {
+            (None, None) => None,
+            (ours, theirs) => Some(ours.unwrap_or(0.0) + theirs.unwrap_or(0.0)),
+        };
     }
 }
 

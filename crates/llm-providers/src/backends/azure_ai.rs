@@ -33,6 +33,7 @@ pub(super) const ROW: Provider = Provider {
         Op::Rerank,
         Op::Moderation,
         Op::Ocr,
+        Op::ImageEdit,
     ],
     model_speaks: Some(foundry_speaks),
     params: OTHERS,

@@ -10,7 +10,7 @@ pub(super) const ROW: Provider = Provider {
     base_env: &["BFL_API_BASE"],
     key_env: &["BFL_API_KEY"],
     auth: Auth::Header("x-key"),
-    ops: &[Op::ImageGeneration],
+    ops: &[Op::ImageGeneration, Op::ImageEdit],
     params: Params::STANDARD.images(&["n", "size", "output_format", "url"]),
     protocol: &images::BLACK_FOREST_LABS,
     docs: "https://docs.bfl.ai/",

@@ -9,7 +9,7 @@ pub(super) const ROW: Provider = Provider {
     base_env: &["FAL_AI_API_BASE"],
     key_env: &["FAL_AI_API_KEY", "FAL_KEY"],
     auth: Auth::Scheme("Key"),
-    ops: &[Op::ImageGeneration],
+    ops: &[Op::ImageGeneration, Op::ImageEdit],
     params: Params::STANDARD.images(&["n", "size", "response_format", "output_format", "style"]),
     protocol: &images::FAL,
     docs: "https://docs.fal.ai/model-apis",

@@ -20,6 +20,8 @@ pub(super) const ROW: Provider = Provider {
         Op::Embedding,
         Op::Rerank,
         Op::Responses,
+        Op::Transcription,
+        Op::Translation,
     ],
     params: Params::STANDARD
         .without(&["web_search_options", "modalities", "audio", "store"])
@@ -34,6 +36,18 @@ pub(super) const ROW: Provider = Provider {
 };
 
 fn quirk(call: &mut Call<'_>) -> Result<(), Error> {
+    if matches!(call.op, Op::Transcription | Op::Translation) {
+        if call.base_url() == call.target.provider.base_url {
+            let host = match call.target.model.contains("turbo") {
+                true => "audio-turbo",
+                false => "audio-prod",
+            };
+            call.base_url = Some(format!(
+                "https://{host}.us-virginia-1.direct.fireworks.ai/v1"
+            ));
+        }
+        return Ok(());
+    }
     let model = &call.target.model;
     // A bare name is one of the serverless models.
     if !matches!(call.op, Op::Embedding | Op::Rerank) && !model.contains('/') {

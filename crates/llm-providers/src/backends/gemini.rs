@@ -14,6 +14,9 @@ pub(super) const ROW: Provider = Provider {
         Op::Embedding,
         Op::ImageGeneration,
         Op::GenerateContent,
+        Op::ImageEdit,
+        Op::Transcription,
+        Op::Speech,
     ],
     params: Params::STANDARD
         .without(&["logit_bias", "logprobs", "top_logprobs"])
@@ -23,7 +26,12 @@ pub(super) const ROW: Provider = Provider {
     hosts: &["generativelanguage.googleapis.com"],
     quirk: Some(protocols::gemini::settle),
     protocol: &protocols::gemini::Gemini,
-    wires: &[(Op::ImageGeneration, &protocols::gemini::images::STUDIO)],
+    wires: &[
+        (Op::ImageGeneration, &protocols::gemini::images::STUDIO),
+        (Op::ImageEdit, &protocols::gemini::images::STUDIO),
+        (Op::Transcription, &protocols::audio::GeminiTranscription),
+        (Op::Speech, &protocols::audio::GeminiSpeech),
+    ],
     docs: "https://ai.google.dev/api/generate-content",
     ..Provider::OPENAI_LIKE
 };

@@ -1,7 +1,7 @@
 use llm_types::{Map, Op};
 use serde_json::{Value, json};
 
-use crate::{Call, Edit, Error, Params, Provider, call::JSON_TOOL, params};
+use crate::{Call, Edit, Error, Params, Provider, call::JSON_TOOL, params, protocols::audio};
 
 /// Groq: <https://console.groq.com/docs/api-reference>
 pub(super) const ROW: Provider = Provider {
@@ -9,15 +9,28 @@ pub(super) const ROW: Provider = Provider {
     base_url: "https://api.groq.com/openai/v1",
     base_env: &["GROQ_API_BASE"],
     key_env: &["GROQ_API_KEY"],
-    ops: &[Op::Chat, Op::Responses],
+    ops: &[
+        Op::Chat,
+        Op::Responses,
+        Op::Transcription,
+        Op::Translation,
+        Op::Speech,
+    ],
     params: Params::REASONING,
     edits: &[Edit::Rename("max_completion_tokens", "max_tokens")],
     quirk: Some(quirk),
+    wires: &[
+        (Op::Transcription, &audio::GROQ),
+        (Op::Translation, &audio::GROQ),
+    ],
     docs: "https://console.groq.com/docs/api-reference",
     ..Provider::OPENAI_LIKE
 };
 
 fn quirk(call: &mut Call<'_>) -> Result<(), Error> {
+    if call.op == Op::Speech && !call.fields().contains("voice") {
+        call.fields_mut().set_str("voice", "Fritz-PlayAI");
+    }
     if call.op != Op::Chat {
         return Ok(());
     }

@@ -16,6 +16,7 @@ mod anyscale;
 mod apertis;
 mod assemblyai;
 mod avian;
+mod aws_polly;
 mod azure;
 mod azure_ai;
 mod azure_text;
@@ -43,12 +44,14 @@ mod dashscope;
 mod databricks;
 mod dataforseo;
 mod datarobot;
+mod deepgram;
 mod deepinfra;
 mod deepseek;
 mod demo;
 mod docker_model_runner;
 mod doubleword;
 mod edenai;
+mod elevenlabs;
 mod empiriolabs;
 mod empower;
 mod exa_ai;
@@ -175,6 +178,7 @@ pub const ALL: &[&Provider] = &[
     &apertis::ROW,
     &assemblyai::ROW,
     &avian::ROW,
+    &aws_polly::ROW,
     &azure::ROW,
     &azure_ai::ROW,
     &azure_text::ROW,
@@ -202,12 +206,14 @@ pub const ALL: &[&Provider] = &[
     &databricks::ROW,
     &dataforseo::ROW,
     &datarobot::ROW,
+    &deepgram::ROW,
     &deepinfra::ROW,
     &deepseek::ROW,
     &demo::ROW,
     &docker_model_runner::ROW,
     &doubleword::ROW,
     &edenai::ROW,
+    &elevenlabs::ROW,
     &empiriolabs::ROW,
     &empower::ROW,
     &exa_ai::ROW,

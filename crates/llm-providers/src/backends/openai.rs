@@ -1,6 +1,9 @@
 use llm_types::Op;
 
-use crate::{Call, Error, ModelFacts, Params, Provider, Setting, params, protocols::moderation};
+use crate::{
+    Call, Error, ModelFacts, Params, Provider, Setting, params,
+    protocols::{audio, moderation},
+};
 
 /// OpenAI: <https://platform.openai.com/docs/api-reference>
 pub(super) const ROW: Provider = Provider {
@@ -26,12 +29,19 @@ pub(super) const ROW: Provider = Provider {
         Op::Speech,
         Op::File,
         Op::Batch,
+        Op::ImageEdit,
+        Op::ImageVariation,
+        Op::Transcription,
+        Op::Translation,
     ],
     params: UNKNOWN,
     model_params: Some(model_params),
     keeps: &["cache_control"],
     quirk: Some(quirk),
-    wires: &[(Op::Moderation, &moderation::OpenAis)],
+    wires: &[
+        (Op::Moderation, &moderation::OpenAis),
+        (Op::Speech, &audio::Chat),
+    ],
     docs: "https://platform.openai.com/docs/api-reference",
     ..Provider::OPENAI_LIKE
 };

@@ -37,6 +37,9 @@ pub(super) const ROW: Provider = Provider {
         Op::GenerateContent,
         Op::Rerank,
         Op::Ocr,
+        Op::ImageEdit,
+        Op::Transcription,
+        Op::Speech,
     ],
     model_speaks: Some(vertex::speaks),
     params: Params::THINKING,
@@ -49,6 +52,12 @@ pub(super) const ROW: Provider = Provider {
         (Op::Rerank, &vertex::Rerank),
         (Op::Ocr, &vertex::Ocr),
         (Op::ImageGeneration, &vertex::IMAGES),
+        (Op::ImageEdit, &vertex::IMAGES),
+        (
+            Op::Transcription,
+            &crate::protocols::audio::GeminiTranscription,
+        ),
+        (Op::Speech, &crate::protocols::audio::GeminiSpeech),
     ],
     docs: "https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference",
     ..Provider::OPENAI_LIKE

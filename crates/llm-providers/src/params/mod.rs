@@ -221,7 +221,9 @@ impl Params {
         match op {
             Op::Chat => self.takes_in_chat(param, facts),
             Op::Embedding if EMBEDDING.contains(&param) => self.embedding.contains(&param),
-            Op::ImageGeneration if Self::IMAGE.contains(&param) => self.image.contains(&param),
+            Op::ImageGeneration | Op::ImageEdit if Self::IMAGE.contains(&param) => {
+                self.image.contains(&param)
+            }
             Op::Rerank if LONG_DOCUMENTS.contains(&param) => self.accepts.contains(&param),
             Op::Search if WHERE_AND_HOW_MUCH.contains(&param) => self.accepts.contains(&param),
             _ => true,
@@ -266,7 +268,7 @@ pub fn supported_params(
             &["stream", "max_retries", "extra_headers"],
         ),
         Op::Embedding => (&[EMBEDDING], &[]),
-        Op::ImageGeneration => (&[Params::IMAGE], &[]),
+        Op::ImageGeneration | Op::ImageEdit => (&[Params::IMAGE], &[]),
         Op::Rerank => (&[RERANK], &[]),
         Op::Search => (&[SEARCH], &[]),
         Op::Ocr => (&[OCR], &[]),

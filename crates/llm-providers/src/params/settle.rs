@@ -19,6 +19,7 @@ pub(crate) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
             | Op::Completion
             | Op::Embedding
             | Op::ImageGeneration
+            | Op::ImageEdit
             | Op::Rerank
             | Op::Moderation
             | Op::Search
@@ -104,10 +105,12 @@ fn is_done_here(op: Op, key: &str) -> bool {
 
 /// Whether it asks for what happens anyway: one answer, no stream, images in the one form in which they come.
 fn is_nothing(params: &Params, op: Op, key: &str, raw: &[u8]) -> bool {
+    let draws = matches!(op, Op::ImageGeneration | Op::ImageEdit);
     match key {
-        "n" => raw == b"1",
-        "stream" if op == Op::ImageGeneration => raw == b"false",
-        "response_format" if op == Op::ImageGeneration => {
+        "n" if raw == b"1" => true,
+        "n" if draws => raw == b"\"1\"",
+        "stream" if draws => matches!(raw, b"false" | b"\"false\""),
+        "response_format" if draws => {
             let form = raw
                 .strip_prefix(b"\"")
                 .and_then(|raw| raw.strip_suffix(b"\""));

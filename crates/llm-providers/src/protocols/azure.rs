@@ -1,13 +1,13 @@
 //! Azure: OpenAI's wire at other addresses, and Claude's at one more.
 
 use http::{HeaderValue, Request, Uri};
-use llm_types::Op;
+use llm_types::{Op, Usage};
 
 use super::{
     anthropic::{self, Flavor},
     openai::{self, OpenAi},
 };
-use crate::{Answer, Call, Decoder, Error, Outgoing, Protocol, Reply, Step, Target, path};
+use crate::{Answer, Call, Decoder, Error, Framing, Outgoing, Protocol, Reply, Step, Target, path};
 
 /// Azure OpenAI: the deployment is in the path, the version in the query.
 #[derive(Debug)]
@@ -17,7 +17,19 @@ impl Protocol for Azure {
     fn encode(&self, call: &Call<'_>) -> Result<Request<Outgoing>, Error> {
         let mut body = openai::body(call)?;
         body.set_str("model", deployment(call));
-        openai::request(&address(call)?, body.to_bytes())
+        openai::create(call, &address(call)?, &body)
+    }
+
+    fn streams_files(&self, call: &Call<'_>) -> bool {
+        OpenAi.streams_files(call)
+    }
+
+    fn framing(&self, call: &Call<'_>) -> Framing {
+        OpenAi.framing(call)
+    }
+
+    fn spent(&self, call: &Call<'_>) -> Option<Usage> {
+        OpenAi.spent(call)
     }
 
     fn forwards_chat(&self) -> bool {
@@ -40,7 +52,7 @@ pub struct AzureAi;
 impl Protocol for AzureAi {
     fn encode(&self, call: &Call<'_>) -> Result<Request<Outgoing>, Error> {
         if !is_claude(&call.target.model) {
-            return openai::request(&foundry(call)?, openai::body(call)?.to_bytes());
+            return openai::create(call, &foundry(call)?, &openai::body(call)?);
         }
         let (encoded, tail) = match call.op {
             Op::Chat => (anthropic::chat_request(call, &Flavor::API)?, "messages"),
@@ -177,7 +189,8 @@ fn foundry(call: &Call<'_>) -> Result<String, Error> {
         return Ok(with_query(&path::join(base, op), query, Some(version)));
     }
     // Models that draw have no route of their own, only that of deployments.
-    let draws = call.op == Op::ImageGeneration && is(".services.ai.azure.com");
+    let draws =
+        matches!(call.op, Op::ImageGeneration | Op::ImageEdit) && is(".services.ai.azure.com");
     if draws || is(".openai.azure.com") || is(".cognitiveservices.azure.com") {
         let model = path::segment(call.model())?;
         let place = path::join(root(base), &format!("openai/deployments/{model}{op}"));

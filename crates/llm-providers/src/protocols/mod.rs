@@ -1,6 +1,7 @@
 //! The wire formats.
 
 pub mod anthropic;
+pub mod audio;
 pub mod azure;
 pub mod bedrock;
 pub mod cohere;

@@ -8,6 +8,7 @@
     reason = "tests"
 )]
 
+mod audio;
 mod embeddings;
 mod images;
 mod moderation;

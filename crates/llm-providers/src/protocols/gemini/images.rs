@@ -1,7 +1,7 @@
 //! Images from Google: Imagen by predict, and Gemini's own image models by generateContent.
 
 use http::Request;
-use llm_types::{Image, ImageRequest, Map};
+use llm_types::{Image, ImageRequest, Map, Op};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -32,7 +32,7 @@ const GEMINI_RATIOS: &[Ratio] = &[
 pub(crate) const STUDIO: Painter = Painter {
     most,
     request: |call, request| {
-        let (verb, body) = body(call.model(), request)?;
+        let (verb, body) = body(call, request)?;
         super::post(&super::address(call, &body, verb)?, &body)
     },
     read,
@@ -53,10 +53,11 @@ pub(crate) fn is_imagen(model: &str) -> bool {
 }
 
 /// The method and what is sent to it.
-pub(crate) fn body(model: &str, request: ImageRequest) -> Result<(&'static str, Map), Error> {
-    match is_imagen(model) {
-        true => Ok(("predict", predict(request)?)),
-        false => Ok(("generateContent", content(Model::new(model), request)?)),
+pub(crate) fn body(call: &Call<'_>, request: ImageRequest) -> Result<(&'static str, Map), Error> {
+    match (is_imagen(call.model()), call.op) {
+        (true, Op::ImageEdit) => Err(call.unsupported()),
+        (true, _) => Ok(("predict", predict(request)?)),
+        (false, _) => Ok(("generateContent", content(call, request)?)),
     }
 }
 
@@ -73,7 +74,18 @@ fn predict(request: ImageRequest) -> Result<Map, Error> {
     ]))
 }
 
-fn content(model: Model<'_>, request: ImageRequest) -> Result<Map, Error> {
+fn content(call: &Call<'_>, request: ImageRequest) -> Result<Map, Error> {
+    let model = Model::new(call.model());
+    if !call.body.files_of("mask").is_empty() {
+        return Err(Error::bad_request(
+            "mask",
+            "Gemini edits without a mask: say where in the prompt",
+        ));
+    }
+    let mut parts = vec![json!({"text": request.prompt})];
+    for (kind, base64) in images::pictures(call, "image")? {
+        parts.push(json!({"inlineData": {"mimeType": kind, "data": base64}}));
+    }
     let mut config = Map::new();
     if let Some(ratio) = ratio(&request, GEMINI_RATIOS)? {
         config.insert("aspectRatio".into(), ratio.into());
@@ -97,7 +109,7 @@ fn content(model: Model<'_>, request: ImageRequest) -> Result<Map, Error> {
     }
     let mut body = Map::from_iter([(
         "contents".to_owned(),
-        json!([{"role": "user", "parts": [{"text": request.prompt}]}]),
+        json!([{"role": "user", "parts": parts}]),
     )]);
     let mut own = request.extra;
     if let Some(generation) = generation.as_object_mut() {
@@ -208,6 +220,6 @@ pub(crate) fn request(
     request: ImageRequest,
     address: fn(&Call<'_>, &str) -> Result<String, Error>,
 ) -> Result<Request<Outgoing>, Error> {
-    let (verb, body) = body(call.model(), request)?;
+    let (verb, body) = body(call, request)?;
     super::post(&address(call, verb)?, &body)
 }

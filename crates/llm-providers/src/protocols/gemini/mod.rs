@@ -21,7 +21,7 @@ mod usage;
 mod wire;
 
 use http::Request;
-use llm_types::{JsonObject, Map, Op};
+use llm_types::{JsonObject, Map, Op, Usage};
 
 use crate::{
     Answer, Call, Decoder, Error, Kind, Outgoing, Protocol, Reply, Step, path, protocols::openai,
@@ -110,6 +110,16 @@ pub(crate) fn verb(call: &Call<'_>) -> &'static str {
     }
 }
 
+/// The counts of an answer's `usageMetadata`.
+pub(crate) fn counted(model: &str, counts: &serde_json::Value) -> Usage {
+    let counts: wire::UsageMetadata = serde_json::from_value(counts.clone()).unwrap_or_default();
+    usage::usage(
+        &counts,
+        usage::Grounding::default(),
+        model::Model::new(model),
+    )
+}
+
 /// A JSON `POST`.
 pub(crate) fn post(uri: &str, body: &Map) -> Result<Request<Outgoing>, Error> {
     let body = serde_json::to_vec(body)
@@ -118,7 +128,7 @@ pub(crate) fn post(uri: &str, body: &Map) -> Result<Request<Outgoing>, Error> {
 }
 
 /// Google's own host wants a version; an address of one's own is complete as it is.
-fn address(call: &Call<'_>, body: &Map, verb: &str) -> Result<String, Error> {
+pub(crate) fn address(call: &Call<'_>, body: &Map, verb: &str) -> Result<String, Error> {
     let base = call.base_url();
     let model = call.model().trim_start_matches("models/");
     let version = if base != call.target.provider.base_url {

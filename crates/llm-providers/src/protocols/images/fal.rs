@@ -4,7 +4,7 @@ use llm_types::{Image, ImageRequest, Map};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Painter, Ratio, answer, filtered, parsed, ratio, sides};
+use super::{Painter, Ratio, answer, filtered, inline, parsed, ratio, sides};
 use crate::{Call, Error, Reply, Step, path, protocols::openai};
 
 /// What models that think in ratios take.
@@ -44,7 +44,18 @@ pub(crate) const FAL: Painter = Painter {
             false => "",
         };
         let place = format!("{owner}{}", path::segments(model)?);
-        let body = Value::from(body(model, request)?).to_string();
+        let mut body = body(model, request)?;
+        let mut pictures = inline(call, "image")?;
+        // Models that take several pictures have a list.
+        if model.ends_with("/edit") || model.ends_with("/multi") || pictures.len() > 1 {
+            body.insert("image_urls".into(), pictures.into());
+        } else if let Some(picture) = pictures.pop() {
+            body.insert("image_url".into(), picture.into());
+        }
+        if let Some(mask) = inline(call, "mask")?.pop() {
+            body.insert("mask_url".into(), mask.into());
+        }
+        let body = Value::from(body).to_string();
         openai::request(&path::join(call.base_url(), &place), body.into())
     },
     read,

@@ -7,7 +7,7 @@ use llm_types::{Image, ImageRequest, Map};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Painter, Ratio, answer, ask, failed, filtered, one, parsed, ratio, sides};
+use super::{Painter, Ratio, answer, ask, failed, filtered, one, parsed, pictures, ratio, sides};
 use crate::{Call, Error, Reply, Step, path, protocols::openai};
 
 /// How long to wait before asking again.
@@ -30,7 +30,22 @@ pub(crate) const BLACK_FOREST_LABS: Painter = Painter {
     most: one,
     request: |call, request| {
         let model = path::segment(call.model())?;
-        let body = Value::from(body(call.model(), request)?).to_string();
+        let mut body = body(call.model(), request)?;
+        let image = match call.model().contains("fill") {
+            true => "image",
+            false => "input_image",
+        };
+        for (at, (_, base64)) in pictures(call, "image")?.into_iter().enumerate() {
+            let name = match at {
+                0 => image.to_owned(),
+                at => format!("{image}_{}", at + 1),
+            };
+            body.insert(name, base64.into());
+        }
+        if let Some((_, base64)) = pictures(call, "mask")?.pop() {
+            body.insert("mask".into(), base64.into());
+        }
+        let body = Value::from(body).to_string();
         openai::request(&path::join(root(call), &format!("v1/{model}")), body.into())
     },
     read,

@@ -8,10 +8,12 @@ mod modelslab;
 mod replicate;
 mod shape;
 mod stability;
+mod stable;
 mod together;
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{Method, Request};
-use llm_types::{Image, ImageRequest, ImageResponse, ImageUsage, JsonObject, Map, Usage};
+use llm_types::{Image, ImageRequest, ImageResponse, ImageUsage, JsonObject, Map, Op, Usage};
 
 use crate::{Answer, Call, Error, Kind, Outgoing, Protocol, Reply, Step, error_table};
 
@@ -41,7 +43,7 @@ const MOST: u64 = 10;
 impl Protocol for Painter {
     fn split(&self, call: &Call<'_>) -> Result<Vec<JsonObject>, Error> {
         let body = call.fields();
-        let asked = body.get::<u64>("n")?.unwrap_or(1);
+        let asked = ImageRequest::from_object(body)?.n.unwrap_or(1);
         let most = (self.most)(call).max(1);
         if asked <= most {
             return Ok(Vec::new());
@@ -79,7 +81,13 @@ impl Protocol for Painter {
     }
 
     fn encode(&self, call: &Call<'_>) -> Result<Request<Outgoing>, Error> {
-        (self.request)(call, ImageRequest::from_object(call.fields())?)
+        let mut request = ImageRequest::from_object(call.fields())?;
+        if call.op == Op::ImageEdit {
+            for name in ["image", "image[]", "mask"] {
+                request.extra.shift_remove(name);
+            }
+        }
+        (self.request)(call, request)
     }
 
     fn decode(&self, call: &Call<'_>, reply: Reply) -> Result<Step, Error> {
@@ -88,6 +96,31 @@ impl Protocol for Painter {
         }
         (self.read)(call, &reply)
     }
+}
+
+/// The pictures that are to be edited, or the mask: their types, and their bytes in base64.
+pub(crate) fn pictures(call: &Call<'_>, field: &str) -> Result<Vec<(String, String)>, Error> {
+    if call.op != Op::ImageEdit {
+        return Ok(Vec::new());
+    }
+    let found = call.body.files_of(field);
+    if found.is_empty() && field == "image" {
+        call.body.file("image")?;
+    }
+    let picture = |upload: &&crate::Upload| {
+        let kind = upload.content_type.as_deref();
+        let kind = kind
+            .filter(|kind| kind.starts_with("image/"))
+            .unwrap_or("image/png");
+        Ok((kind.to_owned(), STANDARD.encode(upload.bytes()?)))
+    };
+    found.iter().map(picture).collect()
+}
+
+/// The same as `data:` addresses.
+pub(crate) fn inline(call: &Call<'_>, field: &str) -> Result<Vec<String>, Error> {
+    let address = |(kind, base64): (String, String)| format!("data:{kind};base64,{base64}");
+    Ok(pictures(call, field)?.into_iter().map(address).collect())
 }
 
 /// For vendors whose requests make one image each.

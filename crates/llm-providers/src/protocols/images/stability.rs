@@ -1,15 +1,24 @@
 //! Stability AI's first API: engines of Stable Diffusion XL and older.
 
-use llm_types::{Image, ImageRequest, Map};
+use llm_types::{Image, ImageRequest, Map, Op};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Painter, answer, filtered, parsed, sides};
+use super::{Painter, answer, filtered, parsed, sides, stable};
 use crate::{Call, Error, Reply, Step, path, protocols::openai};
 
 pub(crate) const STABILITY: Painter = Painter {
-    most: |_| 10,
+    most: |call| match stable::is_meant(call.model()) {
+        true => 1,
+        false => 10,
+    },
     request: |call, request| {
+        if stable::is_meant(call.model()) {
+            return stable::request(call, request);
+        }
+        if call.op == Op::ImageEdit {
+            return Err(call.unsupported());
+        }
         let engine = path::segment(call.model())?;
         let place = format!("v1/generation/{engine}/text-to-image");
         let body = Value::from(body(request)?).to_string();
@@ -19,7 +28,10 @@ pub(crate) const STABILITY: Painter = Painter {
         http.headers_mut().insert(http::header::ACCEPT, json);
         Ok(http)
     },
-    read,
+    read: |call, reply| match stable::is_meant(call.model()) {
+        true => stable::read(call, reply),
+        false => read(call, reply),
+    },
 };
 
 /// Also what Bedrock's engines of that age take.

@@ -2,6 +2,7 @@
 //! OpenAI is put right, and only then is a body parsed and written anew.
 
 mod citations;
+mod events;
 mod images;
 mod message;
 mod repair;
@@ -15,10 +16,10 @@ use http::{HeaderValue, Method, Request, Uri, header::CONTENT_TYPE};
 use llm_types::{BodyKind, JsonObject, Map, Op, Usage, Verb};
 use serde_json::Value;
 
-use super::vectors;
+use super::{audio, vectors};
 use crate::{
-    Answer, Call, Decoder, Error, Framing, Kind, Outgoing, Payload, Protocol, Reply, Step,
-    error_table, form, path,
+    Answer, Call, Decoder, Error, Framing, Kind, Outgoing, Protocol, Reply, Step, error_table,
+    form, path,
 };
 pub(crate) use images::images;
 use repair::Repair;
@@ -32,12 +33,7 @@ impl Protocol for OpenAi {
         if call.verb != Verb::Create {
             return resource(call);
         }
-        // A video may be asked for without a picture; everything else here that is a form has a file in it.
-        let is_form = call.op.body() == BodyKind::Form && call.op != Op::Video;
-        if is_form || !call.body.files.is_empty() {
-            return form::request(&address(call), &body(call)?, &call.body, &call.boundary);
-        }
-        request(&address(call), body(call)?.to_bytes())
+        create(call, &address(call), &body(call)?)
     }
 
     fn streams_files(&self, _: &Call<'_>) -> bool {
@@ -52,6 +48,13 @@ impl Protocol for OpenAi {
         }
     }
 
+    fn spent(&self, call: &Call<'_>) -> Option<Usage> {
+        match call.op {
+            Op::Speech => audio::characters(call),
+            _ => None,
+        }
+    }
+
     fn forwards_chat(&self) -> bool {
         true
     }
@@ -63,10 +66,26 @@ impl Protocol for OpenAi {
     fn decoder(&self, call: &Call<'_>) -> Result<Box<dyn Decoder>, Error> {
         Ok(match call.op {
             Op::Responses => Box::new(responses::ResponsesStream::new(call)),
-            Op::ImageGeneration | Op::ImageEdit => Box::new(images::ImageStream::new(call)),
+            Op::ImageGeneration | Op::ImageEdit | Op::Transcription => {
+                Box::new(events::EventStream::new(call))
+            }
             _ => Box::new(stream::Stream::new(call)),
         })
     }
+}
+
+/// A request that makes something: JSON, or the form that the client sent.
+pub(crate) fn create(
+    call: &Call<'_>,
+    uri: &str,
+    body: &JsonObject,
+) -> Result<Request<Outgoing>, Error> {
+    // A video may be asked for without a picture; everything else here that is a form has a file in it.
+    let is_form = call.op.body() == BodyKind::Form && call.op != Op::Video;
+    if is_form || !call.body.files.is_empty() {
+        return form::request(uri, body, &call.body, &call.boundary);
+    }
+    request(uri, body.to_bytes())
 }
 
 /// The body as it goes out: the client's, with the target's name of the model.
@@ -84,6 +103,9 @@ pub(crate) fn body(call: &Call<'_>) -> Result<JsonObject, Error> {
             .takes(call.op, "encoding_format", &target.facts)
     {
         body.remove("encoding_format");
+    }
+    if call.op == Op::Speech && !body.contains("voice") {
+        body.set_str("voice", "alloy");
     }
     let takes_options = target.provider.params.stream_options;
     if call.stream && takes_options && matches!(call.op, Op::Chat | Op::Completion) {
@@ -184,7 +206,7 @@ pub(crate) fn decode(call: &Call<'_>, reply: Reply) -> Result<Step, Error> {
         Op::Chat | Op::Completion => chat(call, reply)?,
         Op::Embedding => embedding(call, reply)?,
         Op::ImageGeneration | Op::ImageEdit | Op::ImageVariation => images(call, reply)?,
-        Op::Transcription | Op::Translation if !is_json(&reply) => text(reply),
+        Op::Transcription | Op::Translation => audio::answer(call, reply)?,
         _ => {
             refused(provider, &reply)?;
             let object = JsonObject::parse(&reply.body)
@@ -194,22 +216,6 @@ pub(crate) fn decode(call: &Call<'_>, reply: Reply) -> Result<Step, Error> {
         }
     };
     Ok(Step::Done(answer))
-}
-
-fn is_json(reply: &Reply) -> bool {
-    reply.body.trim_ascii_start().starts_with(b"{")
-}
-
-/// An answer that is no JSON: subtitles, plain text.
-fn text(reply: Reply) -> Answer {
-    let kind = reply.header("content-type").unwrap_or("text/plain");
-    Answer {
-        payload: Payload::Raw {
-            content_type: kind.to_owned(),
-            body: reply.body,
-        },
-        usage: None,
-    }
 }
 
 /// Some say 200 and mean an error.

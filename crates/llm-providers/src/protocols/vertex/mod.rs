@@ -122,7 +122,14 @@ pub(crate) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
 pub(crate) fn speaks(target: &Target, op: Op) -> bool {
     match (op, Wire::of(&target.model)) {
         (Op::Messages | Op::CountTokens, wire) => matches!(wire, Wire::Claude(_)),
-        (Op::GenerateContent | Op::ImageGeneration, wire) => {
+        (
+            Op::GenerateContent
+            | Op::ImageGeneration
+            | Op::ImageEdit
+            | Op::Speech
+            | Op::Transcription,
+            wire,
+        ) => {
             matches!(wire, Wire::Gemini | Wire::GeminiEndpoint(_))
         }
         (Op::Embedding, wire) => {
@@ -142,6 +149,12 @@ pub(crate) fn params(model: &str, claude: Params) -> Params {
             .images(&["n", "size", "b64_json"]),
         _ => Params::REASONING,
     }
+}
+
+/// Where Google's own models generate content.
+pub(crate) fn generate_address(call: &Call<'_>) -> Result<String, Error> {
+    let resource = resource(call.model(), Wire::of(call.model()))?;
+    address::of(call, "v1beta1", &resource, "generateContent")
 }
 
 /// `publishers/google/models/x`, an endpoint, or a full resource name as the user gives it.
