@@ -23,6 +23,7 @@ class Asked:
     path: str
     headers: dict[str, str]
     body: Any
+    raw: bytes = b""
 
 
 @dataclass
@@ -81,8 +82,9 @@ class Upstream:
             def do_POST(self) -> None:
                 raw = self.rfile.read(int(self.headers.get("content-length", 0)))
                 headers = {name.lower(): value for name, value in self.headers.items()}
-                body = json.loads(raw) if raw else None
-                asked = Asked(self.command, self.path, headers, body)
+                is_form = headers.get("content-type", "").startswith("multipart/")
+                body = json.loads(raw) if raw and not is_form else None
+                asked = Asked(self.command, self.path, headers, body, raw)
                 upstream.asked.append(asked)
                 reply = upstream.answer(asked)
                 try:
@@ -102,7 +104,8 @@ class Upstream:
                     return
                 if reply.frames is None:
                     data = reply.raw if reply.raw is not None else json.dumps(reply.json).encode()
-                    self.send_header("content-type", "application/json")
+                    kind = "application/json" if reply.content_type == "text/event-stream" else reply.content_type
+                    self.send_header("content-type", kind)
                     self.send_header("content-length", str(len(data)))
                     self.end_headers()
                     self.wfile.write(data)

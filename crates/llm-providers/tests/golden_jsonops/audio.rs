@@ -382,7 +382,8 @@ fn every_editor_is_asked_in_its_own_way() {
 #[test]
 fn stability_s_newer_models_are_asked_by_forms() {
     for model in ["sd3.5-large", "stable-image-ultra"] {
-        let fields = json!({"prompt": "A cat", "size": "1792x1024", "negative_prompt": "dogs", "seed": 7});
+        let fields =
+            json!({"prompt": "A cat", "size": "1792x1024", "negative_prompt": "dogs", "seed": 7});
         let body = Body::from(crate::object(&fields));
         let text = prepared(Op::ImageGeneration, &of("stability", model), body, |call| {
             let reply = Reply::ok(fixture("upstream/image/stable"));
@@ -390,7 +391,11 @@ fn stability_s_newer_models_are_asked_by_forms() {
                 panic!("at once")
             };
             let answer = answer.into_bytes()?;
-            Ok(format!("{}\n{}", shown(call)?, String::from_utf8_lossy(&answer)))
+            Ok(format!(
+                "{}\n{}",
+                shown(call)?,
+                String::from_utf8_lossy(&answer)
+            ))
         });
         insta::assert_snapshot!(format!("draw_stability_{model}"), text.expect("a request"));
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import functools
+import sys
 import json
 import logging
 
@@ -102,6 +103,7 @@ _OPERATIONS = frozenset(
         "image_edit",
         "image_variation",
         "transcription",
+        "translation",
         "speech",
         "rerank",
         "moderation",
@@ -154,7 +156,7 @@ class Router(Deployments):
             return settings[name]
         if name in _DEFAULTS:
             return copy.copy(_DEFAULTS[name])
-        function = getattr(main, name, None) if name in _OPERATIONS else None
+        function = getattr(sys.modules["interlingua"], name, None) if name in _OPERATIONS else None
         if function is None:
             raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
         return functools.partial(self._acall if asyncio.iscoroutinefunction(function) else self._call, function)
@@ -342,11 +344,11 @@ class _Preferring:
         self._router = router
         self._id = id
 
-    def call(self, op: str, body: bytes) -> tuple[Any, Meta]:
-        return self._router.call(op, body, self._id)
+    def call(self, op: str, body: bytes, **more: Any) -> tuple[Any, Meta]:
+        return self._router.call(op, body, self._id, **more)
 
-    def start(self, op: str, body: bytes) -> Call:
-        return self._router.start(op, body, self._id)
+    def start(self, op: str, body: bytes, **more: Any) -> Call:
+        return self._router.start(op, body, self._id, **more)
 
 
 #: The routers of calls that bring a model list along: what one call learns, the next one knows.

@@ -7,9 +7,22 @@ use serde_json::Value;
 
 use super::{
     heard::{Form, Heard, Word},
-    speak::Speaker,
+    speak::{Speaker, voice},
 };
 use crate::{Call, Error, Outgoing, Protocol, Reply, Step, error_table, path, protocols::openai};
+
+/// Its voices, by OpenAI's names for voices.
+const VOICES: &[(&str, &str)] = &[
+    ("alloy", "thalia"),
+    ("ash", "apollo"),
+    ("coral", "cora"),
+    ("echo", "arcas"),
+    ("fable", "draco"),
+    ("nova", "luna"),
+    ("onyx", "zeus"),
+    ("sage", "athena"),
+    ("shimmer", "asteria"),
+];
 
 pub(crate) const DEEPGRAM: Speaker = Speaker {
     request: |call, request| {
@@ -23,12 +36,11 @@ pub(crate) const DEEPGRAM: Speaker = Speaker {
                 return Err(Error::bad_request("response_format", message));
             }
         };
-        // A model is a voice; a name alone is one of Aura's second generation, in English.
-        let model = match request.voice() {
-            Some(voice) if voice.starts_with("aura") => voice.to_owned(),
-            Some(voice) if call.model().matches('-').count() < 2 => {
-                format!("{}-{voice}-en", call.model())
-            }
+        // A model is a voice; with a name alone it is that voice in English.
+        let bare = call.model().matches('-').count() < 2;
+        let model = match voice(&request, VOICES) {
+            own if own.starts_with("aura") => own.to_owned(),
+            name if bare => format!("{}-{name}-en", call.model()),
             _ => call.model().to_owned(),
         };
         let mut query = format!("model={}&encoding={encoding}", path::query(&model));
