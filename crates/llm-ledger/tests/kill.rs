@@ -70,29 +70,26 @@ async fn spend_for_ever(database: &str, journal: &str) {
         .await
         .unwrap();
     let ledger = Ledger::open(store, settings(journal)).await.unwrap();
-    let spending = (0..8).map(|at| {
-        let ledger = ledger.clone();
-        tokio::spawn(async move {
-            let mut held = Vec::new();
-            loop {
-                let ask = Ask::new(budget(i64::MAX), Estimate::AtMost(NanoDollars(PRICE)));
-                let reservation = ledger.reserve(ask).await.unwrap();
-                if at == 0 && held.len() < 5 {
-                    held.push(reservation);
-                    continue;
-                }
-                let id = reservation.id().to_owned();
-                reservation.settle(row()).await.unwrap();
-                // One write, so that no line is a part of one.
-                std::io::stdout()
-                    .lock()
-                    .write_all(format!("{id}\n").as_bytes())
-                    .unwrap();
-            }
-        })
-    });
+    let spending = (0..8).map(|at| tokio::spawn(spend(ledger.clone(), at == 0)));
     for task in spending.collect::<Vec<_>>() {
         task.await.unwrap();
+    }
+}
+
+async fn spend(ledger: Ledger, and_hold: bool) {
+    let mut held = Vec::new();
+    loop {
+        let ask = Ask::new(budget(i64::MAX), Estimate::AtMost(NanoDollars(PRICE)));
+        let reservation = ledger.reserve(ask).await.unwrap();
+        if and_hold && held.len() < 5 {
+            held.push(reservation);
+            continue;
+        }
+        let id = reservation.id().to_owned();
+        reservation.settle(row()).await.unwrap();
+        // One write, so that no line is a part of one.
+        let line = format!("{id}\n");
+        std::io::stdout().lock().write_all(line.as_bytes()).unwrap();
     }
 }
 
