@@ -23,6 +23,7 @@ mod gemini_requests;
 mod generate_over_chat;
 mod google_embeddings;
 mod json_ops;
+mod media;
 mod ollama;
 mod openai_chat;
 mod openai_completions;
