@@ -36,7 +36,7 @@ pub enum Body {
         charge: Charge,
     },
     /// Event by event.
-    Stream(AnswerStream),
+    Stream(Box<AnswerStream>),
 }
 
 /// Who answered a request, and how it came to that.

@@ -156,7 +156,7 @@ impl Engine {
         };
         let asked = route_as.as_ref().unwrap_or(&model);
         let recalled = match op {
-            Op::Responses => recall(&*self.responses, router, asked, &mut body).await,
+            Op::Responses => Box::pin(recall(&*self.responses, router, asked, &mut body)).await,
             _ => Ok(Recalled::default()),
         };
         let recalled = match recalled {
@@ -184,7 +184,7 @@ impl Engine {
                 op,
                 body: &body,
             };
-            return match router.run(&ask, &canned).await {
+            return match Box::pin(router.run(&ask, &canned)).await {
                 Ok(routed) => {
                     let prices = &self.prices;
                     let asked = mock::Asked {
@@ -281,9 +281,9 @@ impl Engine {
                     wardrobe,
                     mode: failover,
                 };
-                Body::Stream(AnswerStream::vendor(
+                Body::Stream(Box::new(AnswerStream::vendor(
                     events, bridge, stamp, rates, lease, reporter, onward,
-                ))
+                )))
             }
             Sent::Answer(mut answer, headers) => {
                 meta.headers = headers;
