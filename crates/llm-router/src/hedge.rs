@@ -7,9 +7,9 @@ use llm_providers::Kind;
 
 use crate::{
     Ask, Attempts, Deployment, Lease, RetryShare, Router,
+    attempt::{Missed, begin},
     group::Group,
     journey::Journey,
-    router::{Missed, begin},
 };
 
 /// When a slow attempt gets a rival.

@@ -41,7 +41,9 @@
 
 mod adaptive;
 mod affinity;
+mod again;
 mod ask;
+mod attempt;
 mod check;
 mod clock;
 mod continuation;
@@ -54,6 +56,7 @@ mod hash;
 mod health;
 mod hedge;
 mod journey;
+mod learn;
 mod lease;
 mod limits;
 mod pace;
@@ -71,12 +74,14 @@ mod state;
 mod strategies;
 pub mod strategy;
 mod trace;
+mod travel;
 mod wait;
 mod wildcard;
 
 pub use adaptive::AdaptiveRules;
 pub use affinity::{AffinityRules, Bonds};
 pub use ask::Ask;
+pub use attempt::{Attempt, Attempts};
 pub use check::HealthChecks;
 pub use clock::{Clock, Moment};
 pub use continuation::{Differs, DocumentSeam, Seam, StreamFailover};
@@ -94,7 +99,7 @@ pub use plan::{Fallback, Fallbacks};
 pub use queue::QueueRules;
 pub use retry::RetryPolicy;
 pub use retry_budget::RetryShare;
-pub use router::{Attempt, Attempts, Failed, Routed, Router};
+pub use router::Router;
 pub use settings::{Settings, SettingsError};
 #[cfg(feature = "redis")]
 pub use shared::RedisState;
@@ -107,5 +112,6 @@ pub use strategies::{
 };
 pub use strategy::{Candidate, Dice, Looks, Strategy};
 pub use trace::{AttemptRecord, Decision, Score, Trace};
+pub use travel::{Failed, Routed};
 
 use state::State;

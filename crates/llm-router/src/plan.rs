@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use llm_providers::Kind;
 use llm_types::Map;
 
-use crate::SettingsError;
+use crate::{Ask, Journey, Router, SettingsError};
 
 /// Which groups answer for which, by the cause of the failure.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -68,6 +68,40 @@ impl Fallbacks {
             }
         }
         Ok(())
+    }
+}
+
+impl Router {
+    pub(crate) fn fallbacks(&self, ask: &Ask, group: &str, kind: Kind) -> Vec<Fallback> {
+        if ask.disable_fallbacks {
+            return Vec::new();
+        }
+        let own = match kind {
+            Kind::ContextWindow => ask
+                .context_window_fallbacks
+                .as_ref()
+                .or(ask.fallbacks.as_ref()),
+            Kind::ContentPolicy => ask.content_policy_fallbacks.as_ref(),
+            _ => ask.fallbacks.as_ref(),
+        };
+        match own {
+            Some(own) => own.clone(),
+            None => self
+                .settings
+                .fallbacks
+                .after(self.alias(group), kind)
+                .to_vec(),
+        }
+    }
+
+    pub(crate) fn has_fallback(&self, ask: &Ask, journey: &Journey, kind: Kind) -> bool {
+        let unseen = |fallback: &Fallback| !journey.seen.contains(&fallback.group);
+        journey.trace.fallbacks < self.settings.max_fallbacks
+            && (journey.queue.iter().any(unseen)
+                || self
+                    .fallbacks(ask, &journey.plan.group, kind)
+                    .iter()
+                    .any(unseen))
     }
 }
 

@@ -6,11 +6,11 @@ use llm_providers::{Error, Kind};
 
 use crate::{
     Ask, Reason, Router, Skipped,
+    attempt::Missed,
     group::Group,
     journey::Journey,
     pick::{Picked, nobody},
     queue::{Place, Turn},
-    router::Missed,
 };
 
 impl Router {
