@@ -23,18 +23,21 @@
 
 mod answer;
 mod ask;
+mod bytes_answer;
 mod continuation;
 pub mod demo;
 pub mod deploy;
 mod dress;
 mod engine;
 mod fleet;
+mod ids;
 mod mock;
 pub mod nearest;
 mod network;
 mod price;
 mod record;
 mod request;
+mod resource;
 mod responses;
 mod restamp;
 pub mod router_settings;
@@ -43,9 +46,11 @@ mod stream;
 pub mod surroundings;
 
 pub use answer::{Body, Failure, Meta, Response};
+pub use bytes_answer::ByteAnswer;
 pub use continuation::{Continued, Way};
 pub use engine::Engine;
 pub use fleet::{Fleet, Plan};
+pub use ids::Ids;
 pub use price::{Charge, Prices, facts};
 pub use record::{Observer, Outcome, Record};
 pub use request::{Request, RouteOptions};

@@ -6,7 +6,7 @@ use llm_providers::{Answer, Chunk, Error, Kind, bridges};
 use llm_router::{Attempt, Attempts, Lease, Routed};
 use llm_types::{
     ChatChunk, ChatResponse, Choice, ChunkChoice, Content, Delta, JsonObject, Message, Op,
-    ToolCall, Usage,
+    ToolCall, Usage, Verb,
 };
 use serde_json::{Value, json};
 
@@ -204,6 +204,7 @@ pub(crate) fn response(
     let meta = Meta {
         call_id,
         op,
+        verb: Verb::Create,
         requested: model,
         group,
         model: deployment.target.model.clone(),
