@@ -22,7 +22,6 @@ pub struct Response {
 
 /// An answer in the client's dialect.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "made once a request")]
 pub enum Body {
     /// All of it.
     Whole {
