@@ -12,7 +12,7 @@
 //! let target = Target::new(lookup("anthropic").expect("a known provider"), "claude-sonnet-4-5", Credential::key("sk-ant-x"));
 //! let body = JsonObject::parse(&Bytes::from_static(br#"{"model":"x","messages":[{"role":"user","content":"Hi"}]}"#))?;
 //! let options = CallOptions::default();
-//! let call = Call::prepare(Op::Chat, &target, body.into(), &options)?;
+//! let call = Call::prepare(Op::Chat, &target, body, &options)?;
 //!
 //! // Any HTTP client may send this ...
 //! let request = call.encode()?;
