@@ -161,6 +161,9 @@ impl Engine {
         if self.router.is_none() && !model.is_empty() && !body.contains("model") {
             body.set_str("model", &model);
         }
+        if self.router.is_some() && provider.is_some() {
+            body.remove("custom_llm_provider");
+        }
         let single;
         let router: &Arc<Router> = match &self.router {
             Some(router) => router,
