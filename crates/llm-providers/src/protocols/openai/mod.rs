@@ -62,7 +62,10 @@ impl Protocol for OpenAi {
 pub(crate) fn body(call: &Call<'_>) -> Result<JsonObject, Error> {
     let mut body = call.fields().clone();
     // A job may train any model of the account.
-    let is_fixed = call.op.names_model() && call.op != Op::FineTuning;
+    let is_fixed = match call.op {
+        Op::FineTuning => !body.contains("model"),
+        op => op.names_model(),
+    };
     if is_fixed && body.str("model").as_deref() != Some(call.model()) {
         body.set_str("model", call.model());
     }
