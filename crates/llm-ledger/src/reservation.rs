@@ -1,13 +1,19 @@
 use std::{fmt, sync::Arc};
 
 use llm_cost::NanoDollars;
-use llm_store::{Charged, Moment, rows::SpendRow};
+use llm_store::{
+    Charged, Moment,
+    rows::{Object, SpendRow},
+};
 
 use crate::{
     Error, Spender,
     ledger::{Inner, Mode},
     shared::{self, Holding},
 };
+
+/// A longer row is written without what clients sent along.
+const LONGEST: usize = 1 << 20;
 
 /// Money held for one request. Dropped, it is released.
 pub struct Reservation {
@@ -58,14 +64,22 @@ impl Reservation {
         let overrun = NanoDollars(row.spend.0.saturating_sub(self.held).max(0));
         let now = Moment::now();
         let (charges, hold) = match &*self.ledger.mode {
-            Mode::Local(local) => (local.end(&self.id, &self.spenders, Some(row.spend)), None),
+            Mode::Local(local) => {
+                let charges = local.end(&self.id, &self.spenders, Some(row.spend), now);
+                (charges, None)
+            }
             Mode::Shared(_) => (
                 shared::charges(&self.spenders, &self.holding, now),
                 self.holding.amount.map(|_| self.id.clone()),
             ),
         };
-        let charged = Charged { row, hold, charges };
-        let record = serde_json::to_vec(&charged).map_err(std::io::Error::other)?;
+        let charged = Charged {
+            row,
+            at: now,
+            hold,
+            charges,
+        };
+        let record = record(charged)?;
         let written = self.ledger.journal.append(&record);
         written.await.map_err(|_| Error::Closed)??;
         Ok(Settled { overrun })
@@ -82,6 +96,31 @@ impl Reservation {
     }
 }
 
+/// The request as the journal has it. What clients sent along must not cost the row.
+fn record(mut charged: Charged) -> Result<Vec<u8>, Error> {
+    let record = serde_json::to_vec(&charged).map_err(std::io::Error::other)?;
+    if record.len() <= LONGEST {
+        return Ok(record);
+    }
+    tracing::warn!(
+        id = charged.row.id,
+        bytes = record.len(),
+        "a row of spending was too long: metadata left out"
+    );
+    charged.row.metadata = Object::new();
+    charged
+        .row
+        .metadata
+        .insert("left_out".into(), record.len().into());
+    charged.row.request_tags.clear();
+    let record = serde_json::to_vec(&charged).map_err(std::io::Error::other)?;
+    if record.len() <= LONGEST {
+        return Ok(record);
+    }
+    charged.row.usage_value = None;
+    Ok(serde_json::to_vec(&charged).map_err(std::io::Error::other)?)
+}
+
 impl Drop for Reservation {
     fn drop(&mut self) {
         if self.ended {
@@ -89,7 +128,7 @@ impl Drop for Reservation {
         }
         match &*self.ledger.mode {
             Mode::Local(local) => {
-                local.end(&self.id, &self.spenders, None);
+                local.end(&self.id, &self.spenders, None, Moment::now());
             }
             Mode::Shared(shared) if self.holding.amount.is_some() => shared.release(&self.id),
             Mode::Shared(_) => {}

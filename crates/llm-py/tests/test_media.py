@@ -92,10 +92,10 @@ def test_edits_take_files_of_every_kind(upstream: Upstream, place: dict[str, Any
     files = [part for part in form(upstream.last) if part[1]]
     assert files == [
         ("image[]", "a.png", "image/png", b"first"),
-        ("image[]", "image", "application/octet-stream", b"second"),
+        ("image[]", "file", "application/octet-stream", b"second"),
         ("image[]", "c.webp", "image/webp", b"third"),
         ("image[]", "a.png", "image/png", b"first"),
-        ("mask", "mask", "application/octet-stream", b"mask"),
+        ("mask", "file", "application/octet-stream", b"mask"),
     ]
     varied = asyncio.run(interlingua.aimage_variation(image=b"one", **place))
     assert varied.data[0].url and upstream.last.path == "/v1/images/variations"

@@ -15,6 +15,8 @@ pub(super) const ROW: Provider = Provider {
         Op::Transcription,
         Op::Translation,
         Op::Speech,
+        Op::File,
+        Op::Batch,
     ],
     params: Params::REASONING,
     edits: &[Edit::Rename("max_completion_tokens", "max_tokens")],

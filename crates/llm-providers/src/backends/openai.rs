@@ -8,6 +8,7 @@ use crate::{
 /// OpenAI: <https://platform.openai.com/docs/api-reference>
 pub(super) const ROW: Provider = Provider {
     name: "openai",
+    aliases: &["sora"],
     base_url: "https://api.openai.com/v1",
     base_env: &["OPENAI_BASE_URL", "OPENAI_API_BASE"],
     key_env: &["OPENAI_API_KEY"],
@@ -33,6 +34,8 @@ pub(super) const ROW: Provider = Provider {
         Op::ImageVariation,
         Op::Transcription,
         Op::Translation,
+        Op::Video,
+        Op::FineTuning,
     ],
     params: UNKNOWN,
     model_params: Some(model_params),

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import io
-import mimetypes
-import os
-
+from . import _files as _files_of
 from . import _request
 from ._dialects import _event
 from ._stream import CustomStreamWrapper
 from .exceptions import BadRequestError
 from .main import _answer, _settled
+from .types.binary import ByteStream, HttpxBinaryResponseContent
 from .types.media import (
-    HttpxBinaryResponseContent,
     ImageResponse,
     MediaEvent,
     ModerationCreateResponse,
@@ -175,14 +172,18 @@ def speech(
     **kwargs: Any,
 ) -> HttpxBinaryResponseContent:
     """Reads a text aloud. Chat models that speak do so, too; without a voice a usual one is taken."""
-    return HttpxBinaryResponseContent(*_call("speech", _given(locals(), model)))
+    sound, meta = _call("speech", _given(locals(), model))
+    if type(sound) is not bytes:
+        sound = b"".join(ByteStream(sound, meta))
+    return HttpxBinaryResponseContent(sound, meta.hidden)
 
 
 async def aspeech(model: str, input: str, voice: Any = None, **kwargs: Any) -> HttpxBinaryResponseContent:
     """Reads a text aloud; takes what `speech` takes."""
-    spoken = HttpxBinaryResponseContent(*await _acall("speech", _given({"input": input, "voice": voice, **kwargs}, model)))
-    await spoken.aread()
-    return spoken
+    sound, meta = await _acall("speech", _given({"input": input, "voice": voice, **kwargs}, model))
+    if type(sound) is not bytes:
+        sound = b"".join([piece async for piece in ByteStream(sound, meta)])
+    return HttpxBinaryResponseContent(sound, meta.hidden)
 
 
 # Documents and the web
@@ -274,50 +275,15 @@ def _files(params: dict[str, Any], names: tuple[str, ...]) -> list[File]:
     """Takes the files out of the arguments: what stays in their places says which of the list is meant."""
     files: list[File] = []
     for name in names:
-        given = params.pop(name, None)
-        if given is None:
+        if not isinstance(params.get(name), list):
+            if name in params:
+                _files_of.attach(params, name, files)
             continue
-        several = isinstance(given, list)
-        places = []
-        for one in given if several else [given]:
-            places.append({"$file": len(files)})
-            files.append(_file(one, name))
-        if several and len(places) > 1:
-            params[f"{name}[]"] = places
-        elif places:
-            params[name] = places[0]
+        several = params.pop(name)
+        places = [{"$file": len(files) + at} for at in range(len(several))]
+        files.extend(_files_of.upload(one, name) for one in several)
+        params[name if len(places) == 1 else f"{name}[]"] = places
     return files
-
-
-def _file(given: Any, field: str) -> File:
-    """A file as its name, its type, and its bytes or its path: a path, bytes, an open file, or a tuple of these."""
-    name = kind = None
-    if isinstance(given, tuple):
-        name, given, *rest = given
-        kind = rest[0] if rest else None
-    if isinstance(given, (str, os.PathLike)):
-        contents: bytes | str = os.fspath(given)
-        name = name or os.path.basename(contents)
-    elif isinstance(given, (bytes, bytearray, memoryview)):
-        contents = bytes(given)
-    elif hasattr(given, "read"):
-        contents = _opened(given)
-        own = getattr(given, "name", None)
-        if name is None and isinstance(own, str):
-            name = os.path.basename(own)
-    else:
-        raise BadRequestError(f"'{field}' must be a path, bytes or a file, not {type(given).__name__}", param=field)
-    if kind is None and name:
-        kind = mimetypes.guess_type(name)[0]
-    return (name or field, kind, contents)
-
-
-def _opened(file: Any) -> bytes | str:
-    """A file on disk that nobody began to read goes by its path: it is read while it is sent."""
-    if isinstance(file, io.BufferedReader) and isinstance(file.name, str) and os.path.isfile(file.name) and file.tell() == 0:
-        return os.path.abspath(file.name)
-    read = file.read()
-    return read.encode() if isinstance(read, str) else read
 
 
 def _listening(params: dict[str, Any]) -> dict[str, Any]:

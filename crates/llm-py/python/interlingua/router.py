@@ -8,6 +8,7 @@ import functools
 import sys
 import json
 import logging
+import sys
 
 from . import _request, main
 from ._deployments import Deployments, entry
@@ -109,20 +110,31 @@ _OPERATIONS = frozenset(
         "moderation",
         "ocr",
         "search",
-        "video_generation",
+        "cancel_batch",
+        "cancel_fine_tuning_job",
+        "cancel_responses",
+        "compact_responses",
+        "create_batch",
+        "create_file",
+        "create_fine_tuning_job",
+        "delete_responses",
+        "file_content",
+        "file_delete",
+        "file_list",
+        "file_retrieve",
+        "get_responses",
+        "list_batches",
+        "list_fine_tuning_events",
+        "list_fine_tuning_jobs",
+        "list_input_items",
+        "retrieve_batch",
+        "retrieve_fine_tuning_job",
         "video_content",
-        "video_status",
+        "video_delete",
+        "video_generation",
         "video_list",
         "video_remix",
-        "create_file",
-        "retrieve_file",
-        "list_files",
-        "delete_file",
-        "file_content",
-        "create_batch",
-        "retrieve_batch",
-        "cancel_batch",
-        "list_batches",
+        "video_status",
     )
     for name in (operation, f"a{operation}")
 )
@@ -325,12 +337,12 @@ class Router(Deployments):
 
     def _picked(self, kwargs: dict[str, Any]) -> dict[str, Any] | None:
         """What the strategy of one's own picks, where there is one."""
-        if self._strategy is None:
+        if self._strategy is None or "model" not in kwargs:
             return None
         return self._strategy.get_available_deployment(**_seen(kwargs))
 
     async def _apicked(self, kwargs: dict[str, Any]) -> dict[str, Any] | None:
-        if self._strategy is None:
+        if self._strategy is None or "model" not in kwargs:
             return None
         return await self._strategy.async_get_available_deployment(**_seen(kwargs))
 

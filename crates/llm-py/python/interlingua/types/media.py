@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import os
-
 from .._native import new_id
 from .base import Child, Model
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
     from typing import Any
-
-    from .._native import Meta, Stream
 
 
 class ImageObject(Model):
@@ -198,113 +193,3 @@ class OCRResponse(Model):
 
     def _settle(self, index: int = 0) -> None:
         self.__dict__.setdefault("object", "ocr")
-
-
-class HttpxBinaryResponseContent:
-    """Sound, or another answer of bytes: read at once, or piece by piece while it comes."""
-
-    def __init__(self, answer: bytes | str | Stream, meta: Meta) -> None:
-        whole = answer.encode() if isinstance(answer, str) else answer
-        self._whole: bytes | None = whole if isinstance(whole, bytes) else None
-        self._stream: Any = None if isinstance(whole, bytes) else whole
-        self._meta = meta
-        self._hidden: dict[str, Any] | None = None
-
-    @property
-    def _hidden_params(self) -> dict[str, Any]:
-        if self._hidden is None:
-            self._hidden = self._meta.hidden()
-        return self._hidden
-
-    @property
-    def response(self) -> HttpxBinaryResponseContent:
-        """This object: there is no other response behind it."""
-        return self
-
-    @property
-    def content(self) -> bytes:
-        """All bytes."""
-        return self.read()
-
-    def read(self) -> bytes:
-        """All bytes."""
-        if self._whole is None:
-            self._whole = b"".join(self._pieces())
-        return self._whole
-
-    async def aread(self) -> bytes:
-        """All bytes."""
-        if self._whole is None:
-            self._whole = b"".join([piece async for piece in self._apieces()])
-        return self._whole
-
-    def iter_bytes(self, chunk_size: int | None = None) -> Iterator[bytes]:
-        """The bytes as they come, or in pieces of one size."""
-        return _cut(self._pieces(), chunk_size)
-
-    iter_raw = iter_bytes
-
-    async def aiter_bytes(self, chunk_size: int | None = None) -> AsyncIterator[bytes]:
-        """The bytes as they come, or in pieces of one size."""
-        if chunk_size is None:
-            async for piece in self._apieces():
-                yield piece
-            return
-        for piece in _cut(iter([await self.aread()]), chunk_size):
-            yield piece
-
-    def stream_to_file(self, file: str | os.PathLike[str], *, chunk_size: int | None = None) -> None:
-        """Writes the bytes to a file while they come."""
-        with open(file, "wb") as out:
-            for piece in self.iter_bytes(chunk_size):
-                out.write(piece)
-
-    def write_to_file(self, file: str | os.PathLike[str]) -> None:
-        """Writes the bytes to a file."""
-        self.stream_to_file(file)
-
-    async def astream_to_file(self, file: str | os.PathLike[str], *, chunk_size: int | None = None) -> None:
-        """Writes the bytes to a file while they come."""
-        with open(file, "wb") as out:
-            async for piece in self.aiter_bytes(chunk_size):
-                out.write(piece)
-
-    def close(self) -> None:
-        """Hangs up, if something is still to come."""
-        if self._stream is not None and self._whole is None:
-            self._stream.cancel()
-
-    async def aclose(self) -> None:
-        """Hangs up, if something is still to come."""
-        self.close()
-
-    def _pieces(self) -> Iterator[bytes]:
-        if self._whole is not None:
-            yield self._whole
-            return
-        while pieces := self._stream.wait():
-            yield from pieces
-
-    async def _apieces(self) -> AsyncIterator[bytes]:
-        if self._whole is not None:
-            yield self._whole
-            return
-        from .._bridge import bridge
-
-        while pieces := await bridge().result(self._stream):
-            for piece in pieces:
-                yield piece
-
-
-def _cut(pieces: Iterator[bytes], size: int | None) -> Iterator[bytes]:
-    if size is None:
-        yield from pieces
-        return
-    left = b""
-    for piece in pieces:
-        left += piece
-        while len(left) >= size:
-            yield left[:size]
-            left = left[size:]
-    if left:
-        yield left
