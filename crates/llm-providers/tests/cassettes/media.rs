@@ -33,7 +33,9 @@ fn target(cassette: &Cassette) -> Target {
         "vertex_ai" => "imagen-3.0-generate-002",
         _ => "model",
     };
-    let model = cassette.model.clone().unwrap_or_else(|| unknown.into());
+    // Where only an answer was published, the address says no model.
+    let model = cassette.model.clone().filter(|model| model != "MODEL");
+    let model = model.unwrap_or_else(|| unknown.into());
     let target = Target::new(row, model, Credential::key("k"));
     target.with("vertex_project", "p")
 }
