@@ -13,8 +13,11 @@ use llm_providers::{
 use llm_router::Deployment;
 use serde_json::Value;
 
-pub use crate::labels::Role;
-use crate::{discover, probing::HealthChecks};
+use crate::{discover, passing, probing::HealthChecks};
+pub use crate::{
+    labels::Role,
+    passing::{Endpoint, PassThrough},
+};
 
 /// Everything a running gateway goes by.
 ///
@@ -79,6 +82,8 @@ pub struct Settings {
     pub fetch: FetchSettings,
     /// How deployments are checked.
     pub health: HealthChecks,
+    /// What is passed through to vendors in their own formats.
+    pub passing: PassThrough,
     /// Parameters that every deployment starts from, also one that is added while running.
     pub default_params: llm_types::Map,
     /// What the user should know though nothing is wrong.
@@ -259,6 +264,10 @@ impl Settings {
             always_stream_usage: false,
             fetch: FetchSettings::default(),
             health: HealthChecks::default(),
+            passing: PassThrough {
+                vendors: passing::vendors(around),
+                ..PassThrough::default()
+            },
             default_params: llm_types::Map::new(),
             notices: Vec::new(),
         }
