@@ -80,6 +80,8 @@ pub struct Settings {
     pub always_stream_usage: bool,
     /// Which files of clients' requests are fetched for vendors that fetch none.
     pub fetch: FetchSettings,
+    /// Where the gateway keeps what no vendor keeps; `None`: in memory.
+    pub data_folder: Option<PathBuf>,
     /// How deployments are checked.
     pub health: HealthChecks,
     /// What is passed through to vendors in their own formats.
@@ -263,6 +265,7 @@ impl Settings {
             allowed_ips: None,
             always_stream_usage: false,
             fetch: FetchSettings::default(),
+            data_folder: None,
             health: HealthChecks::default(),
             passing: PassThrough {
                 vendors: passing::vendors(around),

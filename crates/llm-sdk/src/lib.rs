@@ -56,7 +56,7 @@ pub use passing::{Passed, PassedBody, Passing, Relay};
 pub use price::{Charge, Prices, facts};
 pub use record::{Observer, Outcome, Record};
 pub use request::{Request, RouteOptions};
-pub use responses::{MemoryStore, ResponseStore};
+pub use responses::{FolderStore, MemoryStore, ResponseStore};
 pub use stream::{AnswerStream, Event};
 
 #[cfg(doctest)]
