@@ -1,6 +1,8 @@
 //! The whole life of a request, in order.
 
-use std::{borrow::Cow, net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, time::Instant};
+use std::{
+    borrow::Cow, net::SocketAddr, panic::AssertUnwindSafe, pin::pin, sync::Arc, time::Instant,
+};
 
 use futures_util::FutureExt;
 use http::{
@@ -45,7 +47,8 @@ pub(crate) async fn handle(
     let under_way = gateway.enter();
     let origin = request.headers().get(ORIGIN).cloned();
     let version = request.version();
-    let work = route(&gateway, &live, pages, peer, request);
+    // Pinned where it is made: what catches panics would move it.
+    let work = pin!(route(&gateway, &live, pages, peer, request));
     // Nothing here panics; if something does, it costs this request and no other.
     let mut reply = match AssertUnwindSafe(work).catch_unwind().await {
         Ok(reply) => reply,
@@ -165,7 +168,7 @@ async fn serve(
         };
     }
     if action == Some(Action::Count) {
-        return match count_contents(ask, &call_id).await {
+        return match Box::pin(count_contents(ask, &call_id)).await {
             Ok(reply) => reply,
             Err(refusal) => refuse(caller, refusal),
         };

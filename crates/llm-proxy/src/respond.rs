@@ -354,13 +354,38 @@ fn text(headers: &mut HeaderMap, name: HeaderName, value: &str) {
 }
 
 fn number(headers: &mut HeaderMap, name: &'static str, value: u32) {
-    headers.insert(HeaderName::from_static(name), HeaderValue::from(value));
+    let value = match value {
+        0 => HeaderValue::from_static("0"),
+        value => HeaderValue::from(value),
+    };
+    headers.insert(HeaderName::from_static(name), value);
 }
 
 fn duration(headers: &mut HeaderMap, name: &'static str, value: Duration) {
-    let micros = value.as_micros();
-    let millis = format!("{}.{:03}", micros / 1000, micros % 1000);
-    text(headers, HeaderName::from_static(name), &millis);
+    if let Some(value) = millis(value) {
+        headers.insert(HeaderName::from_static(name), value);
+    }
+}
+
+/// Milliseconds with three digits after the point. Every reply has two of them, and a format string costs ten times as
+/// much as dividing.
+fn millis(value: Duration) -> Option<HeaderValue> {
+    let mut rest = u64::try_from(value.as_micros()).unwrap_or(u64::MAX);
+    // A `u64` has twenty digits at most.
+    let mut text = [b'.'; 21];
+    let mut from = text.len();
+    for place in 1.. {
+        from -= 1;
+        if place == 4 {
+            continue;
+        }
+        text[from] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 && place > 4 {
+            break;
+        }
+    }
+    HeaderValue::from_bytes(&text[from..]).ok()
 }
 
 fn version() -> HeaderValue {
@@ -414,6 +439,20 @@ fn takes_gzip(accept: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_is_written_in_milliseconds() {
+        for (micros, text) in [
+            (0, "0.000"),
+            (7, "0.007"),
+            (999, "0.999"),
+            (1000, "1.000"),
+            (1_234_567, "1234.567"),
+        ] {
+            assert_eq!(millis(Duration::from_micros(micros)).unwrap(), text);
+        }
+        assert!(millis(Duration::MAX).is_some());
+    }
 
     #[test]
     fn gzip_is_used_where_it_is_accepted() {

@@ -225,7 +225,14 @@ impl Engine {
         }
         let recalled = match op {
             Op::Responses if verb == Verb::Create => {
-                recall(&*self.responses, &self.ids, router, asked, &mut body).await
+                Box::pin(recall(
+                    &*self.responses,
+                    &self.ids,
+                    router,
+                    asked,
+                    &mut body,
+                ))
+                .await
             }
             _ => Ok(Recalled::default()),
         };
@@ -254,7 +261,7 @@ impl Engine {
                 op,
                 body: &body,
             };
-            return match router.run(&ask, &canned).await {
+            return match Box::pin(router.run(&ask, &canned)).await {
                 Ok(routed) => {
                     let prices = &self.prices;
                     let asked = mock::Asked {
@@ -356,9 +363,9 @@ impl Engine {
                     wardrobe,
                     mode: failover,
                 };
-                Body::Stream(AnswerStream::vendor(
+                Body::Stream(Box::new(AnswerStream::vendor(
                     events, bridge, stamp, rates, lease, reporter, onward,
-                ))
+                )))
             }
             Sent::Bytes(download, headers) => {
                 meta.headers = headers;
