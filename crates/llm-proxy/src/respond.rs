@@ -7,18 +7,18 @@ use flate2::{Compression, write::GzEncoder};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
     header::{
-        ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING,
+        ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LENGTH,
         CONTENT_SECURITY_POLICY, CONTENT_TYPE, RETRY_AFTER, SET_COOKIE, VARY,
         X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
     },
 };
 use llm_router::Trace;
-use llm_sdk::{Body, Charge, Failure, Meta};
+use llm_sdk::{Body, Charge, Failure, Meta, Passed, PassedBody};
 
 use crate::{
     body::ReplyBody,
     error::{Dialect, Refusal},
-    route_record,
+    passing, route_record,
     settings::Settings,
     sse::Events,
 };
@@ -116,6 +116,40 @@ pub(crate) fn answer(
             reply
         }
     }
+}
+
+/// A vendor's own reply, whatever it says.
+pub(crate) fn passed(passed: Passed, call_id: &str, took: Duration) -> Reply {
+    let offered = passing::offered(&passed.headers);
+    let length = passed.headers.get(CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
+    let (body, charge) = match passed.body {
+        PassedBody::Whole(bytes, charge) => (ReplyBody::whole(bytes), charge),
+        PassedBody::Relay(relay, charge) => (ReplyBody::relay(relay, length), charge),
+    };
+    let mut reply = Response::new(body);
+    *reply.status_mut() = passed.status;
+    let headers = reply.headers_mut();
+    *headers = offered;
+    let base = &passed.deployment.target.base_url;
+    let base = base.split('?').next().unwrap_or_default();
+    text(headers, CALL_ID, call_id);
+    for (name, value) in [
+        ("x-litellm-model-id", passed.deployment.id.as_str()),
+        ("x-litellm-model-name", passed.model.as_str()),
+        ("x-litellm-model-api-base", base),
+    ] {
+        text(headers, HeaderName::from_static(name), value);
+    }
+    headers.insert(VERSION, version());
+    if let Some(total) = charge.total() {
+        text(headers, COST, &total.to_string());
+        bill(headers, &charge);
+    }
+    let overhead = took.saturating_sub(passed.upstream);
+    duration(headers, "x-litellm-response-duration-ms", took);
+    duration(headers, "x-litellm-overhead-duration-ms", overhead);
+    reply
 }
 
 /// A request that nobody answered.

@@ -151,7 +151,8 @@ impl Engine {
         } = request;
         let started = Instant::now();
         let stream = body.is_true("stream");
-        let mut reporter = Reporter::new(call_id.clone(), op, model.clone(), stream, observer);
+        let mut reporter =
+            Reporter::new(call_id.clone(), Some(op), model.clone(), stream, observer);
         reporter.note(|record| record.verb = verb);
         // Without a router this is some vendor's parameter.
         let priority = match self.router.is_some().then(|| body.take("priority")) {
@@ -531,7 +532,7 @@ pub(crate) fn ended(
 }
 
 /// A failure before anybody was asked.
-fn alone(error: Error) -> Failed {
+pub(crate) fn alone(error: Error) -> Failed {
     Failed {
         error,
         fallback_error: None,
@@ -539,7 +540,7 @@ fn alone(error: Error) -> Failed {
     }
 }
 
-fn fail(
+pub(crate) fn fail(
     reporter: &mut Reporter,
     call_id: String,
     requested: String,

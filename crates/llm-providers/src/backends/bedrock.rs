@@ -45,6 +45,7 @@ pub(super) const ROW: Provider = Provider {
     keeps: &["*"],
     quirk: Some(bedrock::settle),
     protocol: &bedrock::Bedrock,
+    outside: Some(bedrock::outside),
     wires: &[
         (Op::Rerank, &bedrock::Rerank),
         (Op::ImageGeneration, &bedrock::IMAGES),

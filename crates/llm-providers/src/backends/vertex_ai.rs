@@ -48,6 +48,7 @@ pub(super) const ROW: Provider = Provider {
     hosts: &["aiplatform.googleapis.com"],
     quirk: Some(vertex::settle),
     protocol: &vertex::Vertex,
+    outside: Some(vertex::outside),
     wires: &[
         (Op::Rerank, &vertex::Rerank),
         (Op::Ocr, &vertex::Ocr),

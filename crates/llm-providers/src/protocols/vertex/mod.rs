@@ -24,7 +24,7 @@ use crate::{
 };
 use model::Wire;
 
-pub(crate) use address::LOCATION;
+pub(crate) use address::{LOCATION, outside};
 pub(crate) use images::IMAGES;
 pub use ocr::Ocr;
 pub use rerank::Rerank;
