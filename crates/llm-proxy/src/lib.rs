@@ -22,6 +22,7 @@ mod logs;
 mod metrics;
 mod openapi;
 mod overlay;
+mod passing;
 mod probe;
 pub mod probing;
 mod record;
