@@ -12,11 +12,12 @@ use anyhow::{Context, Result};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use llm_cost::PriceTable;
 use llm_router::{Deployment, Router};
-use llm_sdk::{Engine, FolderStore, Ids, Prices};
+use llm_sdk::{Clerk, Engine, FolderStore, Ids, LocalBatches, Prices};
 use tokio::sync::Notify;
 
 use crate::{
     error::Refusal,
+    lines::LineClerk,
     overlay::{Entry, Overlay},
     record::Hub,
     routes::health::Round,
@@ -49,6 +50,8 @@ pub(crate) struct Live {
     pub(crate) engine: Engine,
     /// Who answers for which name.
     pub(crate) router: Arc<Router>,
+    /// Who looks at the lines of batches that are answered here.
+    pub(crate) clerk: Arc<LineClerk>,
 }
 
 /// One request under way.
@@ -58,10 +61,14 @@ pub(crate) struct UnderWay(Arc<Gateway>);
 /// How much of a disk responses may take.
 const MOST_RESPONSES: u64 = 10 << 30;
 
-fn responses_in(folder: &Path) -> Result<FolderStore> {
-    let folder = folder.join("responses");
-    FolderStore::open(&folder, MOST_RESPONSES)
-        .with_context(|| format!("data_folder: {} cannot be used", folder.display()))
+/// An engine that keeps in `folder` what no vendor does.
+fn kept_in(folder: &Path, engine: Engine, clerk: &Arc<LineClerk>) -> Result<Engine> {
+    let unusable = || format!("data_folder: {} cannot be used", folder.display());
+    let responses = FolderStore::open(folder.join("responses"), MOST_RESPONSES);
+    let responses = responses.with_context(unusable)?;
+    let batches = LocalBatches::open(folder, Arc::clone(clerk) as Arc<dyn Clerk>);
+    let batches = batches.with_context(unusable)?;
+    Ok(engine.remembering(Arc::new(responses)).batching(batches))
 }
 
 impl Live {
@@ -103,16 +110,25 @@ impl Live {
         if let Some(secret) = settings.secret() {
             engine = engine.sealing(Ids::sealed(secret.expose().as_bytes()));
         }
-        Ok(Self {
-            engine: match old {
-                Some(old) => engine.remembering(Arc::clone(old.engine.responses())),
-                None => match &settings.data_folder {
-                    Some(folder) => engine.remembering(Arc::new(responses_in(folder)?)),
-                    None => engine,
-                },
+        let clerk = old.map_or_else(Arc::default, |old| Arc::clone(&old.clerk));
+        engine = match old {
+            Some(old) => {
+                let engine = engine.remembering(Arc::clone(old.engine.responses()));
+                let local = old.engine.local().cloned();
+                // The lines of batches under way go to the new deployments from here on.
+                local.iter().for_each(|local| local.attend(&engine));
+                local.into_iter().fold(engine, Engine::batching)
+            }
+            None => match &settings.data_folder {
+                Some(folder) => kept_in(folder, engine, &clerk)?,
+                None => engine,
             },
+        };
+        Ok(Self {
+            engine,
             settings,
             router,
+            clerk,
         })
     }
 }
@@ -128,6 +144,15 @@ impl Gateway {
             draining: AtomicBool::new(false),
             under_way: AtomicU64::new(0),
             idle: Notify::new(),
+        }
+    }
+
+    /// Goes on with the batches that a former process left.
+    pub(crate) fn resume_batches(self: &Arc<Self>) {
+        let live = self.live();
+        live.clerk.serve(self);
+        if let Some(local) = live.engine.local() {
+            local.attend(&live.engine);
         }
     }
 
