@@ -19,6 +19,7 @@ use crate::{
     error::Refusal,
     lines::LineClerk,
     overlay::{Entry, Overlay},
+    passing,
     record::Hub,
     routes::health::Round,
     settings::Settings,
@@ -48,6 +49,8 @@ pub(crate) struct Live {
     pub(crate) settings: Arc<Settings>,
     /// Who answers.
     pub(crate) engine: Engine,
+    /// Who answers what is passed through.
+    pub(crate) passing: Engine,
     /// Who answers for which name.
     pub(crate) router: Arc<Router>,
     /// Who looks at the lines of batches that are answered here.
@@ -110,6 +113,8 @@ impl Live {
         if let Some(secret) = settings.secret() {
             engine = engine.sealing(Ids::sealed(secret.expose().as_bytes()));
         }
+        let passing = passing::router(&settings.passing, &router)?;
+        let passing = engine.routing(Arc::new(passing));
         let clerk = old.map_or_else(Arc::default, |old| Arc::clone(&old.clerk));
         engine = match old {
             Some(old) => {
@@ -125,6 +130,7 @@ impl Live {
             },
         };
         Ok(Self {
+            passing,
             engine,
             settings,
             router,

@@ -146,5 +146,5 @@ def test_a_batch_is_stopped(start, upstream):
 def test_other_vendors_files_are_theirs(start, upstream):
     gateway, _ = start()
     headers = {"authorization": f"Bearer {KEY}"}
-    reply = httpx.get(f"{gateway.url}/anthropic/v1/batches", headers=headers)
+    reply = httpx.get(f"{gateway.url}/v1/batches", headers=headers, params=HERE)
     assert reply.status_code == 200 and reply.json()["data"] == []

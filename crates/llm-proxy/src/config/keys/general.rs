@@ -29,6 +29,8 @@ pub(crate) const GENERAL: Section = Section {
                 "enable_health_check_routing",
                 "health_check_staleness_threshold",
                 "health_check_ignore_transient_errors",
+                "pass_through_endpoints",
+                "pass_through_request_timeout",
             ],
         ),
         (
@@ -184,10 +186,6 @@ pub(crate) const GENERAL: Section = Section {
                 "expose_fallback_errors_to_caller",
                 "include_call_id_in_error_body",
             ],
-        ),
-        (
-            Later("pass-through"),
-            &["pass_through_endpoints", "pass_through_request_timeout"],
         ),
         (Later("vector stores"), &["vector_store_deny_by_default"]),
         (
