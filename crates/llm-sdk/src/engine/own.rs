@@ -72,7 +72,13 @@ pub(crate) async fn locally(
 ) -> Result<Response, Box<Failure>> {
     let (call_id, model) = (request.call_id.clone(), request.model.clone());
     let observer = request.observer.take();
-    let mut reporter = Reporter::new(call_id.clone(), request.op, model.clone(), false, observer);
+    let mut reporter = Reporter::new(
+        call_id.clone(),
+        Some(request.op),
+        model.clone(),
+        false,
+        observer,
+    );
     reporter.note(|record| record.verb = request.verb);
     match local.answer(request).await {
         Ok(response) => {
