@@ -2,7 +2,7 @@ use llm_types::Op;
 
 use crate::{
     Call, Edit, Error, Params, Prefill, Provider,
-    protocols::{audio, moderation, ocr},
+    protocols::{audio, mistral_batch, moderation, ocr},
 };
 
 /// Mistral: <https://docs.mistral.ai/api/>
@@ -18,6 +18,8 @@ pub(super) const ROW: Provider = Provider {
         Op::Moderation,
         Op::Ocr,
         Op::Transcription,
+        Op::File,
+        Op::Batch,
     ],
     params: PARAMS,
     edits: &[
@@ -31,6 +33,7 @@ pub(super) const ROW: Provider = Provider {
         (Op::Moderation, &moderation::Mistral),
         (Op::Ocr, &ocr::Mistral),
         (Op::Transcription, &audio::VOXTRAL),
+        (Op::Batch, &mistral_batch::MistralBatches),
     ],
     docs: "https://docs.mistral.ai/api/",
     ..Provider::OPENAI_LIKE

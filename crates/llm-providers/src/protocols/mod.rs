@@ -13,6 +13,7 @@ pub mod gemini;
 pub mod huggingface;
 pub mod images;
 mod legacy;
+pub(crate) mod mistral_batch;
 pub mod moderation;
 pub(crate) mod names;
 pub mod ocr;
