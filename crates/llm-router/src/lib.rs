@@ -94,7 +94,7 @@ pub use health::{HealthRules, Standing};
 pub use hedge::HedgeRules;
 pub use journey::Journey;
 pub use lease::{Finish, Lease};
-pub use limits::{Load, Quota};
+pub use limits::{Load, Quota, Used};
 pub use plan::{Fallback, Fallbacks};
 pub use queue::QueueRules;
 pub use retry::RetryPolicy;

@@ -271,6 +271,8 @@ impl Router {
             load.in_flight = load.in_flight.saturating_add(more.in_flight);
             load.requests = load.requests.saturating_add(more.requests);
             load.tokens = load.tokens.saturating_add(more.tokens);
+            load.input = load.input.saturating_add(more.input);
+            load.output = load.output.saturating_add(more.output);
         }
         load
     }

@@ -37,6 +37,8 @@ pub fn deployment(
     deployment.quota = Quota {
         rpm: params.take("rpm")?,
         tpm: params.take("tpm")?,
+        itpm: params.take("itpm")?,
+        otpm: params.take("otpm")?,
         max_parallel: params.take("max_parallel_requests")?,
     };
     deployment.order = params.take("order")?;

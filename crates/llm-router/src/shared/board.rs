@@ -124,6 +124,8 @@ impl Elsewhere {
             if at.minute() == now.minute() {
                 sum.requests = sum.requests.saturating_add(load.requests);
                 sum.tokens = sum.tokens.saturating_add(load.tokens);
+                sum.input = sum.input.saturating_add(load.input);
+                sum.output = sum.output.saturating_add(load.output);
             }
         }
         sum

@@ -13,7 +13,7 @@ pub(crate) use board::Elsewhere;
 #[cfg(feature = "redis")]
 pub use redis::RedisState;
 
-use crate::{Load, Moment, Quota, Reason};
+use crate::{Load, Moment, Quota, Reason, Used};
 
 /// A future on the heap.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -28,8 +28,8 @@ pub trait Shared: Send + Sync + fmt::Debug {
     fn admit<'a>(&'a self, claim: &'a Claim<'a>)
     -> BoxFuture<'a, Option<Result<Admitted, Reason>>>;
 
-    /// An admitted attempt is over and used `tokens`.
-    fn end(&self, admitted: Admitted, tokens: u64);
+    /// An admitted attempt is over and used this.
+    fn end(&self, admitted: Admitted, used: Used);
 
     /// Tells the other instances. Never waits; what cannot be kept is dropped, since none of it is worth a request.
     fn tell(&self, news: News);

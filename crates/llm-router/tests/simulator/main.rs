@@ -150,6 +150,7 @@ fn limits_hold_in_every_minute_and_bite_no_earlier() {
                 rpm,
                 tpm,
                 max_parallel: Some(8),
+                ..Quota::default()
             };
             let vendors = vec![vendor("a"), vendor("b")];
             let world = World::new(seed, vendors, Settings::default(), |d| d.quota = quota);

@@ -23,6 +23,8 @@ pub const PARAMS: &[&str] = &[
     "allowed_openai_params",
     "tpm",
     "rpm",
+    "itpm",
+    "otpm",
     "max_parallel_requests",
     "max_budget",
     "budget_duration",
@@ -84,8 +86,6 @@ pub const PARAMS: &[&str] = &[
 
 /// Keys of `litellm_params` whose feature is not built yet.
 pub const PARAMS_LATER: &[(&str, &str)] = &[
-    ("itpm", "limits"),
-    ("otpm", "limits"),
     ("guardrails", "guardrails"),
     (
         "configurable_clientside_auth_params",

@@ -63,15 +63,19 @@ async fn deliver(
 ) -> RedisResult<()> {
     for letter in batch {
         match letter {
-            Letter::End(admitted, tokens) => {
-                let difference = i128::from(tokens) - i128::from(admitted.tokens);
-                let difference = i64::try_from(difference).unwrap_or(i64::MAX);
+            Letter::End(admitted, used) => {
+                let beyond = |used: u64, expected: u64| {
+                    let difference = i128::from(used) - i128::from(expected);
+                    i64::try_from(difference).unwrap_or(i64::MAX)
+                };
                 let _: i64 = script::END
                     .key(inner.key(&admitted.deployment, "slots"))
                     .key(inner.key(&admitted.deployment, "minute"))
                     .arg(&admitted.lease)
                     .arg(admitted.minute)
-                    .arg(difference)
+                    .arg(beyond(used.tokens, admitted.tokens))
+                    .arg(beyond(used.input(), admitted.tokens))
+                    .arg(beyond(used.output, 0))
                     .invoke_async(&mut connection)
                     .await?;
             }
