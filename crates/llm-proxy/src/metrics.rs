@@ -205,6 +205,12 @@ impl Metrics {
         known: impl FnOnce() -> bool,
         well: bool,
     ) -> bool {
+        if let (Some(deployment), Outcome::Outpaced) = (&record.deployment, &record.outcome) {
+            let requested = self.bounded(&record.requested, known());
+            let handles = self.handles(record, requested, route, key, deployment);
+            handles.pay(record);
+            return false;
+        }
         if let (Some(deployment), true) = (&record.deployment, at_once(record)) {
             let slot = self.slot(record, &record.requested, route, key, deployment);
             if let Some(handles) = self.handles.get(&slot) {
@@ -446,6 +452,12 @@ impl Handles {
         if let Some(first) = record.first_event {
             self.first_token.observe(first.as_secs_f64());
         }
+        self.pay(record);
+        recovered
+    }
+
+    /// What it consumed and cost.
+    fn pay(&self, record: &Record) {
         if let Some(usage) = &record.usage {
             self.input_tokens.inc_by(usage.prompt_tokens);
             self.output_tokens.inc_by(usage.completion_tokens);
@@ -456,7 +468,6 @@ impl Handles {
         if let Some(total) = record.charge.total() {
             self.spend.inc_by(dollars(total));
         }
-        recovered
     }
 }
 

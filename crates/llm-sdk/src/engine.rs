@@ -17,6 +17,7 @@ use crate::{
     continuation::Onward,
     demo, deploy,
     dress::Wardrobe,
+    ledger::Ledger,
     mock,
     network::{Bridged, Network},
     price::{Prices, Rates},
@@ -175,6 +176,8 @@ impl Engine {
             priority,
             ..asking.of(router)
         };
+        let ledger = Ledger::of(router, &ask, &self.prices, &reporter);
+        reporter.keep(ledger.as_ref());
         let failover = route
             .stream_failover
             .unwrap_or(router.settings().stream_failover);
@@ -209,6 +212,7 @@ impl Engine {
             own_place,
             malformed_events: router.settings().malformed_events,
             carry: None,
+            ledger,
         };
         let routed = match router.run(&ask, &network).await {
             Ok(routed) => routed,
@@ -280,6 +284,7 @@ impl Engine {
                     journey,
                     wardrobe,
                     mode: failover,
+                    filtered: attempted.filtered,
                 };
                 Body::Stream(AnswerStream::vendor(
                     events, bridge, stamp, rates, lease, reporter, onward,
