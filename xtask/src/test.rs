@@ -10,7 +10,10 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use crate::run::{root, run};
+use crate::{
+    postgres::{self, Server},
+    run::{root, run},
+};
 
 /// Which tests to run; without a flag, all.
 #[derive(Debug, clap::Args)]
@@ -47,15 +50,18 @@ pub(crate) fn main(args: &Args) -> Result<()> {
 /// Unit, golden, law, property and replay tests, and the examples in the documentation.
 fn rust() -> Result<()> {
     redis()?;
-    run(Command::new(cargo()).args([
-        "test",
-        "--workspace",
-        "--exclude",
-        "llm-py",
-        "--features",
-        "llm-router/redis",
-        "--locked",
-    ]))
+    let postgres = Server::start()?;
+    run(Command::new(cargo())
+        .args([
+            "test",
+            "--workspace",
+            "--exclude",
+            "llm-py",
+            "--features",
+            "llm-router/redis",
+            "--locked",
+        ])
+        .env(postgres::ADDRESS, postgres.address()))
 }
 
 /// The server that tests of shared state start for themselves.
@@ -183,7 +189,8 @@ fn system_python() -> Result<PathBuf> {
     }
 }
 
-fn apt(packages: &[&str]) -> Result<()> {
+/// Installs packages of the system.
+pub(crate) fn apt(packages: &[&str]) -> Result<()> {
     let what = packages.join(" ");
     run(Command::new("apt-get").args(["update", "-qq"]))
         .with_context(|| format!("please install {what}"))?;

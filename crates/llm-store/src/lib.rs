@@ -1,0 +1,50 @@
+//! The governance store: keys, teams, users, budgets, models, spend and balances, in SQLite or PostgreSQL.
+//!
+//! Knows SQL and rows. It does not know HTTP, who may do what, or when a request is charged: the rules are its callers'.
+//! Start reading at [`Store`]; rows are in [`rows`], every statement in [`statements`].
+//!
+//! ```
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+//! use llm_store::{Settings, Store, rows::Team};
+//!
+//! # let folder = tempfile::tempdir()?;
+//! # let file = folder.path().join("gateway.db");
+//! let store = Store::open(&Settings::sqlite(&file)).await?;
+//! let team = Team { team_id: "research".into(), ..Team::default() };
+//! store.insert(&team).await?;
+//! assert_eq!(store.get::<Team>(&["research"]).await?, Some(team));
+//! # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod account;
+mod balances;
+mod cell;
+mod dollars;
+mod error;
+mod governance;
+mod leases;
+mod moment;
+mod open;
+mod record;
+pub mod rows;
+mod schema;
+mod seal;
+mod shipping;
+pub mod statements;
+mod token;
+mod transaction;
+
+pub use account::{Account, Scope};
+pub use balances::{Balance, Held, Hold, Limit};
+pub use cell::{Cell, Column};
+pub use error::Error;
+pub use governance::Deletion;
+pub use moment::Moment;
+pub use open::{Dialect, Settings, Store};
+pub use record::{Crud, Page, Record};
+pub use seal::{Keyring, Sealed};
+pub use shipping::{Charge, Charged, Position};
+pub use sqlx::{AnyConnection, any::AnyRow};
+pub use token::hash_token;
+pub use transaction::Transaction;

@@ -1,0 +1,264 @@
+use std::{
+    fmt,
+    fs::File,
+    path::{Path, PathBuf},
+    sync::{Arc, Once},
+    time::Duration,
+};
+
+use sqlx::{
+    Any, AnyPool, ConnectOptions, Executor,
+    any::{AnyConnectOptions, AnyPoolOptions},
+    pool::PoolConnection,
+};
+
+use crate::{Error, Page, Record, Transaction, record, schema};
+
+/// Which database it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// A file of one process.
+    Sqlite,
+    /// A server that several processes share.
+    Postgres,
+}
+
+/// Where the database is, and how it is used.
+#[derive(Clone)]
+pub struct Settings {
+    /// `sqlite://path` or `postgres://user:password@host/name`.
+    pub url: String,
+    /// The most connections that are ever open.
+    pub max_connections: u32,
+    /// How long a caller waits for a free connection before it is told that there is none.
+    pub acquire_timeout: Duration,
+}
+
+impl Settings {
+    /// Connections that are open at most, unless it is said otherwise.
+    pub const MAX_CONNECTIONS: u32 = 10;
+
+    /// A database at `url`.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            max_connections: Self::MAX_CONNECTIONS,
+            acquire_timeout: Duration::from_secs(10),
+        }
+    }
+
+    /// A database in a file, which is made if it does not exist.
+    pub fn sqlite(file: &Path) -> Self {
+        Self::new(format!("sqlite://{}", file.display()))
+    }
+
+    fn dialect(&self) -> Result<Dialect, Error> {
+        let scheme = self.url.split(':').next().unwrap_or_default();
+        match scheme {
+            "sqlite" => Ok(Dialect::Sqlite),
+            "postgres" | "postgresql" => Ok(Dialect::Postgres),
+            // Not the address itself: it has a password in it.
+            other => Err(Error::Address(format!(
+                "{other:?} is neither sqlite nor postgres"
+            ))),
+        }
+    }
+
+    /// The file of an SQLite address.
+    fn file(&self) -> Result<PathBuf, Error> {
+        let path = self.url.trim_start_matches("sqlite:");
+        let path = path.trim_start_matches("//").split('?').next();
+        match path {
+            None | Some("" | ":memory:") => Err(Error::Address(
+                "SQLite needs a file: one in memory is another for each connection".to_owned(),
+            )),
+            Some(path) => Ok(PathBuf::from(path)),
+        }
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("max_connections", &self.max_connections)
+            .field("acquire_timeout", &self.acquire_timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An open database. Clones share its connections.
+#[derive(Clone)]
+pub struct Store {
+    dialect: Dialect,
+    read: AnyPool,
+    /// SQLite has one writer: waiting in a queue is better than being told that the file is busy.
+    write: AnyPool,
+    /// Keeps other processes from the same SQLite file.
+    _lock: Option<Arc<File>>,
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store")
+            .field("dialect", &self.dialect)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// Opens the database and brings its schema up to date.
+    pub async fn open(settings: &Settings) -> Result<Self, Error> {
+        static DRIVERS: Once = Once::new();
+        DRIVERS.call_once(sqlx::any::install_default_drivers);
+        let store = match settings.dialect()? {
+            Dialect::Sqlite => Self::sqlite(settings).await?,
+            Dialect::Postgres => Self::postgres(settings).await?,
+        };
+        schema::migrate(&store).await?;
+        Ok(store)
+    }
+
+    async fn sqlite(settings: &Settings) -> Result<Self, Error> {
+        let file = settings.file()?;
+        let lock = lock(&file)?;
+        let url = format!("sqlite://{}?mode=rwc", file.display());
+        let options = options(&url)?;
+        let pool = |connections: u32| {
+            AnyPoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(settings.acquire_timeout)
+                .after_connect(|db, _| {
+                    Box::pin(async move {
+                        // What is acknowledged is in the journal, which is synced: here, a crash of the machine may
+                        // lose the last commits, and the journal brings them back.
+                        db.execute(
+                            "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; \
+                             PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;",
+                        )
+                        .await?;
+                        Ok(())
+                    })
+                })
+        };
+        let write = pool(1).connect_with(options.clone()).await?;
+        let readers = settings.max_connections.saturating_sub(1).max(1);
+        let read = pool(readers).connect_with(options).await?;
+        Ok(Self {
+            dialect: Dialect::Sqlite,
+            read,
+            write,
+            _lock: Some(Arc::new(lock)),
+        })
+    }
+
+    async fn postgres(settings: &Settings) -> Result<Self, Error> {
+        let pool = AnyPoolOptions::new()
+            .max_connections(settings.max_connections.max(1))
+            .acquire_timeout(settings.acquire_timeout)
+            .connect_with(options(&settings.url)?)
+            .await?;
+        Ok(Self {
+            dialect: Dialect::Postgres,
+            read: pool.clone(),
+            write: pool,
+            _lock: None,
+        })
+    }
+
+    /// Which database it is.
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Result<(), Error> {
+        sqlx::query("SELECT 1")
+            .execute(&mut *self.reader().await?)
+            .await?;
+        Ok(())
+    }
+
+    /// Closes the connections once they are free.
+    pub async fn close(&self) {
+        self.read.close().await;
+        self.write.close().await;
+    }
+
+    /// Begins a transaction. On SQLite it is the only one that writes until it ends.
+    pub async fn begin(&self) -> Result<Transaction, Error> {
+        let inner = match self.dialect {
+            Dialect::Sqlite => self.write.begin_with("BEGIN IMMEDIATE").await?,
+            Dialect::Postgres => self.write.begin().await?,
+        };
+        Ok(Transaction::new(inner, self.dialect))
+    }
+
+    /// The row with this key.
+    pub async fn get<R: Record>(&self, key: &[&str]) -> Result<Option<R>, Error> {
+        record::get(&mut *self.reader().await?, R::crud().get, key).await
+    }
+
+    /// One page of the rows whose columns have the values in `filters`; another filter is an error.
+    pub async fn list<R: Record>(
+        &self,
+        filters: &[(&str, &str)],
+        limit: i64,
+        offset: i64,
+    ) -> Result<Page<R>, Error> {
+        record::list(&mut *self.reader().await?, filters, limit, offset).await
+    }
+
+    /// Adds a row; one with its key or another unique value is an error.
+    pub async fn insert<R: Record>(&self, row: &R) -> Result<(), Error> {
+        record::insert(&mut *self.writer().await?, row).await
+    }
+
+    /// Adds a row unless there is one like it; says whether it did.
+    pub async fn add<R: Record>(&self, row: &R) -> Result<bool, Error> {
+        record::add(&mut *self.writer().await?, row).await
+    }
+
+    /// Replaces the row with this key; says whether there was one.
+    pub async fn update<R: Record>(&self, key: &[&str], row: &R) -> Result<bool, Error> {
+        record::update(&mut *self.writer().await?, key, row).await
+    }
+
+    /// Removes the row with this key; says whether there was one.
+    pub async fn delete<R: Record>(&self, key: &[&str]) -> Result<bool, Error> {
+        record::delete::<R>(&mut *self.writer().await?, key).await
+    }
+
+    pub(crate) async fn reader(&self) -> Result<PoolConnection<Any>, Error> {
+        Ok(self.read.acquire().await?)
+    }
+
+    pub(crate) async fn writer(&self) -> Result<PoolConnection<Any>, Error> {
+        Ok(self.write.acquire().await?)
+    }
+}
+
+/// Statements are counted and timed by the caller, not written to the log with their text.
+fn options(url: &str) -> Result<AnyConnectOptions, Error> {
+    let options: AnyConnectOptions = url
+        .parse()
+        .map_err(|error: sqlx::Error| Error::Address(error.to_string()))?;
+    Ok(options.disable_statement_logging())
+}
+
+/// A lock beside the file that ends with the process: budgets of an SQLite file are counted in one process's memory.
+fn lock(file: &Path) -> Result<File, Error> {
+    let mut name = file.as_os_str().to_owned();
+    name.push(".lock");
+    let address = |error: std::io::Error| Error::Address(format!("{}: {error}", file.display()));
+    let lock = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(PathBuf::from(name))
+        .map_err(address)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(std::fs::TryLockError::WouldBlock) => Err(Error::InUse(file.to_owned())),
+        Err(std::fs::TryLockError::Error(error)) => Err(address(error)),
+    }
+}

@@ -1,0 +1,291 @@
+//! Brings finished requests into the database: each once, its row, its sums and its charges in one transaction.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use llm_cost::NanoDollars;
+use serde::{Deserialize, Serialize};
+use sqlx::{AnyConnection, any::AnyRow};
+
+use crate::{
+    Account, Cell, Column, Error, Record, Store,
+    balances::{account_cells, fault},
+    record::query,
+    rows::{SpendDay, SpendRow},
+    statements::{self, CHUNK, MADE, Sized},
+};
+
+/// An account that a request is charged to, and the end of the window it falls into.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Charge {
+    /// The account.
+    #[serde(flatten)]
+    pub account: Account,
+    /// When the window ends; never, if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<i64>,
+}
+
+/// A finished request.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Charged {
+    /// Its row; what it cost is charged to every account.
+    pub row: SpendRow,
+    /// What was held for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<String>,
+    /// Whom it is charged to.
+    pub charges: Vec<Charge>,
+}
+
+/// How far a journal was shipped: all of the segments before, and this many bytes of this one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// The segment.
+    pub segment: i64,
+    /// Bytes of it.
+    pub offset: i64,
+}
+
+/// Sums to add to accounts, by account and window.
+pub(crate) type Sums = BTreeMap<(Account, Option<i64>), Sum>;
+
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Sum {
+    spent: i64,
+    reserved: i64,
+}
+
+impl Store {
+    /// How far this journal was shipped.
+    pub async fn position(&self, journal: &str) -> Result<Position, Error> {
+        let row = query(statements::POSITION, [Cell::Text(Some(journal.to_owned()))])
+            .fetch_optional(&mut *self.reader().await?)
+            .await?;
+        let Some(row) = row else {
+            return Ok(Position::default());
+        };
+        Ok(Position {
+            segment: i64::read(&row, 0).map_err(fault)?,
+            offset: i64::read(&row, 1).map_err(fault)?,
+        })
+    }
+
+    /// Adds finished requests and notes how far their journal is shipped. One that is there already is left as it is,
+    /// so a batch may come again. Answers how many were new.
+    pub async fn ship(
+        &self,
+        batch: &[Charged],
+        journal: &str,
+        position: Position,
+    ) -> Result<usize, Error> {
+        let mut transaction = self.begin().await?;
+        let db = transaction.connection();
+        let new = add_rows(db, batch).await?;
+        let mut seen = BTreeSet::new();
+        let new: Vec<&Charged> = batch
+            .iter()
+            .filter(|one| new.contains(&one.row.id) && seen.insert(one.row.id.as_str()))
+            .collect();
+        // A hold ends also if its row is there already: a release may have failed after the row was shipped.
+        let holds: Vec<String> = batch.iter().filter_map(|one| one.hold.clone()).collect();
+        let (_, mut sums) = end_holds(db, &holds).await?;
+        for charged in &new {
+            for charge in &charged.charges {
+                let sum = sums
+                    .entry((charge.account.clone(), charge.until))
+                    .or_default();
+                sum.spent = sum.spent.saturating_add(charged.row.spend.0);
+            }
+        }
+        add_balances(db, sums).await?;
+        add_days(db, &new).await?;
+        let cells = [
+            Cell::Text(Some(journal.to_owned())),
+            Cell::Integer(Some(position.segment)),
+            Cell::Integer(Some(position.offset)),
+        ];
+        query(statements::SET_POSITION, cells).execute(db).await?;
+        let count = new.len();
+        transaction.commit().await?;
+        Ok(count)
+    }
+}
+
+async fn add_rows(db: &mut AnyConnection, batch: &[Charged]) -> Result<BTreeSet<String>, Error> {
+    // One statement cannot meet the same row twice.
+    let unique: BTreeMap<&str, &Charged> =
+        batch.iter().map(|one| (one.row.id.as_str(), one)).collect();
+    let rows: Vec<Vec<Cell>> = unique.values().map(|one| one.row.cells()).collect();
+    let new = in_chunks(db, MADE.add_spend, rows).await?;
+    new.iter()
+        .map(|row| String::read(row, 0).map_err(fault))
+        .collect()
+}
+
+/// Ends holds; answers how many there were, and what their accounts no longer hold.
+pub(crate) async fn end_holds(
+    db: &mut AnyConnection,
+    ids: &[String],
+) -> Result<(usize, Sums), Error> {
+    let mut ids: Vec<&String> = ids.iter().collect();
+    ids.sort();
+    let ids = ids.into_iter().map(|id| vec![Cell::Text(Some(id.clone()))]);
+    let ended = in_chunks(db, MADE.end_holds, ids.collect()).await?;
+    let mut sums = Sums::new();
+    for row in &ended {
+        let amount = NanoDollars::read(row, 0).map_err(fault)?;
+        let accounts = Vec::<Account>::read(row, 1).map_err(fault)?;
+        for account in accounts {
+            sums.entry((account, None)).or_default().reserved -= amount.0;
+        }
+    }
+    Ok((ended.len(), sums))
+}
+
+/// Adds sums to accounts, in the order of their bytes: so do all others that lock several.
+pub(crate) async fn add_balances(db: &mut AnyConnection, sums: Sums) -> Result<(), Error> {
+    // Two windows of one account go in two statements: one statement cannot meet a row twice.
+    let mut rounds: Vec<Vec<Vec<Cell>>> = Vec::new();
+    let mut last: Option<(Account, usize)> = None;
+    for ((account, until), sum) in in_order(sums) {
+        let round = match &last {
+            Some((before, round)) if *before == account => round + 1,
+            _ => 0,
+        };
+        let mut cells = account_cells(&account).to_vec();
+        let numbers = [Some(sum.spent), Some(sum.reserved), Some(sum.spent), until];
+        cells.extend(numbers.map(Cell::Integer));
+        if rounds.len() <= round {
+            rounds.push(Vec::new());
+        }
+        if let Some(rows) = rounds.get_mut(round) {
+            rows.push(cells);
+        }
+        last = Some((account, round));
+    }
+    for rows in rounds {
+        in_chunks(db, MADE.add_balances, rows).await?;
+    }
+    Ok(())
+}
+
+/// Sorted by the stored name of the scope, as the database sorts.
+fn in_order(sums: Sums) -> Vec<((Account, Option<i64>), Sum)> {
+    let mut sums: Vec<_> = sums.into_iter().collect();
+    sums.sort_by(|((a, a_until), _), ((b, b_until), _)| {
+        let key = |account: &Account| {
+            (
+                account.scope.name(),
+                account.id.clone(),
+                account.meter.clone(),
+            )
+        };
+        key(a).cmp(&key(b)).then(a_until.cmp(b_until))
+    });
+    sums
+}
+
+async fn add_days(db: &mut AnyConnection, new: &[&Charged]) -> Result<(), Error> {
+    let mut days: BTreeMap<[String; 8], SpendDay> = BTreeMap::new();
+    for charged in new {
+        for day in days_of(&charged.row) {
+            let key = [
+                &day.day,
+                &day.dimension,
+                &day.entity,
+                &day.api_key,
+                &day.model,
+                &day.model_group,
+                &day.provider,
+                &day.endpoint,
+            ];
+            match days.entry(key.map(Clone::clone)) {
+                std::collections::btree_map::Entry::Vacant(place) => {
+                    place.insert(day);
+                }
+                std::collections::btree_map::Entry::Occupied(mut place) => {
+                    add_day(place.get_mut(), &day);
+                }
+            }
+        }
+    }
+    let rows = days.values().map(Record::cells).collect();
+    in_chunks(db, MADE.add_days, rows).await?;
+    Ok(())
+}
+
+/// What a request adds to the day it ended on, once for each entity it belongs to.
+fn days_of(row: &SpendRow) -> Vec<SpendDay> {
+    let failed = i64::from(row.status != "success");
+    let sum = SpendDay {
+        day: row.end_time.day(),
+        api_key: row.api_key.clone(),
+        model: row.model.clone(),
+        model_group: row.model_group.clone().unwrap_or_default(),
+        provider: row.provider.clone(),
+        endpoint: row.call_type.clone(),
+        spend: row.spend,
+        prompt_tokens: row.prompt_tokens,
+        completion_tokens: row.completion_tokens,
+        total_tokens: row.total_tokens,
+        cache_read_input_tokens: row.cache_read_input_tokens,
+        cache_creation_input_tokens: row.cache_creation_input_tokens,
+        api_requests: 1,
+        successful_requests: 1 - failed,
+        failed_requests: failed,
+        total_response_time_ms: row.end_time.0.saturating_sub(row.start_time.0).max(0),
+        timed_requests: 1,
+        ..SpendDay::default()
+    };
+    let tags: BTreeSet<&String> = row.request_tags.iter().collect();
+    let some = [
+        ("team", &row.team_id),
+        ("organization", &row.organization_id),
+        ("customer", &row.end_user),
+    ];
+    let some = some
+        .into_iter()
+        .filter_map(|(dimension, entity)| Some((dimension, entity.clone()?)));
+    let tags = tags.into_iter().map(|tag| ("tag", tag.clone()));
+    std::iter::once(("user", row.user_id.clone().unwrap_or_default()))
+        .chain(some)
+        .chain(tags)
+        .map(|(dimension, entity)| SpendDay {
+            dimension: dimension.to_owned(),
+            entity,
+            ..sum.clone()
+        })
+        .collect()
+}
+
+fn add_day(to: &mut SpendDay, more: &SpendDay) {
+    to.spend.0 = to.spend.0.saturating_add(more.spend.0);
+    to.prompt_tokens += more.prompt_tokens;
+    to.completion_tokens += more.completion_tokens;
+    to.total_tokens += more.total_tokens;
+    to.cache_read_input_tokens += more.cache_read_input_tokens;
+    to.cache_creation_input_tokens += more.cache_creation_input_tokens;
+    to.api_requests += more.api_requests;
+    to.successful_requests += more.successful_requests;
+    to.failed_requests += more.failed_requests;
+    to.total_response_time_ms += more.total_response_time_ms;
+    to.timed_requests += more.timed_requests;
+}
+
+/// Runs a statement for all rows: the full chunks at once, the others one by one.
+async fn in_chunks(
+    db: &mut AnyConnection,
+    statement: Sized,
+    rows: Vec<Vec<Cell>>,
+) -> Result<Vec<AnyRow>, Error> {
+    let mut found = Vec::new();
+    let mut rows = rows.into_iter();
+    while rows.len() >= CHUNK {
+        let cells = rows.by_ref().take(CHUNK).flatten();
+        found.extend(query(statement.many, cells).fetch_all(&mut *db).await?);
+    }
+    for cells in rows {
+        found.extend(query(statement.one, cells).fetch_all(&mut *db).await?);
+    }
+    Ok(found)
+}

@@ -1,0 +1,275 @@
+//! Every statement that is not one of a table's own ([`crate::Crud`]): one text for both databases, unless it says so.
+
+use std::sync::LazyLock;
+
+use crate::{
+    Crud, Record,
+    record::places,
+    rows::{
+        AccessGroup, AuditEntry, Budget, Credential, Customer, DeletedKey, DeletedTeam, Key, Model,
+        Organization, OrganizationMember, Project, RetiredKey, SpendDay, SpendRow, Tag, Team,
+        TeamMember, User,
+    },
+};
+
+/// A statement and where it runs.
+#[derive(Debug, Clone, Copy)]
+pub struct Statement {
+    /// What it is called in messages.
+    pub name: &'static str,
+    /// Its text.
+    pub text: &'static str,
+    /// Whether only PostgreSQL knows its words.
+    pub postgres_only: bool,
+}
+
+/// An account's counts.
+pub(crate) const BALANCE: &str = "SELECT spent, reserved, total, resets_at FROM balances WHERE scope = $1 AND id = $2 AND meter = $3";
+
+/// Makes sure that an account exists.
+pub(crate) const OPEN_BALANCE: &str = "INSERT INTO balances (scope, id, meter, spent, reserved, total, resets_at) \
+     VALUES ($1, $2, $3, 0, 0, 0, NULL) ON CONFLICT DO NOTHING";
+
+/// Sets what was spent in the present window, and when the window ends.
+pub(crate) const SET_SPENT: &str = "INSERT INTO balances (scope, id, meter, spent, reserved, total, resets_at) \
+     VALUES ($1, $2, $3, $4, 0, 0, $5) \
+     ON CONFLICT (scope, id, meter) DO UPDATE SET spent = excluded.spent, resets_at = excluded.resets_at";
+
+/// Takes the counts of a key along to its new token.
+pub(crate) const RENAME_KEY: &str = "UPDATE balances SET id = $2 WHERE scope = 'key' AND id = $1";
+
+/// Holds an amount on all accounts of a request, or on none, in one round trip.
+///
+/// Rows are locked in the order of their bytes, here and where holds are returned, so that two requests never wait for
+/// each other. A row that another transaction changed meanwhile is read again after its lock is granted.
+/// `$1` limits as JSON, `$2` now, `$3` the amount, `$4` the least that will do, `$5` id, `$6` owner, `$7` deadline,
+/// `$8` the accounts as JSON.
+pub(crate) const HOLD: &str = r#"
+WITH wanted AS (
+    SELECT x.scope, x.id, x.meter, x.max, x.until
+    FROM jsonb_to_recordset(CAST(CAST($1 AS text) AS jsonb)) AS x(scope text, id text, meter text, max bigint, until bigint)
+), held AS (
+    SELECT b.scope, b.id, b.meter, w.max, b.reserved,
+        CASE WHEN b.resets_at <= $2 THEN 0 ELSE b.spent END AS spent,
+        CASE WHEN b.resets_at IS NULL OR b.resets_at <= $2 THEN w.until ELSE b.resets_at END AS resets_at
+    FROM balances b JOIN wanted w ON b.scope = w.scope AND b.id = w.id AND b.meter = w.meter
+    ORDER BY b.scope COLLATE "C", b.id COLLATE "C", b.meter COLLATE "C"
+    FOR UPDATE OF b
+), verdict AS (
+    SELECT COUNT(*) AS found, (SELECT COUNT(*) FROM wanted) AS wanted,
+        LEAST(CAST($3 AS bigint), MIN(max - spent - reserved)) AS granted,
+        MIN(max - spent - reserved) AS room
+    FROM held
+), decision AS (
+    SELECT granted, found = wanted AND granted >= CAST($4 AS bigint) AND room > 0 AS fits FROM verdict
+), moved AS (
+    UPDATE balances b SET reserved = b.reserved + d.granted, spent = h.spent, resets_at = h.resets_at
+    FROM held h, decision d
+    WHERE d.fits AND b.scope = h.scope AND b.id = h.id AND b.meter = h.meter
+    RETURNING 1
+), noted AS (
+    INSERT INTO reservations (id, owner, deadline, amount, accounts)
+    SELECT CAST($5 AS text), CAST($6 AS text), CAST($7 AS bigint), d.granted, CAST($8 AS text) FROM decision d WHERE d.fits
+    RETURNING 1
+)
+SELECT h.scope, h.id, h.meter, h.spent, h.reserved, h.resets_at, d.granted, CAST(d.fits AS int) AS fits
+FROM held h, decision d
+"#;
+
+/// Says that a process lives.
+pub(crate) const RENEW_LEASE: &str = "INSERT INTO instances (owner, lease_until) VALUES ($1, $2) \
+     ON CONFLICT (owner) DO UPDATE SET lease_until = excluded.lease_until";
+
+/// Holds whose time is up, or whose owner is dead.
+pub(crate) const ABANDONED: &str = "SELECT r.id FROM reservations AS r \
+     LEFT JOIN instances AS i ON i.owner = r.owner \
+     WHERE r.deadline <= $1 OR i.owner IS NULL OR i.lease_until <= $1 ORDER BY r.id LIMIT 500";
+
+/// Holds of one owner.
+pub(crate) const HELD_BY: &str =
+    "SELECT id FROM reservations WHERE owner = $1 ORDER BY id LIMIT 500";
+
+/// Forgets a process.
+pub(crate) const END_LEASE: &str = "DELETE FROM instances WHERE owner = $1";
+
+/// Lets go of the leases that ended long ago.
+pub(crate) const FORGET_LEASES: &str = "DELETE FROM instances WHERE lease_until <= $1 \
+     AND NOT EXISTS (SELECT 1 FROM reservations AS r WHERE r.owner = instances.owner)";
+
+/// The tokens that led to a replaced key lead to its new one.
+pub(crate) const FORWARD_RETIRED: &str =
+    "UPDATE retired_keys SET active_token = $2 WHERE active_token = $1";
+
+/// How far a journal was shipped.
+pub(crate) const POSITION: &str =
+    "SELECT segment, position FROM journal_positions WHERE journal = $1";
+
+/// Notes how far a journal was shipped.
+pub(crate) const SET_POSITION: &str = "INSERT INTO journal_positions (journal, segment, position) VALUES ($1, $2, $3) \
+     ON CONFLICT (journal) DO UPDATE SET segment = excluded.segment, position = excluded.position";
+
+/// Everything that is held.
+pub(crate) const ALL_HELD: &str = "SELECT CAST(COALESCE(SUM(reserved), 0) AS BIGINT) FROM balances";
+
+/// What the rows of a key, or of all keys, add up to.
+pub(crate) const SUM_OF_ROWS: &str = "SELECT CAST(COALESCE(SUM(spend), 0) AS BIGINT), COUNT(*) FROM spend \
+     WHERE (CAST($1 AS TEXT) IS NULL OR api_key = $1)";
+
+/// Rows that go in one statement; the rest of a batch goes one by one.
+pub(crate) const CHUNK: usize = 50;
+
+/// The same statement for one row and for [`CHUNK`] rows.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sized {
+    pub(crate) one: &'static str,
+    pub(crate) many: &'static str,
+}
+
+impl Sized {
+    fn new(make: impl Fn(usize) -> String) -> Self {
+        Self {
+            one: make(1).leak(),
+            many: make(CHUNK).leak(),
+        }
+    }
+}
+
+/// Statements whose text is made of the columns' names.
+pub(crate) struct Made {
+    /// Adds spend rows, leaving those that are there; answers the ids of the new ones.
+    pub(crate) add_spend: Sized,
+    /// Adds to the sums of days.
+    pub(crate) add_days: Sized,
+    /// Adds to balances: what was spent, in which window, and what is no longer held.
+    pub(crate) add_balances: Sized,
+    /// Ends holds; answers what they held, and where.
+    pub(crate) end_holds: Sized,
+}
+
+/// Statements whose text is made of the columns' names.
+pub(crate) static MADE: LazyLock<Made> = LazyLock::new(|| Made {
+    add_spend: Sized::new(|rows| {
+        format!(
+            "INSERT INTO spend ({}) VALUES {} ON CONFLICT (id) DO NOTHING RETURNING id",
+            SpendRow::COLUMNS.join(", "),
+            values(rows, SpendRow::COLUMNS.len())
+        )
+    }),
+    add_days: Sized::new(|rows| {
+        let sums = SpendDay::COLUMNS.iter().skip(SpendDay::KEY.len());
+        let sums: Vec<String> = sums
+            .map(|sum| format!("{sum} = spend_days.{sum} + excluded.{sum}"))
+            .collect();
+        format!(
+            "INSERT INTO spend_days ({}) VALUES {} ON CONFLICT ({}) DO UPDATE SET {}",
+            SpendDay::COLUMNS.join(", "),
+            values(rows, SpendDay::COLUMNS.len()),
+            SpendDay::KEY.join(", "),
+            sums.join(", ")
+        )
+    }),
+    add_balances: Sized::new(|rows| {
+        // A charge of a later window opens it; one of an earlier window is part of the total alone.
+        format!(
+            "INSERT INTO balances (scope, id, meter, spent, reserved, total, resets_at) VALUES {} \
+             ON CONFLICT (scope, id, meter) DO UPDATE SET \
+             spent = CASE WHEN excluded.resets_at > balances.resets_at THEN excluded.spent \
+             WHEN excluded.resets_at < balances.resets_at THEN balances.spent \
+             ELSE balances.spent + excluded.spent END, \
+             reserved = balances.reserved + excluded.reserved, \
+             total = balances.total + excluded.total, \
+             resets_at = CASE WHEN balances.resets_at IS NULL OR excluded.resets_at > balances.resets_at \
+             THEN COALESCE(excluded.resets_at, balances.resets_at) ELSE balances.resets_at END",
+            values(rows, 7)
+        )
+    }),
+    end_holds: Sized::new(|rows| {
+        format!(
+            "DELETE FROM reservations WHERE id IN ({}) RETURNING amount, accounts",
+            places(1, rows)
+        )
+    }),
+});
+
+fn values(rows: usize, columns: usize) -> String {
+    let row = |at: usize| format!("({})", places(at * columns + 1, columns));
+    (0..rows).map(row).collect::<Vec<_>>().join(", ")
+}
+
+/// All statements that the store ever runs.
+pub fn all() -> Vec<Statement> {
+    let both = |name, text| Statement {
+        name,
+        text,
+        postgres_only: false,
+    };
+    let postgres = |name, text| Statement {
+        name,
+        text,
+        postgres_only: true,
+    };
+    let mut all = vec![
+        both("balance", BALANCE),
+        both("open balance", OPEN_BALANCE),
+        both("set spent", SET_SPENT),
+        both("rename key", RENAME_KEY),
+        postgres("hold", HOLD),
+        both("renew lease", RENEW_LEASE),
+        both("abandoned", ABANDONED),
+        both("held by", HELD_BY),
+        both("end lease", END_LEASE),
+        both("forget leases", FORGET_LEASES),
+        both("forward retired", FORWARD_RETIRED),
+        both("position", POSITION),
+        both("set position", SET_POSITION),
+        both("all held", ALL_HELD),
+        both("sum of rows", SUM_OF_ROWS),
+    ];
+    for (name, sized) in [
+        ("add spend", MADE.add_spend),
+        ("add days", MADE.add_days),
+        ("add balances", MADE.add_balances),
+        ("end holds", MADE.end_holds),
+    ] {
+        all.extend([both(name, sized.one), both(name, sized.many)]);
+    }
+    for crud in tables() {
+        let Crud {
+            insert,
+            add,
+            update,
+            delete,
+            get,
+            lock,
+            list,
+            count,
+        } = crud;
+        all.extend([insert, add, update, delete, get, list, count].map(|text| both("table", text)));
+        all.push(postgres("table", lock));
+    }
+    all
+}
+
+fn tables() -> Vec<&'static Crud> {
+    vec![
+        Key::crud(),
+        RetiredKey::crud(),
+        DeletedKey::crud(),
+        Team::crud(),
+        DeletedTeam::crud(),
+        TeamMember::crud(),
+        User::crud(),
+        Organization::crud(),
+        OrganizationMember::crud(),
+        Customer::crud(),
+        Budget::crud(),
+        Tag::crud(),
+        AccessGroup::crud(),
+        Project::crud(),
+        Credential::crud(),
+        Model::crud(),
+        AuditEntry::crud(),
+        SpendRow::crud(),
+        SpendDay::crud(),
+    ]
+}
