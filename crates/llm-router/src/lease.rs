@@ -131,7 +131,8 @@ impl Lease {
         self.spend(now, finish.cost);
         if let Some(after) = &self.after {
             let affinity = &self.state.affinity;
-            affinity.remember(now, &after.bonds, &self.deployment);
+            let shared = self.settings.shared.as_ref();
+            affinity.remember(now, &after.bonds, &self.deployment, shared);
         }
         let live = &self.deployment.live;
         if let Some(rules) = &self.settings.adaptive {

@@ -65,6 +65,7 @@ mod plan;
 mod queue;
 mod retry;
 mod retry_budget;
+mod room;
 mod router;
 mod settings;
 mod shared;
@@ -99,6 +100,7 @@ pub use plan::{Fallback, Fallbacks};
 pub use queue::QueueRules;
 pub use retry::RetryPolicy;
 pub use retry_budget::RetryShare;
+pub use room::{Room, Share};
 pub use router::Router;
 pub use settings::{Settings, SettingsError};
 #[cfg(feature = "redis")]

@@ -264,7 +264,7 @@ impl Router {
     }
 
     /// What a deployment carries here and at other instances.
-    fn whole_load(&self, live: &Live, now: Moment) -> Load {
+    pub(crate) fn whole_load(&self, live: &Live, now: Moment) -> Load {
         let mut load = live.meter.load(now);
         if self.settings.shared.is_some() {
             let more = live.elsewhere.load(now);

@@ -92,7 +92,7 @@ impl Asking<'_> {
 }
 
 /// How many tokens the prompt has, about.
-fn tokens(model: &str, body: &JsonObject) -> u64 {
+pub(crate) fn tokens(model: &str, body: &JsonObject) -> u64 {
     let mut tally = Tally::default();
     for key in PROMPTS {
         if let Ok(Some(value)) = body.get::<Value>(key) {

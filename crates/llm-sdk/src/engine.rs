@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use http::HeaderMap;
 use llm_providers::{Client, Error, Outcome as Sent, Payload, transport::TransportSettings};
-use llm_router::{Ask, Explanation, Failed, Finish, Lease, Router};
+use llm_router::{Ask, Failed, Finish, Lease, Router};
 use llm_types::{Op, Usage};
 
 use crate::{
@@ -104,21 +104,6 @@ impl Engine {
         &self.client
     }
 
-    /// What the router would do with `request`. Nothing is sent, counted or held.
-    pub fn explain(&self, request: &Request) -> Result<Explanation, Error> {
-        let Some(router) = &self.router else {
-            return Err(Error::bad_request("model", "there is no router"));
-        };
-        let asking = Asking {
-            op: request.op,
-            model: request.route_as.as_ref().unwrap_or(&request.model),
-            body: &request.body,
-            options: &request.options,
-            route: &request.route,
-        };
-        router.explain(&asking.of(router))
-    }
-
     /// Answers a request: route, translate, attempt, retry, count, price, report.
     pub async fn call(&self, request: Request) -> Result<Response, Box<Failure>> {
         let Request {
@@ -198,7 +183,9 @@ impl Engine {
                         restamp,
                         prices,
                     };
-                    Ok(mock::response(routed, asked, reporter))
+                    let mut response = mock::response(routed, asked, reporter);
+                    response.meta.room = router.room(&response.meta.group);
+                    Ok(response)
                 }
                 Err(failed) => Err(fail(&mut reporter, call_id, model, *failed)),
             };
@@ -264,6 +251,7 @@ impl Engine {
             trace,
             notices: attempted.notices,
             headers: HeaderMap::new(),
+            room: None,
             took,
             upstream: attempted.took,
         };
@@ -311,6 +299,7 @@ impl Engine {
                 }
             }
         };
+        meta.room = router.room(&meta.group);
         Ok(Response { meta, body })
     }
 }

@@ -257,6 +257,7 @@ pub(crate) fn response(
         trace,
         notices: Vec::new(),
         headers: http::HeaderMap::new(),
+        room: None,
         took,
         upstream: Duration::ZERO,
     };

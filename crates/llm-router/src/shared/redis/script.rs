@@ -87,6 +87,29 @@ return 0
     )
 });
 
+/// Adds to what was spent of a budget, whose window begins with the first spending and anew after its end.
+///
+/// Key: what was spent (a hash of `nanos:until` by budget). Arguments: the budget, how much, and the end of a window that
+/// begins now.
+pub(super) static SPEND: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local nanos, ends = tonumber(ARGV[2]), ARGV[3]
+local seen = redis.call('HGET', KEYS[1], ARGV[1])
+if seen then
+  local spent, old = string.match(seen, '^(%d+):(%d+)$')
+  if spent and tonumber(old) > now then
+    nanos, ends = nanos + tonumber(spent), old
+  end
+end
+redis.call('HSET', KEYS[1], ARGV[1], string.format('%.0f', nanos) .. ':' .. ends)
+return 0
+",
+    )
+});
+
 /// A rest moves forward only. Key: the rests (a hash of moments by deployment).
 pub(super) static COOL: LazyLock<Script> = LazyLock::new(|| {
     Script::new(

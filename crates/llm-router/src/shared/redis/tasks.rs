@@ -14,7 +14,7 @@ use redis::{
 use tokio::sync::mpsc;
 
 use super::{Inner, LEASE, Letter, millis, script};
-use crate::{Moment, News, shared::Board};
+use crate::{Moment, News, Scope, Spent, shared::Board};
 
 /// How often instances show signs of life.
 const BEAT: Duration = Duration::from_millis(500);
@@ -100,6 +100,17 @@ async fn publish(
                 .invoke_async(connection)
                 .await?;
         }
+        News::Spent(spent) => {
+            let _: i64 = script::SPEND
+                .key(inner.common("spent"))
+                .arg(budget(spent.scope, &spent.name))
+                .arg(spent.nanos)
+                .arg(spent.until.millis())
+                .invoke_async(connection)
+                .await?;
+            // Everybody reads the sums.
+            return Ok(());
+        }
         News::Recovered { deployment } => {
             let _: i64 = connection.hdel(rests, deployment).await?;
         }
@@ -150,6 +161,12 @@ async fn pulse(inner: &Inner, board: &Board) -> RedisResult<MultiplexedConnectio
             board.hear(&inner.name, &News::Cooled { deployment, until });
         }
     }
+    let sums: HashMap<String, String> = connection.hgetall(inner.common("spent")).await?;
+    let spent: Vec<Spent> = sums
+        .iter()
+        .filter_map(|(name, sum)| read_spent(name, sum))
+        .collect();
+    board.hear_spent(&spent);
     let loads = board.loads();
     publish(inner, &mut connection, &News::Loads { loads }).await?;
     let mut by_key: HashMap<String, Vec<String>> = HashMap::new();
@@ -202,6 +219,33 @@ async fn read(inner: Weak<Inner>, board: Weak<Board>) {
         last = "$".to_owned();
         tokio::time::sleep(BEAT).await;
     }
+}
+
+/// A budget's name among all.
+fn budget(scope: Scope, name: &str) -> String {
+    let scope = match scope {
+        Scope::Provider => "provider",
+        Scope::Deployment => "deployment",
+        Scope::Tag => "tag",
+    };
+    format!("{scope}:{name}")
+}
+
+fn read_spent(budget: &str, sum: &str) -> Option<Spent> {
+    let (scope, name) = budget.split_once(':')?;
+    let (nanos, until) = sum.split_once(':')?;
+    let scope = match scope {
+        "provider" => Scope::Provider,
+        "deployment" => Scope::Deployment,
+        "tag" => Scope::Tag,
+        _ => return None,
+    };
+    Some(Spent {
+        scope,
+        name: name.to_owned(),
+        nanos: nanos.parse().ok()?,
+        until: Moment::from_millis(until.parse().ok()?),
+    })
 }
 
 fn put_up(board: &Board, own: &str, entry: &redis::streams::StreamId) {
