@@ -4,10 +4,11 @@ use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
-use llm_types::{ChatResponse, JsonObject, Op, Usage};
+use llm_types::{BodyKind, ChatResponse, JsonObject, Op, Usage, Verb};
 
 use crate::{
-    CallOptions, Credential, Decoder, Error, Kind, Protocol, Target, backends, extra, params,
+    Body, CallOptions, Credential, Decoder, Error, Kind, Outgoing, Protocol, Target, backends,
+    extra, params,
 };
 
 /// One attempt. Made by [`Call::prepare`], which settles the parameters; then encode, decode or stream.
@@ -15,6 +16,12 @@ use crate::{
 pub struct Call<'a> {
     /// What is asked for.
     pub op: Op,
+    /// What is done with it.
+    pub verb: Verb,
+    /// To which of them, by the vendor's own id.
+    pub id: Option<String>,
+    /// What the address says after its path: pages and filters of lists.
+    pub query: Vec<(String, String)>,
     /// Of whom.
     pub target: &'a Target,
     /// With what; parameters are already settled for this target.
@@ -29,6 +36,8 @@ pub struct Call<'a> {
     pub notices: Vec<Notice>,
     /// What [`Call::fetches`] asked for, by address. The client fills it in before it encodes.
     pub fetched: BTreeMap<String, Fetched>,
+    /// What separates the parts of a form: made anew for each call, so that no file can hold it on purpose.
+    pub boundary: String,
     /// The model's name on the wire, where a quirk says another than the target's.
     pub(crate) model: Option<String>,
     /// Where this one call goes, where a quirk says elsewhere than the target's address.
@@ -50,28 +59,6 @@ pub struct Fetched {
 
 /// The tool that stands for a schema where a model cannot be held to one otherwise.
 pub(crate) const JSON_TOOL: &str = "json_tool_call";
-
-/// A request's body.
-#[derive(Debug, Clone)]
-pub enum Body {
-    /// One JSON object.
-    Json(JsonObject),
-    /// A multipart form.
-    Form(Vec<Part>),
-}
-
-/// One part of a multipart form.
-#[derive(Debug, Clone)]
-pub struct Part {
-    /// The field's name.
-    pub name: String,
-    /// The file's name, if it is a file.
-    pub filename: Option<String>,
-    /// Its type, if it says one.
-    pub content_type: Option<String>,
-    /// Its bytes.
-    pub data: Bytes,
-}
 
 /// Something the caller should know though the request went on: a parameter that was dropped or replaced.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -101,7 +88,7 @@ pub enum Step {
     /// Send `request` after `after`, and decode its reply in the same way.
     Again {
         /// What to send.
-        request: http::Request<Bytes>,
+        request: http::Request<Outgoing>,
         /// How long to wait first.
         after: Duration,
     },
@@ -138,11 +125,45 @@ impl<'a> Call<'a> {
     pub fn prepare(
         op: Op,
         target: &'a Target,
-        body: Body,
+        body: impl Into<Body>,
         options: &'a CallOptions,
     ) -> Result<Self, Error> {
-        let mut call = Self {
+        let mut call = Self::new(op, target, body.into(), options);
+        if !target.speaks(op) {
+            return Err(call.unsupported());
+        }
+        params::settle(&mut call).map_err(|e| e.of(target.provider.name))?;
+        Ok(call)
+    }
+
+    /// A call for what `target` keeps: the file, batch, video, response or job `id`, or a list of them.
+    pub fn resource(
+        op: Op,
+        verb: Verb,
+        id: Option<String>,
+        target: &'a Target,
+        body: impl Into<Body>,
+        options: &'a CallOptions,
+    ) -> Result<Self, Error> {
+        let mut call = Self::new(op, target, body.into(), options);
+        if !target.speaks(op) || !op.verbs().contains(&verb) {
+            return Err(call.unsupported());
+        }
+        if verb.needs_id() && id.as_deref().is_none_or(str::is_empty) {
+            return Err(Error::bad_request("id", "'id' is missing"));
+        }
+        (call.verb, call.id) = (verb, id);
+        call.stream = call.fields().is_true("stream");
+        Ok(call)
+    }
+
+    fn new(op: Op, target: &'a Target, body: Body, options: &'a CallOptions) -> Self {
+        let is_form = !body.files.is_empty() || op.body() == BodyKind::Form;
+        Self {
             op,
+            verb: Verb::Create,
+            id: None,
+            query: Vec::new(),
             target,
             body,
             stream: false,
@@ -150,16 +171,15 @@ impl<'a> Call<'a> {
             options,
             notices: Vec::new(),
             fetched: BTreeMap::new(),
+            boundary: match is_form {
+                true => uuid::Uuid::new_v4().simple().to_string(),
+                false => String::new(),
+            },
             model: None,
             base_url: None,
             json_tool: false,
             legacy_functions: false,
-        };
-        if !target.speaks(op) {
-            return Err(call.unsupported());
         }
-        params::settle(&mut call).map_err(|e| e.of(target.provider.name))?;
-        Ok(call)
     }
 
     /// The model's name on the wire.
@@ -190,7 +210,7 @@ impl<'a> Call<'a> {
             .map_err(|e| self.blame(e))?
             .into_iter()
             .map(|body| Call {
-                body: Body::Json(body),
+                body: body.into(),
                 ..self.clone()
             });
         Ok(parts.collect())
@@ -203,7 +223,7 @@ impl<'a> Call<'a> {
     }
 
     /// The HTTP request, without its credential. `extra_body`, `extra_query` and all headers are in it.
-    pub fn encode(&self) -> Result<http::Request<Bytes>, Error> {
+    pub fn encode(&self) -> Result<http::Request<Outgoing>, Error> {
         let wire = self.wire();
         let mut request = wire.encode(self).map_err(|e| self.blame(e))?;
         extra::body(self, &mut request)?;
@@ -232,26 +252,14 @@ impl<'a> Call<'a> {
         self.wire().decoder(self).map_err(|e| self.blame(e))
     }
 
-    /// The JSON body; an error where the operation came with a form.
-    pub fn json(&self) -> Result<&JsonObject, Error> {
-        match &self.body {
-            Body::Json(object) => Ok(object),
-            Body::Form(_) => Err(Error::new(
-                Kind::BadRequest,
-                "the request must have a JSON body",
-            )),
-        }
+    /// The body's fields.
+    pub fn fields(&self) -> &JsonObject {
+        &self.body.fields
     }
 
-    /// The JSON body, to be changed.
-    pub fn json_mut(&mut self) -> Result<&mut JsonObject, Error> {
-        match &mut self.body {
-            Body::Json(object) => Ok(object),
-            Body::Form(_) => Err(Error::new(
-                Kind::BadRequest,
-                "the request must have a JSON body",
-            )),
-        }
+    /// The body's fields, to be changed.
+    pub fn fields_mut(&mut self) -> &mut JsonObject {
+        &mut self.body.fields
     }
 
     /// Notes that `param` was dropped or changed.

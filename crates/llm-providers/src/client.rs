@@ -10,7 +10,8 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use http::{HeaderMap, Request};
 
 use crate::{
-    Answer, Call, Credential, Error, EventStream, FetchSettings, Framing, Kind, Reply, Step, auth,
+    Answer, Call, Credential, Data, Download, Error, EventStream, FetchSettings, Framing, Kind,
+    Outgoing, Reply, Step, auth,
     fetch::Fetcher,
     transport::{
         BoxFuture, ByteStream, HyperTransport, ReqwestTransport, Transport, TransportSettings,
@@ -69,6 +70,8 @@ pub enum Outcome {
     Answer(Answer, HeaderMap),
     /// A stream whose first event has come, and the reply's headers.
     Stream(Box<EventStream>, HeaderMap),
+    /// Bytes of which the first have come, and the reply's headers.
+    Bytes(Box<Download>, HeaderMap),
 }
 
 impl Client {
@@ -139,6 +142,11 @@ impl Client {
                 headers: parts.headers,
                 body,
             }));
+        }
+        if call.wire().framing(call) == Framing::Bytes {
+            let begun = Download::begin(call, body, &parts.headers, limits, began);
+            let download = within(limits.first_byte, "the first byte", begun).await?;
+            return Ok(Outcome::Bytes(Box::new(download), parts.headers));
         }
         let replayed = call.stream && call.wire().framing(call) == Framing::Whole;
         if call.stream && !replayed {
@@ -212,6 +220,14 @@ impl Client {
 
     /// The call with the files that its request must hold; `None` where it needs none, as nearly always.
     async fn filled<'a>(&self, call: &Call<'a>) -> Result<Option<Call<'a>>, Error> {
+        let on_disk = |upload: &crate::Upload| matches!(upload.data, Data::Disk(_));
+        if call.body.files.iter().any(on_disk) && !call.wire().streams_files(call) {
+            let mut filled = call.clone();
+            for upload in &mut filled.body.files {
+                upload.data = in_memory(&upload.data).await?;
+            }
+            return Ok(Some(filled));
+        }
         let mut urls = call.fetches();
         urls.retain(|url| !call.fetched.contains_key(url));
         urls.sort_unstable();
@@ -227,7 +243,7 @@ impl Client {
     async fn send(
         &self,
         call: &Call<'_>,
-        mut request: Request<Bytes>,
+        mut request: Request<Outgoing>,
     ) -> Result<http::Response<ByteStream>, Error> {
         let now = SystemTime::now();
         match &call.target.credential {
@@ -244,6 +260,22 @@ impl Client {
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Client")
+    }
+}
+
+/// A file's bytes, read where that holds up nobody.
+async fn in_memory(data: &Data) -> Result<Data, Error> {
+    let Data::Disk(stored) = data else {
+        return Ok(data.clone());
+    };
+    let stored = stored.clone();
+    let read = tokio::task::spawn_blocking(move || stored.read(0, usize::MAX)).await;
+    match read {
+        Ok(Ok(bytes)) => Ok(Data::Memory(bytes)),
+        _ => Err(Error::new(
+            Kind::Upstream,
+            "an uploaded file could not be read back",
+        )),
     }
 }
 

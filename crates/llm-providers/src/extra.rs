@@ -1,15 +1,14 @@
 //! What the caller and the deployment lay over a finished request: body, query, headers.
 
-use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, header::CONTENT_TYPE};
 use llm_types::{JsonObject, Map};
 use serde_json::Value;
 
-use crate::{Call, Error, Kind, Target, path};
+use crate::{Call, Error, Kind, Outgoing, Target, path};
 
 /// Lays `extra_body` over the body. On a wire that passes the client's body on, a key replaces its namesake; on a
 /// translated wire, objects are merged, for their content (`generationConfig`, `inferenceConfig`) is partly ours.
-pub(crate) fn body(call: &Call<'_>, request: &mut Request<Bytes>) -> Result<(), Error> {
+pub(crate) fn body(call: &Call<'_>, request: &mut Request<Outgoing>) -> Result<(), Error> {
     let extra = &call.options.extra_body.0;
     if extra.is_empty() {
         return Ok(());
@@ -18,13 +17,17 @@ pub(crate) fn body(call: &Call<'_>, request: &mut Request<Bytes>) -> Result<(), 
         .headers()
         .get(CONTENT_TYPE)
         .is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
-    if !is_json || !request.body().starts_with(b"{") {
+    let sent = request
+        .body()
+        .bytes()
+        .filter(|sent| is_json && sent.starts_with(b"{"));
+    let Some(sent) = sent else {
         return Err(Error::bad_request(
             "extra_body",
             "'extra_body' needs a request whose body is a JSON object",
         ));
-    }
-    let mut body = JsonObject::parse(request.body())?;
+    };
+    let mut body = JsonObject::parse(sent)?;
     let replace = call.wire().forwards_chat();
     for (key, raw) in extra.iter() {
         let ours = body.raw(key).filter(|ours| ours.starts_with(b"{"));
@@ -36,7 +39,7 @@ pub(crate) fn body(call: &Call<'_>, request: &mut Request<Bytes>) -> Result<(), 
         merge(&mut merged, extra.get(key)?.unwrap_or_default());
         body.set(key.to_owned(), &merged);
     }
-    *request.body_mut() = body.to_bytes();
+    *request.body_mut() = body.to_bytes().into();
     Ok(())
 }
 
@@ -52,7 +55,7 @@ fn merge(into: &mut Map, from: Map) {
 }
 
 /// Adds `extra_query` to the address.
-pub(crate) fn query(call: &Call<'_>, request: &mut Request<Bytes>) -> Result<(), Error> {
+pub(crate) fn query(call: &Call<'_>, request: &mut Request<Outgoing>) -> Result<(), Error> {
     if call.options.extra_query.is_empty() {
         return Ok(());
     }
@@ -76,7 +79,7 @@ pub(crate) fn query(call: &Call<'_>, request: &mut Request<Bytes>) -> Result<(),
 }
 
 /// Adds headers: the row's, the deployment's, the caller's; the later wins.
-pub(crate) fn headers(call: &Call<'_>, request: &mut Request<Bytes>) -> Result<(), Error> {
+pub(crate) fn headers(call: &Call<'_>, request: &mut Request<Outgoing>) -> Result<(), Error> {
     for (name, template) in call.target.provider.headers {
         if let Some(value) = fill(template, call.target, str::to_owned) {
             header(request, name, &value)?;
@@ -89,7 +92,7 @@ pub(crate) fn headers(call: &Call<'_>, request: &mut Request<Bytes>) -> Result<(
     Ok(())
 }
 
-fn header(request: &mut Request<Bytes>, name: &str, value: &str) -> Result<(), Error> {
+fn header(request: &mut Request<Outgoing>, name: &str, value: &str) -> Result<(), Error> {
     let wrong = || {
         Error::new(
             Kind::BadRequest,

@@ -5,14 +5,14 @@
 //! Start reading at [`Protocol`] (a wire format), [`Provider`] (a vendor: a row of data) and [`Call`] (one attempt).
 //!
 //! ```
-//! use llm_providers::{Body, Call, CallOptions, Credential, Reply, Step, Target, lookup};
+//! use llm_providers::{Call, CallOptions, Credential, Reply, Step, Target, lookup};
 //! use llm_types::{JsonObject, Op};
 //! use bytes::Bytes;
 //!
 //! let target = Target::new(lookup("anthropic").expect("a known provider"), "claude-sonnet-4-5", Credential::key("sk-ant-x"));
 //! let body = JsonObject::parse(&Bytes::from_static(br#"{"model":"x","messages":[{"role":"user","content":"Hi"}]}"#))?;
 //! let options = CallOptions::default();
-//! let call = Call::prepare(Op::Chat, &target, Body::Json(body), &options)?;
+//! let call = Call::prepare(Op::Chat, &target, body, &options)?;
 //!
 //! // Any HTTP client may send this ...
 //! let request = call.encode()?;
@@ -29,6 +29,7 @@
 
 pub mod auth;
 pub mod backends;
+mod body;
 pub mod bridges;
 mod call;
 mod content;
@@ -37,6 +38,7 @@ pub mod embedding;
 mod error;
 mod error_table;
 mod extra;
+mod form;
 pub mod frame;
 mod options;
 mod params;
@@ -50,6 +52,8 @@ mod target;
 #[cfg(feature = "client")]
 mod client;
 #[cfg(feature = "client")]
+mod download;
+#[cfg(feature = "client")]
 mod fetch;
 #[cfg(feature = "client")]
 mod stream;
@@ -58,9 +62,12 @@ pub mod transport;
 
 pub use auth::{Credential, Secret};
 pub use backends::lookup;
-pub use call::{Answer, Body, Call, Fetched, Notice, Part, Payload, Reply, Step};
+pub use body::{Body, Data, Outgoing, Stored, Upload};
+pub use call::{Answer, Call, Fetched, Notice, Payload, Reply, Step};
 #[cfg(feature = "client")]
 pub use client::{Client, Limits, Outcome};
+#[cfg(feature = "client")]
+pub use download::Download;
 pub use error::{Error, Kind};
 #[cfg(feature = "client")]
 pub use fetch::FetchSettings;

@@ -3,7 +3,9 @@
 use bytes::Bytes;
 use llm_types::{ChatChunk, JsonObject, Op, Usage};
 
-use crate::{Answer, Call, Error, Reply, Step, error_table, frame::Frame, protocols::vectors};
+use crate::{
+    Answer, Call, Error, Outgoing, Reply, Step, error_table, frame::Frame, protocols::vectors,
+};
 
 /// A wire format. No I/O, no clock, no async, so a test is a file.
 ///
@@ -33,7 +35,7 @@ pub trait Protocol: Sync {
     }
 
     /// The HTTP request, without its credential.
-    fn encode(&self, call: &Call<'_>) -> Result<http::Request<Bytes>, Error>;
+    fn encode(&self, call: &Call<'_>) -> Result<http::Request<Outgoing>, Error>;
 
     /// Reads a successful reply.
     fn decode(&self, call: &Call<'_>, reply: Reply) -> Result<Step, Error>;
@@ -47,6 +49,18 @@ pub trait Protocol: Sync {
     /// What reads a streamed reply.
     fn decoder(&self, call: &Call<'_>) -> Result<Box<dyn Decoder>, Error> {
         Err(call.unsupported())
+    }
+
+    /// Whether a form's files go out as they are, piece by piece. Otherwise they are in memory when a call is encoded.
+    fn streams_files(&self, call: &Call<'_>) -> bool {
+        let _ = call;
+        false
+    }
+
+    /// What a call consumes that its answer does not tell: the characters that are spoken, say.
+    fn spent(&self, call: &Call<'_>) -> Option<Usage> {
+        let _ = call;
+        None
     }
 
     /// How a streamed reply is cut into frames.
@@ -72,6 +86,8 @@ pub enum Framing {
     AwsEventStream,
     /// Not a stream at all: the whole body is one frame (vendors that cannot stream a request are replayed from it).
     Whole,
+    /// Not at all, streamed or not: a successful reply is the answer, handed on as it comes. Sound, video, files.
+    Bytes,
 }
 
 /// Reads one streamed reply. Small, owned, cheap to make.

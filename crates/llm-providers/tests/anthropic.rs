@@ -38,10 +38,10 @@ fn try_send(
     body: Value,
     options: &CallOptions,
 ) -> Result<(Value, Vec<Notice>), Error> {
-    let call = Call::prepare(Op::Chat, target, Body::Json(object(body)), options)?;
+    let call = Call::prepare(Op::Chat, target, Body::from(object(body)), options)?;
     let request = call.encode()?;
     Ok((
-        serde_json::from_slice(request.body()).expect("json"),
+        serde_json::from_slice(request.body().bytes().expect("in memory")).expect("json"),
         call.notices,
     ))
 }
@@ -72,7 +72,7 @@ fn dropping() -> CallOptions {
 
 fn answered(request: Value, answer: Value) -> Result<ChatResponse, Error> {
     let (target, options) = (claude(OLD), CallOptions::default());
-    let call = Call::prepare(Op::Chat, &target, Body::Json(object(request)), &options)?;
+    let call = Call::prepare(Op::Chat, &target, Body::from(object(request)), &options)?;
     match call.decode(Reply::ok(answer.to_string()))? {
         Step::Done(answer) => answer.into_chat(),
         Step::Again { .. } | Step::Later(_) => panic!("nothing is polled here"),
@@ -82,7 +82,7 @@ fn answered(request: Value, answer: Value) -> Result<ChatResponse, Error> {
 fn streamed(op: Op, events: &[Value]) -> (Chunks, Option<Error>) {
     let (target, options) = (claude(OLD), CallOptions::default());
     let body = object(json!({"messages": hi(), "max_tokens": 5, "stream": true}));
-    let call = Call::prepare(op, &target, Body::Json(body), &options).expect("a call");
+    let call = Call::prepare(op, &target, Body::from(body), &options).expect("a call");
     let sse: String = events
         .iter()
         .map(|event| {
@@ -214,9 +214,11 @@ fn numbers_in_arguments_stay_exact() {
         {"role": "tool", "tool_call_id": "c", "content": "ok"}]});
     let (target, options) = (claude(OLD), CallOptions::default());
     let call =
-        Call::prepare(Op::Chat, &target, Body::Json(object(body)), &options).expect("a call");
+        Call::prepare(Op::Chat, &target, Body::from(object(body)), &options).expect("a call");
     let request = call.encode().expect("a request");
-    assert!(String::from_utf8_lossy(request.body()).contains(arguments));
+    assert!(
+        String::from_utf8_lossy(request.body().bytes().expect("in memory")).contains(arguments)
+    );
 }
 
 #[test]
@@ -520,7 +522,7 @@ fn a_broken_event_is_an_error() {
     for op in [Op::Chat, Op::Messages] {
         let (target, options) = (claude(OLD), CallOptions::default());
         let body = object(json!({"messages": hi(), "stream": true}));
-        let call = Call::prepare(op, &target, Body::Json(body), &options).expect("a call");
+        let call = Call::prepare(op, &target, Body::from(body), &options).expect("a call");
         let mut decoder = call.decoder().expect("a decoder");
         let frame = llm_providers::frame::Frame::data("{\"type\":\"message_sta");
         let error = decoder
@@ -539,7 +541,7 @@ fn betas_are_added_to_the_callers() {
     let target = claude(OLD);
     let body = json!({"messages": [{"role": "user", "content": [{"type": "file", "file": {"file_id": "f"}}]}]});
     let call =
-        Call::prepare(Op::Chat, &target, Body::Json(object(body)), &options).expect("a call");
+        Call::prepare(Op::Chat, &target, Body::from(object(body)), &options).expect("a call");
     let request = call.encode().expect("a request");
     assert_eq!(
         request.headers()["anthropic-beta"],
@@ -556,11 +558,11 @@ fn a_messages_body_is_only_given_the_models_name() {
         (Op::CountTokens, "/v1/messages/count_tokens"),
     ] {
         let body = JsonObject::parse(&Bytes::from_static(text.as_bytes())).expect("an object");
-        let call = Call::prepare(op, &target, Body::Json(body), &options).expect("a call");
+        let call = Call::prepare(op, &target, Body::from(body), &options).expect("a call");
         let request = call.encode().expect("a request");
         assert_eq!(request.uri().path(), path);
         assert_eq!(
-            request.body(),
+            request.body().bytes().expect("in memory"),
             r#"{"model":"claude-x","odd":[1, 2.50],"messages":[],"max_tokens":1}"#
         );
     }
@@ -577,11 +579,11 @@ fn the_first_api_still_answers() {
     let body = json!({"messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "How high is the sky?"}],
         "max_tokens": 5, "stop": ["END"], "stream": true});
     let call =
-        Call::prepare(Op::Chat, &target, Body::Json(object(body)), &options).expect("a call");
+        Call::prepare(Op::Chat, &target, Body::from(object(body)), &options).expect("a call");
     let request = call.encode().expect("a request");
     assert_eq!(request.uri(), "https://api.anthropic.com/v1/complete");
     assert_eq!(
-        serde_json::from_slice::<Value>(request.body()).expect("json"),
+        serde_json::from_slice::<Value>(request.body().bytes().expect("in memory")).expect("json"),
         json!({"model": "claude-2", "prompt": "Be brief.\n\nHuman: How high is the sky?\n\nAssistant:",
             "max_tokens_to_sample": 5, "stop_sequences": ["END"], "stream": true})
     );

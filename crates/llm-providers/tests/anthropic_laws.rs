@@ -30,7 +30,7 @@ fn asked() -> JsonObject {
 
 fn with_call<T>(then: impl FnOnce(&Call<'_>) -> T) -> T {
     let (target, options) = (target(), CallOptions::default());
-    let call = Call::prepare(Op::Chat, &target, Body::Json(asked()), &options).expect("a call");
+    let call = Call::prepare(Op::Chat, &target, Body::from(asked()), &options).expect("a call");
     then(&call)
 }
 

@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 /// Answers each request with the next of its replies, and remembers the requests.
 struct Script {
     replies: Mutex<Vec<Value>>,
-    seen: Mutex<Vec<Request<Bytes>>>,
+    seen: Mutex<Vec<Request<llm_providers::Outgoing>>>,
 }
 
 impl Script {
@@ -40,7 +40,7 @@ impl Script {
     /// Method, address and authorization of each request.
     fn seen(&self) -> Vec<String> {
         let seen = self.seen.lock().expect("a lock");
-        let line = |request: &Request<Bytes>| {
+        let line = |request: &Request<llm_providers::Outgoing>| {
             let login = request.headers().get("authorization");
             let login = login.map_or("-", |value| value.to_str().expect("text"));
             format!("{} {} {login}", request.method(), request.uri())
@@ -50,7 +50,10 @@ impl Script {
 }
 
 impl Transport for Script {
-    fn send(&self, request: Request<Bytes>) -> BoxFuture<'_, Result<Response<ByteStream>, Error>> {
+    fn send(
+        &self,
+        request: Request<llm_providers::Outgoing>,
+    ) -> BoxFuture<'_, Result<Response<ByteStream>, Error>> {
         self.seen.lock().expect("a lock").push(request);
         let reply = self.replies.lock().expect("a lock").pop().expect("a reply");
         let body = Bytes::from(reply.to_string());
@@ -100,7 +103,7 @@ async fn ask_for(
     body: Value,
 ) -> Result<Outcome, Error> {
     let options = CallOptions::default();
-    let body = Body::Json(JsonObject::from_serialize(&body).expect("an object"));
+    let body = Body::from(JsonObject::from_serialize(&body).expect("an object"));
     let call = Call::prepare(op, target, body, &options)?;
     Client::over(script.clone())
         .call(&call, &Limits::default())
@@ -142,7 +145,8 @@ async fn a_watsonx_key_buys_one_token_for_many_calls() {
         let login = "POST https://iam.cloud.ibm.com/identity/token -".to_owned();
         assert_eq!(script.seen(), [login, chat.clone(), chat]);
         let seen = script.seen.lock().expect("a lock");
-        let body: Value = serde_json::from_slice(seen[1].body()).expect("json");
+        let body: Value =
+            serde_json::from_slice(seen[1].body().bytes().expect("in memory")).expect("json");
         assert_eq!(
             (&body["project_id"], &body["model_id"]),
             (&json!("p"), &json!("m"))

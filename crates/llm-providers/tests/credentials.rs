@@ -345,7 +345,7 @@ async fn a_refused_token_keeps_its_words() {
 }
 
 /// Resolves, encodes and signs what a user would write, and gives the finished request.
-fn finished(params: Value, around: &[(&str, &str)]) -> http::Request<bytes::Bytes> {
+fn finished(params: Value, around: &[(&str, &str)]) -> http::Request<llm_providers::Outgoing> {
     let mut params = JsonObject::from_serialize(&params).unwrap();
     let vars = around
         .iter()
@@ -354,13 +354,13 @@ fn finished(params: Value, around: &[(&str, &str)]) -> http::Request<bytes::Byte
     assert!(!format!("{target:?}").contains("hush"), "{target:?}");
     params.set_raw("messages", r#"[{"role":"user","content":"Hi"}]"#);
     let options = CallOptions::default();
-    let call = Call::prepare(Op::Chat, &target, Body::Json(params), &options).unwrap();
+    let call = Call::prepare(Op::Chat, &target, Body::from(params), &options).unwrap();
     let mut request = call.encode().unwrap();
     auth::apply(&target, &target.credential, &mut request, at(NEW_YEAR)).unwrap();
     request
 }
 
-fn header<'a>(request: &'a http::Request<bytes::Bytes>, name: &str) -> &'a str {
+fn header<'a>(request: &'a http::Request<llm_providers::Outgoing>, name: &str) -> &'a str {
     let value = request.headers().get(name);
     value.map_or("-", |value| value.to_str().unwrap())
 }
@@ -379,7 +379,7 @@ fn bedrock_is_signed_for_the_region_it_is_sent_to() {
         signed.contains("Credential=AK/20300101/eu-west-3/bedrock/aws4_request"),
         "{signed}"
     );
-    assert!(!String::from_utf8_lossy(request.body()).contains("aws_"));
+    assert!(!String::from_utf8_lossy(request.body().bytes().expect("in memory")).contains("aws_"));
 
     let request = finished(
         json!({"model": "bedrock/amazon.nova-lite-v1:0"}),

@@ -39,14 +39,14 @@ fn claude(model: &str) -> Target {
 /// Everything that goes out, and what is said of it.
 fn sent(body: JsonObject, model: &str, options: &CallOptions) -> Value {
     let target = claude(model);
-    let call = Call::prepare(Op::Chat, &target, Body::Json(body), options).expect("a call");
+    let call = Call::prepare(Op::Chat, &target, Body::from(body), options).expect("a call");
     let request = call.encode().expect("a request");
     let header = |name: &str| request.headers().get(name).and_then(|v| v.to_str().ok());
     json!({
         "address": request.uri().to_string(),
         "anthropic-version": header("anthropic-version"),
         "anthropic-beta": header("anthropic-beta"),
-        "body": serde_json::from_slice::<Value>(request.body()).expect("json"),
+        "body": serde_json::from_slice::<Value>(request.body().bytes().expect("in memory")).expect("json"),
         "notices": call.notices,
     })
 }
@@ -54,7 +54,7 @@ fn sent(body: JsonObject, model: &str, options: &CallOptions) -> Value {
 fn read(request: &str, answer: &str, model: &str) -> Answer {
     let (target, options) = (claude(model), CallOptions::default());
     let call =
-        Call::prepare(Op::Chat, &target, Body::Json(object(request)), &options).expect("a call");
+        Call::prepare(Op::Chat, &target, Body::from(object(request)), &options).expect("a call");
     match call.decode(Reply::ok(fixture(answer))).expect("an answer") {
         Step::Done(answer) => answer,
         Step::Again { .. } | Step::Later(_) => panic!("nothing is polled here"),
@@ -65,7 +65,7 @@ fn stream(request: &str, answer: &str, model: &str) -> Vec<Chunk> {
     let (target, options) = (claude(model), CallOptions::default());
     let mut body = object(request);
     body.set("stream", &true);
-    let call = Call::prepare(Op::Chat, &target, Body::Json(body), &options).expect("a call");
+    let call = Call::prepare(Op::Chat, &target, Body::from(body), &options).expect("a call");
     let (mut splitter, mut decoder) = (
         Splitter::new(Framing::Sse),
         call.decoder().expect("a decoder"),

@@ -41,7 +41,7 @@ fn target(model: &str) -> Target {
 
 /// Everything that goes out, and what is said of it.
 fn sent(body: JsonObject, target: &Target, options: &CallOptions) -> Result<Value, Error> {
-    let mut call = Call::prepare(Op::Chat, target, Body::Json(body), options)?;
+    let mut call = Call::prepare(Op::Chat, target, Body::from(body), options)?;
     for url in call.fetches() {
         let file = Fetched {
             content_type: Some("image/jpeg".into()),
@@ -52,7 +52,7 @@ fn sent(body: JsonObject, target: &Target, options: &CallOptions) -> Result<Valu
     let request = call.encode()?;
     Ok(json!({
         "address": request.uri().to_string(),
-        "body": serde_json::from_slice::<Value>(request.body()).expect("json"),
+        "body": serde_json::from_slice::<Value>(request.body().bytes().expect("in memory")).expect("json"),
         "notices": call.notices,
     }))
 }
@@ -157,7 +157,7 @@ fn a_schema_goes_out_natively_or_as_a_tool() {
 #[test]
 fn an_answer_as_chat() {
     let (target, options) = (target(CLAUDE), CallOptions::default());
-    let body = Body::Json(object("chat/bedrock_full.json"));
+    let body = Body::from(object("chat/bedrock_full.json"));
     let call = Call::prepare(Op::Chat, &target, body, &options).expect("a call");
     let reply = Reply::ok(fixture("upstream/bedrock/answer.json"));
     let Ok(Step::Done(answer)) = call.decode(reply) else {
@@ -169,7 +169,7 @@ fn an_answer_as_chat() {
 #[test]
 fn a_stream_as_chat() {
     let (target, options) = (target(CLAUDE), CallOptions::default());
-    let body = Body::Json(asking("chat/bedrock_full.json"));
+    let body = Body::from(asking("chat/bedrock_full.json"));
     let call = Call::prepare(Op::Chat, &target, body, &options).expect("a call");
     let chunks = streamed(&call, events("upstream/bedrock/stream.json"));
     insta::assert_json_snapshot!(chunks.expect("chunks"));
@@ -178,7 +178,7 @@ fn a_stream_as_chat() {
 #[test]
 fn the_json_tool_s_arguments_are_the_answer() {
     let (target, options) = (target(CLAUDE), CallOptions::default());
-    let body = Body::Json(asking("chat/bedrock_schema.json"));
+    let body = Body::from(asking("chat/bedrock_schema.json"));
     let call = Call::prepare(Op::Chat, &target, body, &options).expect("a call");
     let chunks = streamed(&call, events("upstream/bedrock/json_tool.json")).expect("chunks");
     let choices: Vec<_> = chunks.iter().flat_map(|chunk| &chunk.choices).collect();
@@ -247,7 +247,7 @@ fn arguments_that_are_not_json_never_leave() {
 #[test]
 fn a_file_that_was_not_fetched_is_an_error() {
     let (target, options) = (target(CLAUDE), CallOptions::default());
-    let body = Body::Json(object("chat/bedrock_full.json"));
+    let body = Body::from(object("chat/bedrock_full.json"));
     let call = Call::prepare(Op::Chat, &target, body, &options).expect("a call");
     assert_eq!(call.fetches(), ["https://stones.example/quartz.jpg"]);
     assert_eq!(call.encode().expect_err("refused").kind, Kind::BadRequest);
@@ -259,9 +259,10 @@ struct Lengths(Mutex<Vec<String>>);
 impl Transport for Lengths {
     fn send(
         &self,
-        request: http::Request<Bytes>,
+        request: http::Request<llm_providers::Outgoing>,
     ) -> BoxFuture<'_, Result<http::Response<ByteStream>, Error>> {
-        let body: Value = serde_json::from_slice(request.body()).expect("json");
+        let body: Value =
+            serde_json::from_slice(request.body().bytes().expect("in memory")).expect("json");
         let text = body["inputText"].as_str().expect("a text").to_owned();
         self.0.lock().expect("a lock").push(text.clone());
         Box::pin(async move {
@@ -295,7 +296,7 @@ async fn many_inputs_go_out_one_by_one_and_come_back_as_one_answer() {
         Call::prepare(
             Op::Embedding,
             &target,
-            Body::Json(body.expect("a body")),
+            Body::from(body.expect("a body")),
             &options,
         )
     };

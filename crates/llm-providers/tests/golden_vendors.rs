@@ -43,13 +43,13 @@ fn encoded(provider: &str, model: &str, op: Op, body: &Bytes) -> Value {
         drop_params: true,
         ..CallOptions::default()
     };
-    let body = Body::Json(JsonObject::parse(body).expect("an object"));
+    let body = Body::from(JsonObject::parse(body).expect("an object"));
     let call = Call::prepare(op, &target, body, &options).expect("a call");
     let request = call.encode().expect("a request");
     assert_eq!(request.method(), Method::POST);
     json!({
         "uri": request.uri().to_string(),
-        "body": serde_json::from_slice::<Value>(request.body()).expect("json"),
+        "body": serde_json::from_slice::<Value>(request.body().bytes().expect("in memory")).expect("json"),
         "notices": call.notices,
     })
 }
@@ -223,7 +223,7 @@ const PAIRS: [(&str, &str, &str, &str); 8] = [
 
 fn chat<'a>(target: &'a Target, stream: bool, options: &'a CallOptions) -> Call<'a> {
     let body = json!({"messages": [{"role": "user", "content": "x"}], "stream": stream, "stream_options": {"include_usage": true}});
-    let body = Body::Json(JsonObject::parse(&Bytes::from(body.to_string())).expect("an object"));
+    let body = Body::from(JsonObject::parse(&Bytes::from(body.to_string())).expect("an object"));
     Call::prepare(Op::Chat, target, body, options).expect("a call")
 }
 
@@ -526,7 +526,7 @@ fn refusals_are_classified() {
         };
         let asked =
             Bytes::from_static(br#"{"messages":[{"role":"user","content":"x"}],"input":"x"}"#);
-        let asked = Body::Json(JsonObject::parse(&asked).expect("an object"));
+        let asked = Body::from(JsonObject::parse(&asked).expect("an object"));
         let call = Call::prepare(op, &target, asked, &options).expect("a call");
         let error = call
             .decode(Reply {
@@ -595,7 +595,7 @@ fn what_cannot_be_said_is_refused_by_name() {
     for (provider, body, param) in cases {
         let target = target(provider, "m");
         let asked =
-            Body::Json(JsonObject::parse(&Bytes::from(body.to_string())).expect("an object"));
+            Body::from(JsonObject::parse(&Bytes::from(body.to_string())).expect("an object"));
         let error = Call::prepare(Op::Chat, &target, asked, &options)
             .and_then(|call| call.encode())
             .expect_err("refused");
@@ -660,7 +660,7 @@ fn vectors_come_in_the_encoding_that_was_asked_for() {
     for (provider, reply, tokens) in cases {
         let target = target(provider, "m");
         let asked = Bytes::from_static(br#"{"input":["x"],"encoding_format":"base64"}"#);
-        let asked = Body::Json(JsonObject::parse(&asked).expect("an object"));
+        let asked = Body::from(JsonObject::parse(&asked).expect("an object"));
         let call = Call::prepare(Op::Embedding, &target, asked, &options).expect("a call");
         let Step::Done(answer) = call.decode(Reply::ok(reply)).expect("an answer") else {
             panic!("not at once");
@@ -683,7 +683,7 @@ fn images_of_addresses_are_fetched_for_ollama() {
     let body = json!({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]}]});
     let target = target("ollama", "llava");
     let options = CallOptions::default();
-    let body = Body::Json(JsonObject::parse(&Bytes::from(body.to_string())).expect("an object"));
+    let body = Body::from(JsonObject::parse(&Bytes::from(body.to_string())).expect("an object"));
     let mut call = Call::prepare(Op::Chat, &target, body, &options).expect("a call");
     assert_eq!(call.fetches(), [url]);
     assert!(call.encode().is_err(), "nothing is sent without its image");
@@ -693,6 +693,7 @@ fn images_of_addresses_are_fetched_for_ollama() {
     };
     call.fetched.insert(url.into(), file);
     let request = call.encode().expect("a request");
-    let body: Value = serde_json::from_slice(request.body()).expect("json");
+    let body: Value =
+        serde_json::from_slice(request.body().bytes().expect("in memory")).expect("json");
     assert_eq!(body["messages"][0]["images"], json!(["cG5n"]));
 }

@@ -91,7 +91,7 @@ fn every_row_encodes_or_says_unsupported() {
         for op in Op::all() {
             let Some(body) = body(op) else { continue };
             let target = target(row, model_for(row, op));
-            match Call::prepare(op, &target, Body::Json(body), &options)
+            match Call::prepare(op, &target, Body::from(body), &options)
                 .and_then(|call| call.encode())
             {
                 Ok(request) => {
@@ -124,9 +124,10 @@ fn unknown_keys_survive_where_bodies_are_forwarded() {
             }
             let mut body = body(op).expect("a body");
             body.set_raw("never_heard_of", r#"{"a":[1, 2.50],"b":"\u00e9"}"#);
-            let call = Call::prepare(op, &target, Body::Json(body), &options).expect(row.name);
+            let call = Call::prepare(op, &target, Body::from(body), &options).expect(row.name);
             let request = call.encode().expect(row.name);
-            let text = std::str::from_utf8(request.body()).expect("text");
+            let text =
+                std::str::from_utf8(request.body().bytes().expect("in memory")).expect("text");
             // Chat goes out byte for byte; watsonx translates texts and vectors.
             let survives = match op {
                 Op::Chat | Op::Responses => {
@@ -153,9 +154,10 @@ fn unknown_keys_survive_in_other_operations() {
             }
             let mut body = body(op).expect("a body");
             body.set_raw("never_heard_of", r#"{"a":[1,"\u00e9"]}"#);
-            let call = Call::prepare(op, &target, Body::Json(body), &options).expect(row.name);
+            let call = Call::prepare(op, &target, Body::from(body), &options).expect(row.name);
             let request = call.encode().expect(row.name);
-            let text = std::str::from_utf8(request.body()).expect("text");
+            let text =
+                std::str::from_utf8(request.body().bytes().expect("in memory")).expect("text");
             let query = request.uri().query().unwrap_or_default();
             let survives = text.contains(r#""never_heard_of":{"a":[1,"#)
                 || query.contains("never_heard_of=%7B%22a%22%3A%5B1%2C");
@@ -169,7 +171,7 @@ fn what_is_not_supported_is_a_bad_request_that_names_who_does_it() {
     let options = CallOptions::default();
     for op in PLAIN_OPS {
         let target = target(lookup("groq").expect("a row"), "m");
-        let body = Body::Json(body(op).expect("a body"));
+        let body = Body::from(body(op).expect("a body"));
         let error = Call::prepare(op, &target, body, &options).expect_err("an error");
         assert_eq!(
             (error.kind, error.status_code()),
@@ -197,7 +199,7 @@ fn what_the_caller_adds_is_there_at_the_end() {
             if !target.speaks(op) {
                 continue;
             }
-            let body = Body::Json(body(op).expect("a body"));
+            let body = Body::from(body(op).expect("a body"));
             let call = Call::prepare(op, &target, body, &options).expect(row.name);
             let request = match call.encode() {
                 Ok(request) => request,
@@ -207,7 +209,8 @@ fn what_the_caller_adds_is_there_at_the_end() {
                     continue;
                 }
             };
-            let sent: Value = serde_json::from_slice(request.body()).expect(row.name);
+            let sent: Value =
+                serde_json::from_slice(request.body().bytes().expect("in memory")).expect(row.name);
             let sent = sent.get(0).unwrap_or(&sent);
             assert_eq!(sent["added"]["x"], 1, "{}", row.name);
             assert!(
@@ -288,7 +291,7 @@ fn uri(
     options: &CallOptions,
 ) -> Result<http::Uri, Error> {
     let target = target(row, model);
-    let body = Body::Json(body(op).expect("a body"));
+    let body = Body::from(body(op).expect("a body"));
     let call = Call::prepare(op, &target, body, options)?;
     Ok(call.encode()?.uri().clone())
 }
@@ -302,7 +305,7 @@ fn no_secret_shows() {
         let Some(body) = body(op).filter(|_| target.speaks(op)) else {
             continue;
         };
-        let call = Call::prepare(op, &target, Body::Json(body), &options).expect(row.name);
+        let call = Call::prepare(op, &target, Body::from(body), &options).expect(row.name);
         let mut request = call.encode().expect(row.name);
         let now = std::time::SystemTime::UNIX_EPOCH;
         let signed = auth::apply(&target, &target.credential, &mut request, now);
@@ -350,7 +353,7 @@ fn decoded(pieces: &[&[u8]]) -> Result<(Vec<Value>, Chunks), Error> {
     let options = CallOptions::default();
     let mut body = body(Op::Chat).expect("a body");
     body.set("stream", &true);
-    let call = Call::prepare(Op::Chat, &target, Body::Json(body), &options)?;
+    let call = Call::prepare(Op::Chat, &target, Body::from(body), &options)?;
     let mut splitter = Splitter::new(row_framing(&call));
     let (mut decoder, mut frames, mut chunks) = (call.decoder()?, Vec::new(), Chunks::default());
     for piece in pieces {

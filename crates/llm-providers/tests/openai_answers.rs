@@ -24,7 +24,7 @@ fn with_call<T>(provider: &str, stream: bool, run: impl FnOnce(&Call<'_>) -> T) 
     let options = CallOptions::default();
     let body = json!({"messages": [{"role": "user", "content": "Hi"}], "stream": stream, "stream_options": {"include_usage": stream}});
     let body = JsonObject::parse(&Bytes::from(body.to_string())).expect("an object");
-    run(&Call::prepare(Op::Chat, &target, Body::Json(body), &options).expect("a call"))
+    run(&Call::prepare(Op::Chat, &target, Body::from(body), &options).expect("a call"))
 }
 
 /// A whole answer: its JSON and its usage.
@@ -345,7 +345,7 @@ fn all_answers_must_come() {
     let target = Target::new(lookup("openai").expect("a row"), "m", Credential::None);
     let options = CallOptions::default();
     let body = json!({"messages": [], "stream": true, "n": 2}).to_string();
-    let body = Body::Json(JsonObject::parse(&Bytes::from(body)).expect("an object"));
+    let body = Body::from(JsonObject::parse(&Bytes::from(body)).expect("an object"));
     let call = Call::prepare(Op::Chat, &target, body, &options).expect("a call");
     let mut decoder = call.decoder().expect("a decoder");
     let mut chunks = Chunks::default();
@@ -429,7 +429,7 @@ fn vectors_get_their_missing_fields() {
     let options = CallOptions::default();
     let body =
         JsonObject::parse(&Bytes::from_static(br#"{"input":["a","b"]}"#)).expect("an object");
-    let call = Call::prepare(Op::Embedding, &target, Body::Json(body), &options).expect("a call");
+    let call = Call::prepare(Op::Embedding, &target, Body::from(body), &options).expect("a call");
     let decode = |reply: &'static [u8]| match call.decode(Reply::ok(reply)) {
         Ok(Step::Done(answer)) => Ok(serde_json::from_slice::<Value>(
             &answer.into_bytes().expect("bytes"),

@@ -32,8 +32,9 @@ fn send_to(target: &Target, body: &Value, options: &CallOptions) -> Sent {
     if body.get("messages").is_none() {
         body["messages"] = json!([{"role": "user", "content": "Hi"}]);
     }
-    let call = Call::prepare(Op::Chat, target, Body::Json(object(&body)), options)?;
-    let sent = serde_json::from_slice(call.encode()?.body()).expect("json");
+    let call = Call::prepare(Op::Chat, target, Body::from(object(&body)), options)?;
+    let sent =
+        serde_json::from_slice(call.encode()?.body().bytes().expect("in memory")).expect("json");
     Ok((
         sent,
         call.notices
@@ -173,8 +174,15 @@ fn a_plain_request_is_the_client_s_own_bytes() {
     let target = target("openai/gpt-4o");
     let options = CallOptions::default();
     let body = JsonObject::parse(&Bytes::from_static(text.as_bytes())).expect("an object");
-    let call = Call::prepare(Op::Chat, &target, Body::Json(body), &options).expect("a call");
-    assert_eq!(call.encode().expect("a request").body(), text);
+    let call = Call::prepare(Op::Chat, &target, Body::from(body), &options).expect("a call");
+    assert_eq!(
+        call.encode()
+            .expect("a request")
+            .body()
+            .bytes()
+            .expect("in memory"),
+        text
+    );
 }
 
 #[test]
@@ -497,9 +505,15 @@ fn groq_answers_to_a_schema_through_a_tool() {
     });
     let options = CallOptions::default();
     let call =
-        Call::prepare(Op::Chat, &target, Body::Json(object(&body)), &options).expect("a call");
-    let sent: Value =
-        serde_json::from_slice(call.encode().expect("a request").body()).expect("json");
+        Call::prepare(Op::Chat, &target, Body::from(object(&body)), &options).expect("a call");
+    let sent: Value = serde_json::from_slice(
+        call.encode()
+            .expect("a request")
+            .body()
+            .bytes()
+            .expect("in memory"),
+    )
+    .expect("json");
     assert_eq!(
         sent["tools"][0]["function"],
         json!({"name": "json_tool_call", "parameters": schema})
@@ -547,9 +561,15 @@ fn gigachat_s_functions_are_tools() {
     });
     let options = CallOptions::default();
     let call =
-        Call::prepare(Op::Chat, &target, Body::Json(object(&body)), &options).expect("a call");
-    let sent: Value =
-        serde_json::from_slice(call.encode().expect("a request").body()).expect("json");
+        Call::prepare(Op::Chat, &target, Body::from(object(&body)), &options).expect("a call");
+    let sent: Value = serde_json::from_slice(
+        call.encode()
+            .expect("a request")
+            .body()
+            .bytes()
+            .expect("in memory"),
+    )
+    .expect("json");
     assert_eq!(sent["functions"], json!([{"name": "f", "parameters": {}}]));
     assert_eq!(
         (&sent["function_call"], sent.get("tools")),
@@ -623,8 +643,11 @@ fn embeddings_have_parameters_too() {
     let send = |model: &str, body: Value| {
         let target = target(model);
         let options = CallOptions::default();
-        let call = Call::prepare(Op::Embedding, &target, Body::Json(object(&body)), &options)?;
-        Ok::<Value, Error>(serde_json::from_slice(call.encode()?.body()).expect("json"))
+        let call = Call::prepare(Op::Embedding, &target, Body::from(object(&body)), &options)?;
+        Ok::<Value, Error>(
+            serde_json::from_slice(call.encode()?.body().bytes().expect("in memory"))
+                .expect("json"),
+        )
     };
     let error = send(
         "openai/text-embedding-ada-002",

@@ -232,7 +232,7 @@ fn keys_and_addresses_have_an_order() {
 
 /// The header that proves who we are.
 fn proof(target: &Target) -> (String, String) {
-    let mut request = http::Request::new(bytes::Bytes::new());
+    let mut request = http::Request::new(llm_providers::Outgoing::default());
     let now = std::time::UNIX_EPOCH;
     llm_providers::auth::apply(target, &target.credential, &mut request, now).expect("a header");
     let headers = request.headers();
@@ -272,7 +272,7 @@ fn anthropic_s_key_and_token_go_where_they_belong() {
 fn a_missing_key_is_said_at_the_first_call_and_a_missing_address_at_once() {
     let target_of = |text| target(&mut params(text), &Around::default());
     let groq = target_of(r#"{"model":"groq/x"}"#).expect("a target");
-    let mut request = http::Request::new(bytes::Bytes::new());
+    let mut request = http::Request::new(llm_providers::Outgoing::default());
     let now = std::time::SystemTime::UNIX_EPOCH;
     let error = auth::apply(&groq, &groq.credential, &mut request, now).expect_err("no key");
     assert_eq!(error.kind, Kind::Auth);

@@ -8,7 +8,6 @@
 
 use std::sync::{Arc, Mutex};
 
-use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request};
 use llm_providers::{
     Client, Kind,
@@ -95,7 +94,9 @@ async fn serve(
 
 async fn get(settings: &TransportSettings, url: &str) -> Result<String, llm_providers::Error> {
     let transport = Client::transport(settings)?;
-    let request = Request::get(url).body(Bytes::new()).unwrap();
+    let request = Request::get(url)
+        .body(llm_providers::Outgoing::default())
+        .unwrap();
     let (parts, body) = transport.send(request).await?.into_parts();
     let body = String::from_utf8(read_all(body, 1000).await?.to_vec()).unwrap();
     assert_eq!(parts.headers["x-by"], body.as_str());
@@ -206,7 +207,9 @@ async fn an_answer_is_the_same_either_way() {
     let url = format!("http://localhost:{}/", vendor.port);
     for settings in both(TransportSettings::default()) {
         let transport = Client::transport(&settings).unwrap();
-        let mut request = Request::post(&url).body(Bytes::from("{}")).unwrap();
+        let mut request = Request::post(&url)
+            .body(llm_providers::Outgoing::from("{}"))
+            .unwrap();
         let key = HeaderValue::from_static("Bearer k");
         request.headers_mut().insert("authorization", key);
         let (parts, body) = transport.send(request).await.unwrap().into_parts();

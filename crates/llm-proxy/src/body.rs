@@ -6,6 +6,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
+use futures_util::Stream as _;
 use http::{
     HeaderMap, StatusCode,
     header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT},
@@ -13,6 +14,7 @@ use http::{
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use llm_sdk::ByteAnswer;
 use tokio::time::timeout;
 
 use crate::{error::Refusal, server::Stream, settings::Limits, sse::Events, state::UnderWay};
@@ -58,7 +60,7 @@ pub(crate) async fn read(
 }
 
 /// The next piece of a body.
-async fn next(body: &mut Incoming, limits: &Limits) -> Result<Option<Bytes>, Refusal> {
+pub(crate) async fn next(body: &mut Incoming, limits: &Limits) -> Result<Option<Bytes>, Refusal> {
     loop {
         let frame = timeout(limits.body_stall, body.frame())
             .await
@@ -127,6 +129,7 @@ pub(crate) struct ReplyBody {
 enum Kind {
     Whole(Bytes),
     Events(Box<Events>),
+    Bytes(Box<ByteAnswer>),
     Page(axum::body::Body),
 }
 
@@ -142,6 +145,14 @@ impl ReplyBody {
     pub(crate) fn events(events: Events) -> Self {
         Self {
             kind: Kind::Events(Box::new(events)),
+            _under_way: None,
+            _stream: None,
+        }
+    }
+
+    pub(crate) fn bytes(answer: ByteAnswer) -> Self {
+        Self {
+            kind: Kind::Bytes(Box::new(answer)),
             _under_way: None,
             _stream: None,
         }
@@ -180,6 +191,10 @@ impl Body for ReplyBody {
             Kind::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
             Kind::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
             Kind::Events(events) => events.poll(cx).map(|next| next.map(|b| Ok(Frame::data(b)))),
+            // An error here cuts the connection: that is how a client learns that not all came.
+            Kind::Bytes(answer) => Pin::new(&mut **answer)
+                .poll_next(cx)
+                .map(|next| next.map(|r| r.map(Frame::data).map_err(axum::Error::new))),
             Kind::Page(page) => Pin::new(page).poll_frame(cx),
         }
     }
@@ -187,7 +202,7 @@ impl Body for ReplyBody {
     fn is_end_stream(&self) -> bool {
         match &self.kind {
             Kind::Whole(bytes) => bytes.is_empty(),
-            Kind::Events(_) => false,
+            Kind::Events(_) | Kind::Bytes(_) => false,
             Kind::Page(page) => page.is_end_stream(),
         }
     }
@@ -196,6 +211,9 @@ impl Body for ReplyBody {
         match &self.kind {
             Kind::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Kind::Events(_) => SizeHint::default(),
+            Kind::Bytes(answer) => answer
+                .length()
+                .map_or_else(SizeHint::default, SizeHint::with_exact),
             Kind::Page(page) => page.size_hint(),
         }
     }

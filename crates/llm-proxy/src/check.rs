@@ -1,6 +1,6 @@
 //! What a body must have, and must not, before anything is done for it.
 
-use llm_types::{JsonObject, Op};
+use llm_types::{BodyKind, JsonObject, Op};
 
 use crate::error::{Refusal, show};
 use http::StatusCode;
@@ -87,13 +87,21 @@ fn required(op: Op) -> &'static [&'static str] {
         Op::Embedding | Op::Moderation | Op::Speech => &["input"],
         Op::Rerank => &["query", "documents"],
         Op::GenerateContent => &["contents"],
+        Op::Transcription | Op::Translation => &["file"],
+        Op::ImageEdit => &["image", "prompt"],
+        Op::ImageVariation => &["image"],
+        Op::File => &["file", "purpose"],
+        Op::Batch => &["input_file_id", "endpoint"],
         _ => &[],
     }
 }
 
 /// Refuses a body that lacks what `op` needs. `route` is the path that the client asked for.
 pub(crate) fn complete(op: Op, route: &str, body: &JsonObject) -> Result<(), Refusal> {
-    let present = |key: &&str| body.raw(key).is_some();
+    let present = |key: &&str| {
+        body.raw(key).is_some()
+            || (op.body() == BodyKind::Form && body.contains(&format!("{key}[]")))
+    };
     if let Some(missing) = required(op).iter().find(|key| !present(key)) {
         return Err(Refusal::bad(
             *missing,

@@ -1,20 +1,21 @@
 //! The whole life of a request, in order.
 
-use std::{net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, time::Instant};
+use std::{borrow::Cow, net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, time::Instant};
 
 use futures_util::FutureExt;
 use http::{
-    HeaderValue, Method, Request, StatusCode, Uri, Version,
+    HeaderValue, Request, StatusCode, Uri, Version,
     header::{ALLOW, CONNECTION, ORIGIN},
     request::Parts,
 };
 use hyper::body::Incoming;
 use llm_providers::{
-    Kind,
+    Body, Kind, Upload,
     bridges::{Bridge, generate::Generate},
 };
 use llm_sdk::{Failure, Request as Ask};
-use llm_types::{BodyKind, JsonObject, Op};
+use llm_types::{BodyKind, JsonObject, Op, Verb};
+use percent_encoding::percent_decode_str;
 use tower::ServiceExt;
 
 use crate::{
@@ -22,11 +23,13 @@ use crate::{
     caller::Caller,
     check, controls, cors,
     error::{Dialect, Refusal, show},
+    form,
     labels::Labels,
     record::Recorder,
     respond::{self, Reply},
     route_record,
-    routes::inference::{self, Action, Found},
+    routes::inference::{self, Action, Found, Way},
+    settings::Settings,
     state::{Gateway, Live},
 };
 
@@ -88,17 +91,16 @@ async fn route(
         below(&live.settings.root_path, request.uri_mut());
     }
     let path = request.uri().path().to_owned();
-    let Some(found) = inference::find(&path) else {
-        return Box::pin(page(pages, request)).await;
-    };
-    if request.method() != Method::POST {
-        let mut reply = respond::detail(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed");
-        reply
-            .headers_mut()
-            .insert(ALLOW, HeaderValue::from_static("POST"));
-        return reply;
+    match inference::find(request.method(), &path) {
+        None => Box::pin(page(pages, request)).await,
+        Some(Way::To(found)) => serve(gateway, live, found, request).await,
+        Some(Way::Not(allowed)) => {
+            let mut reply = respond::detail(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed");
+            let allowed = HeaderValue::from_static(allowed);
+            reply.headers_mut().insert(ALLOW, allowed);
+            reply
+        }
     }
-    serve(gateway, live, found, request).await
 }
 
 /// What is no operation: lists of models, health, metrics, documents.
@@ -217,26 +219,35 @@ async fn prepare(
 ) -> Result<(Ask, Labels), Refusal> {
     let settings = &live.settings;
     let op = found.op;
-    if op.body() != BodyKind::Json || matches!(op, Op::Batch | Op::FineTuning) {
-        Box::pin(body::discard(incoming, &head.headers, &settings.limits)).await;
+    if op.body() == BodyKind::None {
         return Err(Refusal::new(
             StatusCode::NOT_IMPLEMENTED,
             "unsupported_operation",
             format!("{} is not supported by this gateway", op.path()),
         ));
     }
-    let bytes = body::read(incoming, &head.headers, &settings.limits).await?;
-    if bytes.is_empty() {
-        return Err(Refusal::bad(
-            "request_body",
-            "Invalid JSON payload: the body is empty",
-        ));
-    }
-    let mut object = JsonObject::parse_strictly(&bytes).map_err(Refusal::json)?;
+    let (mut object, files) = match found.verb.has_body() {
+        true if takes_form(op) && form::is_form(&head.headers) => {
+            let body = Box::pin(form::read(incoming, &head.headers, &settings.limits)).await?;
+            (body.fields, body.files)
+        }
+        true => (read_json(incoming, head, settings).await?, Vec::new()),
+        false => {
+            Box::pin(body::discard(incoming, &head.headers, &settings.limits)).await;
+            (JsonObject::new(), Vec::new())
+        }
+    };
     check::allowed(&object)?;
     let labels = Labels::of(&head.headers, &object, &settings.user_headers);
+    let provider = object.str("custom_llm_provider").map(Cow::into_owned);
     check::strip(&mut object, settings.allow_client_mock_response);
     let route = op.path();
+    if found.verb != Verb::Create || !op.names_model() {
+        let mut ask = resource(found, object, files, head)?;
+        ask.provider = ask.provider.or(provider);
+        controls::apply(&mut ask, &head.headers)?;
+        return Ok((ask, labels));
+    }
     let named = check::model(&object)?;
     let wanted = match found.model {
         Some(in_path) => {
@@ -272,12 +283,78 @@ async fn prepare(
         object.set("stream_options", &options);
     }
     let mut ask = Ask::from_object(op, object).map_err(Refusal::json)?;
+    ask.files = files;
     ask.restamp = true;
     if settings.bare_names {
         ask.route_as = crate::catalog::with_vendor(&ask.model, &live.router);
     }
     controls::apply(&mut ask, &head.headers)?;
     Ok((ask, labels))
+}
+
+async fn read_json(
+    incoming: Incoming,
+    head: &Parts,
+    settings: &Settings,
+) -> Result<JsonObject, Refusal> {
+    let bytes = body::read(incoming, &head.headers, &settings.limits).await?;
+    if bytes.is_empty() {
+        return Err(Refusal::bad(
+            "request_body",
+            "Invalid JSON payload: the body is empty",
+        ));
+    }
+    JsonObject::parse_strictly(&bytes).map_err(Refusal::json)
+}
+
+/// Whether a request may be a form: all that upload something.
+fn takes_form(op: Op) -> bool {
+    op.body() == BodyKind::Form
+}
+
+/// A request for what is kept, or for something that no model makes. The query says where it goes, as LiteLLM's clients
+/// do, and goes on to the vendor with the rest of what it says.
+fn resource(
+    found: Found<'_>,
+    mut body: JsonObject,
+    files: Vec<Upload>,
+    head: &Parts,
+) -> Result<Ask, Refusal> {
+    let (mut query, mut provider) = (Vec::new(), None);
+    let pairs = head.uri.query().unwrap_or_default().split('&');
+    for pair in pairs.filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let text = |text: &str| {
+            let spaced = text.replace('+', " ");
+            percent_decode_str(&spaced).decode_utf8_lossy().into_owned()
+        };
+        match (text(name).as_str(), text(value)) {
+            ("custom_llm_provider" | "provider", value) => provider = Some(value),
+            ("model", value) => body.set_str("model", &value),
+            (name, value) => query.push((name.to_owned(), value)),
+        }
+    }
+    if let Some(model) = check::model(&body)? {
+        check::model_name(&model)?;
+    }
+    if found.verb == Verb::Create {
+        check::complete(found.op, found.op.path(), &body)?;
+    }
+    let ask = match found.verb {
+        Verb::Create => Ask::from_body(
+            found.op,
+            Body {
+                fields: body,
+                files,
+            },
+        ),
+        verb => Ask::resource(found.op, verb, found.id, query, body),
+    };
+    let mut ask = ask.map_err(Refusal::json)?;
+    if provider.is_some() {
+        ask.provider = provider;
+    }
+    Ok(ask)
 }
 
 /// Whether tokens are counted by who will bill them. An unknown model goes there too: the engine refuses it.

@@ -16,6 +16,7 @@ mod controls;
 mod cors;
 mod discover;
 mod error;
+mod form;
 mod gateway;
 mod labels;
 mod logs;

@@ -65,7 +65,7 @@ pub(crate) fn document() -> Value {
 
 /// Operations that are answered, not only refused by name.
 fn served(op: Op) -> bool {
-    op.body() == BodyKind::Json && !matches!(op, Op::Batch | Op::FineTuning)
+    op.body() != BodyKind::None
 }
 
 fn operation(op: Op) -> Value {

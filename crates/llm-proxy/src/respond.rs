@@ -7,8 +7,9 @@ use flate2::{Compression, write::GzEncoder};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
     header::{
-        ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
-        RETRY_AFTER, SET_COOKIE, VARY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+        ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING,
+        CONTENT_SECURITY_POLICY, CONTENT_TYPE, RETRY_AFTER, SET_COOKIE, VARY,
+        X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
     },
 };
 use llm_router::Trace;
@@ -73,6 +74,22 @@ pub(crate) fn answer(
             if is_compressed {
                 headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
                 headers.append(VARY, HeaderValue::from_static("Accept-Encoding"));
+            }
+            reply
+        }
+        Body::Bytes(bytes) => {
+            let content_type = HeaderValue::from_str(bytes.content_type());
+            let charge = bytes.charge().clone();
+            let mut reply = Response::new(ReplyBody::bytes(bytes));
+            let headers = reply.headers_mut();
+            describe(headers, &meta, &charge, took);
+            if explain {
+                show_way(headers, &meta.trace);
+            }
+            let unknown = HeaderValue::from_static("application/octet-stream");
+            headers.insert(CONTENT_TYPE, content_type.unwrap_or(unknown));
+            if let Some(name) = meta.headers.get(CONTENT_DISPOSITION) {
+                headers.insert(CONTENT_DISPOSITION, name.clone());
             }
             reply
         }

@@ -25,6 +25,8 @@ pub struct Settings {
     pub listen: Listen,
     /// The key of whoever runs the gateway. `None`: any key is taken, and only this machine is served.
     pub master_key: Option<Secret>,
+    /// What secrets are made of that must be the same on every instance and outlive a change of the master key.
+    pub salt_key: Option<Secret>,
     /// The user's explicit word that a missing or well-known master key is fine.
     pub permit_weak_master_key: bool,
     /// Whether `/metrics` asks for the key, where there is one.
@@ -108,6 +110,8 @@ pub struct Tls {
 pub struct Limits {
     /// The longest request body, in bytes.
     pub body: usize,
+    /// The longest form with its files, in bytes.
+    pub upload: u64,
     /// The longest request head, in bytes.
     pub head: usize,
     /// Requests under way, over all connections; `None` for no limit.
@@ -174,6 +178,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             body: 128 << 20,
+            upload: 1 << 30,
             head: 64 << 10,
             requests: None,
             head_timeout: Duration::from_secs(75),
@@ -202,6 +207,10 @@ impl Settings {
                 tls: None,
             },
             master_key: ["INTERLINGUA_MASTER_KEY", "LITELLM_MASTER_KEY"]
+                .iter()
+                .find_map(|name| around.var(name))
+                .map(Secret::new),
+            salt_key: ["INTERLINGUA_SALT_KEY", "LITELLM_SALT_KEY"]
                 .iter()
                 .find_map(|name| around.var(name))
                 .map(Secret::new),
@@ -278,6 +287,12 @@ impl Settings {
         }
         settings.default_model = Some(name.clone());
         Ok(settings)
+    }
+
+    /// What ids are sealed with: the salt key, or else the master key. Without either whoever reaches the gateway may do
+    /// everything, and nothing is sealed.
+    pub fn secret(&self) -> Option<&Secret> {
+        self.salt_key.as_ref().or(self.master_key.as_ref())
     }
 
     /// Whether the master key is missing, or one that every tutorial prints.

@@ -9,7 +9,7 @@ use anyhow::Result;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use llm_cost::PriceTable;
 use llm_router::{Deployment, Router};
-use llm_sdk::{Engine, Prices};
+use llm_sdk::{Engine, Ids, Prices};
 use tokio::sync::Notify;
 
 use crate::{
@@ -90,7 +90,10 @@ impl Live {
             settings.discounts.clone(),
             settings.margins.clone(),
         );
-        let engine = Engine::routed(Arc::clone(&router), client, Arc::new(prices));
+        let mut engine = Engine::routed(Arc::clone(&router), client, Arc::new(prices));
+        if let Some(secret) = settings.secret() {
+            engine = engine.sealing(Ids::sealed(secret.expose().as_bytes()));
+        }
         Ok(Self {
             engine: match old {
                 Some(old) => engine.remembering(Arc::clone(old.engine.responses())),

@@ -5,12 +5,12 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use llm_providers::{Error, Kind};
-use llm_sdk::{AnswerStream, Body, Engine, Failure, Request, Response};
-use llm_types::Op;
-use pyo3::{exceptions::PyValueError, prelude::*};
+use llm_sdk::{AnswerStream, Body, Engine, Event, Failure, Response};
+use pyo3::{prelude::*, types::PyBytes};
 use tokio::task::AbortHandle;
 
 use crate::{
+    asked::{Asked, PyFile},
     errors,
     meta::Meta,
     notifier::Notifier,
@@ -38,8 +38,9 @@ pub(crate) struct Call {
 
 /// What a call brought, still outside of Python.
 enum Came {
-    Whole(Bytes, Meta),
+    Whole(Bytes, String, Meta),
     Stream(Arc<Pipe<Batch>>, Counted, Meta),
+    Bytes(Arc<Pipe<Batch>>, Meta),
 }
 
 /// A call that brought nothing.
@@ -62,38 +63,53 @@ impl Client {
         Self
     }
 
-    /// Answers a request: `(text or Stream, Meta)`. Waits with the interpreter released.
-    fn call<'py>(&self, py: Python<'py>, op: &str, body: &[u8]) -> PyResult<Answer<'py>> {
-        self.start(py, op, body)?.wait(py)
+    /// Answers a request: `(text, bytes or Stream, Meta)`. Waits with the interpreter released.
+    #[pyo3(signature = (op, body, files = None, id = None, query = None))]
+    fn call<'py>(
+        &self,
+        py: Python<'py>,
+        op: &str,
+        body: &[u8],
+        files: Option<Vec<PyFile>>,
+        id: Option<String>,
+        query: Option<Vec<(String, String)>>,
+    ) -> PyResult<Answer<'py>> {
+        self.start(py, op, body, files, id, query)?.wait(py)
     }
 
     /// Starts a request.
-    fn start(&self, py: Python<'_>, op: &str, body: &[u8]) -> PyResult<Call> {
-        start(py, op, body, None, Engine::clone)
+    #[pyo3(signature = (op, body, files = None, id = None, query = None))]
+    fn start(
+        &self,
+        py: Python<'_>,
+        op: &str,
+        body: &[u8],
+        files: Option<Vec<PyFile>>,
+        id: Option<String>,
+        query: Option<Vec<(String, String)>>,
+    ) -> PyResult<Call> {
+        let asked = Asked::named(op, body, files, id, query)?;
+        start(py, asked, None, Engine::clone)
     }
 }
 
 /// Starts a request to an engine that is made of the process's own.
 pub(crate) fn start(
     py: Python<'_>,
-    op: &str,
-    body: &[u8],
+    asked: Asked,
     first: Option<String>,
     engine: impl FnOnce(&Engine) -> Engine,
 ) -> PyResult<Call> {
-    let op = Op::all()
-        .find(|known| known.name() == op)
-        .ok_or_else(|| PyValueError::new_err(format!("there is no operation '{op}'")))?;
+    let requested = asked.name().to_owned();
     let core = runtime::core().map_err(|e| errors::plain(py, &e))?;
     let pipe = Arc::new(Pipe::new(1));
-    let body = Bytes::copy_from_slice(body);
-    let work = run(engine(&core.engine), op, body, first, Arc::clone(&pipe));
+    let work = run(engine(&core.engine), asked, first, Arc::clone(&pipe));
     let abort = core.runtime.spawn(work).abort_handle();
     let pid = std::process::id();
     Ok(Call {
         pipe,
         task: Arc::new(Task { abort, pid }),
-        requested: op.name().to_owned(),
+        requested,
     })
 }
 
@@ -139,7 +155,16 @@ impl Call {
         came: Option<Result<Came, Missed>>,
     ) -> PyResult<Answer<'py>> {
         match came {
-            Some(Ok(Came::Whole(bytes, meta))) => Ok((errors::text(py, &bytes)?, meta)),
+            Some(Ok(Came::Whole(bytes, kind, meta))) if is_text(&kind) => {
+                Ok((errors::text(py, &bytes)?, meta))
+            }
+            Some(Ok(Came::Whole(bytes, _, meta))) => {
+                Ok((PyBytes::new(py, &bytes).into_any(), meta))
+            }
+            Some(Ok(Came::Bytes(pipe, meta))) => {
+                let stream = Stream::bytes(pipe, Arc::clone(&self.task));
+                Ok((stream.into_pyobject(py)?.into_any(), meta))
+            }
             Some(Ok(Came::Stream(pipe, counted, meta))) => {
                 let stream = Stream::new(pipe, counted, Arc::clone(&self.task));
                 Ok((stream.into_pyobject(py)?.into_any(), meta))
@@ -199,21 +224,20 @@ impl<T> Drop for Closing<T> {
 /// caller's random numbers, and the caller's thread need not wait for it.
 async fn run(
     engine: Engine,
-    op: Op,
-    body: Bytes,
+    asked: Asked,
     first: Option<String>,
     pipe: Arc<Pipe<Result<Came, Missed>>>,
 ) {
     let closing = Closing(pipe);
     let routed = engine.router().is_some();
-    let answered = match Request::parse(op, body) {
+    let answered = match asked.request() {
         Ok(mut request) => {
             request.prefer = first;
             request.own_place = routed;
             engine.call(request).await
         }
         Err(e) => Err(Box::new(Failure {
-            error: e.into(),
+            error: e,
             fallback_error: None,
             call_id: String::new(),
             requested: String::new(),
@@ -223,9 +247,27 @@ async fn run(
     match answered {
         Err(failure) => closing.0.send(Err(Missed { failure, routed })).await,
         Ok(Response { meta, body }) => match body {
-            Body::Whole { bytes, charge, .. } => {
+            Body::Whole {
+                bytes,
+                charge,
+                content_type,
+                ..
+            } => {
                 let meta = Meta::new(meta, charge, routed);
-                closing.0.send(Ok(Came::Whole(bytes, meta))).await;
+                let came = Came::Whole(bytes, content_type, meta);
+                closing.0.send(Ok(came)).await;
+            }
+            Body::Bytes(mut answer) => {
+                let pieces = Arc::new(Pipe::new(AHEAD));
+                let meta = Meta::new(meta, answer.charge().clone(), routed);
+                let came = Came::Bytes(Arc::clone(&pieces), meta);
+                closing.0.send(Ok(came)).await;
+                drop(closing);
+                let pieces = Closing(pieces);
+                while let Some(piece) = answer.next().await {
+                    let event = |data| vec![Event { name: None, data }];
+                    pieces.0.send(piece.map(event)).await;
+                }
             }
             Body::Stream(stream) => {
                 let events = Arc::new(Pipe::new(AHEAD));
@@ -238,6 +280,11 @@ async fn run(
             }
         },
     }
+}
+
+/// Whether an answer of this type is text: all of them but sound, pictures and films.
+fn is_text(content_type: &str) -> bool {
+    content_type.starts_with("text/") || content_type.contains("json")
 }
 
 /// Carries a stream's events to its reader, at the reader's pace.

@@ -6,6 +6,7 @@
 
 use pyo3::prelude::*;
 
+mod asked;
 mod client;
 mod errors;
 mod gateway;

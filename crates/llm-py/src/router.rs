@@ -11,6 +11,7 @@ use llm_types::Op;
 use pyo3::prelude::*;
 
 use crate::{
+    asked::{Asked, PyFile},
     client::{self, Answer, Call},
     errors, runtime,
 };
@@ -76,30 +77,39 @@ impl Router {
         keys.copied().collect()
     }
 
-    /// Answers a request: `(text or Stream, Meta)`. Waits with the interpreter released. The deployment with the id
+    /// Answers a request: `(text, bytes or Stream, Meta)`. Waits with the interpreter released. The deployment with the id
     /// `first` is asked first, if it can be.
-    #[pyo3(signature = (op, body, first=None))]
+    #[expect(clippy::too_many_arguments, reason = "Python's keywords")]
+    #[pyo3(signature = (op, body, first=None, files=None, id=None, query=None))]
     fn call<'py>(
         &self,
         py: Python<'py>,
         op: &str,
         body: &[u8],
         first: Option<String>,
+        files: Option<Vec<PyFile>>,
+        id: Option<String>,
+        query: Option<Vec<(String, String)>>,
     ) -> PyResult<Answer<'py>> {
-        self.start(py, op, body, first)?.wait(py)
+        self.start(py, op, body, first, files, id, query)?.wait(py)
     }
 
     /// Starts a request.
-    #[pyo3(signature = (op, body, first=None))]
+    #[expect(clippy::too_many_arguments, reason = "Python's keywords")]
+    #[pyo3(signature = (op, body, first=None, files=None, id=None, query=None))]
     fn start(
         &self,
         py: Python<'_>,
         op: &str,
         body: &[u8],
         first: Option<String>,
+        files: Option<Vec<PyFile>>,
+        id: Option<String>,
+        query: Option<Vec<(String, String)>>,
     ) -> PyResult<Call> {
         let router = self.router(py)?;
-        client::start(py, op, body, first, |direct| direct.routing(router))
+        let asked = Asked::named(op, body, files, id, query)?;
+        client::start(py, asked, first, |direct| direct.routing(router))
     }
 
     /// The id of the deployment that a call to `model` goes to now. It counts as a request, and not as an answer.

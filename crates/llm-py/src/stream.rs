@@ -9,7 +9,10 @@ use std::{
 use llm_providers::Error;
 use llm_sdk::{Charge, Event};
 use llm_types::Usage;
-use pyo3::{prelude::*, types::PyList};
+use pyo3::{
+    prelude::*,
+    types::{PyBytes, PyList},
+};
 
 use crate::{
     client::{SIGNALS, Task},
@@ -32,6 +35,8 @@ pub(crate) struct Stream {
     task: Arc<Task>,
     /// An error that came together with events: they are handed out first.
     broken: Mutex<Option<Error>>,
+    /// Its events are no texts, but pieces of sound, pictures or files.
+    is_bytes: bool,
 }
 
 impl Stream {
@@ -41,6 +46,15 @@ impl Stream {
             counted,
             task,
             broken: Mutex::default(),
+            is_bytes: false,
+        }
+    }
+
+    /// An answer of bytes: lists of its pieces, an empty list at its end.
+    pub(crate) fn bytes(pipe: Arc<Pipe<Batch>>, task: Arc<Task>) -> Self {
+        Self {
+            is_bytes: true,
+            ..Self::new(pipe, Counted::default(), task)
         }
     }
 
@@ -50,7 +64,10 @@ impl Stream {
             match batch {
                 Ok(events) => {
                     for event in events {
-                        list.append(errors::text(py, &event.data)?)?;
+                        match self.is_bytes {
+                            true => list.append(PyBytes::new(py, &event.data))?,
+                            false => list.append(errors::text(py, &event.data)?)?,
+                        }
                     }
                 }
                 Err(error) if list.is_empty() => return Err(errors::plain(py, &error)),

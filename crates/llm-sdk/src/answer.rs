@@ -7,9 +7,9 @@ use futures_util::StreamExt;
 use http::HeaderMap;
 use llm_providers::{Error, Notice};
 use llm_router::{Deployment, Room, Share, Trace};
-use llm_types::{Op, Usage};
+use llm_types::{Op, Usage, Verb};
 
-use crate::{AnswerStream, Charge};
+use crate::{AnswerStream, ByteAnswer, Charge};
 
 /// An answered request.
 #[derive(Debug)]
@@ -37,6 +37,8 @@ pub enum Body {
     },
     /// Event by event.
     Stream(AnswerStream),
+    /// As it comes: sound, video, files.
+    Bytes(ByteAnswer),
 }
 
 /// Who answered a request, and how it came to that.
@@ -46,6 +48,8 @@ pub struct Meta {
     pub call_id: String,
     /// What was asked for.
     pub op: Op,
+    /// What of it.
+    pub verb: Verb,
     /// The model as the client named it.
     pub requested: String,
     /// The group that answered.
@@ -117,6 +121,13 @@ impl Response {
                         all.extend_from_slice(&event.data);
                         all.extend_from_slice(b"\n");
                     }
+                }
+                Ok(all.freeze())
+            }
+            Body::Bytes(mut answer) => {
+                let mut all = BytesMut::new();
+                while let Some(bytes) = answer.next().await {
+                    all.extend_from_slice(&bytes?);
                 }
                 Ok(all.freeze())
             }

@@ -30,11 +30,19 @@ impl Demo {
 }
 
 impl Transport for Demo {
-    fn send(&self, request: Request<Bytes>) -> BoxFuture<'_, Result<Response<ByteStream>, Error>> {
+    fn send(
+        &self,
+        request: Request<llm_providers::Outgoing>,
+    ) -> BoxFuture<'_, Result<Response<ByteStream>, Error>> {
         if request.uri().host() != Some(HOST) {
             return self.0.send(request);
         }
-        Box::pin(async move { answer(request.uri().path(), request.body()) })
+        Box::pin(async move {
+            answer(
+                request.uri().path(),
+                request.body().bytes().unwrap_or(&Bytes::new()),
+            )
+        })
     }
 }
 

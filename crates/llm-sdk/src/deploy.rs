@@ -182,14 +182,24 @@ pub(crate) fn own_place(
 /// request's body without those.
 pub(crate) fn direct(
     body: &JsonObject,
+    needs_model: bool,
     route: &mut RouteOptions,
     sources: &Sources,
     around: &dyn Surroundings,
 ) -> Result<(Router, JsonObject), Error> {
-    let model: String = body
-        .get("model")?
-        .ok_or_else(|| Error::bad_request("model", "'model' is missing"))?;
     let mut params = body.clone();
+    let model: String = match body.get("model")? {
+        Some(model) => model,
+        None if needs_model => return Err(Error::bad_request("model", "'model' is missing")),
+        // What is kept belongs to an account, not to a model: any name will do to find the account.
+        None => {
+            params.set_str("model", "any");
+            if !params.contains("custom_llm_provider") {
+                params.set_str("custom_llm_provider", "openai");
+            }
+            "any".into()
+        }
+    };
     let target = match resolve::target(&mut params, around) {
         // A canned answer needs neither a key nor an address.
         Err(_) if route.mock.is_some() => {
@@ -199,6 +209,9 @@ pub(crate) fn direct(
         }
         resolved => resolved?,
     };
+    if !body.contains("model") {
+        params.remove("model");
+    }
     let provider = target.provider.name;
     let mut deployments = vec![one(&model, target, route, sources)];
     let mut settings = Settings {

@@ -6,7 +6,8 @@ use llm_router::{Deployment, Trace};
 use llm_types::{JsonObject, Op};
 
 use crate::{
-    responses::{Keeper, Recalled, ResponseStore, ids},
+    ids::{self, Ids},
+    responses::{Keeper, Recalled, ResponseStore},
     restamp::Stamp,
 };
 
@@ -17,7 +18,7 @@ pub(crate) struct Wardrobe {
     /// The model's name as the client gave it, where it is to see that.
     pub(crate) name: Option<String>,
     /// With a router, ids say who answered.
-    pub(crate) routed: bool,
+    pub(crate) ids: Option<Ids>,
     pub(crate) responses: Arc<dyn ResponseStore>,
     pub(crate) recalled: Arc<Recalled>,
 }
@@ -39,9 +40,11 @@ impl Wardrobe {
         let name = self.name.clone().filter(|_| named && trace.fallbacks == 0);
         let stamp = Stamp::new(&self.call_id, name);
         match (self.op, bridged) {
-            (Op::Responses, false) if self.routed => (stamp.answered_by(deployment), None),
             (Op::Responses, true) => self.kept(stamp, deployment, body),
-            _ => (stamp, None),
+            _ => match &self.ids {
+                Some(ids) if keeps(self.op) => (stamp.kept_by(ids, self.op, deployment), None),
+                _ => (stamp, None),
+            },
         }
     }
 
@@ -53,12 +56,16 @@ impl Wardrobe {
         body: &JsonObject,
     ) -> (Stamp, Option<Keeper>) {
         let id = ids::fresh();
-        let shown = if self.routed {
-            ids::hand_out(deployment, &id)
-        } else {
-            id.clone()
+        let shown = match &self.ids {
+            Some(ids) => ids.hand_out(deployment, &id),
+            None => id.clone(),
         };
         let keeper = self.recalled.keeper(&self.responses, id, body);
         (stamp.called(shown), keeper)
     }
+}
+
+/// Whether vendors keep what such an operation makes.
+fn keeps(op: Op) -> bool {
+    op.verbs().len() > 1
 }

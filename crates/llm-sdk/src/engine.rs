@@ -9,10 +9,10 @@ use bytes::Bytes;
 use http::HeaderMap;
 use llm_providers::{Client, Error, Outcome as Sent, Payload, transport::TransportSettings};
 use llm_router::{Ask, Failed, Finish, Lease, Router};
-use llm_types::{Op, Usage};
+use llm_types::{Op, Usage, Verb};
 
 use crate::{
-    AnswerStream, Body, Charge, Failure, Meta, Outcome, Request, Response,
+    AnswerStream, Body, ByteAnswer, Charge, Failure, Ids, Meta, Outcome, Request, Response,
     ask::Asking,
     continuation::Onward,
     demo, deploy,
@@ -22,6 +22,7 @@ use crate::{
     network::{Bridged, Network},
     price::{Prices, Rates},
     record::Reporter,
+    resource::Referring,
     responses::{MemoryStore, Recalled, ResponseStore, recall},
     restamp::Stamp,
     sources::Sources,
@@ -38,6 +39,7 @@ pub struct Engine {
     /// Of calls without a router; with one, its deployments hold their own.
     sources: Arc<Sources>,
     responses: Arc<dyn ResponseStore>,
+    ids: Ids,
 }
 
 impl Engine {
@@ -49,6 +51,7 @@ impl Engine {
             prices: Arc::new(Prices::of_process()),
             sources: Arc::default(),
             responses: Arc::new(MemoryStore::default()),
+            ids: Ids::default(),
         })
     }
 
@@ -60,7 +63,14 @@ impl Engine {
             prices,
             sources: Arc::default(),
             responses: Arc::new(MemoryStore::default()),
+            ids: Ids::default(),
         }
+    }
+
+    /// The same engine with ids that nobody else can make.
+    pub fn sealing(mut self, ids: Ids) -> Self {
+        self.ids = ids;
+        self
     }
 
     /// The same engine with another store of responses.
@@ -108,6 +118,11 @@ impl Engine {
     pub async fn call(&self, request: Request) -> Result<Response, Box<Failure>> {
         let Request {
             op,
+            verb,
+            mut id,
+            query,
+            provider,
+            files,
             model,
             route_as,
             mut body,
@@ -122,16 +137,26 @@ impl Engine {
         let started = Instant::now();
         let stream = body.is_true("stream");
         let mut reporter = Reporter::new(call_id.clone(), op, model.clone(), stream, observer);
+        reporter.note(|record| record.verb = verb);
         // Without a router this is some vendor's parameter.
         let priority = match self.router.is_some().then(|| body.take("priority")) {
             Some(Err(e)) => return Err(fail(&mut reporter, call_id, model, alone(e.into()))),
             Some(Ok(priority)) => priority,
             None => None,
         };
+        if self.router.is_none() && !model.is_empty() && !body.contains("model") {
+            body.set_str("model", &model);
+        }
         let single;
         let router: &Arc<Router> = match &self.router {
             Some(router) => router,
-            None => match deploy::direct(&body, &mut route, &self.sources, &Process) {
+            None => match deploy::direct(
+                &body,
+                op.names_model() && verb == Verb::Create,
+                &mut route,
+                &self.sources,
+                &Process,
+            ) {
                 Ok((router, stripped)) => {
                     body = stripped;
                     single = Arc::new(router);
@@ -141,8 +166,28 @@ impl Engine {
             },
         };
         let asked = route_as.as_ref().unwrap_or(&model);
+        let referring = Referring {
+            op,
+            verb,
+            model: asked,
+            provider: provider.as_deref(),
+            id: &mut id,
+            body: &mut body,
+        };
+        let pin = match (self.router.is_some(), referring.is_needed()) {
+            (_, false) => Ok(None),
+            (true, true) => referring.pin(&self.ids, router),
+            // The only one that there is.
+            (false, true) => Ok(router.groups().next().map(|(group, _)| group.to_owned())),
+        };
+        let pin = match pin {
+            Ok(pin) => pin,
+            Err(error) => return Err(fail(&mut reporter, call_id, model, alone(error))),
+        };
         let recalled = match op {
-            Op::Responses => recall(&*self.responses, router, asked, &mut body).await,
+            Op::Responses if verb == Verb::Create => {
+                recall(&*self.responses, &self.ids, router, asked, &mut body).await
+            }
             _ => Ok(Recalled::default()),
         };
         let recalled = match recalled {
@@ -151,7 +196,7 @@ impl Engine {
         };
         let asking = Asking {
             op,
-            model: recalled.pin.as_ref().unwrap_or(asked),
+            model: recalled.pin.as_ref().or(pin.as_ref()).unwrap_or(asked),
             body: &body,
             options: &options,
             route: &route,
@@ -193,7 +238,11 @@ impl Engine {
         let network = Network {
             client: self.client.clone(),
             op,
+            verb,
+            id,
+            query,
             body,
+            files,
             options: Arc::new(options),
             recalled: Arc::clone(&recalled),
             own_place,
@@ -219,7 +268,7 @@ impl Engine {
             op,
             call_id: call_id.clone(),
             name: restamp.then(|| model.clone()),
-            routed: self.router.is_some(),
+            ids: self.router.is_some().then(|| self.ids.clone()),
             responses: Arc::clone(&self.responses),
             recalled,
         };
@@ -244,6 +293,7 @@ impl Engine {
         let mut meta = Meta {
             call_id,
             op,
+            verb,
             requested: model,
             group,
             deployment,
@@ -277,6 +327,10 @@ impl Engine {
                 Body::Stream(AnswerStream::vendor(
                     events, bridge, stamp, rates, lease, reporter, onward,
                 ))
+            }
+            Sent::Bytes(download, headers) => {
+                meta.headers = headers;
+                Body::Bytes(ByteAnswer::new(download, &rates, lease, reporter))
             }
             Sent::Answer(mut answer, headers) => {
                 meta.headers = headers;

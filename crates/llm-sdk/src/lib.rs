@@ -23,6 +23,7 @@
 
 mod answer;
 mod ask;
+mod bytes_answer;
 mod continuation;
 pub mod demo;
 pub mod deploy;
@@ -30,6 +31,7 @@ mod dress;
 mod engine;
 mod explain;
 mod fleet;
+mod ids;
 mod ledger;
 mod mock;
 mod network;
@@ -37,6 +39,7 @@ mod price;
 mod record;
 mod refusal;
 mod request;
+mod resource;
 mod responses;
 mod restamp;
 pub mod router_settings;
@@ -45,10 +48,12 @@ mod stream;
 pub mod surroundings;
 
 pub use answer::{Body, Failure, Meta, Response};
+pub use bytes_answer::ByteAnswer;
 pub use continuation::{Continued, Way};
 pub use engine::Engine;
 pub use explain::{CostRange, Expected, Explained};
 pub use fleet::{Fleet, Plan};
+pub use ids::Ids;
 pub use llm_types::nearest;
 pub use price::{Charge, Prices, facts};
 pub use record::{Observer, Outcome, Record};

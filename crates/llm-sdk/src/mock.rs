@@ -5,13 +5,13 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::{Request, Response as Reply};
 use llm_providers::{
-    Answer, Chunk, Credential, Error, Kind, Target, bridges, lookup,
+    Answer, Chunk, Credential, Error, Kind, Outgoing, Target, bridges, lookup,
     transport::{BoxFuture, ByteStream, Transport},
 };
 use llm_router::{Attempt, Attempts, Lease, Routed};
 use llm_types::{
     ChatChunk, ChatResponse, Choice, ChunkChoice, Content, Delta, JsonObject, Message, Op,
-    ToolCall, Usage,
+    ToolCall, Usage, Verb,
 };
 use serde_json::{Value, json};
 
@@ -97,9 +97,10 @@ impl Voice {
 }
 
 impl Transport for Voice {
-    fn send(&self, request: Request<Bytes>) -> BoxFuture<'_, Result<Reply<ByteStream>, Error>> {
+    fn send(&self, request: Request<Outgoing>) -> BoxFuture<'_, Result<Reply<ByteStream>, Error>> {
         Box::pin(async move {
-            let body = JsonObject::parse(request.body())?;
+            let empty = Bytes::new();
+            let body = JsonObject::parse(request.body().bytes().unwrap_or(&empty))?;
             let model = body.str("model").unwrap_or_default();
             if request.uri().path().ends_with("/embeddings") {
                 return Ok(demo::whole(&embedding(&self.0, &model)));
@@ -250,6 +251,7 @@ pub(crate) fn response(
     let meta = Meta {
         call_id,
         op,
+        verb: Verb::Create,
         requested: model,
         group,
         model: deployment.target.model.clone(),

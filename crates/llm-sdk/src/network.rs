@@ -8,10 +8,10 @@ use std::{
 
 use llm_providers::{
     Body as CallBody, Call, CallOptions, Client, Error, Kind, Limits, Notice, Outcome as Sent,
-    bridges,
+    Upload, bridges,
 };
 use llm_router::{Attempt, Attempts, Finish};
-use llm_types::{JsonObject, Op};
+use llm_types::{JsonObject, Op, Verb};
 
 use crate::{
     continuation::{Carry, Way},
@@ -29,7 +29,12 @@ use crate::{
 pub(crate) struct Network {
     pub(crate) client: Client,
     pub(crate) op: Op,
+    pub(crate) verb: Verb,
+    /// What is asked for, by the vendor's own id.
+    pub(crate) id: Option<String>,
+    pub(crate) query: Vec<(String, String)>,
     pub(crate) body: JsonObject,
+    pub(crate) files: Vec<Upload>,
     pub(crate) options: Arc<CallOptions>,
     /// What the request builds on.
     pub(crate) recalled: Arc<Recalled>,
@@ -75,6 +80,7 @@ impl Attempts for Network {
             .iter()
             .any(|(key, _)| Mock::KEYS.contains(&key))
             && let Some(mock) = request::mock(&mut body)?
+            && self.verb == Verb::Create
         {
             return self.canned(attempt, body, mock).await;
         }
@@ -129,6 +135,9 @@ impl Network {
     /// The client's request.
     async fn fresh(&self, attempt: &Attempt<'_>, body: JsonObject) -> Result<Attempted, Error> {
         let options = merged(&attempt.deployment.options, &self.options);
+        if self.verb != Verb::Create {
+            return self.send(attempt, self.op, body, &options).await;
+        }
         let bridge = bridges::between(self.op, &attempt.target)?;
         let whole = self.recalled.whole(&body, bridge.is_some())?;
         let (spoken, outgoing, bridged) = match bridge {
@@ -178,7 +187,24 @@ impl Network {
         body: JsonObject,
         options: &CallOptions,
     ) -> Result<Attempted, Error> {
-        let call = Call::prepare(spoken, &attempt.target, CallBody::Json(body), options)?;
+        let (target, files) = (&attempt.target, self.files.clone());
+        let mut body = CallBody {
+            fields: body,
+            files,
+        };
+        // Where nothing but routing wants to know it, no vendor does.
+        if !spoken.names_model() || (self.verb != Verb::Create && !self.verb.has_body()) {
+            body.fields.remove("model");
+        }
+        let call = match self.verb {
+            Verb::Create => Call::prepare(spoken, target, body, options)?,
+            verb => {
+                let id = self.id.clone();
+                let mut call = Call::resource(spoken, verb, id, target, body, options)?;
+                call.query.clone_from(&self.query);
+                call
+            }
+        };
         let limits = self.limits(attempt, call.stream);
         let started = Instant::now();
         let sent = self.client.call(&call, &limits).await?;

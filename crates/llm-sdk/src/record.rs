@@ -8,7 +8,7 @@ use std::{
 
 use llm_providers::{Error, Kind};
 use llm_router::{Deployment, Trace};
-use llm_types::{Op, Usage};
+use llm_types::{Op, Usage, Verb};
 
 use crate::{Charge, Continued, ledger::Ledger};
 
@@ -25,6 +25,8 @@ pub struct Record {
     pub call_id: String,
     /// What was asked for.
     pub op: Op,
+    /// What of it: to make one, to fetch one.
+    pub verb: Verb,
     /// The model as the client named it.
     pub requested: String,
     /// Whether it was a stream.
@@ -97,6 +99,7 @@ impl Reporter {
         let record = Record {
             call_id,
             op,
+            verb: Verb::Create,
             requested,
             stream,
             started: SystemTime::now(),

@@ -3,9 +3,9 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use llm_providers::{CallOptions, Kind};
+use llm_providers::{Body, CallOptions, Kind, Upload};
 use llm_router::{Fallback, RetryPolicy, StreamFailover, Timeouts};
-use llm_types::{JsonError, JsonObject, Map, Op};
+use llm_types::{JsonError, JsonObject, Map, Op, Verb};
 use serde_json::Value;
 
 use crate::Observer;
@@ -15,6 +15,14 @@ use crate::Observer;
 pub struct Request {
     /// The operation, in the client's dialect.
     pub op: Op,
+    /// What of it.
+    pub verb: Verb,
+    /// The thing it is for, where it is for one that is kept.
+    pub id: Option<String>,
+    /// What goes into the address: pages and filters of lists.
+    pub query: Vec<(String, String)>,
+    /// The vendor that is asked, where no model says it.
+    pub provider: Option<String>,
     /// The model as the client names it.
     pub model: String,
     /// The name to route by, where it is not the client's.
@@ -26,6 +34,8 @@ pub struct Request {
     pub own_place: bool,
     /// The body, without our own keys.
     pub body: JsonObject,
+    /// The files that the body refers to: see [`llm_providers::Body`].
+    pub files: Vec<Upload>,
     /// How parameters are treated.
     pub options: CallOptions,
     /// How the request is routed.
@@ -204,10 +214,52 @@ impl Request {
     }
 
     /// Takes our own keys out of `body`.
-    pub fn from_object(op: Op, mut body: JsonObject) -> Result<Self, JsonError> {
+    pub fn from_object(op: Op, body: JsonObject) -> Result<Self, JsonError> {
         let model: String = body
             .get("model")?
             .ok_or_else(|| JsonError::new("model", "is missing"))?;
+        Self::made(op, Verb::Create, model, body)
+    }
+
+    /// The same of a body with files. Operations that have no model in their bodies need none here.
+    pub fn from_body(op: Op, body: Body) -> Result<Self, JsonError> {
+        let Body { mut fields, files } = body;
+        if op.names_model() {
+            let request = Self::from_object(op, fields)?;
+            return Ok(Self { files, ..request });
+        }
+        let model = fields.take("model")?.unwrap_or_default();
+        let request = Self::made(op, Verb::Create, model, fields)?;
+        Ok(Self { files, ..request })
+    }
+
+    /// A request for what is kept: the file, batch, video, response or job `id`, or a list of them. A model in the body
+    /// only says where to ask.
+    pub fn resource(
+        op: Op,
+        verb: Verb,
+        id: Option<String>,
+        query: Vec<(String, String)>,
+        mut body: JsonObject,
+    ) -> Result<Self, JsonError> {
+        let model = match verb.has_body() && op.names_model() {
+            true => body.get("model")?,
+            false => body.take("model")?,
+        };
+        let request = Self::made(op, verb, model.unwrap_or_default(), body)?;
+        Ok(Self {
+            id,
+            query,
+            ..request
+        })
+    }
+
+    fn made(op: Op, verb: Verb, model: String, mut body: JsonObject) -> Result<Self, JsonError> {
+        let provider = match op.names_model() && verb == Verb::Create {
+            // With a model it is one of the parameters that say where the model is.
+            true => None,
+            false => body.get("custom_llm_provider")?,
+        };
         let (options, route, call_id) = if body.iter().all(|(key, _)| is_usual(key)) {
             Default::default()
         } else {
@@ -215,6 +267,11 @@ impl Request {
         };
         Ok(Self {
             op,
+            verb,
+            id: None,
+            query: Vec::new(),
+            provider,
+            files: Vec::new(),
             model,
             route_as: None,
             prefer: None,

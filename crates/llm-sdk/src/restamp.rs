@@ -7,10 +7,10 @@ use std::{
 
 use bytes::{BufMut, Bytes, BytesMut};
 use llm_router::Deployment;
-use llm_types::{ChatChunk, ChatResponse, JsonObject};
+use llm_types::{ChatChunk, ChatResponse, JsonObject, Op};
 use memchr::memmem;
 
-use crate::responses::ids;
+use crate::{ids::Ids, resource};
 
 /// What answers of one request have in common: codecs know neither the time nor the client's name for the model.
 #[derive(Debug, Clone)]
@@ -21,8 +21,8 @@ pub(crate) struct Stamp {
     pub(crate) model: Option<String>,
     /// The id is ours, whatever id the vendor gave.
     is_own_id: bool,
-    /// Who answered, where that is to be part of a response's id.
-    answered_by: Option<Arc<Deployment>>,
+    /// Who keeps what was made, where its ids are to say so.
+    kept_by: Option<(Ids, Op, Arc<Deployment>)>,
 }
 
 impl Stamp {
@@ -34,7 +34,7 @@ impl Stamp {
             created: since.map_or(0, |since| since.as_secs()),
             model,
             is_own_id: false,
-            answered_by: None,
+            kept_by: None,
         }
     }
 
@@ -45,9 +45,9 @@ impl Stamp {
         self
     }
 
-    /// The same for a response of a vendor's own: its id is to say who answered.
-    pub(crate) fn answered_by(mut self, deployment: &Arc<Deployment>) -> Self {
-        self.answered_by = Some(Arc::clone(deployment));
+    /// The same for what a vendor keeps: its ids are to say which deployment that is.
+    pub(crate) fn kept_by(mut self, ids: &Ids, op: Op, deployment: &Arc<Deployment>) -> Self {
+        self.kept_by = Some((ids.clone(), op, Arc::clone(deployment)));
         self
     }
 
@@ -63,8 +63,9 @@ impl Stamp {
 
     /// A vendor's own JSON, with the client's name for the model.
     pub(crate) fn json(&self, json: Bytes) -> Bytes {
-        let json = match &self.answered_by {
-            Some(deployment) => hand_out(json, deployment),
+        let json = match &self.kept_by {
+            Some((ids, Op::Responses, deployment)) => hand_out(json, ids, deployment),
+            Some((ids, op, deployment)) => resource::hand_out(*op, json, ids, deployment),
             None => json,
         };
         match &self.model {
@@ -87,7 +88,7 @@ impl Stamp {
 }
 
 /// A response, or an event with one in it, under an id that says who answered. Most events name only items.
-fn hand_out(json: Bytes, deployment: &Deployment) -> Bytes {
+fn hand_out(json: Bytes, ids: &Ids, deployment: &Deployment) -> Bytes {
     const MARK: &[u8] = b"\"response\"";
     if memmem::find(&json, MARK).is_none() {
         return json;
@@ -97,18 +98,18 @@ fn hand_out(json: Bytes, deployment: &Deployment) -> Bytes {
     };
     let inner = object.raw("response").filter(|raw| raw.starts_with(b"{"));
     if let Some(Ok(mut response)) = inner.map(JsonObject::parse) {
-        rename(&mut response, deployment);
+        rename(&mut response, ids, deployment);
         object.set_raw("response", response.to_bytes());
     } else if object.str("object").as_deref() == Some("response") {
-        rename(&mut object, deployment);
+        rename(&mut object, ids, deployment);
     }
     object.to_bytes()
 }
 
-fn rename(response: &mut JsonObject, deployment: &Deployment) {
+fn rename(response: &mut JsonObject, ids: &Ids, deployment: &Deployment) {
     for key in ["id", "previous_response_id"] {
         if let Some(id) = response.str(key) {
-            let id = ids::hand_out(deployment, &id);
+            let id = ids.hand_out(deployment, &id);
             response.set_str(key, &id);
         }
     }

@@ -36,6 +36,7 @@ pub mod responses;
 mod scan;
 mod search;
 mod usage;
+mod verb;
 
 pub use chat::{
     ChatChunk, ChatRequest, ChatResponse, Choice, ChunkChoice, Delta, FunctionCall, FunctionDef,
@@ -55,6 +56,7 @@ pub use op::{BodyKind, Op, ReplyKind};
 pub use rerank::{RerankDocument, RerankMeta, RerankRequest, RerankResponse, RerankResult};
 pub use search::{SearchQuery, SearchRequest, SearchResponse, SearchResult};
 pub use usage::{CacheWrite, CompletionDetails, PromptDetails, ServerToolUse, Units, Usage};
+pub use verb::{Method, Verb};
 
 /// A JSON object whose keys keep their order.
 pub type Map = serde_json::Map<String, serde_json::Value>;

@@ -27,7 +27,7 @@ pub fn holds<'a>(rows: impl IntoIterator<Item = &'a &'static Provider>, body: &[
                 },
                 Err(_) => continue,
             };
-            if let Ok(call) = Call::prepare(spoken, &target, Body::Json(body), &options) {
+            if let Ok(call) = Call::prepare(spoken, &target, Body::from(body), &options) {
                 let _ = call.encode();
             }
         }

@@ -17,7 +17,7 @@ pub fn holds<'a>(rows: impl IntoIterator<Item = &'a &'static Provider>, bytes: &
     let options = CallOptions::default();
     for row in rows {
         let target = Target::new(row, "model", Credential::key("key")).at("https://vendor.example");
-        let body = Body::Json(object.clone());
+        let body = Body::from(object.clone());
         let Ok(call) = Call::prepare(Op::Chat, &target, body, &options) else {
             continue;
         };

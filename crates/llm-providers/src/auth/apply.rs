@@ -2,17 +2,16 @@
 
 use std::time::SystemTime;
 
-use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, header::AUTHORIZATION};
 
 use super::{Credential, Secret};
-use crate::{Auth, Error, Kind, Target, protocols::azure::is_v1};
+use crate::{Auth, Error, Kind, Outgoing, Target, protocols::azure::is_v1};
 
 /// Puts `credential` on `request` as `target`'s row says. Comes last: signatures cover the final bytes.
 pub fn apply(
     target: &Target,
     credential: &Credential,
-    request: &mut Request<Bytes>,
+    request: &mut Request<Outgoing>,
     now: SystemTime,
 ) -> Result<(), Error> {
     match (target.provider.auth, credential) {
@@ -57,7 +56,7 @@ pub fn apply(
 }
 
 /// Each of Azure's APIs wants its key elsewhere.
-fn azure(request: &mut Request<Bytes>, key: &Secret) -> Result<(), Error> {
+fn azure(request: &mut Request<Outgoing>, key: &Secret) -> Result<(), Error> {
     let path = request.uri().path();
     if path.contains("/anthropic/") {
         return header(request, HeaderName::from_static("x-api-key"), key.expose());
@@ -78,7 +77,7 @@ fn is_oauth(key: &Secret) -> bool {
 }
 
 /// Tokens from the OAuth flow go as bearers, with the beta header that allows them.
-fn oauth(request: &mut Request<Bytes>, key: &Secret) -> Result<(), Error> {
+fn oauth(request: &mut Request<Outgoing>, key: &Secret) -> Result<(), Error> {
     let beta = HeaderName::from_static("anthropic-beta");
     let merged = match request
         .headers()
@@ -98,11 +97,11 @@ fn oauth(request: &mut Request<Bytes>, key: &Secret) -> Result<(), Error> {
     bearer(request, key)
 }
 
-fn bearer(request: &mut Request<Bytes>, key: &Secret) -> Result<(), Error> {
+fn bearer(request: &mut Request<Outgoing>, key: &Secret) -> Result<(), Error> {
     header(request, AUTHORIZATION, &["Bearer ", key.expose()].concat())
 }
 
-fn header(request: &mut Request<Bytes>, name: HeaderName, text: &str) -> Result<(), Error> {
+fn header(request: &mut Request<Outgoing>, name: HeaderName, text: &str) -> Result<(), Error> {
     let mut value = HeaderValue::from_str(text).map_err(|_| {
         Error::new(
             Kind::Auth,

@@ -8,7 +8,6 @@ use std::{
 use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use bytes::Bytes;
 use http::{
     HeaderValue, Method, Request,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE},
@@ -19,7 +18,7 @@ use tokio::sync::Mutex;
 
 use super::{Credential, CredentialSource, Secret, source::number};
 use crate::{
-    Error, Kind,
+    Error, Kind, Outgoing,
     transport::{Transport, read_all},
 };
 
@@ -85,7 +84,7 @@ impl TokenForm {
         (held.until > now + EARLY).then(|| Credential::Token(held.token.clone()))
     }
 
-    fn request(&self) -> Result<Request<Bytes>, Error> {
+    fn request(&self) -> Result<Request<Outgoing>, Error> {
         let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
         let form: Vec<String> = self
             .form
@@ -97,7 +96,7 @@ impl TokenForm {
             .uri(&self.uri)
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .header(ACCEPT, "application/json")
-            .body(Bytes::from(form.join("&")))
+            .body(form.join("&").into())
             .map_err(|_| refused("the address of the login is not valid"))?;
         if let Some((id, secret)) = &self.basic {
             let pair = STANDARD.encode(format!("{id}:{}", secret.expose()));
@@ -110,7 +109,10 @@ impl TokenForm {
     }
 
     async fn fetch(&self, transport: &dyn Transport, now: SystemTime) -> Result<Held, Error> {
-        let (parts, body) = transport.send(self.request()?).await?.into_parts();
+        let (parts, body) = transport
+            .send(self.request()?.map(Into::into))
+            .await?
+            .into_parts();
         let body = read_all(body, 1 << 20).await?;
         let answer: TokenAnswer = serde_json::from_slice(&body).unwrap_or_default();
         match answer.access_token {
@@ -185,13 +187,15 @@ mod tests {
     use futures_util::stream;
     use http::Response;
 
+    use bytes::Bytes;
+
     use super::*;
     use crate::transport::{BoxFuture, ByteStream};
 
     /// Answers each request with the next of its replies.
     struct Script {
         replies: Lock<Vec<(u16, &'static str)>>,
-        seen: Lock<Vec<Request<Bytes>>>,
+        seen: Lock<Vec<Request<Outgoing>>>,
     }
 
     impl Script {
@@ -207,7 +211,7 @@ mod tests {
     impl Transport for Script {
         fn send(
             &self,
-            request: Request<Bytes>,
+            request: Request<Outgoing>,
         ) -> BoxFuture<'_, Result<Response<ByteStream>, Error>> {
             self.seen.lock().expect("a lock").push(request);
             let (status, body) = self.replies.lock().expect("a lock").pop().expect("a reply");
@@ -252,7 +256,7 @@ mod tests {
         );
         let seen = script.seen.lock().expect("a lock");
         assert_eq!(
-            seen[0].body(),
+            seen[0].body().bytes().expect("in memory"),
             "grant_type=urn%3Aibm%3Aparams%3Aoauth%3Agrant%2Dtype%3Aapikey&apikey=a%2Bb%26c"
         );
         assert!(!format!("{source:?}").contains("a+b"));
@@ -270,7 +274,7 @@ mod tests {
         let seen = script.seen.lock().expect("a lock");
         assert_eq!(seen[0].headers()[AUTHORIZATION], "Basic aWQ6cw==");
         assert_eq!(
-            seen[0].body(),
+            seen[0].body().bytes().expect("in memory"),
             "grant_type=client%5Fcredentials&scope=all%2Dapis"
         );
     }

@@ -29,12 +29,11 @@ pub(crate) use over_the_network::ask;
 mod over_the_network {
     use std::time::Duration;
 
-    use bytes::Bytes;
     use http::Request;
 
     use super::Text;
     use crate::{
-        Error, Kind, Reply,
+        Error, Kind, Outgoing, Reply,
         transport::{Transport, read_all},
     };
 
@@ -43,7 +42,7 @@ mod over_the_network {
     /// Sends `request` and reads the whole answer, of any status.
     pub(crate) async fn ask(
         transport: &dyn Transport,
-        request: Request<Bytes>,
+        request: Request<Outgoing>,
         wait: Duration,
     ) -> Result<Reply, Error> {
         let host = request.uri().host().unwrap_or_default().to_owned();

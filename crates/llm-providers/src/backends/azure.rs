@@ -47,7 +47,7 @@ fn quirk(call: &mut Call<'_>) -> Result<(), Error> {
     };
     if call.op == Op::Chat
         && old("2024-05")
-        && call.json()?.str("tool_choice").as_deref() == Some("required")
+        && call.fields().str("tool_choice").as_deref() == Some("required")
     {
         params::refuse(call, &["tool_choice"])?;
     }

@@ -36,7 +36,7 @@ fn quirk(call: &mut Call<'_>) -> Result<(), Error> {
 
 /// `thinking` is a switch without a budget; an effort of `none` switches it off, any other on.
 fn thinking(call: &mut Call<'_>) -> Result<(), Error> {
-    let body = call.json_mut()?;
+    let body = call.fields_mut();
     let effort = body.str("reasoning_effort").map(|e| e.into_owned());
     if let Some(mut thinking) = body.get::<Map>("thinking")? {
         if thinking.shift_remove("budget_tokens").is_some() {
@@ -55,14 +55,14 @@ fn thinking(call: &mut Call<'_>) -> Result<(), Error> {
         body.set("thinking", &json!({ "type": kind }));
     }
     if effort.as_deref() == Some("none") {
-        call.json_mut()?.remove("reasoning_effort");
+        call.fields_mut().remove("reasoning_effort");
     }
     Ok(())
 }
 
 /// It knows no tools but functions.
 fn functions_only(call: &mut Call<'_>) -> Result<(), Error> {
-    let body = call.json_mut()?;
+    let body = call.fields_mut();
     if body.raw("tools").is_none() {
         return Ok(());
     }

@@ -42,7 +42,7 @@ fn quirk(call: &mut Call<'_>) -> Result<(), Error> {
     if call.op != Op::Chat {
         return Ok(());
     }
-    let body = call.json_mut()?;
+    let body = call.fields_mut();
     if body.raw("thinking").is_some() && body.raw("reasoning_effort").is_some() {
         return Err(Error::bad_request(
             "thinking",
@@ -57,7 +57,7 @@ fn quirk(call: &mut Call<'_>) -> Result<(), Error> {
 
 /// Files never go; images only to models that see.
 fn parts(call: &Call<'_>) -> Result<(), Error> {
-    let body = call.json()?;
+    let body = call.fields();
     let has = |word| params::mentions(body, "messages", word);
     if has("\"file\":") || has("\"file_data\"") {
         return Err(Error::bad_request(

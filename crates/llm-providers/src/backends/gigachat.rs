@@ -31,7 +31,7 @@ fn quirk(call: &mut Call<'_>) -> Result<(), Error> {
     if call.op != Op::Chat {
         return Ok(());
     }
-    let body = call.json_mut()?;
+    let body = call.fields_mut();
     if params::mentions(body, "messages", "\"tool") {
         let mut cut = false;
         params::edit_messages(body, |message| cut |= history(message))?;
@@ -39,7 +39,7 @@ fn quirk(call: &mut Call<'_>) -> Result<(), Error> {
             call.notice("messages", "only the first tool call of a turn is sent");
         }
     }
-    let body = call.json_mut()?;
+    let body = call.fields_mut();
     let tools: Vec<Value> = body.take("tools")?.unwrap_or_default();
     let functions: Vec<Value> = tools
         .iter()

@@ -33,13 +33,13 @@ fn quirk(call: &mut Call<'_>) -> Result<(), Error> {
 /// Compound models search by themselves; gpt-oss has a tool for it; the others cannot.
 fn web_search(call: &mut Call<'_>) -> Result<(), Error> {
     let model = &call.target.model;
-    if call.json()?.raw("web_search_options").is_none() || model.contains("compound") {
+    if call.fields().raw("web_search_options").is_none() || model.contains("compound") {
         return Ok(());
     }
     if !model.contains("gpt-oss") {
         return params::refuse(call, &["web_search_options"]);
     }
-    let body = call.json_mut()?;
+    let body = call.fields_mut();
     body.remove("web_search_options");
     let mut tools: Vec<Value> = body.get("tools")?.unwrap_or_default();
     tools.push(json!({"type": "browser_search"}));
@@ -50,7 +50,7 @@ fn web_search(call: &mut Call<'_>) -> Result<(), Error> {
 
 /// Models that cannot be held to a schema are made to call a tool that has it for arguments.
 fn schema(call: &mut Call<'_>) -> Result<(), Error> {
-    let body = call.json()?;
+    let body = call.fields();
     let has_schema = params::mentions(body, "response_format", "\"json_schema\"");
     if !has_schema || takes_schema(call) {
         return Ok(());
@@ -70,7 +70,7 @@ fn schema(call: &mut Call<'_>) -> Result<(), Error> {
     };
     let tool = json!([{"type": "function", "function": {"name": JSON_TOOL, "parameters": schema}}]);
     let choice = json!({"type": "function", "function": {"name": JSON_TOOL}});
-    let body = call.json_mut()?;
+    let body = call.fields_mut();
     body.remove("response_format");
     body.set("tools", &tool);
     body.set("tool_choice", &choice);

@@ -37,7 +37,7 @@ pub(super) fn quirk(call: &mut Call<'_>) -> Result<(), Error> {
 
 /// A budget becomes the nearest effort.
 fn thinking(call: &mut Call<'_>) -> Result<(), Error> {
-    let body = call.json_mut()?;
+    let body = call.fields_mut();
     let Some(thinking) = body.take::<Map>("thinking")? else {
         return Ok(());
     };
@@ -62,7 +62,7 @@ fn thinking(call: &mut Call<'_>) -> Result<(), Error> {
 
 /// Its grammar knows neither `additionalProperties` nor `strict`, and its tools are functions.
 fn tools(call: &mut Call<'_>) -> Result<(), Error> {
-    let body = call.json_mut()?;
+    let body = call.fields_mut();
     let suspicious = ["\"additionalProperties\"", "\"strict\"", "\"custom\""];
     if !suspicious
         .iter()
@@ -113,7 +113,7 @@ fn open(schema: &mut Value) {
 
 /// A video among the files goes as `video_url`.
 fn videos(call: &mut Call<'_>) -> Result<(), Error> {
-    let body = call.json_mut()?;
+    let body = call.fields_mut();
     if !params::mentions(body, "messages", "data:video/") {
         return Ok(());
     }

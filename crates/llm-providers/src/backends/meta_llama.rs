@@ -16,7 +16,7 @@ pub(super) const ROW: Provider = Provider {
 
 /// It answers to a schema, and knows no JSON without one.
 fn quirk(call: &mut Call<'_>) -> Result<(), Error> {
-    if params::mentions(call.json()?, "response_format", "\"json_object\"") {
+    if params::mentions(call.fields(), "response_format", "\"json_object\"") {
         return params::refuse(call, &["response_format"]);
     }
     Ok(())

@@ -40,7 +40,7 @@ pub(super) fn quirk(call: &mut Call<'_>) -> Result<(), Error> {
     if call.op != Op::Chat {
         return Ok(());
     }
-    let body = call.json_mut()?;
+    let body = call.fields_mut();
     if body.str("tool_choice").as_deref() == Some("required") {
         body.set_str("tool_choice", "any");
     }
@@ -52,7 +52,7 @@ pub(super) fn quirk(call: &mut Call<'_>) -> Result<(), Error> {
 /// Magistral thinks in a mode of its prompt; later models have an effort of `high` or `none`.
 fn thinking(call: &mut Call<'_>) -> Result<(), Error> {
     let magistral = call.target.model.contains("magistral");
-    let body = call.json_mut()?;
+    let body = call.fields_mut();
     let effort = body.str("reasoning_effort").map(|e| e.into_owned());
     let asked = effort.is_some() || body.raw("thinking").is_some();
     if !asked {

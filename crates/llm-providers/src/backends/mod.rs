@@ -352,7 +352,7 @@ pub(crate) fn unsupported(target: &Target, op: Op) -> Error {
 
 /// For vendors that refuse a `name` on messages of some roles.
 fn drop_message_names(call: &mut Call<'_>, of: impl Fn(&str) -> bool) -> Result<(), Error> {
-    let body = call.json_mut()?;
+    let body = call.fields_mut();
     if !params::mentions(body, "messages", "\"name\"") {
         return Ok(());
     }

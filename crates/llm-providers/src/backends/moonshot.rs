@@ -31,7 +31,7 @@ fn quirk(call: &mut Call<'_>) -> Result<(), Error> {
 
 /// It takes 0 to 1, and several answers only from 0.3 on.
 fn temperature(call: &mut Call<'_>) -> Result<(), Error> {
-    let body = call.json_mut()?;
+    let body = call.fields_mut();
     let Some(asked) = body.get::<f64>("temperature")? else {
         return Ok(());
     };
@@ -49,7 +49,7 @@ fn temperature(call: &mut Call<'_>) -> Result<(), Error> {
 
 /// It has no `required`; a last word of the user says the same.
 fn required_tool(call: &mut Call<'_>) -> Result<(), Error> {
-    let body = call.json_mut()?;
+    let body = call.fields_mut();
     if body.str("tool_choice").as_deref() != Some("required") {
         return Ok(());
     }

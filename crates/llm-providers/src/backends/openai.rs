@@ -22,6 +22,9 @@ pub(super) const ROW: Provider = Provider {
         Op::Embedding,
         Op::Moderation,
         Op::Responses,
+        Op::Speech,
+        Op::File,
+        Op::Batch,
     ],
     params: UNKNOWN,
     model_params: Some(model_params),
@@ -137,7 +140,7 @@ pub(super) fn quirk_of(call: &mut Call<'_>, name: &str) -> Result<(), Error> {
     }
     match family(name) {
         Family::OSeries => {
-            call.json_mut()?
+            call.fields_mut()
                 .rename("max_tokens", "max_completion_tokens");
             if call.target.facts.supports("parallel_function_calling") == Some(false) {
                 params::refuse(call, &["parallel_tool_calls"])?;
@@ -145,7 +148,7 @@ pub(super) fn quirk_of(call: &mut Call<'_>, name: &str) -> Result<(), Error> {
             only_temperature_one(call)
         }
         Family::Gpt5 { thinks_by_default } => {
-            call.json_mut()?
+            call.fields_mut()
                 .rename("max_tokens", "max_completion_tokens");
             let effort = effort(call)?;
             known_effort(call, effort.as_deref())?;
@@ -162,7 +165,7 @@ pub(super) fn quirk_of(call: &mut Call<'_>, name: &str) -> Result<(), Error> {
 
 /// The level, which may come with a wish for summaries: `{effort, summary}`. The wish is only the Responses API's.
 fn effort(call: &mut Call<'_>) -> Result<Option<String>, Error> {
-    let body = call.json_mut()?;
+    let body = call.fields_mut();
     if body
         .raw("reasoning_effort")
         .is_some_and(|raw| raw.starts_with(b"{"))
@@ -175,7 +178,10 @@ fn effort(call: &mut Call<'_>) -> Result<Option<String>, Error> {
             }
         }
     }
-    Ok(call.json()?.str("reasoning_effort").map(|e| e.into_owned()))
+    Ok(call
+        .fields()
+        .str("reasoning_effort")
+        .map(|e| e.into_owned()))
 }
 
 /// Levels that only some models have, as the price table says.
@@ -193,7 +199,7 @@ fn known_effort(call: &mut Call<'_>, effort: Option<&str>) -> Result<(), Error> 
 }
 
 fn only_temperature_one(call: &mut Call<'_>) -> Result<(), Error> {
-    match call.json()?.get::<f64>("temperature")? {
+    match call.fields().get::<f64>("temperature")? {
         Some(temperature) if temperature != 1.0 => params::refuse(call, &["temperature"]),
         _ => Ok(()),
     }

@@ -41,13 +41,13 @@ fn quirk(call: &mut Call<'_>) -> Result<(), Error> {
     }
     // Cost and cached tokens come only if they are asked for.
     let usage = [Edit::Default("usage", r#"{"include":true}"#)];
-    crate::edit::apply(&usage, call.json_mut()?);
-    let body = call.json_mut()?;
+    crate::edit::apply(&usage, call.fields_mut());
+    let body = call.fields_mut();
     if body.str("reasoning_effort").as_deref() == Some("max") {
         body.set_str("reasoning_effort", "xhigh");
     }
     thinking(call)?;
-    let body = call.json_mut()?;
+    let body = call.fields_mut();
     if params::mentions(body, "messages", "\"cache_control\"") {
         params::edit_messages(body, marker_to_last_part)?;
     }
@@ -56,7 +56,7 @@ fn quirk(call: &mut Call<'_>) -> Result<(), Error> {
 
 /// Anthropic's `thinking` is OpenRouter's `reasoning`, for every model.
 fn thinking(call: &mut Call<'_>) -> Result<(), Error> {
-    let body = call.json_mut()?;
+    let body = call.fields_mut();
     let Some(thinking) = body.take::<Map>("thinking")? else {
         return Ok(());
     };

@@ -16,7 +16,7 @@ pub(super) const ROW: Provider = Provider {
 /// It refuses a temperature of 2.
 fn quirk(call: &mut Call<'_>) -> Result<(), Error> {
     const MOST: f64 = 1.99;
-    let body = call.json_mut()?;
+    let body = call.fields_mut();
     if body.get::<f64>("temperature")?.is_some_and(|t| t > MOST) {
         body.set("temperature", &MOST);
         call.notice(

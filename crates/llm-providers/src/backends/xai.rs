@@ -37,7 +37,7 @@ fn quirk(call: &mut Call<'_>) -> Result<(), Error> {
     if call.target.facts.mode.is_some() && call.target.facts.supports("reasoning") == Some(false) {
         params::refuse(call, &["reasoning_effort"])?;
     }
-    if call.json_mut()?.remove("web_search_options").is_some() {
+    if call.fields_mut().remove("web_search_options").is_some() {
         call.notice(
             "web_search_options",
             "not sent: xAI searches through its Responses API only",
@@ -49,7 +49,7 @@ fn quirk(call: &mut Call<'_>) -> Result<(), Error> {
 
 /// It does not know `strict` on a function.
 fn without_strict(call: &mut Call<'_>) -> Result<(), Error> {
-    let body = call.json_mut()?;
+    let body = call.fields_mut();
     if !params::mentions(body, "tools", "\"strict\"") {
         return Ok(());
     }

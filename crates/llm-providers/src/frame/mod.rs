@@ -63,7 +63,7 @@ impl Splitter {
             Framing::Sse => Inner::Sse(sse::Sse::default()),
             Framing::Lines => Inner::Lines(lines::Lines::default()),
             Framing::AwsEventStream => Inner::Aws(aws::Aws::default()),
-            Framing::Whole => Inner::Whole(Vec::new()),
+            Framing::Whole | Framing::Bytes => Inner::Whole(Vec::new()),
         })
     }
 

@@ -35,7 +35,7 @@ pub(super) fn tidy(call: &mut Call<'_>) -> Result<(), Error> {
     if forwards && !row.keeps.contains(&"*") {
         foreign.extend(FOREIGN.iter().filter(|name| !row.keeps.contains(name)));
     }
-    let body = call.json_mut()?;
+    let body = call.fields_mut();
     let Some(raw) = body.raw("messages") else {
         return Ok(());
     };
@@ -110,7 +110,7 @@ fn strip_message(message: &mut Map, foreign: &[&'static str], removed: &mut Vec<
 
 /// Tools have a few keys of Anthropic's too.
 fn strip_tools(call: &mut Call<'_>, foreign: &[&'static str]) -> Result<(), Error> {
-    let body = call.json_mut()?;
+    let body = call.fields_mut();
     let Some(raw) = body.raw("tools") else {
         return Ok(());
     };

@@ -3,14 +3,12 @@
 use llm_types::{Op, StreamOptions};
 
 use super::{drop_path, thoughts, tidy};
-use crate::{Body, Call, Error, Kind, edit};
+use crate::{Call, Error, Kind, edit};
 
 /// Settles a call's parameters: what is dropped, renamed, refused.
 pub(crate) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
     let provider = call.target.provider;
-    let Body::Json(body) = &mut call.body else {
-        return quirk(call);
-    };
+    let body = &mut call.body.fields;
     call.stream = body.is_true("stream");
     call.include_usage = body
         .get::<StreamOptions>("stream_options")?
@@ -35,7 +33,7 @@ pub(crate) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
     tidy::tidy(call)?;
     thoughts::settle(call)?;
     refuse_untaken(call)?;
-    edit::apply(provider.edits, call.json_mut()?);
+    edit::apply(provider.edits, call.fields_mut());
     quirk(call)
 }
 
@@ -50,7 +48,7 @@ fn quirk(call: &mut Call<'_>) -> Result<(), Error> {
 fn drop_named(call: &mut Call<'_>) -> Result<(), Error> {
     let options = call.options;
     for path in &options.additional_drop_params {
-        if drop_path::remove(call.json_mut()?, path)? {
+        if drop_path::remove(call.fields_mut(), path)? {
             call.notice(path, "dropped as additional_drop_params asks");
         }
     }
@@ -62,7 +60,7 @@ fn refuse_untaken(call: &mut Call<'_>) -> Result<(), Error> {
     let target = call.target;
     let params = target.provider.params_of(&target.model, &target.facts);
     let op = call.op;
-    let body = call.json()?;
+    let body = call.fields();
     let untaken: Vec<String> = body
         .iter()
         .filter(|(key, raw)| {
@@ -74,12 +72,12 @@ fn refuse_untaken(call: &mut Call<'_>) -> Result<(), Error> {
         .map(|(key, _)| key.to_owned())
         .collect();
     if !params.takes(op, "n", &target.facts) && body.raw("n").is_some_and(|n| &n[..] == b"1") {
-        call.json_mut()?.remove("n");
+        call.fields_mut().remove("n");
     }
-    if !params.user && !is_said(call, "user") && call.json_mut()?.remove("user").is_some() {
+    if !params.user && !is_said(call, "user") && call.fields_mut().remove("user").is_some() {
         call.notice("user", "not sent: this provider does not take it");
     }
-    if !params.stream_options && call.json_mut()?.remove("stream_options").is_some() {
+    if !params.stream_options && call.fields_mut().remove("stream_options").is_some() {
         call.notice(
             "stream_options",
             "not sent: this provider does not take it; usage is collected in any case",
@@ -108,7 +106,7 @@ fn is_nothing(key: &str, raw: &[u8]) -> bool {
 
 /// For quirks: refuses (or drops) those of `names` that the body has and the caller does not insist on.
 pub(crate) fn refuse(call: &mut Call<'_>, names: &[&str]) -> Result<(), Error> {
-    let body = call.json()?;
+    let body = call.fields();
     let found: Vec<String> = names
         .iter()
         .filter(|name| body.contains(name) && !is_said(call, name))
@@ -124,7 +122,7 @@ fn refuse_all(call: &mut Call<'_>, names: &[String]) -> Result<(), Error> {
     let (provider, model) = (call.target.provider.name, call.target.model.clone());
     if call.options.drop_params {
         for name in names {
-            call.json_mut()?.remove(name);
+            call.fields_mut().remove(name);
             call.notice(
                 name,
                 format!("dropped: {provider} does not take it for {model}"),

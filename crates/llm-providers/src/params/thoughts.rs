@@ -6,7 +6,7 @@ use memchr::memmem;
 use serde_json::Value;
 
 use super::edit_messages;
-use crate::{Body, Call, Error, protocols::gemini::signature};
+use crate::{Call, Error, protocols::gemini::signature};
 
 /// What a row keeps that wants the signatures back.
 pub(crate) const SIGNED_IDS: &str = "thought_signatures";
@@ -25,10 +25,10 @@ pub(crate) fn unsign(call: &mut Call<'_>) -> Result<(), Error> {
     static MARK: LazyLock<memmem::Finder<'static>> =
         LazyLock::new(|| memmem::Finder::new(signature::MARK));
     let signed = |raw: &bytes::Bytes| MARK.find(raw).is_some();
-    let body = match &mut call.body {
-        Body::Json(body) if body.raw("messages").is_some_and(signed) => body,
-        _ => return Ok(()),
-    };
+    let body = &mut call.body.fields;
+    if !body.raw("messages").is_some_and(signed) {
+        return Ok(());
+    }
     edit_messages(body, |message| {
         if let Some(id) = message.get_mut("tool_call_id") {
             strip(id);
@@ -73,10 +73,11 @@ mod tests {
             ("gemini", "gemini-3-pro-preview", true),
         ] {
             let target = Target::new(lookup(row).expect("a row"), model, Credential::key("k"));
-            let body = Body::Json(JsonObject::from_serialize(&body).expect("a body"));
+            let body = crate::Body::from(JsonObject::from_serialize(&body).expect("a body"));
             let call = Call::prepare(Op::Chat, &target, body, &options).expect("a call");
             let sent = call.encode().expect("a request");
-            let text = String::from_utf8_lossy(sent.body()).into_owned();
+            let text =
+                String::from_utf8_lossy(sent.body().bytes().expect("in memory")).into_owned();
             assert!(!text.contains(signature::MARK), "{row} {model}: {text}");
             assert_eq!(text.contains("c2ln"), kept, "{row} {model}: {text}");
         }

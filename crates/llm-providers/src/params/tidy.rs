@@ -28,7 +28,7 @@ pub(super) fn tidy(call: &mut Call<'_>) -> Result<(), Error> {
 }
 
 fn stop(call: &mut Call<'_>) -> Result<(), Error> {
-    let body = call.json_mut()?;
+    let body = call.fields_mut();
     if !body.raw("stop").is_some_and(|raw| raw.starts_with(b"[")) {
         return Ok(());
     }
@@ -51,7 +51,7 @@ fn limit(call: &mut Call<'_>) -> Result<(), Error> {
         return Ok(());
     }
     for key in ["max_tokens", "max_completion_tokens"] {
-        let body = call.json_mut()?;
+        let body = call.fields_mut();
         if body.get::<u64>(key)?.is_some_and(|asked| asked > most) {
             body.set(key, &most);
             call.notice(key, format!("lowered to the model's {most}"));
@@ -62,7 +62,7 @@ fn limit(call: &mut Call<'_>) -> Result<(), Error> {
 
 /// A string and a named function pass; `{"type": "auto"}` becomes its string.
 fn tool_choice(call: &mut Call<'_>) -> Result<(), Error> {
-    let body = call.json_mut()?;
+    let body = call.fields_mut();
     let Some(raw) = body.raw("tool_choice") else {
         return Ok(());
     };
@@ -107,7 +107,7 @@ fn tool_choice(call: &mut Call<'_>) -> Result<(), Error> {
 
 /// `true`, `false`, and the spelling of JavaScript clients.
 fn thinking(call: &mut Call<'_>) -> Result<(), Error> {
-    let body = call.json_mut()?;
+    let body = call.fields_mut();
     let Some(raw) = body.raw("thinking") else {
         return Ok(());
     };

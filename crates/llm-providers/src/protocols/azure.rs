@@ -1,6 +1,5 @@
 //! Azure: OpenAI's wire at other addresses, and Claude's at one more.
 
-use bytes::Bytes;
 use http::{HeaderValue, Request, Uri};
 use llm_types::Op;
 
@@ -8,14 +7,14 @@ use super::{
     anthropic::{self, Flavor},
     openai::{self, OpenAi},
 };
-use crate::{Answer, Call, Decoder, Error, Protocol, Reply, Step, Target, path};
+use crate::{Answer, Call, Decoder, Error, Outgoing, Protocol, Reply, Step, Target, path};
 
 /// Azure OpenAI: the deployment is in the path, the version in the query.
 #[derive(Debug)]
 pub struct Azure;
 
 impl Protocol for Azure {
-    fn encode(&self, call: &Call<'_>) -> Result<Request<Bytes>, Error> {
+    fn encode(&self, call: &Call<'_>) -> Result<Request<Outgoing>, Error> {
         let mut body = openai::body(call)?;
         body.set_str("model", deployment(call));
         openai::request(&address(call)?, body.to_bytes())
@@ -39,7 +38,7 @@ impl Protocol for Azure {
 pub struct AzureAi;
 
 impl Protocol for AzureAi {
-    fn encode(&self, call: &Call<'_>) -> Result<Request<Bytes>, Error> {
+    fn encode(&self, call: &Call<'_>) -> Result<Request<Outgoing>, Error> {
         if !is_claude(&call.target.model) {
             return openai::request(&foundry(call)?, openai::body(call)?.to_bytes());
         }
@@ -304,7 +303,7 @@ mod tests {
         body.set_raw("messages", r#"[{"role":"user","content":"x"}]"#);
         body.set_str("input", "x");
         let options = CallOptions::default();
-        let call = Call::prepare(op, &target, Body::Json(body), &options).expect("a call");
+        let call = Call::prepare(op, &target, Body::from(body), &options).expect("a call");
         call.encode().expect("a request").uri().to_string()
     }
 

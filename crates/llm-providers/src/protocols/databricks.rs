@@ -1,12 +1,11 @@
 //! Databricks model serving: OpenAI's wire under `/serving-endpoints`; Claude takes Anthropic's `thinking`.
 
-use bytes::Bytes;
 use http::Request;
 use llm_types::{Content, ContentPart, EmbeddingResponse, Message, Op, ThinkingBlock, Tool};
 use serde_json::{Value, json};
 
 use super::{effort, openai::OpenAi, vectors};
-use crate::{Answer, Call, Decoder, Error, Protocol, Reply, Step};
+use crate::{Answer, Call, Decoder, Error, Outgoing, Protocol, Reply, Step};
 
 /// OpenAI's wire, but for the encoding of vectors, which Databricks does not know: they come as numbers and are packed
 /// here.
@@ -14,12 +13,12 @@ use crate::{Answer, Call, Decoder, Error, Protocol, Reply, Step};
 pub struct Databricks;
 
 impl Protocol for Databricks {
-    fn encode(&self, call: &Call<'_>) -> Result<Request<Bytes>, Error> {
-        if call.op != Op::Embedding || !call.json()?.contains("encoding_format") {
+    fn encode(&self, call: &Call<'_>) -> Result<Request<Outgoing>, Error> {
+        if call.op != Op::Embedding || !call.fields().contains("encoding_format") {
             return OpenAi.encode(call);
         }
         let mut plain = call.clone();
-        plain.json_mut()?.remove("encoding_format");
+        plain.fields_mut().remove("encoding_format");
         OpenAi.encode(&plain)
     }
 
@@ -40,7 +39,7 @@ impl Protocol for Databricks {
 }
 
 fn packed(call: &Call<'_>, answer: Answer) -> Result<Answer, Error> {
-    if call.json()?.str("encoding_format").as_deref() != Some("base64") {
+    if call.fields().str("encoding_format").as_deref() != Some("base64") {
         return Ok(answer);
     }
     let usage = answer.usage.clone();
@@ -68,20 +67,20 @@ pub(crate) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
     if !claude {
         return Ok(());
     }
-    if let Some(mut tools) = call.json()?.get::<Vec<Tool>>("tools")? {
+    if let Some(mut tools) = call.fields().get::<Vec<Tool>>("tools")? {
         let strict = tools
             .iter_mut()
             .filter_map(|tool| tool.function.as_mut()?.strict.take())
             .count();
         if strict > 0 {
-            call.json_mut()?.set("tools", &tools);
+            call.fields_mut().set("tools", &tools);
             call.notice(
                 "tools[*].function.strict",
                 "dropped: Databricks refuses it with Claude",
             );
         }
     }
-    let body = call.json_mut()?;
+    let body = call.fields_mut();
     let effort: Option<Value> = body.take("reasoning_effort")?;
     let level = effort.as_ref().and_then(effort::level);
     if let Some(level) = level.filter(|_| !body.contains("thinking")) {
@@ -111,7 +110,7 @@ pub(crate) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
 
 /// Thinking goes back in the parts it came in, with its signatures; models other than Claude have none.
 fn thinking_in_history(call: &mut Call<'_>, claude: bool) -> Result<(), Error> {
-    let body = call.json_mut()?;
+    let body = call.fields_mut();
     let there = body
         .raw("messages")
         .is_some_and(|raw| memchr::memmem::find(raw, b"\"thinking_blocks\"").is_some());

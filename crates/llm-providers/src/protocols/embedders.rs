@@ -1,6 +1,5 @@
 //! Services that only embed: OpenAI's `/embeddings`, with other names for some things and usage in one figure.
 
-use bytes::Bytes;
 use http::Request;
 use llm_types::{EmbeddingInput, JsonObject, Op, Usage};
 use serde_json::{Value, json};
@@ -9,7 +8,7 @@ use super::{
     openai,
     vectors::{self, Encoding},
 };
-use crate::{Answer, Call, Error, Protocol, Reply, Step, path};
+use crate::{Answer, Call, Error, Outgoing, Protocol, Reply, Step, path};
 
 /// Voyage AI.
 #[derive(Debug)]
@@ -20,7 +19,7 @@ pub struct Voyage;
 pub struct Jina;
 
 impl Protocol for Voyage {
-    fn encode(&self, call: &Call<'_>) -> Result<Request<Bytes>, Error> {
+    fn encode(&self, call: &Call<'_>) -> Result<Request<Outgoing>, Error> {
         let mut body = start(call)?;
         // Voyage knows `base64` alone; numbers are what it sends anyway.
         if body.str("encoding_format").as_deref() == Some("float") {
@@ -57,7 +56,7 @@ impl Protocol for Voyage {
 }
 
 impl Protocol for Jina {
-    fn encode(&self, call: &Call<'_>) -> Result<Request<Bytes>, Error> {
+    fn encode(&self, call: &Call<'_>) -> Result<Request<Outgoing>, Error> {
         let mut body = start(call)?;
         body.rename("encoding_format", "embedding_type");
         body.rename("input_type", "task");
@@ -93,7 +92,7 @@ fn start(call: &Call<'_>) -> Result<JsonObject, Error> {
     if call.op != Op::Embedding {
         return Err(call.unsupported());
     }
-    let mut body = call.json()?.clone();
+    let mut body = call.fields().clone();
     body.set_str("model", call.model());
     body.remove("user");
     match body.get::<EmbeddingInput>("input")? {

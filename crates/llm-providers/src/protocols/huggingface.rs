@@ -1,12 +1,11 @@
 //! Hugging Face: the router for inference providers, and dedicated endpoints of one's own (TGI, TEI).
 
-use bytes::Bytes;
 use http::Request;
 use llm_types::{EmbeddingInput, EmbeddingVector, Op};
 use serde_json::{Value, json};
 
 use super::{openai, openai::OpenAi, vectors};
-use crate::{Call, Decoder, Error, Protocol, Reply, Step, path};
+use crate::{Call, Decoder, Error, Outgoing, Protocol, Reply, Step, path};
 
 const ROUTER: &str = "https://router.huggingface.co";
 
@@ -15,7 +14,7 @@ const ROUTER: &str = "https://router.huggingface.co";
 pub struct HuggingFace;
 
 impl Protocol for HuggingFace {
-    fn encode(&self, call: &Call<'_>) -> Result<Request<Bytes>, Error> {
+    fn encode(&self, call: &Call<'_>) -> Result<Request<Outgoing>, Error> {
         if call.op == Op::Embedding {
             return embed(call);
         }
@@ -29,7 +28,7 @@ impl Protocol for HuggingFace {
         let name = call.target.provider.name;
         let body: Value =
             serde_json::from_slice(&reply.body).map_err(|e| Error::decode(name, e))?;
-        let many = matches!(call.json()?.get("input")?, Some(EmbeddingInput::Texts(_)));
+        let many = matches!(call.fields().get("input")?, Some(EmbeddingInput::Texts(_)));
         let vectors = features(body, many).map_err(|e| Error::decode(name, e))?;
         Ok(vectors::answer(call, vectors, None, Default::default())?.into())
     }
@@ -76,8 +75,8 @@ fn dedicated(base: &str) -> String {
 }
 
 /// Vectors come from the pipeline `feature-extraction`: of Hugging Face's own provider, or at an endpoint's root.
-fn embed(call: &Call<'_>) -> Result<Request<Bytes>, Error> {
-    let mut body = call.json()?.clone();
+fn embed(call: &Call<'_>) -> Result<Request<Outgoing>, Error> {
+    let mut body = call.fields().clone();
     body.remove("model");
     for key in ["user", "encoding_format", "input_type"] {
         body.remove(key);

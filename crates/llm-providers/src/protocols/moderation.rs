@@ -1,6 +1,5 @@
 //! Moderation beyond OpenAI's own: Mistral's classifiers, and Azure's Content Safety.
 
-use bytes::Bytes;
 use http::Request;
 use llm_types::{
     JsonObject, Map, ModerationInput, ModerationRequest, ModerationResponse, Usage, Verdict,
@@ -9,14 +8,14 @@ use serde::Deserialize;
 use serde_json::{Number, Value, json};
 
 use super::{azure, openai, openai::OpenAi};
-use crate::{Answer, Call, Error, Protocol, Reply, Step, error_table, path};
+use crate::{Answer, Call, Error, Outgoing, Protocol, Reply, Step, error_table, path};
 
 /// Mistral: OpenAI's shape without a verdict over all categories; conversations have an address of their own.
 #[derive(Debug)]
 pub struct Mistral;
 
 impl Protocol for Mistral {
-    fn encode(&self, call: &Call<'_>) -> Result<Request<Bytes>, Error> {
+    fn encode(&self, call: &Call<'_>) -> Result<Request<Outgoing>, Error> {
         let body = openai::body(call)?;
         let request = ModerationRequest::from_object(&body)?;
         let uri = match &request.input {
@@ -89,7 +88,7 @@ struct Category {
 
 impl Protocol for ContentSafety {
     fn split(&self, call: &Call<'_>) -> Result<Vec<JsonObject>, Error> {
-        let body = call.json()?;
+        let body = call.fields();
         let ModerationInput::Texts(texts) = ModerationRequest::from_object(body)?.input else {
             return Ok(Vec::new());
         };
@@ -114,8 +113,8 @@ impl Protocol for ContentSafety {
         written(provider, &whole)
     }
 
-    fn encode(&self, call: &Call<'_>) -> Result<Request<Bytes>, Error> {
-        let request = ModerationRequest::from_object(call.json()?)?;
+    fn encode(&self, call: &Call<'_>) -> Result<Request<Outgoing>, Error> {
+        let request = ModerationRequest::from_object(call.fields())?;
         let text = match request.input {
             ModerationInput::Text(text) => text,
             ModerationInput::Texts(texts) => texts.join("\n"),
@@ -184,12 +183,12 @@ fn written(provider: &'static str, response: &ModerationResponse) -> Result<Answ
 pub struct OpenAis;
 
 impl Protocol for OpenAis {
-    fn encode(&self, call: &Call<'_>) -> Result<Request<Bytes>, Error> {
-        ModerationRequest::from_object(call.json()?)?;
+    fn encode(&self, call: &Call<'_>) -> Result<Request<Outgoing>, Error> {
+        ModerationRequest::from_object(call.fields())?;
         if !call.model().is_empty() {
             return OpenAi.encode(call);
         }
-        let mut body = call.json()?.clone();
+        let mut body = call.fields().clone();
         body.remove("model");
         openai::request(&openai::address(call), body.to_bytes())
     }

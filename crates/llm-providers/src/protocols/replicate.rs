@@ -5,7 +5,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::{HeaderValue, Method, Request};
 use llm_types::{ChatResponse, Choice, ChunkChoice, Content, Map, Message, Op, Usage};
 use serde::Deserialize;
@@ -17,8 +16,8 @@ use super::{
     prompt::Template,
 };
 use crate::{
-    Answer, Call, Chunks, Decoder, Error, Framing, Kind, Protocol, Reply, Step, error_table,
-    frame::Frame, path,
+    Answer, Call, Chunks, Decoder, Error, Framing, Kind, Outgoing, Protocol, Reply, Step,
+    error_table, frame::Frame, path,
 };
 
 /// How long to wait before asking again.
@@ -32,7 +31,7 @@ const OWN: [&str; 4] = ["input", "version", "webhook", "webhook_events_filter"];
 pub struct Replicate;
 
 impl Protocol for Replicate {
-    fn encode(&self, call: &Call<'_>) -> Result<Request<Bytes>, Error> {
+    fn encode(&self, call: &Call<'_>) -> Result<Request<Outgoing>, Error> {
         if call.op != Op::Chat {
             return Err(call.unsupported());
         }
@@ -67,7 +66,7 @@ impl Protocol for Replicate {
         let request = Request::builder()
             .method(Method::GET)
             .uri(&uri)
-            .body(Bytes::new())
+            .body(Outgoing::default())
             .map_err(|e| Error::decode(call.target.provider.name, e))?;
         Ok(Step::Again {
             request,
@@ -116,12 +115,12 @@ fn predictions(base: &str) -> String {
 }
 
 fn input(call: &Call<'_>) -> Result<Map, Error> {
-    let mut body = call.json()?.to_map()?;
+    let mut body = call.fields().to_map()?;
     for key in ["model", "stream", "stream_options", "user", "n"] {
         body.shift_remove(key);
     }
     let messages: Vec<Message> = call
-        .json()?
+        .fields()
         .get("messages")?
         .ok_or_else(|| Error::bad_request("messages", "'messages' is missing"))?;
     body.shift_remove("messages");

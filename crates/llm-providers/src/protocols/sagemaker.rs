@@ -17,7 +17,7 @@ use super::{
     vectors,
 };
 use crate::{
-    Answer, Call, Chunks, Decoder, Error, Framing, Kind, Protocol, Reply, Step, Target,
+    Answer, Call, Chunks, Decoder, Error, Framing, Kind, Outgoing, Protocol, Reply, Step, Target,
     auth::aws,
     frame::{Frame, Splitter},
     path,
@@ -28,7 +28,7 @@ use crate::{
 pub struct Chat;
 
 impl Protocol for Chat {
-    fn encode(&self, call: &Call<'_>) -> Result<Request<Bytes>, Error> {
+    fn encode(&self, call: &Call<'_>) -> Result<Request<Outgoing>, Error> {
         invoke(call, openai::body(call)?.to_bytes())
     }
 
@@ -54,11 +54,11 @@ impl Protocol for Chat {
 pub struct Generate;
 
 impl Protocol for Generate {
-    fn encode(&self, call: &Call<'_>) -> Result<Request<Bytes>, Error> {
+    fn encode(&self, call: &Call<'_>) -> Result<Request<Outgoing>, Error> {
         let body = match call.op {
             Op::Chat => generation(call)?,
             Op::Embedding => {
-                let request = EmbeddingRequest::from_object(call.json()?)?;
+                let request = EmbeddingRequest::from_object(call.fields())?;
                 json!({ "text_inputs": request.input })
             }
             _ => return Err(call.unsupported()),
@@ -96,7 +96,7 @@ impl Protocol for Generate {
 }
 
 /// `POST /endpoints/{endpoint}/invocations`, of one component where the endpoint has several.
-fn invoke(call: &Call<'_>, body: Bytes) -> Result<Request<Bytes>, Error> {
+fn invoke(call: &Call<'_>, body: Bytes) -> Result<Request<Outgoing>, Error> {
     let target = call.target;
     let uri = match target.setting("sagemaker_base_url") {
         Some(whole) => whole.to_owned(),
@@ -126,7 +126,7 @@ fn address(target: &Target, stream: bool) -> Result<String, Error> {
 
 /// The prompt and its parameters, by Hugging Face's names.
 fn generation(call: &Call<'_>) -> Result<Value, Error> {
-    let request = ChatRequest::from_object(call.json()?)?;
+    let request = ChatRequest::from_object(call.fields())?;
     let mut parameters = Map::new();
     if let Some(limit) = request.output_limit() {
         parameters.insert("max_new_tokens".into(), limit.into());
@@ -170,7 +170,7 @@ fn prompt(call: &Call<'_>, messages: &[Message]) -> String {
 }
 
 fn answer(call: &Call<'_>, texts: Vec<Text>) -> Result<ChatResponse, Error> {
-    let request = ChatRequest::from_object(call.json()?)?;
+    let request = ChatRequest::from_object(call.fields())?;
     let prompt = prompt(call, &request.messages);
     let choices = texts.into_iter().enumerate().map(|(i, text)| {
         let whole = text.generated_text;
@@ -344,7 +344,7 @@ mod tests {
     }
 
     fn body(text: &str) -> Body {
-        Body::Json(JsonObject::parse(&Bytes::copy_from_slice(text.as_bytes())).expect("an object"))
+        Body::from(JsonObject::parse(&Bytes::copy_from_slice(text.as_bytes())).expect("an object"))
     }
 
     fn parts(pieces: &[&str]) -> Bytes {
@@ -395,7 +395,7 @@ mod tests {
             "part-1"
         );
         assert_eq!(
-            request.body(),
+            request.body().bytes().expect("in memory"),
             r#"{"inputs":"<s>[INST] <<SYS>>\nBe brief.\n<</SYS>>\n\nHi [/INST]","parameters":{"max_new_tokens":9,"temperature":0.01,"top_k":3},"stream":true}"#
         );
     }

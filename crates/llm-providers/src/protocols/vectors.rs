@@ -18,7 +18,7 @@ pub(crate) enum Encoding {
 impl Encoding {
     /// What the client asked for; `None` where it left that to the vendor, or asked for a way of the vendor's own.
     pub(crate) fn asked(call: &Call<'_>) -> Option<Self> {
-        match call.json().ok()?.str("encoding_format")?.as_ref() {
+        match call.fields().str("encoding_format")?.as_ref() {
             "float" => Some(Self::Float),
             "base64" => Some(Self::Base64),
             _ => None,

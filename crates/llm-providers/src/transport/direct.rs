@@ -8,18 +8,20 @@ use std::{
 use bytes::Bytes;
 use futures_core::Stream;
 use http::{Request, Response};
-use http_body_util::{BodyStream, Full};
+use http_body_util::BodyStream;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
     client::legacy::{Client as Hyper, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
 };
 
-use super::{BoxFuture, ByteStream, Transport, TransportSettings, connection, tls};
-use crate::Error;
+use super::{
+    BoxFuture, ByteStream, Transport, TransportSettings, connection, sending::Sending, tls,
+};
+use crate::{Error, Outgoing};
 
 /// hyper's own client: a quarter less CPU a request than reqwest, and no proxies.
-pub struct HyperTransport(Hyper<HttpsConnector<HttpConnector>, Full<Bytes>>);
+pub struct HyperTransport(Hyper<HttpsConnector<HttpConnector>, Sending>);
 
 impl HyperTransport {
     /// A transport with its own pool. Knows no forward proxies, whatever `settings` say.
@@ -43,8 +45,11 @@ impl HyperTransport {
 }
 
 impl Transport for HyperTransport {
-    fn send(&self, request: Request<Bytes>) -> BoxFuture<'_, Result<Response<ByteStream>, Error>> {
-        let sent = self.0.request(request.map(Full::new));
+    fn send(
+        &self,
+        request: Request<Outgoing>,
+    ) -> BoxFuture<'_, Result<Response<ByteStream>, Error>> {
+        let sent = self.0.request(request.map(Sending::from));
         Box::pin(async move {
             let response = sent.await.map_err(|e| connection(&e, e.is_connect()))?;
             Ok(response.map(|body| Box::pin(Body(BodyStream::new(body))) as ByteStream))

@@ -2,6 +2,7 @@
 
 mod direct;
 mod proxied;
+mod sending;
 mod settings;
 pub(crate) mod tls;
 
@@ -11,7 +12,7 @@ use bytes::Bytes;
 use futures_core::Stream;
 use http::{Request, Response};
 
-use crate::{Error, Kind};
+use crate::{Error, Kind, Outgoing};
 
 pub use direct::HyperTransport;
 pub use proxied::ReqwestTransport;
@@ -26,7 +27,10 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// Sends one request. In production hyper, or reqwest where there are forward proxies; recorded replies in tests.
 pub trait Transport: Send + Sync {
     /// Sends `request` and returns as soon as the reply's headers are there.
-    fn send(&self, request: Request<Bytes>) -> BoxFuture<'_, Result<Response<ByteStream>, Error>>;
+    fn send(
+        &self,
+        request: Request<Outgoing>,
+    ) -> BoxFuture<'_, Result<Response<ByteStream>, Error>>;
 }
 
 fn connection(e: &(dyn std::error::Error + 'static), connecting: bool) -> Error {

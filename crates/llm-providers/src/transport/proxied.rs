@@ -1,12 +1,13 @@
 //! Through a forward proxy.
 
-use bytes::Bytes;
 use futures_util::TryStreamExt;
 use http::{Request, Response};
 use reqwest::{NoProxy, Proxy};
 
-use super::{BoxFuture, ByteStream, Proxies, Transport, TransportSettings, connection, tls};
-use crate::{Error, Kind};
+use super::{
+    BoxFuture, ByteStream, Proxies, Transport, TransportSettings, connection, sending::Sending, tls,
+};
+use crate::{Error, Kind, Outgoing};
 
 /// reqwest's client, which knows forward proxies: plain, tunnels and SOCKS.
 pub struct ReqwestTransport(reqwest::Client);
@@ -35,10 +36,15 @@ impl ReqwestTransport {
 }
 
 impl Transport for ReqwestTransport {
-    fn send(&self, request: Request<Bytes>) -> BoxFuture<'_, Result<Response<ByteStream>, Error>> {
+    fn send(
+        &self,
+        request: Request<Outgoing>,
+    ) -> BoxFuture<'_, Result<Response<ByteStream>, Error>> {
         Box::pin(async move {
-            let request = reqwest::Request::try_from(request)
-                .map_err(|e| Error::new(Kind::BadRequest, "the address is not valid").because(e))?;
+            let request = reqwest::Request::try_from(
+                request.map(|body| reqwest::Body::wrap(Sending::from(body))),
+            )
+            .map_err(|e| Error::new(Kind::BadRequest, "the address is not valid").because(e))?;
             let response = self.0.execute(request).await;
             let mut response = response.map_err(|e| connection(&e, e.is_connect()))?;
             let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));

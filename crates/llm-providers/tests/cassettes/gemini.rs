@@ -40,7 +40,7 @@ pub(crate) fn target(provider: &str, model: &str) -> Target {
 
 fn chat_body(stream: bool) -> Body {
     let body = json!({"messages": [{"role": "user", "content": "x"}], "stream": stream});
-    Body::Json(JsonObject::from_serialize(&body).expect("a body"))
+    Body::from(JsonObject::from_serialize(&body).expect("a body"))
 }
 
 /// The vendor's events: one, a list, or server-sent ones.

@@ -66,11 +66,12 @@ fn check(cassette: &Cassette) -> Result<(), String> {
         body["title"] = first[2].clone();
         body["dimensions"] = first[3].clone();
     }
-    let body = Body::Json(JsonObject::from_serialize(&body).expect("a body"));
+    let body = Body::from(JsonObject::from_serialize(&body).expect("a body"));
     let call = Call::prepare(Op::Embedding, &target, body, &options).map_err(|e| e.to_string())?;
     if recorded.is_some() {
         let sent = call.encode().map_err(|e| e.to_string())?;
-        let sent: Value = serde_json::from_slice(sent.body()).expect("json");
+        let sent: Value =
+            serde_json::from_slice(sent.body().bytes().expect("in memory")).expect("json");
         if asked(&sent) != asked_for {
             return Err(format!("{:?} for {asked_for:?}", asked(&sent)));
         }

@@ -75,7 +75,7 @@ fn meaning(recorded: &Value) -> Map<String, Value> {
 fn request(op: Op, cassette: &Cassette, recorded: &Value) -> Result<(), String> {
     let (target, options) = (target(cassette), CallOptions::default());
     let body = JsonObject::from_serialize(&client(op, recorded)).map_err(|e| e.to_string())?;
-    let call = Call::prepare(op, &target, Body::Json(body), &options);
+    let call = Call::prepare(op, &target, Body::from(body), &options);
     let call = match call {
         Ok(call) => call,
         // The vendor refused it too, or ignored what we name.
@@ -89,7 +89,8 @@ fn request(op: Op, cassette: &Cassette, recorded: &Value) -> Result<(), String> 
     if sent.uri().path() != path {
         return Err(format!("{} is not {path}", sent.uri().path()));
     }
-    let sent: Value = serde_json::from_slice(sent.body()).map_err(|e| e.to_string())?;
+    let sent: Value = serde_json::from_slice(sent.body().bytes().expect("in memory"))
+        .map_err(|e| e.to_string())?;
     let (ours, theirs) = (meaning(&sent), meaning(recorded));
     let only = |key: &&String| key.as_str() != "model";
     for key in theirs.keys().chain(ours.keys()).filter(only) {
@@ -113,7 +114,7 @@ fn answer(op: Op, cassette: &Cassette) -> Result<(), String> {
         ..options
     };
     let body = JsonObject::from_serialize(&asked).map_err(|e| e.to_string())?;
-    let call = Call::prepare(op, &target, Body::Json(body), &options).map_err(|e| e.to_string())?;
+    let call = Call::prepare(op, &target, Body::from(body), &options).map_err(|e| e.to_string())?;
     let step = call.decode(cassette.reply());
     if cassette.status().as_u16() >= 400 {
         return match step {

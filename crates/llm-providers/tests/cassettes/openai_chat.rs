@@ -70,7 +70,7 @@ fn answers_keep_every_fact() {
 pub(crate) fn answer(op: Op, cassette: &Cassette) -> Result<(), String> {
     let target = target(cassette);
     let options = CallOptions::default();
-    let body = llm_providers::Body::Json(asking(op, cassette));
+    let body = llm_providers::Body::from(asking(op, cassette));
     let call = Call::prepare(op, &target, body, &options).map_err(|e| e.to_string())?;
     if cassette.status().as_u16() >= 400 {
         return refusal(&call, cassette);
@@ -169,7 +169,7 @@ pub(crate) fn request(op: Op, cassette: &Cassette, recorded: &Value) -> Result<(
     let options = CallOptions::default();
     let bytes = Bytes::from(serde_json::to_vec(recorded).map_err(|e| e.to_string())?);
     let body = JsonObject::parse(&bytes).map_err(|e| e.to_string())?;
-    let sent = Call::prepare(op, &target, llm_providers::Body::Json(body), &options)
+    let sent = Call::prepare(op, &target, llm_providers::Body::from(body), &options)
         .and_then(|call| call.encode());
     let sent = match sent {
         Ok(request) => request,
@@ -177,7 +177,8 @@ pub(crate) fn request(op: Op, cassette: &Cassette, recorded: &Value) -> Result<(
         Err(_) if cassette.status().as_u16() >= 400 => return Ok(()),
         Err(e) => return Err(e.to_string()),
     };
-    let sent: Value = serde_json::from_slice(sent.body()).map_err(|e| e.to_string())?;
+    let sent: Value = serde_json::from_slice(sent.body().bytes().expect("in memory"))
+        .map_err(|e| e.to_string())?;
     same_meaning(
         &meaning(recorded, &cassette.provider),
         &meaning(&sent, &cassette.provider),

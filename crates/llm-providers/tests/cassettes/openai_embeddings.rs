@@ -33,7 +33,7 @@ fn answers_keep_every_vector() {
 
 fn answer(cassette: &Cassette) -> Result<(), String> {
     let (target, options) = (target(cassette), CallOptions::default());
-    let body = Body::Json(asking(Op::Embedding, cassette));
+    let body = Body::from(asking(Op::Embedding, cassette));
     let call = Call::prepare(Op::Embedding, &target, body, &options).map_err(|e| e.to_string())?;
     let step = call.decode(cassette.reply());
     if cassette.status().as_u16() >= 400 {

@@ -26,7 +26,7 @@ fn vertex(model: &str) -> Target {
 }
 
 fn object(value: &Value) -> Body {
-    Body::Json(JsonObject::from_serialize(value).unwrap())
+    Body::from(JsonObject::from_serialize(value).unwrap())
 }
 
 fn fixture(name: &str) -> String {
@@ -53,7 +53,7 @@ fn sent(target: &Target, op: Op, body: &Value) -> Result<Value, Error> {
         call.fetched.insert(url, file);
     }
     let request = call.encode()?;
-    let body: Value = serde_json::from_slice(request.body()).unwrap();
+    let body: Value = serde_json::from_slice(request.body().bytes().expect("in memory")).unwrap();
     let notices: Vec<_> = call.notices.iter().map(|notice| &notice.param).collect();
     Ok(json!({"uri": request.uri().to_string(), "body": body, "notices": notices}))
 }

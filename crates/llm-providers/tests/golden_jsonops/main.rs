@@ -60,7 +60,7 @@ pub fn sent(op: Op, target: &Target, body: &Bytes) -> Result<Value, Error> {
         drop_params: true,
         ..CallOptions::default()
     };
-    let body = Body::Json(JsonObject::parse(body).expect("an object"));
+    let body = Body::from(JsonObject::parse(body).expect("an object"));
     let call = Call::prepare(op, target, body, &options)?;
     let mut request = call.encode()?;
     let now = std::time::SystemTime::UNIX_EPOCH;
@@ -73,7 +73,7 @@ pub fn sent(op: Op, target: &Target, body: &Bytes) -> Result<Value, Error> {
         .collect();
     let body = match request.body().is_empty() {
         true => Value::Null,
-        false => serde_json::from_slice(request.body()).expect("json"),
+        false => serde_json::from_slice(request.body().bytes().expect("in memory")).expect("json"),
     };
     Ok(json!({
         "request": format!("{} {}", request.method(), request.uri()),
@@ -89,7 +89,7 @@ pub fn answered(op: Op, target: &Target, body: &Bytes, reply: Bytes) -> Result<V
         drop_params: true,
         ..CallOptions::default()
     };
-    let body = Body::Json(JsonObject::parse(body).expect("an object"));
+    let body = Body::from(JsonObject::parse(body).expect("an object"));
     let call = Call::prepare(op, target, body, &options)?;
     let mut headers = HeaderMap::new();
     headers.insert("x-request-id", "request-1".parse().expect("a value"));

@@ -45,7 +45,7 @@ fn openai_may_choose_the_model() {
 fn openai_s_answers_pass_as_they_are() {
     let target = target("openai", "omni-moderation-latest");
     let options = CallOptions::default();
-    let body = Body::Json(JsonObject::parse(&fixture("moderation/text")).expect("a body"));
+    let body = Body::from(JsonObject::parse(&fixture("moderation/text")).expect("a body"));
     let call = Call::prepare(Op::Moderation, &target, body, &options).expect("a call");
     let reply = fixture("upstream/moderation/openai");
     let Step::Done(answer) = call.decode(Reply::ok(reply.clone())).expect("a step") else {
@@ -58,7 +58,7 @@ fn openai_s_answers_pass_as_they_are() {
 fn content_safety_is_asked_once_for_each_text() {
     let target = target("azure_ai", "content-safety");
     let options = CallOptions::default();
-    let body = Body::Json(JsonObject::parse(&fixture("moderation/texts")).expect("a body"));
+    let body = Body::from(JsonObject::parse(&fixture("moderation/texts")).expect("a body"));
     let call = Call::prepare(Op::Moderation, &target, body, &options).expect("a call");
     let parts = call.split().expect("parts");
     assert_eq!(parts.len(), 2);

@@ -41,7 +41,7 @@ fn clouds_that_fetch_nothing_get_the_document() {
     ] {
         let target = target(provider, model);
         let options = CallOptions::default();
-        let body = Body::Json(JsonObject::parse(&fixture("ocr/url")).expect("a body"));
+        let body = Body::from(JsonObject::parse(&fixture("ocr/url")).expect("a body"));
         let mut call = Call::prepare(Op::Ocr, &target, body, &options).expect("a call");
         let urls = call.fetches();
         assert_eq!(urls, ["https://example.com/invoice.pdf"]);
@@ -51,7 +51,8 @@ fn clouds_that_fetch_nothing_get_the_document() {
         };
         call.fetched.insert(urls[0].clone(), fetched);
         let sent = call.encode().expect("a request");
-        let sent: Value = serde_json::from_slice(sent.body()).expect("json");
+        let sent: Value =
+            serde_json::from_slice(sent.body().bytes().expect("in memory")).expect("json");
         assert_eq!(
             sent["document"],
             json!({"type": "document_url", "document_url": "data:application/pdf;base64,JVBERg=="})
@@ -62,7 +63,7 @@ fn clouds_that_fetch_nothing_get_the_document() {
     for (provider, model) in [("mistral", "mistral-ocr-latest"), ("azure_ai", LAYOUT)] {
         let target = target(provider, model);
         let options = CallOptions::default();
-        let body = Body::Json(JsonObject::parse(&fixture("ocr/url")).expect("a body"));
+        let body = Body::from(JsonObject::parse(&fixture("ocr/url")).expect("a body"));
         let call = Call::prepare(Op::Ocr, &target, body, &options).expect("a call");
         assert!(call.fetches().is_empty());
     }
@@ -71,7 +72,7 @@ fn clouds_that_fetch_nothing_get_the_document() {
 fn step(status: u16, headers: &[(&'static str, &str)], body: Bytes) -> Result<Step, Error> {
     let target = target("azure_ai", LAYOUT);
     let options = CallOptions::default();
-    let asked = Body::Json(JsonObject::parse(&fixture("ocr/url")).expect("a body"));
+    let asked = Body::from(JsonObject::parse(&fixture("ocr/url")).expect("a body"));
     let call = Call::prepare(Op::Ocr, &target, asked, &options).expect("a call");
     let mut map = HeaderMap::new();
     for (name, value) in headers {
@@ -137,7 +138,7 @@ fn what_document_intelligence_does_not_take_is_named() {
     let target = target("azure_ai", LAYOUT);
     let options = CallOptions::default();
     let error =
-        Call::prepare(Op::Ocr, &target, Body::Json(object(&body)), &options).expect_err("an error");
+        Call::prepare(Op::Ocr, &target, Body::from(object(&body)), &options).expect_err("an error");
     assert_eq!(error.kind, Kind::UnsupportedParams);
     assert_eq!(error.param.as_deref(), Some("include_image_base64"));
 }

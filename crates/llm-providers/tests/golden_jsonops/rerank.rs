@@ -233,7 +233,7 @@ fn limits_for_long_documents_are_taken_or_named() {
         let target = target(provider, model);
         let options = CallOptions::default();
         let error =
-            Call::prepare(Op::Rerank, &target, Body::Json(object(&body)), &options).err()?;
+            Call::prepare(Op::Rerank, &target, Body::from(object(&body)), &options).err()?;
         assert_eq!(error.kind, Kind::UnsupportedParams);
         error.param
     };
@@ -284,7 +284,7 @@ fn answers_are_ordered_cut_and_illustrated() {
 fn cohere_s_own_answers_pass_as_they_are() {
     let target = target("cohere", "rerank-v3.5");
     let options = CallOptions::default();
-    let body = Body::Json(llm_types::JsonObject::parse(&fixture("rerank/texts")).expect("a body"));
+    let body = Body::from(llm_types::JsonObject::parse(&fixture("rerank/texts")).expect("a body"));
     let call = Call::prepare(Op::Rerank, &target, body, &options).expect("a call");
     let reply = fixture("upstream/rerank/cohere");
     let llm_providers::Step::Done(answer) = call.decode(Reply::ok(reply.clone())).expect("a step")

@@ -28,7 +28,7 @@ fn what_an_engine_does_not_take_is_refused_by_name() {
         ("linkup", "country"),
     ] {
         let target = target(provider, "search");
-        let body = Body::Json(JsonObject::parse(&fixture("search/full")).expect("a body"));
+        let body = Body::from(JsonObject::parse(&fixture("search/full")).expect("a body"));
         let options = CallOptions::default();
         let error = Call::prepare(Op::Search, &target, body, &options).expect_err("an error");
         assert_eq!(error.kind, Kind::UnsupportedParams, "{provider}");
@@ -41,7 +41,7 @@ fn a_page_of_results_has_an_end() {
     let body = json!({"query": "q", "max_results": 50});
     let options = CallOptions::default();
     let target = target("google_pse", "search");
-    let call = Call::prepare(Op::Search, &target, Body::Json(object(&body)), &options);
+    let call = Call::prepare(Op::Search, &target, Body::from(object(&body)), &options);
     let call = call.expect("a call");
     assert_eq!(call.notices[0].param, "max_results");
     let uri = call.encode().expect("a request").uri().to_string();

@@ -37,6 +37,7 @@ pub(super) fn general(
         match node.number().filter(|megabytes| *megabytes > 0.0) {
             Some(megabytes) => {
                 settings.limits.body = (megabytes * f64::from(1 << 20)).clamp(0.0, 4e9) as usize;
+                settings.limits.upload = settings.limits.body as u64;
             }
             None => problems.error(node.at, "'max_request_size_mb' must be a number above 0"),
         }

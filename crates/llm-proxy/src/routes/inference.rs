@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use llm_types::Op;
+use http::Method;
+use llm_types::{Op, Verb};
 use percent_encoding::percent_decode_str;
 
 /// An operation's path.
@@ -10,6 +11,10 @@ use percent_encoding::percent_decode_str;
 pub(crate) struct Found<'a> {
     /// What is asked for.
     pub(crate) op: Op,
+    /// What of it.
+    pub(crate) verb: Verb,
+    /// The thing it is for.
+    pub(crate) id: Option<String>,
     /// The model, where the path names it.
     pub(crate) model: Option<Cow<'a, str>>,
     /// What Google's paths say after the model; other clients say it in the body.
@@ -29,6 +34,16 @@ pub(crate) enum Action {
 
 /// Prefixes of paths that name their model, which may contain slashes.
 const NAMING: [&str; 2] = ["/engines/", "/openai/deployments/"];
+/// What may come before a path.
+const VERSIONS: [&str; 4] = ["/v1", "/openai/v1", "/claude_code_gateway/v1", "/cursor"];
+/// Operations whose products are kept.
+const KEPT: [Op; 5] = [
+    Op::Responses,
+    Op::Batch,
+    Op::File,
+    Op::Video,
+    Op::FineTuning,
+];
 /// Operations that such paths may ask for, longer paths first: one is the end of another.
 const NAMED: [Op; 9] = [
     Op::Chat,
@@ -42,8 +57,87 @@ const NAMED: [Op; 9] = [
     Op::Responses,
 ];
 
-/// The operation that `path` asks for, if it asks for one. A slash at the end changes nothing.
-pub(crate) fn find(path: &str) -> Option<Found<'_>> {
+/// Who answers at a path.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Way<'a> {
+    /// An operation.
+    To(Found<'a>),
+    /// An operation, by other methods.
+    Not(&'static str),
+}
+
+/// The operation that a request asks for, if it asks for one. A slash at the end of its path changes nothing.
+pub(crate) fn find<'a>(method: &Method, path: &'a str) -> Option<Way<'a>> {
+    if let Some(way) = kept(method, path) {
+        return Some(way);
+    }
+    let found = made(path)?;
+    Some(match *method {
+        Method::POST => Way::To(found),
+        _ => Way::Not("POST"),
+    })
+}
+
+/// What vendors keep: lists of it, one of it by its id, and what is done with that.
+fn kept<'a>(method: &Method, path: &'a str) -> Option<Way<'a>> {
+    let path = path.strip_suffix('/').unwrap_or(path);
+    let path = VERSIONS
+        .iter()
+        .find_map(|version| {
+            path.strip_prefix(version)
+                .filter(|rest| rest.starts_with('/'))
+        })
+        .unwrap_or(path);
+    let (op, rest) = KEPT
+        .iter()
+        .find_map(|op| Some((*op, path.strip_prefix(op.path())?)))?;
+    let mut allowed = Vec::new();
+    for verb in op.verbs() {
+        let Some(id) = fits(*verb, rest) else {
+            continue;
+        };
+        let by = match verb.method() {
+            llm_types::Method::Get => Method::GET,
+            llm_types::Method::Post => Method::POST,
+            llm_types::Method::Delete => Method::DELETE,
+        };
+        if by == *method {
+            return Some(Way::To(Found {
+                op,
+                verb: *verb,
+                id: id.map(|id| percent_decode_str(id).decode_utf8_lossy().into_owned()),
+                model: None,
+                action: None,
+            }));
+        }
+        allowed.push(by);
+    }
+    let can = |by: &Method| allowed.contains(by);
+    Some(Way::Not(
+        match (can(&Method::GET), can(&Method::POST), can(&Method::DELETE)) {
+            (true, true, _) => "GET, POST",
+            (true, false, true) => "GET, DELETE",
+            (true, false, false) => "GET",
+            (false, true, _) => "POST",
+            _ => return None,
+        },
+    ))
+}
+
+/// Whether what follows an operation's path asks for `verb`, and of what.
+fn fits(verb: Verb, rest: &str) -> Option<Option<&str>> {
+    if !verb.needs_id() {
+        return (rest == verb.suffix()).then_some(None);
+    }
+    let id = rest.strip_prefix('/')?.strip_suffix(verb.suffix())?;
+    let is_one = !id.is_empty() && !id.contains('/');
+    // `/responses/compact` is no response.
+    let is_word = verb.suffix().is_empty() && matches!(id, "compact" | "input_tokens");
+    (is_one && !is_word).then_some(Some(id))
+}
+
+/// The operation that `path` asks for by `POST`, if it asks for one.
+fn made(path: &str) -> Option<Found<'_>> {
     let path = path.strip_suffix('/').unwrap_or(path);
     for prefix in NAMING {
         if let Some(rest) = path.strip_prefix(prefix)
@@ -52,12 +146,10 @@ pub(crate) fn find(path: &str) -> Option<Found<'_>> {
             return Some(found);
         }
     }
-    let bare = ["/v1", "/openai/v1", "/claude_code_gateway/v1", "/cursor"]
-        .iter()
-        .find_map(|prefix| {
-            path.strip_prefix(prefix)
-                .filter(|rest| rest.starts_with('/'))
-        });
+    let bare = VERSIONS.iter().find_map(|prefix| {
+        path.strip_prefix(prefix)
+            .filter(|rest| rest.starts_with('/'))
+    });
     let op = match (bare, bare.unwrap_or(path)) {
         // Anthropic's paths have a version, always.
         (Some(_), "/messages") => Op::Messages,
@@ -86,6 +178,8 @@ pub(crate) fn find(path: &str) -> Option<Found<'_>> {
     };
     Some(Found {
         op,
+        verb: Verb::Create,
+        id: None,
         model: None,
         action: None,
     })
@@ -97,6 +191,8 @@ fn named(rest: &str) -> Option<Found<'_>> {
         .find_map(|op| Some((*op, rest.strip_suffix(op.path())?)))?;
     (!model.is_empty()).then(|| Found {
         op,
+        verb: Verb::Create,
+        id: None,
         model: Some(percent_decode_str(model).decode_utf8_lossy()),
         action: None,
     })
@@ -117,6 +213,8 @@ fn google(path: &str) -> Option<Found<'_>> {
     };
     Some(Found {
         op: Op::GenerateContent,
+        verb: Verb::Create,
+        id: None,
         model: Some(percent_decode_str(model).decode_utf8_lossy()),
         action: Some(action),
     })
@@ -161,9 +259,93 @@ mod tests {
                 Some("gemini-2"),
             ),
         ] {
-            let found = find(path).unwrap_or_else(|| panic!("{path}"));
+            let Some(Way::To(found)) = find(&Method::POST, path) else {
+                panic!("{path}");
+            };
             assert_eq!((found.op, found.model.as_deref()), (op, model), "{path}");
         }
+    }
+
+    #[test]
+    fn what_is_kept_is_found_by_its_id() {
+        let (get, post, delete) = (Method::GET, Method::POST, Method::DELETE);
+        for (method, path, op, verb, id) in [
+            (&get, "/v1/files", Op::File, Verb::List, None),
+            (&post, "/v1/files", Op::File, Verb::Create, None),
+            (&get, "/files/file-1", Op::File, Verb::Get, Some("file-1")),
+            (
+                &get,
+                "/v1/files/a%2Fb/content",
+                Op::File,
+                Verb::Content,
+                Some("a/b"),
+            ),
+            (
+                &delete,
+                "/openai/v1/files/f/",
+                Op::File,
+                Verb::Delete,
+                Some("f"),
+            ),
+            (
+                &post,
+                "/v1/batches/b/cancel",
+                Op::Batch,
+                Verb::Cancel,
+                Some("b"),
+            ),
+            (
+                &post,
+                "/responses/compact",
+                Op::Responses,
+                Verb::Compact,
+                None,
+            ),
+            (
+                &get,
+                "/v1/responses/r/input_items",
+                Op::Responses,
+                Verb::InputItems,
+                Some("r"),
+            ),
+            (
+                &post,
+                "/v1/videos/v/remix",
+                Op::Video,
+                Verb::Remix,
+                Some("v"),
+            ),
+            (
+                &get,
+                "/v1/fine_tuning/jobs/j/events",
+                Op::FineTuning,
+                Verb::Events,
+                Some("j"),
+            ),
+        ] {
+            let Some(Way::To(found)) = find(method, path) else {
+                panic!("{path}");
+            };
+            assert_eq!(
+                (found.op, found.verb, found.id.as_deref()),
+                (op, verb, id),
+                "{path}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_wrong_method_is_told_the_right_ones() {
+        for (method, path, allowed) in [
+            (Method::PUT, "/v1/files", "GET, POST"),
+            (Method::PUT, "/v1/files/f", "GET, DELETE"),
+            (Method::GET, "/v1/batches/b/cancel", "POST"),
+            (Method::GET, "/v1/chat/completions", "POST"),
+            (Method::POST, "/v1/files/f/content", "GET"),
+        ] {
+            assert_eq!(find(&method, path), Some(Way::Not(allowed)), "{path}");
+        }
+        assert_eq!(find(&Method::GET, "/v1/files/a/b/c"), None);
     }
 
     #[test]
@@ -178,7 +360,7 @@ mod tests {
             "/chat",
             "/v3/chat/completions",
         ] {
-            assert_eq!(find(path), None, "{path}");
+            assert_eq!(find(&Method::POST, path), None, "{path}");
         }
     }
 
@@ -186,7 +368,10 @@ mod tests {
     fn every_operation_has_a_path() {
         for op in Op::all().filter(|op| *op != Op::GenerateContent) {
             let path = format!("/v1{}", op.path());
-            assert_eq!(find(&path).map(|found| found.op), Some(op), "{path}");
+            let Some(Way::To(found)) = find(&Method::POST, &path) else {
+                panic!("{path}");
+            };
+            assert_eq!((found.op, found.verb), (op, Verb::Create), "{path}");
         }
     }
 }

@@ -129,12 +129,12 @@ pub(crate) async fn transform(Keyed(live): Keyed, body: Bytes) -> Result<Json<Va
 
 /// Keeps the first request, and sends none.
 #[derive(Default)]
-struct Catcher(Mutex<Option<HttpRequest<Bytes>>>);
+struct Catcher(Mutex<Option<HttpRequest<llm_providers::Outgoing>>>);
 
 impl Transport for Catcher {
     fn send(
         &self,
-        request: HttpRequest<Bytes>,
+        request: HttpRequest<llm_providers::Outgoing>,
     ) -> BoxFuture<'_, Result<http::Response<ByteStream>, Error>> {
         self.0
             .lock()
@@ -144,8 +144,8 @@ impl Transport for Catcher {
     }
 }
 
-fn shown(request: &HttpRequest<Bytes>) -> Value {
-    let body = request.body();
+fn shown(request: &HttpRequest<llm_providers::Outgoing>) -> Value {
+    let body = request.body().bytes().map_or(&[][..], |bytes| &bytes[..]);
     let body = serde_json::from_slice(body)
         .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(body).into_owned()));
     json!({

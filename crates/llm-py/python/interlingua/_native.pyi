@@ -2,12 +2,29 @@
 
 from typing import Any
 
+# Its name, its type, and its bytes or the path of a file that has them.
+File = tuple[str | None, str | None, bytes | str]
+
 __version__: str
 
 class Client:
     def __new__(cls) -> Client: ...
-    def call(self, op: str, body: bytes) -> tuple[Any, Meta]: ...
-    def start(self, op: str, body: bytes) -> Call: ...
+    def call(
+        self,
+        op: str,
+        body: bytes,
+        files: list[File] | None = None,
+        id: str | None = None,
+        query: list[tuple[str, str]] | None = None,
+    ) -> tuple[Any, Meta]: ...
+    def start(
+        self,
+        op: str,
+        body: bytes,
+        files: list[File] | None = None,
+        id: str | None = None,
+        query: list[tuple[str, str]] | None = None,
+    ) -> Call: ...
 
 class Router:
     def __new__(cls, plan: bytes) -> Router: ...
@@ -17,8 +34,24 @@ class Router:
     def remarks(self) -> list[str]: ...
     @staticmethod
     def settings() -> list[str]: ...
-    def call(self, op: str, body: bytes, first: str | None = None) -> tuple[Any, Meta]: ...
-    def start(self, op: str, body: bytes, first: str | None = None) -> Call: ...
+    def call(
+        self,
+        op: str,
+        body: bytes,
+        first: str | None = None,
+        files: list[File] | None = None,
+        id: str | None = None,
+        query: list[tuple[str, str]] | None = None,
+    ) -> tuple[Any, Meta]: ...
+    def start(
+        self,
+        op: str,
+        body: bytes,
+        first: str | None = None,
+        files: list[File] | None = None,
+        id: str | None = None,
+        query: list[tuple[str, str]] | None = None,
+    ) -> Call: ...
     def pick(self, model: str) -> str: ...
     def explain(self, op: str, body: bytes) -> str: ...
     def states(self, model: str) -> list[tuple[str, int, int, int, int]]: ...

@@ -1,6 +1,5 @@
 //! What the Responses API remembers from one request to the next, where the vendor that answers does not.
 
-pub(crate) mod ids;
 mod store;
 
 use std::sync::Arc;
@@ -14,6 +13,8 @@ use llm_router::Router;
 use llm_types::{ChatChunk, JsonObject};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+
+use crate::ids::Ids;
 
 pub use store::{MemoryStore, ResponseStore};
 
@@ -41,6 +42,7 @@ pub(crate) struct Recalled {
 /// Finds what `body` builds on. A vendor's response goes by the vendor's own id from here on.
 pub(crate) async fn recall(
     store: &dyn ResponseStore,
+    ids: &Ids,
     router: &Router,
     group: &str,
     body: &mut JsonObject,
@@ -48,7 +50,7 @@ pub(crate) async fn recall(
     let Some(previous) = body.get::<String>("previous_response_id")? else {
         return Ok(Recalled::default());
     };
-    let (id, deployment) = match ids::read(&previous) {
+    let (id, deployment) = match ids.read(&previous)? {
         Some(handed) => (handed.id, Some(handed.deployment)),
         None => (previous, None),
     };

@@ -123,7 +123,7 @@ impl AnswerStream {
                 self.source = Source::Vendor(events);
                 Ok(())
             }
-            Came::Answer(..) => Err(Error::new(
+            Came::Answer(..) | Came::Bytes(..) => Err(Error::new(
                 Kind::Decode,
                 "a stream was asked for, and none came",
             )),

@@ -1,11 +1,10 @@
 //! Credentials from where the process runs: its container's agent, or its machine's metadata service.
 
-use bytes::Bytes;
 use http::{Method, Request, Uri, header::AUTHORIZATION};
 use serde::Deserialize;
 
 use super::{AwsKeys, Recipe, Secret, Temporary, Text, refused, time};
-use crate::{Error, Reply, path, resolve::Surroundings};
+use crate::{Error, Outgoing, Reply, path, resolve::Surroundings};
 
 /// The agent of ECS.
 const CONTAINER: &str = "http://169.254.170.2";
@@ -49,7 +48,10 @@ pub(super) fn instance(around: &dyn Surroundings) -> Result<Recipe, Error> {
 }
 
 /// Asks the container's agent.
-pub(super) fn container_request(url: &str, token: Option<&str>) -> Result<Request<Bytes>, Error> {
+pub(super) fn container_request(
+    url: &str,
+    token: Option<&str>,
+) -> Result<Request<Outgoing>, Error> {
     let mut request = Request::builder().method(Method::GET).uri(url);
     if let Some(token) = token {
         request = request.header(AUTHORIZATION, token.trim());
@@ -58,7 +60,7 @@ pub(super) fn container_request(url: &str, token: Option<&str>) -> Result<Reques
 }
 
 /// Asks for the token that the metadata service wants to see.
-pub(super) fn token_request(endpoint: &str) -> Result<Request<Bytes>, Error> {
+pub(super) fn token_request(endpoint: &str) -> Result<Request<Outgoing>, Error> {
     let uri = path::join(endpoint, "latest/api/token");
     built(
         Request::builder()
@@ -73,7 +75,7 @@ pub(super) fn role_request(
     endpoint: &str,
     token: &str,
     role: Option<&str>,
-) -> Result<Request<Bytes>, Error> {
+) -> Result<Request<Outgoing>, Error> {
     let role = role.map(path::segment).transpose()?.unwrap_or_default();
     let uri = path::join(
         endpoint,
@@ -126,9 +128,9 @@ pub(super) fn keys(reply: &Reply) -> Result<Temporary, Error> {
     })
 }
 
-fn built(request: http::request::Builder) -> Result<Request<Bytes>, Error> {
+fn built(request: http::request::Builder) -> Result<Request<Outgoing>, Error> {
     request
-        .body(Bytes::new())
+        .body(Outgoing::default())
         .map_err(|e| refused(format!("the metadata service cannot be asked: {e}")))
 }
 

@@ -2,19 +2,18 @@
 
 use std::{borrow::Cow, time::SystemTime};
 
-use bytes::Bytes;
 use http::{Method, Request, header::CONTENT_TYPE};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::{AwsKeys, Role, Secret, Temporary, refused, time};
-use crate::{Error, Reply, auth::sign};
+use crate::{Error, Outgoing, Reply, auth::sign};
 
 /// `AssumeRole`, signed with the keys that may take the role on.
 pub(super) fn assume_role(
     role: &Role,
     keys: &AwsKeys,
     now: SystemTime,
-) -> Result<Request<Bytes>, Error> {
+) -> Result<Request<Outgoing>, Error> {
     let mut fields = fields("AssumeRole", role);
     if let Some(id) = &role.external_id {
         fields.push(("ExternalId".into(), id.as_str().into()));
@@ -35,7 +34,7 @@ pub(super) fn assume_role(
 }
 
 /// `AssumeRoleWithWebIdentity`: the token is all there is, so nothing is signed.
-pub(super) fn assume_role_with(token: &str, role: &Role) -> Result<Request<Bytes>, Error> {
+pub(super) fn assume_role_with(token: &str, role: &Role) -> Result<Request<Outgoing>, Error> {
     let mut fields = fields("AssumeRoleWithWebIdentity", role);
     fields.push(("WebIdentityToken".into(), token.trim().into()));
     request(role, &fields)
@@ -83,7 +82,7 @@ fn fields<'a>(action: &'static str, role: &'a Role) -> Vec<Field<'a>> {
     fields
 }
 
-fn request(role: &Role, fields: &[Field<'_>]) -> Result<Request<Bytes>, Error> {
+fn request(role: &Role, fields: &[Field<'_>]) -> Result<Request<Outgoing>, Error> {
     let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
     let pairs: Vec<String> = fields
         .iter()
@@ -183,7 +182,7 @@ mod tests {
         };
         let request = assume_role_with(" tok\n", &role).expect("a request");
         assert_eq!(
-            request.body(),
+            request.body().bytes().expect("in memory"),
             "Action=AssumeRoleWithWebIdentity&Version=2011%2D06%2D15&RoleArn=arn%3Aaws%3Aiam%3A%3A1%3Arole%2Fa%20b&RoleSessionName=s%26x%3D1&WebIdentityToken=tok"
         );
     }

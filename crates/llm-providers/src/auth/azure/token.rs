@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Proof, Recipe, refused};
-use crate::{Error, Reply, auth::Secret, path};
+use crate::{Error, Outgoing, Reply, auth::Secret, path};
 
 /// The metadata service of Azure's machines.
 pub(super) const MACHINE: &str = "http://169.254.169.254";
@@ -21,7 +21,10 @@ pub(super) struct Token {
 }
 
 /// Asks for the token of `recipe`. `assertion` is another issuer's token, where the recipe shows one.
-pub(super) fn request(recipe: &Recipe, assertion: Option<&str>) -> Result<Request<Bytes>, Error> {
+pub(super) fn request(
+    recipe: &Recipe,
+    assertion: Option<&str>,
+) -> Result<Request<Outgoing>, Error> {
     match recipe {
         Recipe::Tenant {
             authority,
@@ -153,8 +156,8 @@ fn pairs(fields: &[(&str, &str)]) -> String {
     fields.iter().map(pair).collect::<Vec<_>>().join("&")
 }
 
-fn built(request: http::request::Builder, body: Bytes) -> Result<Request<Bytes>, Error> {
+fn built(request: http::request::Builder, body: Bytes) -> Result<Request<Outgoing>, Error> {
     request
-        .body(body)
+        .body(body.into())
         .map_err(|e| refused(format!("the token cannot be asked for: {e}")))
 }

@@ -6,7 +6,6 @@ use std::{
 };
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use http::Request;
 use serde_json::Value;
 
@@ -15,7 +14,7 @@ use super::{
     token::{self, Token},
 };
 use crate::{
-    Credential, Error, Reply,
+    Credential, Error, Outgoing, Reply,
     auth::{
         CredentialSource,
         kept::{Fetched, Kept},
@@ -158,7 +157,7 @@ async fn read_file(path: &str) -> Result<String, Error> {
 
 async fn send(
     transport: &dyn Transport,
-    request: Request<Bytes>,
+    request: Request<Outgoing>,
     wait: Duration,
 ) -> Result<Reply, Error> {
     let host = request.uri().host().unwrap_or_default().to_owned();

@@ -3,14 +3,13 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_smithy_types::{DateTime, date_time::Format};
-use bytes::Bytes;
 use http::{Method, Request, header};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::{Secret, refused};
-use crate::{Error, Kind, Reply, path};
+use crate::{Error, Kind, Outgoing, Reply, path};
 
 /// What the token may be used for.
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
@@ -34,7 +33,7 @@ pub(super) fn service_account(
     key_id: Option<&str>,
     uri: &str,
     now: SystemTime,
-) -> Result<Request<Bytes>, Error> {
+) -> Result<Request<Outgoing>, Error> {
     let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let claims = json!({"iss": email, "scope": SCOPE, "aud": uri, "iat": now, "exp": now + HOUR});
     let mut head = Header::new(Algorithm::RS256);
@@ -51,7 +50,7 @@ pub(super) fn user(
     client_secret: &Secret,
     refresh_token: &Secret,
     uri: &str,
-) -> Result<Request<Bytes>, Error> {
+) -> Result<Request<Outgoing>, Error> {
     form(
         uri,
         &[
@@ -69,7 +68,7 @@ pub(super) fn exchange(
     token_type: &str,
     subject: &str,
     uri: &str,
-) -> Result<Request<Bytes>, Error> {
+) -> Result<Request<Outgoing>, Error> {
     form(
         uri,
         &[
@@ -88,7 +87,7 @@ pub(super) fn impersonate(
     url: &str,
     delegates: &[String],
     base: &Token,
-) -> Result<Request<Bytes>, Error> {
+) -> Result<Request<Outgoing>, Error> {
     let body = json!({"scope": [SCOPE], "delegates": delegates, "lifetime": format!("{HOUR}s")});
     let bearer = format!("Bearer {}", base.text.expose());
     let request = Request::builder()
@@ -100,18 +99,18 @@ pub(super) fn impersonate(
 }
 
 /// The request to the machine's metadata service.
-pub(super) fn machine(host: &str) -> Result<Request<Bytes>, Error> {
+pub(super) fn machine(host: &str) -> Result<Request<Outgoing>, Error> {
     let uri = format!("http://{host}/computeMetadata/v1/instance/service-accounts/default/token");
     get(&uri, &[("Metadata-Flavor".to_owned(), "Google".to_owned())])
 }
 
 /// A plain question.
-pub(super) fn get(uri: &str, headers: &[(String, String)]) -> Result<Request<Bytes>, Error> {
+pub(super) fn get(uri: &str, headers: &[(String, String)]) -> Result<Request<Outgoing>, Error> {
     let mut request = Request::builder().uri(uri);
     for (name, value) in headers {
         request = request.header(name, value);
     }
-    built(request.body(Bytes::new()))
+    built(request.body(Outgoing::default()))
 }
 
 /// Reads a token endpoint's answer.
@@ -169,7 +168,7 @@ fn time(text: &str) -> Option<SystemTime> {
     SystemTime::try_from(time).ok()
 }
 
-fn form(uri: &str, fields: &[(&str, &str)]) -> Result<Request<Bytes>, Error> {
+fn form(uri: &str, fields: &[(&str, &str)]) -> Result<Request<Outgoing>, Error> {
     let pairs: Vec<String> = fields
         .iter()
         .map(|(name, value)| format!("{name}={}", path::query(value)))
@@ -181,6 +180,6 @@ fn form(uri: &str, fields: &[(&str, &str)]) -> Result<Request<Bytes>, Error> {
     built(request.body(pairs.join("&").into()))
 }
 
-fn built(request: Result<Request<Bytes>, http::Error>) -> Result<Request<Bytes>, Error> {
+fn built(request: Result<Request<Outgoing>, http::Error>) -> Result<Request<Outgoing>, Error> {
     request.map_err(|e| refused("Google's credentials name no valid address").because(e))
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{error_of, metadata, response::finish, settle::user, stream::cut};
 use crate::{
-    Answer, Call, Chunks, Decoder, Error, Kind, Protocol, Reply, Step,
+    Answer, Call, Chunks, Decoder, Error, Kind, Outgoing, Protocol, Reply, Step,
     frame::Frame,
     path,
     protocols::{
@@ -30,11 +30,11 @@ pub(crate) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
 }
 
 impl Protocol for Complete {
-    fn encode(&self, call: &Call<'_>) -> Result<Request<Bytes>, Error> {
+    fn encode(&self, call: &Call<'_>) -> Result<Request<Outgoing>, Error> {
         if call.op != Op::Chat {
             return Err(call.unsupported());
         }
-        let chat = ChatRequest::from_object(call.json()?)?;
+        let chat = ChatRequest::from_object(call.fields())?;
         let mut body = json!({
             "model": call.model(),
             "prompt": prompt(&chat.messages)?,

@@ -36,7 +36,7 @@ pub(crate) use stream::ChatStream;
 use request::metadata;
 
 use crate::{
-    Answer, Call, Decoder, Error, Protocol, Reply, Step, error_table, path,
+    Answer, Call, Decoder, Error, Outgoing, Protocol, Reply, Step, error_table, path,
     protocols::openai::request as post,
 };
 
@@ -94,7 +94,7 @@ impl Flavor {
 pub struct Anthropic;
 
 impl Protocol for Anthropic {
-    fn encode(&self, call: &Call<'_>) -> Result<Request<Bytes>, Error> {
+    fn encode(&self, call: &Call<'_>) -> Result<Request<Outgoing>, Error> {
         let (encoded, tail) = match call.op {
             Op::Chat => (chat_request(call, &Flavor::API)?, "/messages"),
             Op::Messages => (messages_request(call, &Flavor::API)?, "/messages"),

@@ -38,7 +38,7 @@ const DEFAULT_MAX_TOKENS: u64 = 4096;
 
 /// The body for a chat call.
 pub(crate) fn chat_request(call: &Call<'_>, flavor: &Flavor) -> Result<Encoded, Error> {
-    let mut body = call.json()?.clone();
+    let mut body = call.fields().clone();
     legacy::modernise(&mut body)?;
     let mut chat = ChatRequest::from_object(&body)?;
     legacy::messages(&mut chat.messages);
@@ -89,7 +89,7 @@ pub(crate) fn chat_request(call: &Call<'_>, flavor: &Flavor) -> Result<Encoded, 
     converse(&mut request, told, call.options.modify_params)?;
     think(&mut request, thinking)?;
     for key in &call.options.allowed_openai_params {
-        if let Some(value) = leftover(call.json()?, key)? {
+        if let Some(value) = leftover(call.fields(), key)? {
             request.extra.insert(key.clone(), value);
         }
     }
@@ -103,7 +103,7 @@ pub(crate) fn chat_request(call: &Call<'_>, flavor: &Flavor) -> Result<Encoded, 
 
 /// The body for a call that already is a Messages request: nothing but what the host wants otherwise is touched.
 pub(crate) fn messages_request(call: &Call<'_>, flavor: &Flavor) -> Result<Encoded, Error> {
-    let mut body = call.json()?.clone();
+    let mut body = call.fields().clone();
     if flavor.model {
         if body.str("model").as_deref() != Some(call.model()) {
             body.set_str("model", call.model());
@@ -138,7 +138,7 @@ pub(crate) fn messages_request(call: &Call<'_>, flavor: &Flavor) -> Result<Encod
 
 /// The addresses that a host which fetches none needs the contents of.
 pub(crate) fn fetches(call: &Call<'_>, flavor: &Flavor) -> Vec<String> {
-    let messages = call.json().ok().and_then(|body| body.raw("messages"));
+    let messages = call.fields().raw("messages");
     let Some(raw) = messages.filter(|raw| !flavor.urls && memmem::find(raw, b"://").is_some())
     else {
         return Vec::new();

@@ -51,7 +51,7 @@ impl Reading {
 
     /// What `call` says.
     pub(crate) fn of(call: &Call<'_>, flavor: &Flavor) -> Result<Self, Error> {
-        let body = call.json()?;
+        let body = call.fields();
         let format: Option<Value> = body.get("response_format")?;
         let json = match schema::way(format.as_ref(), Caps::of(call.target), flavor)? {
             Way::Tool(schema) => Some(JsonAnswer {

@@ -19,7 +19,7 @@ pub(crate) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
     sampling(call)?;
     room(call)?;
     for hint in ["prompt_cache_key", "prompt_cache_retention"] {
-        if call.json_mut()?.remove(hint).is_some() {
+        if call.fields_mut().remove(hint).is_some() {
             call.notice(hint, "dropped: Anthropic caches by cache_control alone");
         }
     }
@@ -29,11 +29,11 @@ pub(crate) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
 /// Anthropic wants an opaque id, and no personal data.
 pub(super) fn user(call: &mut Call<'_>) -> Result<(), Error> {
     for key in ["user", "safety_identifier"] {
-        let Some(user) = call.json()?.str(key) else {
+        let Some(user) = call.fields().str(key) else {
             continue;
         };
         if is_personal(&user) {
-            call.json_mut()?.remove(key);
+            call.fields_mut().remove(key);
             call.notice(
                 key,
                 "dropped: it looks like an e-mail address or a phone number",
@@ -45,7 +45,7 @@ pub(super) fn user(call: &mut Call<'_>) -> Result<(), Error> {
 
 /// Of metadata, Anthropic takes the user's id alone.
 fn metadata(call: &mut Call<'_>) -> Result<(), Error> {
-    let metadata: Option<Map> = call.json()?.get("metadata")?;
+    let metadata: Option<Map> = call.fields().get("metadata")?;
     if metadata.is_some_and(|metadata| metadata.keys().any(|key| key != "user_id")) {
         call.notice(
             "metadata",
@@ -73,7 +73,7 @@ fn stop(call: &mut Call<'_>) -> Result<(), Error> {
     if !call.options.drop_params {
         return Ok(());
     }
-    let body = call.json_mut()?;
+    let body = call.fields_mut();
     let stop = match body.get::<Value>("stop")? {
         Some(Value::Array(list)) => list,
         Some(one @ Value::String(_)) => vec![one],
@@ -89,7 +89,7 @@ fn stop(call: &mut Call<'_>) -> Result<(), Error> {
 }
 
 fn tier(call: &mut Call<'_>) -> Result<(), Error> {
-    match call.json()?.str("service_tier").as_deref() {
+    match call.fields().str("service_tier").as_deref() {
         None | Some("auto" | "default" | "standard_only") => Ok(()),
         Some(_) => refuse(call, &["service_tier"]),
     }
@@ -97,7 +97,7 @@ fn tier(call: &mut Call<'_>) -> Result<(), Error> {
 
 /// There is no mode of plain JSON; the prompt has to ask for it.
 fn format(call: &mut Call<'_>) -> Result<(), Error> {
-    let Some(format) = call.json()?.get::<Value>("response_format")? else {
+    let Some(format) = call.fields().get::<Value>("response_format")? else {
         return Ok(());
     };
     let plain = format.get("type").is_some_and(|kind| kind == "json_object");
@@ -116,15 +116,15 @@ fn sampling(call: &mut Call<'_>) -> Result<(), Error> {
         return Ok(());
     }
     let one = |n: Number| n.as_f64() == Some(1.0);
-    if call.json()?.get::<Number>("temperature")?.is_some_and(one) {
-        call.json_mut()?.remove("temperature");
+    if call.fields().get::<Number>("temperature")?.is_some_and(one) {
+        call.fields_mut().remove("temperature");
     }
     refuse(call, &["temperature", "top_p", "top_k"])
 }
 
 /// An answer's limit below the least budget leaves no room for thinking.
 fn room(call: &mut Call<'_>) -> Result<(), Error> {
-    let body = call.json()?;
+    let body = call.fields();
     if body.raw("reasoning_effort").is_none() || Caps::of(call.target).adaptive {
         return Ok(());
     }

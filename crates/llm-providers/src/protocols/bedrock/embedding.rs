@@ -56,7 +56,7 @@ pub(super) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
 
 /// The bodies of the requests that it takes; empty where one is enough.
 pub(super) fn split(call: &Call<'_>) -> Result<Vec<JsonObject>, Error> {
-    let body = call.json()?;
+    let body = call.fields();
     let most = Format::of(&Model::of(call.target))?.most();
     let inputs = inputs(&EmbeddingRequest::from_object(body)?)?;
     if inputs.len() <= most {
@@ -72,7 +72,7 @@ pub(super) fn split(call: &Call<'_>) -> Result<Vec<JsonObject>, Error> {
 
 /// The body of one request.
 pub(super) fn body(call: &Call<'_>, model: &Model<'_>) -> Result<Value, Error> {
-    let mut request = EmbeddingRequest::from_object(call.json()?)?;
+    let mut request = EmbeddingRequest::from_object(call.fields())?;
     let inputs = inputs(&request)?;
     let one = inputs.first().map(String::as_str).unwrap_or_default();
     let mut body = match Format::of(model)? {
@@ -138,7 +138,7 @@ pub(super) fn read(call: &Call<'_>, reply: &Reply) -> Result<Answer, Error> {
 
 /// Images that went in: they are billed by number.
 fn images(call: &Call<'_>) -> Result<u64, Error> {
-    let inputs = inputs(&EmbeddingRequest::from_object(call.json()?)?)?;
+    let inputs = inputs(&EmbeddingRequest::from_object(call.fields())?)?;
     Ok(inputs.iter().filter(|one| image(one).is_some()).count() as u64)
 }
 

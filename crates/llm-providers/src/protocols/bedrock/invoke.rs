@@ -64,7 +64,7 @@ pub(super) fn body(call: &Call<'_>, model: &Model<'_>, dialect: Dialect) -> Resu
             Ok(body.to_string().into())
         }
         (Dialect::OpenAi, _) => {
-            let mut body = call.json()?.clone();
+            let mut body = call.fields().clone();
             for key in ["model", "stream", "stream_options"] {
                 body.remove(key);
             }

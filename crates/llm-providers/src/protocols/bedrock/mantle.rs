@@ -1,12 +1,11 @@
 //! Bedrock's OpenAI-compatible endpoint: OpenAI's wire, at an address that follows the model's region.
 
-use bytes::Bytes;
 use http::Request;
 use llm_types::Op;
 
 use super::model::Model;
 use crate::{
-    Call, Decoder, Error, Protocol, Reply, Step, Target,
+    Call, Decoder, Error, Outgoing, Protocol, Reply, Step, Target,
     auth::aws,
     path,
     protocols::openai::{self, OpenAi},
@@ -17,7 +16,7 @@ use crate::{
 pub struct Mantle;
 
 impl Protocol for Mantle {
-    fn encode(&self, call: &Call<'_>) -> Result<Request<Bytes>, Error> {
+    fn encode(&self, call: &Call<'_>) -> Result<Request<Outgoing>, Error> {
         let mut base = aws::in_region(call.target)?;
         let mut body = openai::body(call)?;
         // A region may stand before the model's name.

@@ -17,7 +17,6 @@ mod thinking;
 mod tools;
 mod wire;
 
-use bytes::Bytes;
 use http::Request;
 use llm_types::{ChatRequest, JsonObject, Message, Op};
 use memchr::memmem;
@@ -31,7 +30,7 @@ use self::{
     wire::ConverseResponse,
 };
 use crate::{
-    Answer, Call, Decoder, Error, Framing, Protocol, Reply, Step, Target,
+    Answer, Call, Decoder, Error, Framing, Outgoing, Protocol, Reply, Step, Target,
     auth::aws,
     path,
     protocols::{
@@ -62,7 +61,7 @@ impl Protocol for Bedrock {
         if let Ok(Route::Invoke(Dialect::Anthropic)) = route(call, &Model::of(call.target)) {
             return anthropic::fetches(call, &Flavor::BEDROCK);
         }
-        let messages = call.json().ok().and_then(|body| body.raw("messages"));
+        let messages = call.fields().raw("messages");
         let Some(raw) = messages.filter(|raw| memmem::find(raw, b"://").is_some()) else {
             return Vec::new();
         };
@@ -77,7 +76,7 @@ impl Protocol for Bedrock {
         }
     }
 
-    fn encode(&self, call: &Call<'_>) -> Result<Request<Bytes>, Error> {
+    fn encode(&self, call: &Call<'_>) -> Result<Request<Outgoing>, Error> {
         let model = Model::of(call.target);
         let (body, action) = match (call.op, route(call, &model)?) {
             (Op::Embedding, _) => (embedding::body(call, &model)?.to_string().into(), "invoke"),
@@ -177,7 +176,7 @@ struct Asked {
 
 fn asked(call: &Call<'_>) -> Result<Asked, Error> {
     // The messages may be long, and do not matter here.
-    let mut body = call.json()?.clone();
+    let mut body = call.fields().clone();
     body.set_raw("messages", "[]");
     let request = ChatRequest::from_object(&body)?;
     Ok(Asked {

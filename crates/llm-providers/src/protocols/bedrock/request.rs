@@ -25,7 +25,7 @@ const OWN: [&str; 6] = [
 
 /// The body for `/converse` and `/converse-stream`.
 pub(super) fn body(call: &Call<'_>, model: &Model<'_>) -> Result<Value, Error> {
-    let mut request = ChatRequest::from_object(call.json()?)?;
+    let mut request = ChatRequest::from_object(call.fields())?;
     legacy::messages(&mut request.messages);
     let names = Names::of(&request);
     let structured = Structured::of(call, &request)?;

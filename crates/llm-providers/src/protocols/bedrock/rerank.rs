@@ -1,6 +1,5 @@
 //! Reranking: the agents' runtime, a host beside that of the models.
 
-use bytes::Bytes;
 use http::Request;
 use llm_types::{Map, RerankDocument, RerankRequest, RerankResult};
 use serde::Deserialize;
@@ -8,7 +7,7 @@ use serde_json::{Number, Value, json};
 
 use super::{endpoint, model::Model};
 use crate::{
-    Call, Error, Protocol, Reply, Step,
+    Call, Error, Outgoing, Protocol, Reply, Step,
     auth::aws,
     path,
     protocols::{
@@ -22,9 +21,9 @@ use crate::{
 pub struct Rerank;
 
 impl Protocol for Rerank {
-    fn encode(&self, call: &Call<'_>) -> Result<Request<Bytes>, Error> {
-        let request = RerankRequest::from_object(call.json()?)?;
-        let mut fields = own(call.json()?)?;
+    fn encode(&self, call: &Call<'_>) -> Result<Request<Outgoing>, Error> {
+        let request = RerankRequest::from_object(call.fields())?;
+        let mut fields = own(call.fields())?;
         fields.retain(|key, _| !key.starts_with("aws_"));
         if let Some(most) = request.max_tokens_per_doc {
             fields.insert("max_tokens_per_doc".into(), most.into());
@@ -55,7 +54,7 @@ impl Protocol for Rerank {
         let provider = call.target.provider.name;
         let read: Ranked =
             serde_json::from_slice(&reply.body).map_err(|e| Error::decode(provider, e))?;
-        let request = RerankRequest::from_object(call.json()?)?;
+        let request = RerankRequest::from_object(call.fields())?;
         let consumed = Consumed {
             search_units: Some(billed_in_hundreds(request.documents.len())),
             ..Consumed::default()

@@ -29,8 +29,8 @@ pub(crate) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
 }
 
 fn converse(call: &mut Call<'_>, model: &Model<'_>) -> Result<(), Error> {
-    legacy::modernise(call.json_mut()?)?;
-    let request = ChatRequest::from_object(call.json()?)?;
+    legacy::modernise(call.fields_mut())?;
+    let request = ChatRequest::from_object(call.fields())?;
     if request.tool_choice.as_ref().and_then(ToolChoice::mode) == Some("none") {
         params::refuse(call, &["tool_choice"])?;
     }
@@ -69,10 +69,7 @@ fn report(call: &mut Call<'_>, model: &Model<'_>, request: &ChatRequest) -> Resu
             "dropped: this model cannot be held to one call at a time",
         );
     }
-    let marked = |key| {
-        let body = call.json();
-        body.is_ok_and(|body| params::mentions(body, key, "\"cache_control\""))
-    };
+    let marked = |key| params::mentions(call.fields(), key, "\"cache_control\"");
     if (marked("messages") || marked("tools")) && !model.caches(call) {
         call.notice("cache_control", "dropped: this model has no prompt cache");
     }
@@ -103,7 +100,7 @@ fn report(call: &mut Call<'_>, model: &Model<'_>, request: &ChatRequest) -> Resu
         "prompt_cache_retention",
         "verbosity",
     ] {
-        if call.json_mut()?.remove(param).is_some() {
+        if call.fields_mut().remove(param).is_some() {
             call.notice(param, "dropped: Bedrock has no such parameter");
         }
     }

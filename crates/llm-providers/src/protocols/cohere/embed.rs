@@ -1,6 +1,5 @@
 //! Embeddings: `/v2/embed`.
 
-use bytes::Bytes;
 use http::Request;
 use llm_types::{EmbeddingInput, EmbeddingVector, JsonObject, Map, Usage};
 use serde::Deserialize;
@@ -8,12 +7,12 @@ use serde_json::{Value, json};
 
 use super::wire::whole;
 use crate::{
-    Answer, Call, Error, Reply,
+    Answer, Call, Error, Outgoing, Reply,
     protocols::{openai, vectors},
 };
 
-pub(super) fn encode(call: &Call<'_>) -> Result<Request<Bytes>, Error> {
-    let mut body = call.json()?.clone();
+pub(super) fn encode(call: &Call<'_>) -> Result<Request<Outgoing>, Error> {
+    let mut body = call.fields().clone();
     body.set_str("model", call.model());
     body.remove("user");
     body.rename("dimensions", "output_dimension");
@@ -123,10 +122,10 @@ pub(super) fn decode(call: &Call<'_>, reply: &Reply) -> Result<Answer, Error> {
 
 /// The type whose vectors stand in `data`: the first one that was asked for.
 fn first_type(call: &Call<'_>) -> Result<Option<String>, Error> {
-    let types: Option<Vec<String>> = call.json()?.get("embedding_types")?;
+    let types: Option<Vec<String>> = call.fields().get("embedding_types")?;
     Ok(types
         .and_then(|types| types.into_iter().next())
-        .or_else(|| call.json().ok()?.str("encoding_format").map(Into::into)))
+        .or_else(|| call.fields().str("encoding_format").map(Into::into)))
 }
 
 fn usage(meta: &Meta) -> Option<Usage> {

@@ -7,18 +7,17 @@ mod stream;
 mod v1;
 mod wire;
 
-use bytes::Bytes;
 use http::Request;
 use llm_types::Op;
 
-use crate::{Call, Decoder, Error, Framing, Protocol, Reply, Step, params};
+use crate::{Call, Decoder, Error, Framing, Outgoing, Protocol, Reply, Step, params};
 
 /// Cohere's v2 wire.
 #[derive(Debug)]
 pub struct Cohere;
 
 impl Protocol for Cohere {
-    fn encode(&self, call: &Call<'_>) -> Result<Request<Bytes>, Error> {
+    fn encode(&self, call: &Call<'_>) -> Result<Request<Outgoing>, Error> {
         match call.op {
             Op::Chat if v1::is_meant(call) => v1::encode(call),
             Op::Chat => request::chat(call),

@@ -1,17 +1,16 @@
 //! OpenAI's chat body as Cohere's: the top level is edited in place, so keys of Cohere's own pass through.
 
-use bytes::Bytes;
 use http::Request;
 use llm_types::{Content, ContentPart, JsonObject, Message, Tool, ToolChoice};
 use serde_json::{Value, json};
 
 use crate::{
-    Call, Error, params,
+    Call, Error, Outgoing, params,
     protocols::{effort, legacy, openai},
 };
 
-pub(super) fn chat(call: &Call<'_>) -> Result<Request<Bytes>, Error> {
-    let mut body = call.json()?.clone();
+pub(super) fn chat(call: &Call<'_>) -> Result<Request<Outgoing>, Error> {
+    let mut body = call.fields().clone();
     body.set_str("model", call.model());
     body.set("stream", &call.stream);
     for key in ["stream_options", "user"] {
@@ -33,10 +32,10 @@ pub(super) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
     if super::v1::is_meant(call) {
         params::refuse(call, &["reasoning_effort", "thinking", "logprobs"])?;
     }
-    if call.json_mut()?.remove("metadata").is_some() {
+    if call.fields_mut().remove("metadata").is_some() {
         call.notice("metadata", "dropped: Cohere does not take it");
     }
-    let choice: Option<ToolChoice> = call.json()?.get("tool_choice")?;
+    let choice: Option<ToolChoice> = call.fields().get("tool_choice")?;
     let named = choice.as_ref().and_then(ToolChoice::function_name);
     if let Some(name) = named {
         let message = format!(
@@ -44,7 +43,7 @@ pub(super) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
         );
         call.notice("tool_choice", message);
     }
-    let tools: Vec<Tool> = call.json()?.get("tools")?.unwrap_or_default();
+    let tools: Vec<Tool> = call.fields().get("tools")?.unwrap_or_default();
     let strict = tools.iter().filter(|tool| is_strict(tool)).count();
     let first = super::v1::is_meant(call);
     if strict > 0 && (first || (named.is_none() && strict < tools.len())) {

@@ -1,6 +1,5 @@
 //! Cohere's first chat API, for models and servers that have no other: one message, the rest as history.
 
-use bytes::Bytes;
 use http::Request;
 use llm_types::{
     ChatResponse, Choice, ChunkChoice, Content, Delta, FunctionCall, JsonObject, Map, Message,
@@ -14,7 +13,7 @@ use super::{
     wire::{null_is_default, whole},
 };
 use crate::{
-    Answer, Call, Chunks, Decoder, Error, Kind, Reply,
+    Answer, Call, Chunks, Decoder, Error, Kind, Outgoing, Reply,
     frame::Frame,
     protocols::{
         emit::{self, Emitter},
@@ -28,8 +27,8 @@ pub(super) fn is_meant(call: &Call<'_>) -> bool {
     call.model().starts_with("v1/") || base.ends_with("/v1") || base.ends_with("/v1/chat")
 }
 
-pub(super) fn encode(call: &Call<'_>) -> Result<Request<Bytes>, Error> {
-    let mut body = call.json()?.clone();
+pub(super) fn encode(call: &Call<'_>) -> Result<Request<Outgoing>, Error> {
+    let mut body = call.fields().clone();
     let model = call.model();
     body.set_str("model", model.strip_prefix("v1/").unwrap_or(model));
     body.set("stream", &call.stream);

@@ -14,7 +14,7 @@ use crate::{Answer, Call, Error, Reply, protocols::vectors};
 
 /// The bodies of several requests with at most `most` inputs each; none where one request is enough.
 pub(crate) fn split(call: &Call<'_>, most: usize) -> Result<Vec<JsonObject>, Error> {
-    let body = call.json()?;
+    let body = call.fields();
     let inputs = inputs(&EmbeddingRequest::from_object(body)?.input)?;
     if inputs.len() <= most {
         return Ok(Vec::new());
@@ -29,7 +29,7 @@ pub(crate) fn split(call: &Call<'_>, most: usize) -> Result<Vec<JsonObject>, Err
 
 /// The body of batchEmbedContents.
 pub(super) fn batch(call: &Call<'_>) -> Result<Map, Error> {
-    let request = EmbeddingRequest::from_object(call.json()?)?;
+    let request = EmbeddingRequest::from_object(call.fields())?;
     let options = Options::of(&request);
     let model = format!("models/{}", call.model().trim_start_matches("models/"));
     let requests = inputs(&request.input)?.into_iter().map(|input| {
@@ -47,7 +47,7 @@ pub(super) fn batch(call: &Call<'_>) -> Result<Map, Error> {
 
 /// The body of embedContent: one input, which may have several parts.
 pub(crate) fn single(call: &Call<'_>) -> Result<Map, Error> {
-    let request = EmbeddingRequest::from_object(call.json()?)?;
+    let request = EmbeddingRequest::from_object(call.fields())?;
     let inputs = inputs(&request.input)?;
     if inputs.len() != 1 {
         return Err(Error::bad_request(

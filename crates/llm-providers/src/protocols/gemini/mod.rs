@@ -19,11 +19,12 @@ mod tools;
 mod usage;
 mod wire;
 
-use bytes::Bytes;
 use http::Request;
 use llm_types::{JsonObject, Map, Op};
 
-use crate::{Answer, Call, Decoder, Error, Kind, Protocol, Reply, Step, path, protocols::openai};
+use crate::{
+    Answer, Call, Decoder, Error, Kind, Outgoing, Protocol, Reply, Step, path, protocols::openai,
+};
 
 pub(crate) use prepare::settle;
 pub(crate) use request::{Service, body, fetches};
@@ -47,7 +48,7 @@ impl Protocol for Gemini {
         }
     }
 
-    fn encode(&self, call: &Call<'_>) -> Result<Request<Bytes>, Error> {
+    fn encode(&self, call: &Call<'_>) -> Result<Request<Outgoing>, Error> {
         match call.op {
             Op::Chat => {
                 let body = body(call, Service::Studio)?;
@@ -109,7 +110,7 @@ pub(crate) fn verb(call: &Call<'_>) -> &'static str {
 }
 
 /// A JSON `POST`.
-pub(crate) fn post(uri: &str, body: &Map) -> Result<Request<Bytes>, Error> {
+pub(crate) fn post(uri: &str, body: &Map) -> Result<Request<Outgoing>, Error> {
     let body = serde_json::to_vec(body)
         .map_err(|e| Error::new(Kind::BadRequest, "the request cannot be written").because(e))?;
     openai::request(uri, body.into())

@@ -34,9 +34,7 @@ pub(crate) fn clean(name: &str) -> Cow<'_, str> {
 
 /// The names that were replaced, by what they became.
 pub(crate) fn replaced(call: &Call<'_>) -> BTreeMap<String, String> {
-    let Ok(body) = call.json() else {
-        return BTreeMap::new();
-    };
+    let body = call.fields();
     let tools: Vec<Tool> = body.get("tools").ok().flatten().unwrap_or_default();
     let legacy: Vec<FunctionDef> = body.get("functions").ok().flatten().unwrap_or_default();
     let named = tools.into_iter().filter_map(|tool| tool.function);

@@ -14,7 +14,7 @@ use crate::{Answer, Call, Chunks, Decoder, Error, Reply, frame::Frame};
 
 /// The client's body; the model and the way of answering are in the address.
 pub(crate) fn body(call: &Call<'_>) -> Result<Bytes, Error> {
-    let mut body = call.json()?.clone();
+    let mut body = call.fields().clone();
     for key in ["model", "stream", "stream_options"] {
         body.remove(key);
     }

@@ -22,8 +22,8 @@ pub(crate) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
         return Ok(());
     }
     for param in WITHOUT_EFFECT {
-        if call.json()?.raw(param).is_some() {
-            call.json_mut()?.remove(param);
+        if call.fields().raw(param).is_some() {
+            call.fields_mut().remove(param);
             call.notice(param, "Gemini has no such parameter; it was dropped");
         }
     }
@@ -31,7 +31,7 @@ pub(crate) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
     parallel(call)?;
     search_or_functions(call)?;
     let marked = |raw: &bytes::Bytes| memmem::find(raw, b"\"cache_control\"").is_some();
-    if call.json()?.raw("messages").is_some_and(marked) {
+    if call.fields().raw("messages").is_some_and(marked) {
         call.notice(
             "cache_control",
             "Gemini caches prefixes by itself; no explicit cache was made",
@@ -52,7 +52,7 @@ fn thoughtless(call: &mut Call<'_>) -> Result<(), Error> {
 
 /// Gemini cannot be kept from calling several functions at once.
 fn parallel(call: &mut Call<'_>) -> Result<(), Error> {
-    let body = call.json()?;
+    let body = call.fields();
     if body
         .raw("parallel_tool_calls")
         .is_none_or(|raw| &raw[..] != b"false")
@@ -72,7 +72,7 @@ fn search_or_functions(call: &mut Call<'_>) -> Result<(), Error> {
     if version.is_none_or(|version| version >= (3, 0)) {
         return Ok(());
     }
-    let body = call.json()?;
+    let body = call.fields();
     if body.raw("tools").is_none() && body.raw("functions").is_none() {
         return Ok(());
     }
@@ -89,7 +89,7 @@ fn search_or_functions(call: &mut Call<'_>) -> Result<(), Error> {
         !Tools::read(&alone).is_ok_and(|tools| tools.searches())
     });
     let kept: Vec<Tool> = kept.collect();
-    let body = call.json_mut()?;
+    let body = call.fields_mut();
     body.set("tools", &kept);
     body.remove("web_search_options");
     call.notice(

@@ -48,7 +48,7 @@ pub(crate) enum Service {
 
 /// The body that asks the same.
 pub(crate) fn body(call: &Call<'_>, service: Service) -> Result<Map, Error> {
-    let mut request = ChatRequest::from_object(call.json()?)?;
+    let mut request = ChatRequest::from_object(call.fields())?;
     let model = Model::new(call.model());
     let mut tools = Tools::read(&request)?;
     let mut generation = generation(&request, model)?;
@@ -94,7 +94,7 @@ pub(crate) fn fetches(call: &Call<'_>) -> Vec<String> {
     if call.op != llm_types::Op::Chat {
         return Vec::new();
     }
-    let Some(raw) = call.json().ok().and_then(|body| body.raw("messages")) else {
+    let Some(raw) = call.fields().raw("messages") else {
         return Vec::new();
     };
     if memchr::memmem::find(raw, b"\"http").is_none() {

@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::{Method, Request, StatusCode, Uri};
 use llm_types::{Map, OcrDimensions, OcrDocument, OcrPage, OcrRequest, OcrResponse, OcrUsage};
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
-    Call, Error, Kind, Reply, Step, Target, error_table, path,
+    Call, Error, Kind, Outgoing, Reply, Step, Target, error_table, path,
     protocols::{azure, openai},
 };
 
@@ -32,8 +31,8 @@ pub(super) fn is_meant(target: &Target) -> bool {
     target.model.starts_with(MARK)
 }
 
-pub(super) fn encode(call: &Call<'_>) -> Result<Request<Bytes>, Error> {
-    let request = OcrRequest::from_object(call.json()?)?;
+pub(super) fn encode(call: &Call<'_>) -> Result<Request<Outgoing>, Error> {
+    let request = OcrRequest::from_object(call.fields())?;
     let mut body = request.extra;
     let (key, source) = source(&request.document)?;
     body.insert(key.into(), source.into());
@@ -99,11 +98,11 @@ pub(super) fn decode(call: &Call<'_>, reply: Reply) -> Result<Step, Error> {
     }
 }
 
-fn ask(uri: String) -> Result<Request<Bytes>, Error> {
+fn ask(uri: String) -> Result<Request<Outgoing>, Error> {
     Request::builder()
         .method(Method::GET)
         .uri(uri)
-        .body(Bytes::new())
+        .body(Outgoing::default())
         .map_err(|e| {
             Error::new(
                 Kind::Decode,

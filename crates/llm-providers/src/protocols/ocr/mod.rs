@@ -3,13 +3,12 @@
 mod intelligence;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use bytes::Bytes;
 use http::Request;
 use llm_types::{JsonObject, OcrDocument, OcrRequest, OcrResponse, Usage};
 use serde_json::json;
 
 use super::{azure, openai};
-use crate::{Answer, Call, Error, Kind, Protocol, Reply, Step, error_table, params};
+use crate::{Answer, Call, Error, Kind, Outgoing, Protocol, Reply, Step, error_table, params};
 
 /// Mistral's own.
 #[derive(Debug)]
@@ -20,7 +19,7 @@ pub struct Mistral;
 pub struct Azure;
 
 impl Protocol for Mistral {
-    fn encode(&self, call: &Call<'_>) -> Result<Request<Bytes>, Error> {
+    fn encode(&self, call: &Call<'_>) -> Result<Request<Outgoing>, Error> {
         openai::request(&openai::address(call), body(call)?.to_bytes())
     }
 
@@ -41,7 +40,7 @@ impl Protocol for Azure {
         }
     }
 
-    fn encode(&self, call: &Call<'_>) -> Result<Request<Bytes>, Error> {
+    fn encode(&self, call: &Call<'_>) -> Result<Request<Outgoing>, Error> {
         if intelligence::is_meant(call.target) {
             return intelligence::encode(call);
         }
@@ -77,7 +76,7 @@ pub(crate) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
 
 /// The body as Mistral wants it: a file that came along goes as a document or a picture.
 fn body(call: &Call<'_>) -> Result<JsonObject, Error> {
-    let mut body = call.json()?.clone();
+    let mut body = call.fields().clone();
     if body.str("model").as_deref() != Some(call.model()) {
         body.set_str("model", call.model());
     }
@@ -110,7 +109,7 @@ pub(crate) fn inline(call: &Call<'_>) -> Result<JsonObject, Error> {
 
 /// The document's address, where it is elsewhere.
 pub(crate) fn outside(call: &Call<'_>) -> Vec<String> {
-    let request = call.json().ok().map(OcrRequest::from_object);
+    let request = Some(OcrRequest::from_object(call.fields()));
     let url = request
         .as_ref()
         .and_then(|request| request.as_ref().ok()?.document.url());
@@ -144,7 +143,7 @@ pub(crate) fn answer(call: &Call<'_>, reply: Reply) -> Result<Step, Error> {
     usage.units.pages = pages;
     let annotates = ["document_annotation_format", "bbox_annotation_format"]
         .iter()
-        .any(|key| call.json().is_ok_and(|body| body.raw(key).is_some()));
+        .any(|key| call.fields().raw(key).is_some());
     usage.units.annotated_pages = pages.filter(|_| annotates);
     Ok(Answer::raw(reply.body, Some(usage)).into())
 }

@@ -1,13 +1,12 @@
 //! Embeddings: `/api/embed`.
 
-use bytes::Bytes;
 use http::Request;
 use llm_types::{EmbeddingInput, EmbeddingVector, Usage};
 use serde::Deserialize;
 
 use super::{endpoint, request};
 use crate::{
-    Answer, Call, Error, Reply,
+    Answer, Call, Error, Outgoing, Reply,
     protocols::{openai, vectors},
 };
 
@@ -21,8 +20,8 @@ const OWN: &[&str] = &[
     "options",
 ];
 
-pub(super) fn encode(call: &Call<'_>) -> Result<Request<Bytes>, Error> {
-    let mut body = call.json()?.clone();
+pub(super) fn encode(call: &Call<'_>) -> Result<Request<Outgoing>, Error> {
+    let mut body = call.fields().clone();
     body.set_str("model", call.model());
     match body.get::<EmbeddingInput>("input")? {
         Some(EmbeddingInput::Text(_) | EmbeddingInput::Texts(_)) => {}

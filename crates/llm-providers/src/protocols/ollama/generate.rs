@@ -1,13 +1,13 @@
 //! Text completions: `/api/generate`.
 
-use bytes::Bytes;
 use http::Request;
 use llm_types::{CompletionChoice, CompletionResponse, Map, Prompt};
 use serde_json::json;
 
 use super::{endpoint, request, response, wire};
 use crate::{
-    Answer, Call, Chunks, Decoder, Error, Kind, Reply, error_table, frame::Frame, protocols::openai,
+    Answer, Call, Chunks, Decoder, Error, Kind, Outgoing, Reply, error_table, frame::Frame,
+    protocols::openai,
 };
 
 /// What stands beside `options` in the body.
@@ -31,8 +31,8 @@ const OWN: &[&str] = &[
     "shift",
 ];
 
-pub(super) fn encode(call: &Call<'_>) -> Result<Request<Bytes>, Error> {
-    let mut body = call.json()?.clone();
+pub(super) fn encode(call: &Call<'_>) -> Result<Request<Outgoing>, Error> {
+    let mut body = call.fields().clone();
     body.set_str("model", call.model());
     let prompt = match body.take::<Prompt>("prompt")? {
         None => return Err(Error::bad_request("prompt", "'prompt' is missing")),

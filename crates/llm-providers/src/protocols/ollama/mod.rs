@@ -13,11 +13,10 @@ mod wire;
 
 pub(crate) use request::settle;
 
-use bytes::Bytes;
 use http::Request;
 use llm_types::Op;
 
-use crate::{Call, Decoder, Error, Framing, Protocol, Reply, Step, path};
+use crate::{Call, Decoder, Error, Framing, Outgoing, Protocol, Reply, Step, path};
 
 /// Ollama's wire.
 #[derive(Debug)]
@@ -31,7 +30,7 @@ impl Protocol for Ollama {
         }
     }
 
-    fn encode(&self, call: &Call<'_>) -> Result<Request<Bytes>, Error> {
+    fn encode(&self, call: &Call<'_>) -> Result<Request<Outgoing>, Error> {
         match call.op {
             Op::Chat => request::chat(call),
             Op::Completion => generate::encode(call),

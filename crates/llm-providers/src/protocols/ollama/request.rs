@@ -1,14 +1,13 @@
 //! OpenAI's chat body as Ollama's.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use bytes::Bytes;
 use http::Request;
 use llm_types::{Content, ContentPart, JsonObject, Map, Message, Op, Tool, ToolChoice};
 use serde_json::{Value, json};
 
 use super::endpoint;
 use crate::{
-    Call, Error,
+    Call, Error, Outgoing,
     protocols::{effort, legacy, openai},
 };
 
@@ -34,8 +33,8 @@ const RENAMED: [(&str, &str); 2] = [
     ("max_completion_tokens", "num_predict"),
 ];
 
-pub(super) fn chat(call: &Call<'_>) -> Result<Request<Bytes>, Error> {
-    let mut body = call.json()?.clone();
+pub(super) fn chat(call: &Call<'_>) -> Result<Request<Outgoing>, Error> {
+    let mut body = call.fields().clone();
     legacy::modernise(&mut body)?;
     body.set_str("model", call.model());
     messages(call, &mut body)?;
@@ -64,7 +63,7 @@ pub(crate) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
     if call.op != Op::Chat {
         return Ok(());
     }
-    let choice: Option<ToolChoice> = call.json()?.get("tool_choice")?;
+    let choice: Option<ToolChoice> = call.fields().get("tool_choice")?;
     let named = choice.as_ref().and_then(ToolChoice::function_name);
     if let Some(name) = named {
         let message = format!("Ollama cannot force a call: only the tool '{name}' is offered");
@@ -73,7 +72,7 @@ pub(crate) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
         call.notice("tool_choice", "dropped: Ollama cannot force a call");
     }
     for key in ["metadata", "safety_identifier", "prompt_cache_key"] {
-        if call.json_mut()?.remove(key).is_some() {
+        if call.fields_mut().remove(key).is_some() {
             call.notice(key, "dropped: Ollama has no use for it");
         }
     }
@@ -83,9 +82,10 @@ pub(crate) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
 /// The addresses of images, which Ollama does not fetch itself.
 pub(super) fn images(call: &Call<'_>) -> Vec<String> {
     let messages: Vec<Message> = call
-        .json()
+        .fields()
+        .get("messages")
         .ok()
-        .and_then(|body| body.get("messages").ok()?)
+        .flatten()
         .unwrap_or_default();
     messages
         .into_iter()

@@ -11,11 +11,14 @@ mod wire;
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Uri, header::CONTENT_TYPE};
-use llm_types::{JsonObject, Map, Op, Usage};
+use llm_types::{BodyKind, JsonObject, Map, Op, Usage, Verb};
 use serde_json::Value;
 
 use super::vectors;
-use crate::{Answer, Call, Decoder, Error, Kind, Protocol, Reply, Step, error_table, path};
+use crate::{
+    Answer, Call, Decoder, Error, Framing, Kind, Outgoing, Payload, Protocol, Reply, Step,
+    error_table, form, path,
+};
 use repair::Repair;
 
 /// OpenAI's API and everything that copies it.
@@ -23,8 +26,28 @@ use repair::Repair;
 pub struct OpenAi;
 
 impl Protocol for OpenAi {
-    fn encode(&self, call: &Call<'_>) -> Result<Request<Bytes>, Error> {
+    fn encode(&self, call: &Call<'_>) -> Result<Request<Outgoing>, Error> {
+        if call.verb != Verb::Create {
+            return resource(call);
+        }
+        // A video may be asked for without a picture; everything else here that is a form has a file in it.
+        let is_form = call.op.body() == BodyKind::Form && call.op != Op::Video;
+        if is_form || !call.body.files.is_empty() {
+            return form::request(&address(call), &body(call)?, &call.body, &call.boundary);
+        }
         request(&address(call), body(call)?.to_bytes())
+    }
+
+    fn streams_files(&self, _: &Call<'_>) -> bool {
+        true
+    }
+
+    fn framing(&self, call: &Call<'_>) -> Framing {
+        match (call.op, call.verb) {
+            (_, Verb::Content) => Framing::Bytes,
+            (Op::Speech, _) if !call.stream => Framing::Bytes,
+            _ => Framing::Sse,
+        }
     }
 
     fn forwards_chat(&self) -> bool {
@@ -45,8 +68,8 @@ impl Protocol for OpenAi {
 
 /// The body as it goes out: the client's, with the target's name of the model.
 pub(crate) fn body(call: &Call<'_>) -> Result<JsonObject, Error> {
-    let mut body = call.json()?.clone();
-    if body.str("model").as_deref() != Some(call.model()) {
+    let mut body = call.fields().clone();
+    if call.op.names_model() && body.str("model").as_deref() != Some(call.model()) {
         body.set_str("model", call.model());
     }
     let target = call.target;
@@ -76,19 +99,64 @@ pub(crate) fn address(call: &Call<'_>) -> String {
 }
 
 /// A JSON `POST`.
-pub(crate) fn request(uri: &str, body: Bytes) -> Result<Request<Bytes>, Error> {
+pub(crate) fn request(uri: &str, body: Bytes) -> Result<Request<Outgoing>, Error> {
+    let mut request = empty(Method::POST, uri)?;
+    *request.body_mut() = body.into();
+    let json = HeaderValue::from_static("application/json");
+    request.headers_mut().insert(CONTENT_TYPE, json);
+    Ok(request)
+}
+
+/// A request without a body.
+pub(crate) fn empty(method: Method, uri: &str) -> Result<Request<Outgoing>, Error> {
     let address: Uri = uri.parse().map_err(|e| {
         Error::new(
             Kind::BadRequest,
             format!("the address '{uri}' is not valid: {e}"),
         )
     })?;
-    let mut request = Request::new(body);
-    *request.method_mut() = Method::POST;
+    let mut request = Request::new(Outgoing::default());
+    *request.method_mut() = method;
     *request.uri_mut() = address;
-    let json = HeaderValue::from_static("application/json");
-    request.headers_mut().insert(CONTENT_TYPE, json);
     Ok(request)
+}
+
+/// A request for what the vendor keeps.
+fn resource(call: &Call<'_>) -> Result<Request<Outgoing>, Error> {
+    let address = resource_address(address(call), call)?;
+    if call.verb.has_body() {
+        let mut body = call.fields().clone();
+        if call.op.names_model() && body.contains("model") {
+            body.set_str("model", call.model());
+        }
+        return request(&address, body.to_bytes());
+    }
+    empty(
+        match call.verb.method() {
+            llm_types::Method::Get => Method::GET,
+            llm_types::Method::Post => Method::POST,
+            llm_types::Method::Delete => Method::DELETE,
+        },
+        &address,
+    )
+}
+
+/// The address of what is kept, or of what is done with it, under the address where such things are made.
+pub(crate) fn resource_address(mut made_at: String, call: &Call<'_>) -> Result<String, Error> {
+    let query = made_at.find('?').map(|at| made_at.split_off(at));
+    if let Some(id) = &call.id {
+        made_at.push('/');
+        made_at.push_str(&path::segment(id)?);
+    }
+    made_at.push_str(call.verb.suffix());
+    made_at.push_str(&query.unwrap_or_default());
+    for (name, value) in &call.query {
+        made_at.push(if made_at.contains('?') { '&' } else { '?' });
+        made_at.push_str(&path::query(name));
+        made_at.push('=');
+        made_at.push_str(&path::query(value));
+    }
+    Ok(made_at)
 }
 
 /// Usage is billed, so it is always asked for; whether the client sees it is the decoder's affair.
@@ -106,12 +174,13 @@ fn ask_for_usage(body: &mut JsonObject) -> Result<(), Error> {
 /// Reads a whole answer in OpenAI's shape.
 pub(crate) fn decode(call: &Call<'_>, reply: Reply) -> Result<Step, Error> {
     let provider = call.target.provider.name;
-    if call.op == Op::Responses {
+    if call.op == Op::Responses && call.verb == Verb::Create {
         return Ok(responses::answer(call, reply)?.into());
     }
     let answer = match call.op {
         Op::Chat | Op::Completion => chat(call, reply)?,
         Op::Embedding => embedding(call, reply)?,
+        Op::Transcription | Op::Translation if !is_json(&reply) => text(reply),
         _ => {
             refused(provider, &reply)?;
             let object = JsonObject::parse(&reply.body)
@@ -121,6 +190,22 @@ pub(crate) fn decode(call: &Call<'_>, reply: Reply) -> Result<Step, Error> {
         }
     };
     Ok(Step::Done(answer))
+}
+
+fn is_json(reply: &Reply) -> bool {
+    reply.body.trim_ascii_start().starts_with(b"{")
+}
+
+/// An answer that is no JSON: subtitles, plain text.
+fn text(reply: Reply) -> Answer {
+    let kind = reply.header("content-type").unwrap_or("text/plain");
+    Answer {
+        payload: Payload::Raw {
+            content_type: kind.to_owned(),
+            body: reply.body,
+        },
+        usage: None,
+    }
 }
 
 /// Some say 200 and mean an error.

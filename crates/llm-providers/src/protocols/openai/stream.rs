@@ -224,7 +224,7 @@ impl Decoder for Stream {
 
 /// `n`, which counts where the vendor has no end mark.
 fn wanted(call: &Call<'_>) -> usize {
-    let n = call.json().ok().and_then(|body| body.get("n").ok()?);
+    let n = call.fields().get("n").ok().flatten();
     n.unwrap_or(1).max(1)
 }
 

@@ -44,7 +44,7 @@ pub(crate) fn flat(call: &Call<'_>, reply: Reply) -> Result<Step, Error> {
     if let Some(error) = error_table::in_answer(provider, &reply) {
         return Err(error);
     }
-    let request = RerankRequest::from_object(call.json()?)?;
+    let request = RerankRequest::from_object(call.fields())?;
     if let Ok(answer) = serde_json::from_slice::<RerankResponse>(&reply.body)
         && is_whole(&answer, &request)
     {

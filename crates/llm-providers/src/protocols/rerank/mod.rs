@@ -3,12 +3,11 @@
 mod answer;
 mod nested;
 
-use bytes::Bytes;
 use http::Request;
 use llm_types::{JsonObject, RerankDocument, RerankRequest};
 
 use super::{azure, cohere, openai};
-use crate::{Call, Error, Protocol, Reply, Step, path};
+use crate::{Call, Error, Outgoing, Protocol, Reply, Step, path};
 
 pub(crate) use answer::{Consumed, Ranking, billed_in_hundreds, flat};
 pub(crate) use nested::{DashScope, DeepInfra, Nim};
@@ -110,9 +109,9 @@ fn by_version(address: &str) -> Documents {
 }
 
 impl Protocol for Reranker {
-    fn encode(&self, call: &Call<'_>) -> Result<Request<Bytes>, Error> {
+    fn encode(&self, call: &Call<'_>) -> Result<Request<Outgoing>, Error> {
         let address = (self.address)(call)?;
-        let mut body = call.json()?.clone();
+        let mut body = call.fields().clone();
         let request = RerankRequest::from_object(&body)?;
         if !self.model {
             body.remove("model");

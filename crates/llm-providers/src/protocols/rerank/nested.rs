@@ -1,23 +1,22 @@
 //! Rerankers with bodies of another form: DashScope, DeepInfra, NVIDIA NIM.
 
-use bytes::Bytes;
 use http::Request;
 use llm_types::{Map, RerankRequest, RerankResult, Usage};
 use serde::Deserialize;
 use serde_json::{Number, Value, json};
 
 use super::{Consumed, Ranking, own, texts};
-use crate::{Call, Error, Protocol, Reply, Step, error_table, path, protocols::openai};
+use crate::{Call, Error, Outgoing, Protocol, Reply, Step, error_table, path, protocols::openai};
 
 /// Alibaba Cloud Model Studio: its own API, beside the one that copies OpenAI's.
 #[derive(Debug)]
 pub(crate) struct DashScope;
 
 impl Protocol for DashScope {
-    fn encode(&self, call: &Call<'_>) -> Result<Request<Bytes>, Error> {
+    fn encode(&self, call: &Call<'_>) -> Result<Request<Outgoing>, Error> {
         const PATH: &str = "api/v1/services/rerank/text-rerank/text-rerank";
-        let request = RerankRequest::from_object(call.json()?)?;
-        let mut parameters = own(call.json()?)?;
+        let request = RerankRequest::from_object(call.fields())?;
+        let mut parameters = own(call.fields())?;
         if let Some(most) = request.top_n {
             parameters.insert("top_n".into(), most.into());
         }
@@ -53,7 +52,7 @@ impl Protocol for DashScope {
         if let Some(id) = body.shift_remove("request_id") {
             body.insert("id".into(), id);
         }
-        let request = RerankRequest::from_object(call.json()?)?;
+        let request = RerankRequest::from_object(call.fields())?;
         super::answer::places(call, &request, body, &reply)
     }
 }
@@ -72,9 +71,9 @@ struct Scores {
 }
 
 impl Protocol for DeepInfra {
-    fn encode(&self, call: &Call<'_>) -> Result<Request<Bytes>, Error> {
-        let request = RerankRequest::from_object(call.json()?)?;
-        let mut body = own(call.json()?)?;
+    fn encode(&self, call: &Call<'_>) -> Result<Request<Outgoing>, Error> {
+        let request = RerankRequest::from_object(call.fields())?;
+        let mut body = own(call.fields())?;
         let documents = texts(&request);
         // A query goes with each document.
         body.insert(
@@ -93,7 +92,7 @@ impl Protocol for DeepInfra {
         let provider = call.target.provider.name;
         let read: Scores =
             serde_json::from_slice(&reply.body).map_err(|e| Error::decode(provider, e))?;
-        let request = RerankRequest::from_object(call.json()?)?;
+        let request = RerankRequest::from_object(call.fields())?;
         if read.scores.len() != request.documents.len() {
             return Err(Error::decode(provider, "not one score for each document"));
         }
@@ -129,11 +128,11 @@ pub(crate) struct Nim;
 const HOSTED: &str = "https://ai.api.nvidia.com/v1/retrieval";
 
 impl Protocol for Nim {
-    fn encode(&self, call: &Call<'_>) -> Result<Request<Bytes>, Error> {
-        let request = RerankRequest::from_object(call.json()?)?;
+    fn encode(&self, call: &Call<'_>) -> Result<Request<Outgoing>, Error> {
+        let request = RerankRequest::from_object(call.fields())?;
         let named = call.model();
         let model = named.strip_prefix("ranking/").unwrap_or(named);
-        let mut body = own(call.json()?)?;
+        let mut body = own(call.fields())?;
         let passages = texts(&request).into_iter();
         let passages: Vec<Value> = passages.map(|text| json!({ "text": text })).collect();
         body.insert("model".into(), model.into());

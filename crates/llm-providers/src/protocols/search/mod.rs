@@ -3,13 +3,12 @@
 mod country;
 mod engines;
 
-use bytes::Bytes;
 use http::{Method, Request};
 use llm_types::{JsonObject, Map, SearchRequest, SearchResponse, SearchResult, Usage};
 use serde_json::{Value, json};
 
 use super::openai;
-use crate::{Answer, Call, Error, Kind, Protocol, Reply, Step, error_table, path};
+use crate::{Answer, Call, Error, Kind, Outgoing, Protocol, Reply, Step, error_table, path};
 
 pub(crate) use engines::{
     BRAVE, DATAFORSEO, EXA, FIRECRAWL, GOOGLE, LINKUP, PARALLEL, SEARCHAPI, SEARXNG, SERPER,
@@ -96,8 +95,8 @@ struct Reading {
 const CHARACTERS: u64 = 4;
 
 impl Protocol for Perplexity {
-    fn encode(&self, call: &Call<'_>) -> Result<Request<Bytes>, Error> {
-        let mut body = call.json()?.clone();
+    fn encode(&self, call: &Call<'_>) -> Result<Request<Outgoing>, Error> {
+        let mut body = call.fields().clone();
         SearchRequest::from_object(&body)?;
         body.remove("model");
         openai::request(&openai::address(call), body.to_bytes())
@@ -125,8 +124,8 @@ impl Protocol for Perplexity {
 }
 
 impl Protocol for Engine {
-    fn encode(&self, call: &Call<'_>) -> Result<Request<Bytes>, Error> {
-        let request = SearchRequest::from_object(call.json()?)?;
+    fn encode(&self, call: &Call<'_>) -> Result<Request<Outgoing>, Error> {
+        let request = SearchRequest::from_object(call.fields())?;
         let body = self.body(call, request)?;
         let base = call.base_url();
         let uri = match base.ends_with(self.path) {
@@ -145,7 +144,7 @@ impl Protocol for Engine {
             .method(Method::GET)
             .uri(format!("{uri}?{}", pairs(&body)))
             .header("accept", "application/json")
-            .body(Bytes::new())
+            .body(Outgoing::default())
             .map_err(|e| Error::new(Kind::BadRequest, format!("the address is not valid: {e}")))
     }
 
@@ -162,7 +161,7 @@ impl Protocol for Engine {
         if let Some(fault) = (self.answer.fault)(&body) {
             return Err(Error::new(Kind::Upstream, fault).of(provider));
         }
-        let request = SearchRequest::from_object(call.json()?)?;
+        let request = SearchRequest::from_object(call.fields())?;
         let most = request.max_results.unwrap_or(u64::MAX);
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         let mut usage = searched();
@@ -296,11 +295,11 @@ fn searched() -> Usage {
 /// For quirks: no engine gives more results than it has on a page.
 pub(crate) fn at_most(call: &mut Call<'_>, most: u64) -> Result<(), Error> {
     if call
-        .json()?
+        .fields()
         .get::<u64>("max_results")?
         .is_some_and(|asked| asked > most)
     {
-        call.json_mut()?.set("max_results", &most);
+        call.fields_mut().set("max_results", &most);
         call.notice(
             "max_results",
             format!("lowered to {most}, the most there is"),

@@ -1,19 +1,18 @@
 //! Claude on Vertex: Anthropic's Messages inside rawPredict.
 
-use bytes::Bytes;
 use http::Request;
 use llm_types::{JsonObject, Op};
 
 use super::address;
 use crate::{
-    Call, Error, path,
+    Call, Error, Outgoing, path,
     protocols::{
         anthropic::{self, Flavor},
         openai,
     },
 };
 
-pub(super) fn encode(call: &Call<'_>, model: &str) -> Result<Request<Bytes>, Error> {
+pub(super) fn encode(call: &Call<'_>, model: &str) -> Result<Request<Outgoing>, Error> {
     let flavor = Flavor::VERTEX;
     let (encoded, name, verb) = match call.op {
         Op::Chat => (anthropic::chat_request(call, &flavor)?, model, verb(call)),

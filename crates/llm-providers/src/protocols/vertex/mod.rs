@@ -8,12 +8,11 @@ mod partner;
 mod predict;
 mod rerank;
 
-use bytes::Bytes;
 use http::Request;
 use llm_types::{JsonObject, Op};
 
 use crate::{
-    Answer, Call, Decoder, Error, Framing, Params, Protocol, Reply, Step, Target,
+    Answer, Call, Decoder, Error, Framing, Outgoing, Params, Protocol, Reply, Step, Target,
     params::thoughts,
     path,
     protocols::{
@@ -48,7 +47,7 @@ impl Protocol for Vertex {
         }
     }
 
-    fn encode(&self, call: &Call<'_>) -> Result<Request<Bytes>, Error> {
+    fn encode(&self, call: &Call<'_>) -> Result<Request<Outgoing>, Error> {
         let wire = Wire::of(call.model());
         match (call.op, wire) {
             (Op::Embedding, _) => predict::encode(call, wire),

@@ -1,11 +1,10 @@
 //! Mistral's text recognition on Vertex AI.
 
-use bytes::Bytes;
 use http::Request;
 
 use super::address;
 use crate::{
-    Call, Error, Protocol, Reply, Step, path,
+    Call, Error, Outgoing, Protocol, Reply, Step, path,
     protocols::{ocr, openai},
 };
 
@@ -18,7 +17,7 @@ impl Protocol for Ocr {
         ocr::outside(call)
     }
 
-    fn encode(&self, call: &Call<'_>) -> Result<Request<Bytes>, Error> {
+    fn encode(&self, call: &Call<'_>) -> Result<Request<Outgoing>, Error> {
         let model = call.model();
         let name = model
             .strip_prefix("publishers/mistralai/models/")

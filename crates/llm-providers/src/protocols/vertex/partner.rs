@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{address, model::Wire};
 use crate::{
-    Call, Chunks, Decoder, Error, Protocol, Reply, Step,
+    Call, Chunks, Decoder, Error, Outgoing, Protocol, Reply, Step,
     frame::Frame,
     params, path,
     protocols::openai::{self, OpenAi},
@@ -32,10 +32,10 @@ pub(super) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
             .iter()
             .any(|key| memmem::find(raw, key.as_bytes()).is_some())
     };
-    if !call.json()?.raw("messages").is_some_and(found) {
+    if !call.fields().raw("messages").is_some_and(found) {
         return Ok(());
     }
-    params::edit_messages(call.json_mut()?, |message| {
+    params::edit_messages(call.fields_mut(), |message| {
         message.retain(|key, _| !FOREIGN.contains(&key.as_str()));
         for list in ["content", "tool_calls"] {
             let parts = message
@@ -51,7 +51,7 @@ pub(super) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-pub(super) fn encode(call: &Call<'_>, wire: Wire<'_>) -> Result<Request<Bytes>, Error> {
+pub(super) fn encode(call: &Call<'_>, wire: Wire<'_>) -> Result<Request<Outgoing>, Error> {
     let (model, uri) = match wire {
         Wire::Raw(publisher, model) => {
             let verb = if call.stream {
@@ -83,8 +83,8 @@ pub(super) fn encode(call: &Call<'_>, wire: Wire<'_>) -> Result<Request<Bytes>, 
 }
 
 /// Gemma's server takes a chat request as an instance of predict.
-fn gemma(call: &Call<'_>, id: &str) -> Result<Request<Bytes>, Error> {
-    let mut instance: Map = call.json()?.to_map()?;
+fn gemma(call: &Call<'_>, id: &str) -> Result<Request<Outgoing>, Error> {
+    let mut instance: Map = call.fields().to_map()?;
     for key in ["model", "stream", "stream_options"] {
         instance.shift_remove(key);
     }

@@ -1,13 +1,12 @@
 //! Embeddings on Vertex: predict, for texts, for images, and for models of one's own.
 
-use bytes::Bytes;
 use http::Request;
 use llm_types::{EmbeddingRequest, EmbeddingVector, JsonObject, Map, PromptDetails, Usage};
 use serde_json::{Number, Value, json};
 
 use super::{address, model::Wire, resource};
 use crate::{
-    Call, Error, Reply, Step, path,
+    Call, Error, Outgoing, Reply, Step, path,
     protocols::{
         gemini::{self, embedding},
         vectors,
@@ -24,7 +23,7 @@ pub(super) fn split(call: &Call<'_>) -> Result<Vec<JsonObject>, Error> {
     embedding::split(call, most)
 }
 
-pub(super) fn encode(call: &Call<'_>, wire: Wire<'_>) -> Result<Request<Bytes>, Error> {
+pub(super) fn encode(call: &Call<'_>, wire: Wire<'_>) -> Result<Request<Outgoing>, Error> {
     let (resource, verb, body) = match wire {
         Wire::Bge(id) => {
             let endpoint = format!("endpoints/{}", path::segment(id)?);
@@ -148,7 +147,7 @@ fn is_single(call: &Call<'_>) -> bool {
 type Instance = fn(Value, &EmbeddingRequest, &mut Map) -> Result<Value, Error>;
 
 fn instances(call: &Call<'_>, instance: Instance) -> Result<Map, Error> {
-    let request = EmbeddingRequest::from_object(call.json()?)?;
+    let request = EmbeddingRequest::from_object(call.fields())?;
     let mut parameters = Map::new();
     let list = embedding::inputs(&request.input)?.into_iter();
     let list = list.map(|input| instance(input, &request, &mut parameters));

@@ -1,6 +1,5 @@
 //! Google's ranking API: a service beside Vertex AI, with its login.
 
-use bytes::Bytes;
 use http::Request;
 use llm_types::{Map, RerankDocument, RerankRequest, RerankResult};
 use serde::Deserialize;
@@ -8,7 +7,7 @@ use serde_json::{Map as Object, Number, Value, json};
 
 use super::address;
 use crate::{
-    Call, Error, Protocol, Reply, Step, path,
+    Call, Error, Outgoing, Protocol, Reply, Step, path,
     protocols::{
         openai,
         rerank::{Consumed, Ranking, billed_in_hundreds, own},
@@ -22,14 +21,14 @@ const HOST: &str = "https://discoveryengine.googleapis.com";
 pub struct Rerank;
 
 impl Protocol for Rerank {
-    fn encode(&self, call: &Call<'_>) -> Result<Request<Bytes>, Error> {
-        let request = RerankRequest::from_object(call.json()?)?;
+    fn encode(&self, call: &Call<'_>) -> Result<Request<Outgoing>, Error> {
+        let request = RerankRequest::from_object(call.fields())?;
         let fields = request.rank_fields.as_deref();
         let records = request.documents.iter().enumerate();
         let records: Vec<Value> = records
             .map(|(index, document)| record(index, document, fields))
             .collect();
-        let mut body = own(call.json()?)?;
+        let mut body = own(call.fields())?;
         body.retain(|key, _| !key.starts_with("vertex_"));
         body.insert("model".into(), call.model().into());
         body.insert("query".into(), request.query.into());
@@ -46,7 +45,7 @@ impl Protocol for Rerank {
         let provider = call.target.provider.name;
         let read: Ranked =
             serde_json::from_slice(&reply.body).map_err(|e| Error::decode(provider, e))?;
-        let request = RerankRequest::from_object(call.json()?)?;
+        let request = RerankRequest::from_object(call.fields())?;
         let results = read.records.into_iter().map(|record| {
             let index = record.id.parse();
             Ok(RerankResult {

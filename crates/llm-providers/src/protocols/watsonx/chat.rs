@@ -1,18 +1,17 @@
 //! `/ml/v1/text/chat`: OpenAI's body but for tools and tool choice.
 
-use bytes::Bytes;
 use http::Request;
 use llm_types::{JsonObject, Op, Tool};
 use serde_json::Value;
 
 use super::{endpoint, place};
 use crate::{
-    Call, Error,
+    Call, Error, Outgoing,
     protocols::{legacy, openai},
 };
 
-pub(super) fn encode(call: &Call<'_>) -> Result<Request<Bytes>, Error> {
-    let mut body = call.json()?.clone();
+pub(super) fn encode(call: &Call<'_>) -> Result<Request<Outgoing>, Error> {
+    let mut body = call.fields().clone();
     for key in ["stream", "stream_options", "user"] {
         body.remove(key);
     }
@@ -35,7 +34,7 @@ pub(crate) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
     if call.op != Op::Chat {
         return Ok(());
     }
-    let tools: Vec<Tool> = call.json()?.get("tools")?.unwrap_or_default();
+    let tools: Vec<Tool> = call.fields().get("tools")?.unwrap_or_default();
     let functions = || tools.iter().filter_map(|tool| tool.function.as_ref());
     if functions().any(|function| function.strict.is_some()) {
         call.notice("tools[*].function.strict", "dropped: watsonx.ai refuses it");

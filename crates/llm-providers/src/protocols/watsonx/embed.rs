@@ -1,6 +1,5 @@
 //! `/ml/v1/text/embeddings`.
 
-use bytes::Bytes;
 use http::Request;
 use llm_types::{EmbeddingInput, EmbeddingVector, Map, Usage};
 use serde::Deserialize;
@@ -8,12 +7,12 @@ use serde_json::Value;
 
 use super::{endpoint, place};
 use crate::{
-    Answer, Call, Error, Reply,
+    Answer, Call, Error, Outgoing, Reply,
     protocols::{openai, vectors},
 };
 
-pub(super) fn encode(call: &Call<'_>) -> Result<Request<Bytes>, Error> {
-    let mut body = call.json()?.clone();
+pub(super) fn encode(call: &Call<'_>) -> Result<Request<Outgoing>, Error> {
+    let mut body = call.fields().clone();
     for key in ["user", "encoding_format", "input_type"] {
         body.remove(key);
     }

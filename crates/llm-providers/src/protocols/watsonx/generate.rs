@@ -1,6 +1,5 @@
 //! Text completions: `/ml/v1/text/generation`.
 
-use bytes::Bytes;
 use http::Request;
 use llm_types::{CompletionChoice, CompletionResponse, JsonObject, Map, Prompt, Usage};
 use serde::Deserialize;
@@ -8,7 +7,8 @@ use serde_json::Value;
 
 use super::{endpoint, place};
 use crate::{
-    Answer, Call, Chunks, Decoder, Error, Kind, Reply, error_table, frame::Frame, protocols::openai,
+    Answer, Call, Chunks, Decoder, Error, Kind, Outgoing, Reply, error_table, frame::Frame,
+    protocols::openai,
 };
 
 /// What stands in `parameters`; all else stands beside it.
@@ -44,8 +44,8 @@ const RENAMED: [(&str, &str); 5] = [
     ("frequency_penalty", "repetition_penalty"),
 ];
 
-pub(super) fn encode(call: &Call<'_>) -> Result<Request<Bytes>, Error> {
-    let mut body = call.json()?.clone();
+pub(super) fn encode(call: &Call<'_>) -> Result<Request<Outgoing>, Error> {
+    let mut body = call.fields().clone();
     let input = match body.take::<Prompt>("prompt")? {
         None => return Err(Error::bad_request("prompt", "'prompt' is missing")),
         Some(Prompt::Text(text)) => text,

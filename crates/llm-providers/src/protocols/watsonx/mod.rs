@@ -8,12 +8,11 @@ mod rerank;
 pub(crate) use chat::settle;
 pub use rerank::Rerank;
 
-use bytes::Bytes;
 use http::Request;
 use llm_types::{JsonObject, Op};
 
 use super::openai::OpenAi;
-use crate::{Call, Decoder, Error, Kind, Protocol, Reply, Step, error_table, path};
+use crate::{Call, Decoder, Error, Kind, Outgoing, Protocol, Reply, Step, error_table, path};
 
 /// The version of the API that is asked for where no other is set.
 const VERSION: &str = "2024-03-13";
@@ -23,7 +22,7 @@ const VERSION: &str = "2024-03-13";
 pub struct Watsonx;
 
 impl Protocol for Watsonx {
-    fn encode(&self, call: &Call<'_>) -> Result<Request<Bytes>, Error> {
+    fn encode(&self, call: &Call<'_>) -> Result<Request<Outgoing>, Error> {
         match call.op {
             Op::Chat => chat::encode(call),
             Op::Completion => generate::encode(call),

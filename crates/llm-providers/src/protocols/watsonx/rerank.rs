@@ -1,13 +1,12 @@
 //! `/ml/v1/text/rerank`.
 
-use bytes::Bytes;
 use http::Request;
 use llm_types::{Map, RerankRequest};
 use serde_json::{Value, json};
 
 use super::{endpoint, place};
 use crate::{
-    Call, Error, Protocol, Reply, Step,
+    Call, Error, Outgoing, Protocol, Reply, Step,
     protocols::{openai, rerank},
 };
 
@@ -16,8 +15,8 @@ use crate::{
 pub struct Rerank;
 
 impl Protocol for Rerank {
-    fn encode(&self, call: &Call<'_>) -> Result<Request<Bytes>, Error> {
-        let mut body = call.json()?.clone();
+    fn encode(&self, call: &Call<'_>) -> Result<Request<Outgoing>, Error> {
+        let mut body = call.fields().clone();
         let request = RerankRequest::from_object(&body)?;
         let mut options = Map::new();
         if let Some(most) = body.take::<Value>("top_n")? {

@@ -34,7 +34,7 @@ fn answers_survive_the_way_over_chat() {
         let target = target(&cassette);
         let options = CallOptions::default();
         let asked = asking(Op::Chat, false);
-        let call = Call::prepare(Op::Chat, &target, Body::Json(asked), &options).expect("a call");
+        let call = Call::prepare(Op::Chat, &target, Body::from(asked), &options).expect("a call");
         let chat = answer(&call, cassette.reply())
             .and_then(Answer::into_chat)
             .expect("a chat answer");
@@ -64,7 +64,7 @@ fn streams_survive_the_way_over_chat() {
         let target = target(&cassette);
         let options = CallOptions::default();
         let asked = asking(Op::Chat, true);
-        let call = Call::prepare(Op::Chat, &target, Body::Json(asked), &options).expect("a call");
+        let call = Call::prepare(Op::Chat, &target, Body::from(asked), &options).expect("a call");
         let body = cassette.body();
         let Some(theirs) = oracle_stream(&body) else {
             continue;
@@ -307,10 +307,11 @@ fn requests_survive_the_way_over_chat() {
         expected["model"] = target.model.clone().into();
         let options = CallOptions::default();
         let result = chat
-            .and_then(|chat| Call::prepare(Op::Chat, &target, Body::Json(chat), &options)?.encode())
+            .and_then(|chat| Call::prepare(Op::Chat, &target, Body::from(chat), &options)?.encode())
             .map_err(|e| e.to_string())
             .and_then(|sent| {
-                let sent: Value = serde_json::from_slice(sent.body()).expect("json");
+                let sent: Value =
+                    serde_json::from_slice(sent.body().bytes().expect("in memory")).expect("json");
                 let (ours, theirs) = (meaning(&sent), meaning(&expected));
                 let differ = |key: &&String| ours[key.as_str()] != theirs[key.as_str()];
                 match ours.as_object().expect("an object").keys().find(differ) {
