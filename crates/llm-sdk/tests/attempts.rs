@@ -73,6 +73,7 @@ async fn ask(engine: &Engine, op: Op, more: Value) -> (Result<Response, Box<Fail
 async fn text(response: Response) -> String {
     match response.body {
         Body::Whole { bytes, .. } => String::from_utf8(bytes.to_vec()).unwrap(),
+        Body::Bytes(_) => panic!("no bytes were asked for"),
         Body::Stream(mut stream) => {
             let mut all = String::new();
             while let Some(batch) = stream.next().await {
