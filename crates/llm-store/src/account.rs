@@ -93,9 +93,14 @@ impl Account {
 
     /// The main count of an entity.
     pub fn of(scope: Scope, id: impl Into<String>) -> Self {
+        let mut id = id.into();
+        if id.contains('\0') {
+            // As the database would: an account has one name everywhere.
+            id = id.replace('\0', "\u{fffd}");
+        }
         Self {
             scope,
-            id: id.into(),
+            id,
             meter: String::new(),
         }
     }

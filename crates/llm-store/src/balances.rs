@@ -92,6 +92,21 @@ impl Store {
         Ok(())
     }
 
+    /// Adds to what an account has spent in its present window. The total stays.
+    pub async fn adjust_spent(
+        &self,
+        account: &Account,
+        difference: NanoDollars,
+    ) -> Result<(), Error> {
+        let cells = account_cells(account)
+            .into_iter()
+            .chain([difference.cell()]);
+        query(statements::ADJUST_SPENT, cells)
+            .execute(&mut *self.writer().await?)
+            .await?;
+        Ok(())
+    }
+
     /// Holds an amount on every limited account or on none, exactly also among several processes. PostgreSQL only.
     pub async fn hold(&self, hold: &Hold<'_>, now: Moment) -> Result<Held, Error> {
         let held = self.try_hold(hold, now).await?;

@@ -129,11 +129,10 @@ impl Store {
                 .acquire_timeout(settings.acquire_timeout)
                 .after_connect(|db, _| {
                     Box::pin(async move {
-                        // What is acknowledged is in the journal, which is synced: here, a crash of the machine may
-                        // lose the last commits, and the journal brings them back.
+                        // A journal's file is removed once its rows are committed here: a commit has to last.
                         db.execute(
                             "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; \
-                             PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;",
+                             PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;",
                         )
                         .await?;
                         Ok(())

@@ -173,9 +173,17 @@ pub(crate) fn query(
 ) -> Query<'static, Any, AnyArguments> {
     let query = sqlx::query(statement);
     cells.into_iter().fold(query, |query, cell| match cell {
-        Cell::Text(text) => query.bind(text),
+        Cell::Text(text) => query.bind(text.map(without_nul)),
         Cell::Integer(number) => query.bind(number),
     })
+}
+
+/// PostgreSQL's texts cannot hold the character NUL, and clients can send it.
+fn without_nul(text: String) -> String {
+    if text.contains('\0') {
+        return text.replace('\0', "\u{fffd}");
+    }
+    text
 }
 
 fn key_cells(key: &[&str]) -> impl Iterator<Item = Cell> {

@@ -70,13 +70,12 @@ impl Store {
         })
     }
 
-    /// Adds finished requests and notes how far their journal is shipped. One that is there already is left as it is,
-    /// so a batch may come again. Answers how many were new.
+    /// Adds finished requests and notes how far the journal they came from is shipped. One that is there already is left
+    /// as it is, so a batch may come again. Answers how many were new.
     pub async fn ship(
         &self,
         batch: &[Charged],
-        journal: &str,
-        position: Position,
+        read: Option<(&str, Position)>,
     ) -> Result<usize, Error> {
         let mut transaction = self.begin().await?;
         let db = transaction.connection();
@@ -99,12 +98,14 @@ impl Store {
         }
         add_balances(db, sums).await?;
         add_days(db, &new).await?;
-        let cells = [
-            Cell::Text(Some(journal.to_owned())),
-            Cell::Integer(Some(position.segment)),
-            Cell::Integer(Some(position.offset)),
-        ];
-        query(statements::SET_POSITION, cells).execute(db).await?;
+        if let Some((journal, position)) = read {
+            let cells = [
+                Cell::Text(Some(journal.to_owned())),
+                Cell::Integer(Some(position.segment)),
+                Cell::Integer(Some(position.offset)),
+            ];
+            query(statements::SET_POSITION, cells).execute(db).await?;
+        }
         let count = new.len();
         transaction.commit().await?;
         Ok(count)

@@ -35,6 +35,11 @@ pub(crate) const SET_SPENT: &str = "INSERT INTO balances (scope, id, meter, spen
      VALUES ($1, $2, $3, $4, 0, 0, $5) \
      ON CONFLICT (scope, id, meter) DO UPDATE SET spent = excluded.spent, resets_at = excluded.resets_at";
 
+/// Adds to what was spent in the present window, and not to the total.
+pub(crate) const ADJUST_SPENT: &str = "INSERT INTO balances (scope, id, meter, spent, reserved, total, resets_at) \
+     VALUES ($1, $2, $3, $4, 0, 0, NULL) \
+     ON CONFLICT (scope, id, meter) DO UPDATE SET spent = balances.spent + excluded.spent";
+
 /// Takes the counts of a key along to its new token.
 pub(crate) const RENAME_KEY: &str = "UPDATE balances SET id = $2 WHERE scope = 'key' AND id = $1";
 
@@ -212,6 +217,7 @@ pub fn all() -> Vec<Statement> {
         both("balance", BALANCE),
         both("open balance", OPEN_BALANCE),
         both("set spent", SET_SPENT),
+        both("adjust spent", ADJUST_SPENT),
         both("rename key", RENAME_KEY),
         postgres("hold", HOLD),
         both("renew lease", RENEW_LEASE),

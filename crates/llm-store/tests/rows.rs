@@ -377,8 +377,11 @@ async fn a_batch_that_comes_again_counts_once() {
             segment: 1,
             offset: 70,
         };
-        assert_eq!(store.ship(&twice, "j", position).await.unwrap(), 120);
-        assert_eq!(store.ship(&batch, "j", position).await.unwrap(), 0);
+        assert_eq!(
+            store.ship(&twice, Some(("j", position))).await.unwrap(),
+            120
+        );
+        assert_eq!(store.ship(&batch, Some(("j", position))).await.unwrap(), 0);
         assert_eq!(store.position("j").await.unwrap(), position);
         assert_eq!(
             store.sum_of_rows(Some("k")).await.unwrap(),
@@ -429,9 +432,9 @@ async fn charges_fall_into_their_windows() {
         // Two in the first window, two in the next, and one of the first that arrives late.
         let windows = [end, end, end + 1, end + 1, end];
         let batch: Vec<Charged> = (0..4).map(|id| charged(id, Some(windows[id]))).collect();
-        store.ship(&batch, "j", position).await.unwrap();
+        store.ship(&batch, Some(("j", position))).await.unwrap();
         store
-            .ship(&[charged(4, Some(end))], "j", position)
+            .ship(&[charged(4, Some(end))], Some(("j", position)))
             .await
             .unwrap();
         let balance = store.balance(&account).await.unwrap();
@@ -445,10 +448,7 @@ async fn a_window_that_is_over_has_nothing_spent_in_it() {
     for database in kit::databases().await {
         let store = database.open().await;
         store.insert(&key("k")).await.unwrap();
-        store
-            .ship(&[charged(0, Some(1))], "j", Position::default())
-            .await
-            .unwrap();
+        store.ship(&[charged(0, Some(1))], None).await.unwrap();
         let key: Key = store.get(&["k"]).await.unwrap().unwrap();
         assert_eq!(
             (key.spend.0, key.total_spend.0, key.budget_reset_at),

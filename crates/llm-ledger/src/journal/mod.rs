@@ -1,0 +1,129 @@
+//! The journal: what is in it, lasts. Records are on the disk before anybody is told so, many with one sync.
+
+mod folder;
+mod frame;
+mod writer;
+
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+        mpsc,
+    },
+    thread::JoinHandle,
+};
+
+use llm_store::Position;
+use tokio::sync::{oneshot, watch};
+
+use crate::Error;
+pub(crate) use folder::{Batch, Folder};
+pub(crate) use writer::Fallback;
+use writer::{Entry, Writer};
+
+/// A journal that is written to.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    queue: mpsc::Sender<Entry>,
+    pub(crate) state: Arc<State>,
+    thread: std::sync::Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What the writer says of the journal.
+#[derive(Debug)]
+pub(crate) struct State {
+    /// All before this is on the disk.
+    pub(crate) written: watch::Sender<Position>,
+    /// Bytes that the database does not have.
+    backlog: AtomicU64,
+    /// Whether the last attempt to write failed.
+    failing: AtomicBool,
+}
+
+impl State {
+    /// Bytes that the database does not have.
+    pub(crate) fn backlog(&self) -> u64 {
+        self.backlog.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_failing(&self) -> bool {
+        self.failing.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn shipped(&self, bytes: u64) {
+        let less = |backlog: u64| Some(backlog.saturating_sub(bytes));
+        let _ = self
+            .backlog
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+    }
+}
+
+impl Journal {
+    /// Begins a new file behind those there are. `fallback` takes records that the disk does not.
+    pub(crate) fn start(
+        folder: Arc<Folder>,
+        shipped: Position,
+        segment_bytes: u64,
+        fallback: Fallback,
+    ) -> Result<Self, Error> {
+        let last = folder.segments()?.last().copied().unwrap_or(0);
+        let segment = last.max(shipped.segment) + 1;
+        let backlog = folder.backlog(shipped)?;
+        let state = Arc::new(State {
+            written: watch::Sender::new(Position { segment, offset: 0 }),
+            backlog: AtomicU64::new(backlog),
+            failing: AtomicBool::new(false),
+        });
+        let file = folder.create(segment)?;
+        let (queue, entries) = mpsc::channel();
+        let writer = Writer {
+            folder,
+            file,
+            segment,
+            length: 0,
+            segment_bytes,
+            state: Arc::clone(&state),
+            fallback,
+        };
+        let thread = std::thread::Builder::new()
+            .name("journal".to_owned())
+            .spawn(move || writer.run(&entries))?;
+        Ok(Self {
+            queue,
+            state,
+            thread: std::sync::Mutex::new(Some(thread)),
+        })
+    }
+
+    /// Hands a record over. It will be written whether or not anybody waits for the answer, which comes once it lasts.
+    pub(crate) fn append(&self, record: &[u8]) -> oneshot::Receiver<Result<(), Error>> {
+        let (done, waiting) = oneshot::channel();
+        match frame::frame(record) {
+            Some(frame) => {
+                // A writer that is gone drops `done`, which the caller sees.
+                let _ = self.queue.send(Entry::Record(frame, done));
+            }
+            None => {
+                let fault = std::io::Error::other("the record is too long");
+                let _ = done.send(Err(fault.into()));
+            }
+        }
+        waiting
+    }
+
+    /// Writes what was handed over, and ends.
+    pub(crate) fn close(&self) {
+        let _ = self.queue.send(Entry::Close);
+        let thread = self.thread.lock().ok().and_then(|mut thread| thread.take());
+        if let Some(thread) = thread {
+            // A writer that panicked has dropped its waiters, who know.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Opens a journal's folder.
+pub(crate) fn folder(path: &Path, owner: &str) -> Result<Arc<Folder>, Error> {
+    Folder::open(path, owner).map(Arc::new)
+}

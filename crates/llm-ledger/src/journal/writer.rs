@@ -1,0 +1,180 @@
+use std::{
+    fs::File,
+    io::{self, Seek, Write},
+    sync::{
+        Arc,
+        atomic::Ordering,
+        mpsc::{Receiver, RecvTimeoutError},
+    },
+    time::Duration,
+};
+
+use llm_store::Position;
+use tokio::sync::oneshot;
+
+use super::{Folder, State, frame};
+use crate::Error;
+
+/// Records that share one sync, at most.
+const GROUP: usize = 1024;
+
+/// How long the writer waits before it tries again.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// How often a writer that is told to end tries to write the rest.
+const LAST_TRIES: usize = 20;
+
+/// Takes records that the disk does not; says whether it did. It may block.
+pub(crate) type Fallback = Box<dyn Fn(&[&[u8]]) -> bool + Send>;
+
+pub(super) enum Entry {
+    /// A framed record, and who waits for it.
+    Record(Vec<u8>, oneshot::Sender<Result<(), Error>>),
+    /// Nothing comes any more.
+    Close,
+}
+
+/// Writes the journal, on a thread of its own.
+pub(super) struct Writer {
+    pub(super) folder: Arc<Folder>,
+    pub(super) file: File,
+    pub(super) segment: i64,
+    /// Bytes of the file that are acknowledged.
+    pub(super) length: u64,
+    pub(super) segment_bytes: u64,
+    pub(super) state: Arc<State>,
+    pub(super) fallback: Fallback,
+}
+
+#[derive(Default)]
+struct Group {
+    frames: Vec<Vec<u8>>,
+    waiting: Vec<oneshot::Sender<Result<(), Error>>>,
+    closing: bool,
+}
+
+impl Group {
+    fn add(&mut self, entry: Entry) {
+        match entry {
+            Entry::Record(frame, done) => {
+                self.frames.push(frame);
+                self.waiting.push(done);
+            }
+            Entry::Close => self.closing = true,
+        }
+    }
+
+    /// Takes what has come meanwhile.
+    fn fill(&mut self, queue: &Receiver<Entry>) {
+        while self.frames.len() < GROUP
+            && !self.closing
+            && let Ok(entry) = queue.try_recv()
+        {
+            self.add(entry);
+        }
+    }
+}
+
+impl Writer {
+    pub(super) fn run(mut self, queue: &Receiver<Entry>) {
+        while let Ok(entry) = queue.recv() {
+            let mut group = Group::default();
+            group.add(entry);
+            group.fill(queue);
+            let outcome = self.write_until_done(&mut group, queue);
+            for done in group.waiting {
+                let answer = match &outcome {
+                    Ok(()) => Ok(()),
+                    Err(error) => Err(io::Error::new(error.kind(), error.to_string()).into()),
+                };
+                // A client that hung up does not wait, and its record lasts all the same.
+                let _ = done.send(answer);
+            }
+            if group.closing {
+                return;
+            }
+        }
+    }
+
+    /// Nobody is told that a record failed while it may yet succeed: it was spent, and has to be written down.
+    fn write_until_done(&mut self, group: &mut Group, queue: &Receiver<Entry>) -> io::Result<()> {
+        let mut tries = 0;
+        loop {
+            let Err(error) = self.write(&group.frames) else {
+                self.state.failing.store(false, Ordering::Relaxed);
+                return Ok(());
+            };
+            if !self.state.failing.swap(true, Ordering::Relaxed) {
+                tracing::error!(%error, "the journal cannot be written; trying the database instead, and again");
+            }
+            let records: Vec<&[u8]> = group
+                .frames
+                .iter()
+                .filter_map(|frame| frame::first(frame))
+                .map(|(record, _)| record)
+                .collect();
+            if (self.fallback)(&records) {
+                return Ok(());
+            }
+            tries += 1;
+            if group.closing && tries >= LAST_TRIES {
+                return Err(error);
+            }
+            match queue.recv_timeout(PAUSE) {
+                Ok(entry) => group.add(entry),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => group.closing = true,
+            }
+            group.fill(queue);
+        }
+    }
+
+    fn write(&mut self, frames: &[Vec<u8>]) -> io::Result<()> {
+        if frames.is_empty() {
+            return Ok(());
+        }
+        if self.length >= self.segment_bytes {
+            self.next_segment()?;
+        }
+        let bytes = frames.concat();
+        let written = self
+            .file
+            .write_all(&bytes)
+            .and_then(|()| self.file.sync_data());
+        if let Err(error) = written {
+            self.forget_the_unfinished();
+            return Err(error);
+        }
+        let more = bytes.len() as u64;
+        self.length += more;
+        self.state.backlog.fetch_add(more, Ordering::Relaxed);
+        self.tell();
+        Ok(())
+    }
+
+    /// After a failed sync nobody knows what is on the disk, and a second one may lie: the file ends where it was good,
+    /// and the next record begins another.
+    fn forget_the_unfinished(&mut self) {
+        let _ = self.file.set_len(self.length);
+        let _ = self.file.seek(io::SeekFrom::Start(self.length));
+        if let Err(error) = self.next_segment() {
+            tracing::warn!(%error, "no new file for the journal");
+        }
+    }
+
+    fn next_segment(&mut self) -> io::Result<()> {
+        self.file = self.folder.create(self.segment + 1)?;
+        self.segment += 1;
+        self.length = 0;
+        self.tell();
+        Ok(())
+    }
+
+    fn tell(&self) {
+        let offset = i64::try_from(self.length).unwrap_or(i64::MAX);
+        self.state.written.send_replace(Position {
+            segment: self.segment,
+            offset,
+        });
+    }
+}

@@ -1,0 +1,328 @@
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use llm_cost::NanoDollars;
+use llm_store::{Account, Balance, Charged, Dialect, Moment, Position, Store};
+use tokio::{
+    runtime::Handle,
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
+use uuid::Uuid;
+
+use crate::{
+    Ask, Error, Estimate, Overflow, Reservation, Settings, Unpriced,
+    journal::{self, Fallback, Journal},
+    local::Local,
+    shared::{self, Holding, Shared},
+    shipper::Shipper,
+};
+
+/// Who decides whether a request fits.
+#[derive(Debug)]
+pub(crate) enum Mode {
+    /// This process: it is alone with an SQLite file.
+    Local(Local),
+    /// The database: several processes share it.
+    Shared(Arc<Shared>),
+}
+
+impl Mode {
+    /// The database has these requests now.
+    pub(crate) fn shipped(&self, batch: &[Charged]) {
+        if let Self::Local(local) = self {
+            local.shipped(batch);
+        }
+    }
+}
+
+/// The ledger of one process. Clones are the same ledger.
+#[derive(Clone)]
+pub struct Ledger {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    store: Store,
+    settings: Settings,
+    pub(crate) mode: Arc<Mode>,
+    pub(crate) journal: Journal,
+    shipped: Arc<watch::Sender<Position>>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let tasks = self.tasks.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for task in tasks {
+            task.abort();
+        }
+    }
+}
+
+impl fmt::Debug for Ledger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ledger")
+            .field("mode", &self.inner.mode)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How the ledger is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Status {
+    /// Bytes of the journal that the database does not have yet.
+    pub backlog: u64,
+    /// Whether the journal's last write failed.
+    pub journal_fails: bool,
+}
+
+impl Ledger {
+    /// Opens the ledger: what an earlier process left in the journal is in the database when this returns, and nothing is
+    /// held any more for requests that died with it.
+    pub async fn open(store: Store, settings: Settings) -> Result<Self, Error> {
+        let owner = Uuid::now_v7().to_string();
+        let folder = journal::folder(&settings.journal, &owner)?;
+        let (mode, released) = match store.dialect() {
+            Dialect::Sqlite => (Mode::Local(Local::default()), None),
+            Dialect::Postgres => {
+                let (shared, released) = Shared::new(owner);
+                (Mode::Shared(Arc::new(shared)), Some(released))
+            }
+        };
+        let mode = Arc::new(mode);
+        let position = store.position(&folder.name).await?;
+        let shipped = Arc::new(watch::Sender::new(position));
+        let shipper = Shipper {
+            store: store.clone(),
+            folder: Arc::clone(&folder),
+            mode: Arc::clone(&mode),
+            shipped: Arc::clone(&shipped),
+        };
+        shipper.recover().await?;
+        if let (Mode::Shared(_), Some(dead)) = (&*mode, &folder.previous_owner) {
+            store.end_lease(dead).await?;
+        }
+        let fallback = fallback(store.clone(), Arc::clone(&mode));
+        let position = *shipped.borrow();
+        let journal = Journal::start(folder, position, settings.segment_bytes, fallback)?;
+        let ships = tokio::spawn(shipper.run(Arc::clone(&journal.state)));
+        let inner = Inner {
+            store,
+            settings,
+            mode,
+            journal,
+            shipped,
+            tasks: Mutex::new(vec![ships]),
+        };
+        inner.start(released).await?;
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// Holds the estimate on every account of the request, or on none. The first account without enough is named.
+    pub async fn reserve(&self, ask: Ask) -> Result<Reservation, Error> {
+        self.inner.has_room().await?;
+        if ask.estimate == Estimate::Unpriced && self.inner.settings.unpriced == Unpriced::Block {
+            return Err(Error::Unpriced);
+        }
+        match &*self.inner.mode {
+            Mode::Local(_) => Arc::clone(&self.inner).reserve(ask).await,
+            // On its own task: a caller that hangs up while the database holds the money still lets go of it.
+            Mode::Shared(_) => {
+                let reserving = tokio::spawn(Arc::clone(&self.inner).reserve(ask));
+                reserving.await.map_err(|_| Error::Closed)?
+            }
+        }
+    }
+
+    /// A reservation that holds nothing and asks nobody: for requests that are served while the database is away. What
+    /// they cost is charged.
+    pub fn unchecked(&self, ask: Ask) -> Reservation {
+        let id = Uuid::now_v7().to_string();
+        if let Mode::Local(local) = &*self.inner.mode {
+            local.join(&ask.spenders);
+        }
+        Inner::reservation(&self.inner, id, ask, 0, Holding::default())
+    }
+
+    /// What an account has spent, and what is held on it.
+    pub async fn balance(&self, account: &Account) -> Result<Balance, Error> {
+        let store = &self.inner.store;
+        match &*self.inner.mode {
+            Mode::Local(local) => local.balance(store, account).await,
+            Mode::Shared(_) => Ok(store.balance(account).await?),
+        }
+    }
+
+    /// Sets what an account has spent in its present window. Rows and totals stay.
+    pub async fn set_spent(&self, account: &Account, spent: NanoDollars) -> Result<(), Error> {
+        let store = &self.inner.store;
+        match &*self.inner.mode {
+            Mode::Local(local) => local.set_spent(store, account, spent).await,
+            Mode::Shared(_) => {
+                let present = store.balance(account).await?;
+                Ok(store.set_spent(account, spent, present.resets_at).await?)
+            }
+        }
+    }
+
+    /// Everything that is held on all accounts.
+    pub async fn all_held(&self) -> Result<NanoDollars, Error> {
+        match &*self.inner.mode {
+            Mode::Local(local) => Ok(local.all_held()),
+            Mode::Shared(_) => Ok(self.inner.store.all_held().await?),
+        }
+    }
+
+    /// How the ledger is.
+    pub fn status(&self) -> Status {
+        Status {
+            backlog: self.inner.journal.state.backlog(),
+            journal_fails: self.inner.journal.state.is_failing(),
+        }
+    }
+
+    /// Waits until the database has everything that was settled before.
+    pub async fn flush(&self) {
+        let end = *self.inner.journal.state.written.borrow();
+        let mut shipped = self.inner.shipped.subscribe();
+        // The sender lives as long as this ledger.
+        let _ = shipped.wait_for(|position| *position >= end).await;
+    }
+
+    /// Writes and ships what is settled, returns what is held, and ends. Requests under way should have ended before.
+    pub async fn close(self) {
+        let inner = Arc::clone(&self.inner);
+        // The writer may be waiting for this runtime.
+        let _ = tokio::task::spawn_blocking(move || inner.journal.close()).await;
+        self.flush().await;
+        if let Mode::Shared(shared) = &*self.inner.mode
+            && let Err(error) = self.inner.store.end_lease(&shared.owner).await
+        {
+            tracing::warn!(%error, "what this process held is returned when its lease ends");
+        }
+        self.inner.stop().await;
+    }
+}
+
+impl Inner {
+    async fn reserve(self: Arc<Self>, ask: Ask) -> Result<Reservation, Error> {
+        let id = Uuid::now_v7().to_string();
+        let length = i64::try_from(self.settings.longest_request.as_millis()).unwrap_or(i64::MAX);
+        let deadline = Moment::now().plus(length);
+        let (held, holding) = match &*self.mode {
+            Mode::Local(local) => {
+                let held = local.reserve(&self.store, &id, &ask, deadline).await?;
+                (held, Holding::default())
+            }
+            Mode::Shared(shared) => {
+                let holding = shared.reserve(&self.store, &id, &ask, deadline).await?;
+                (holding.amount.unwrap_or(0), holding)
+            }
+        };
+        Ok(Self::reservation(&self, id, ask, held, holding))
+    }
+
+    fn reservation(
+        ledger: &Arc<Self>,
+        id: String,
+        ask: Ask,
+        held: i64,
+        holding: Holding,
+    ) -> Reservation {
+        Reservation {
+            ledger: Arc::clone(ledger),
+            id,
+            spenders: ask.spenders,
+            held,
+            holding,
+            ended: false,
+        }
+    }
+
+    /// Whether the journal can take what a new request will cost.
+    async fn has_room(&self) -> Result<(), Error> {
+        let state = &self.journal.state;
+        let full = || state.backlog() >= self.settings.journal_bytes || state.is_failing();
+        if !full() {
+            return Ok(());
+        }
+        let Overflow::Block(longest) = self.settings.overflow else {
+            return Err(Error::JournalFull);
+        };
+        let room = async {
+            while full() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(longest, room)
+            .await
+            .map_err(|_| Error::JournalFull)
+    }
+
+    async fn start(&self, released: Option<mpsc::UnboundedReceiver<String>>) -> Result<(), Error> {
+        let store = self.store.clone();
+        let mut tasks = Vec::new();
+        if let (Mode::Shared(shared), Some(released)) = (&*self.mode, released) {
+            let lease = self.settings.lease;
+            shared::renew(&store, shared, lease).await?;
+            tasks.push(tokio::spawn(shared::return_released(
+                store.clone(),
+                released,
+            )));
+            let keeper = shared::keep_lease(store, Arc::clone(shared), lease);
+            tasks.push(tokio::spawn(keeper));
+        } else {
+            let mode = Arc::clone(&self.mode);
+            tasks.push(tokio::spawn(tidy(mode, self.settings.accounts_in_memory)));
+        }
+        self.tasks().extend(tasks);
+        Ok(())
+    }
+
+    /// Ends the tasks, and with them their hold on the database.
+    async fn stop(&self) {
+        let tasks = std::mem::take(&mut *self.tasks());
+        for task in tasks {
+            task.abort();
+            // The only answer there is: it was aborted.
+            let _ = task.await;
+        }
+    }
+
+    fn tasks(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn tidy(mode: Arc<Mode>, accounts: usize) {
+    let mut ticks = tokio::time::interval(Duration::from_secs(5));
+    loop {
+        ticks.tick().await;
+        if let Mode::Local(local) = &*mode {
+            local.tidy(accounts);
+        }
+    }
+}
+
+/// The database takes records that the disk does not: either makes them last.
+fn fallback(store: Store, mode: Arc<Mode>) -> Fallback {
+    let runtime = Handle::current();
+    Box::new(move |records| {
+        let decoded: Result<Vec<Charged>, _> = records
+            .iter()
+            .map(|record| serde_json::from_slice(record))
+            .collect();
+        let Ok(batch) = decoded else { return false };
+        let taken = runtime.block_on(store.ship(&batch, None));
+        if taken.is_ok() {
+            mode.shipped(&batch);
+        }
+        taken.is_ok()
+    })
+}

@@ -1,0 +1,117 @@
+//! One process alone with its database: a reservation is decided in memory.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use llm_cost::NanoDollars;
+use llm_store::{Account, Balance, Charge, Charged, Moment, Store};
+
+use crate::{Ask, Error, Spender, balances::Balances};
+
+/// The balances of this process.
+#[derive(Debug, Default)]
+pub(crate) struct Local {
+    balances: Mutex<Balances>,
+}
+
+/// Keeps accounts in memory while some are read, also if the reader is dropped.
+struct Loading<'a>(&'a Local);
+
+impl Drop for Loading<'_> {
+    fn drop(&mut self) {
+        self.0.lock().loaded();
+    }
+}
+
+impl Local {
+    /// Holds the estimate; answers how much is held.
+    pub(crate) async fn reserve(
+        &self,
+        store: &Store,
+        id: &str,
+        ask: &Ask,
+        deadline: Moment,
+    ) -> Result<i64, Error> {
+        let _loading = self.load(store, &ask.spenders).await?;
+        let held = self.lock().hold(id, ask, Moment::now(), deadline);
+        held.map_err(Error::Refused)
+    }
+
+    async fn load(&self, store: &Store, spenders: &[Spender]) -> Result<Loading<'_>, Error> {
+        let missing = self.lock().missing(spenders);
+        let loading = Loading(self);
+        for account in missing {
+            let balance = store.balance(&account).await?;
+            self.lock().load(account, balance);
+        }
+        Ok(loading)
+    }
+
+    /// Begins a request that nothing is held for.
+    pub(crate) fn join(&self, spenders: &[Spender]) {
+        self.lock().join(spenders);
+    }
+
+    /// Ends a request; answers whom it is charged to.
+    pub(crate) fn end(
+        &self,
+        id: &str,
+        spenders: &[Spender],
+        cost: Option<NanoDollars>,
+    ) -> Vec<Charge> {
+        self.lock().end(id, spenders, cost, Moment::now())
+    }
+
+    /// The database has these requests now.
+    pub(crate) fn shipped(&self, batch: &[Charged]) {
+        self.lock().shipped(batch);
+    }
+
+    /// Returns what is held too long, and forgets accounts at rest beyond `most`.
+    pub(crate) fn tidy(&self, most: usize) {
+        let mut balances = self.lock();
+        let expired = balances.expire(Moment::now());
+        balances.shrink(most);
+        drop(balances);
+        if expired > 0 {
+            tracing::warn!(expired, "reservations were held beyond the longest request");
+        }
+    }
+
+    /// Sets what an account has spent, in memory and in the database.
+    pub(crate) async fn set_spent(
+        &self,
+        store: &Store,
+        account: &Account,
+        spent: NanoDollars,
+    ) -> Result<(), Error> {
+        let _loading = self.load(store, &[Spender::of(account.clone())]).await?;
+        // As a difference: charges that the database does not have yet come on top, before it or after.
+        let difference = self.lock().set_spent(account, spent);
+        match store.adjust_spent(account, difference).await {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                self.lock().adjust(account, -difference.0);
+                Err(error.into())
+            }
+        }
+    }
+
+    /// An account's counts. What was ever spent is known to the database alone.
+    pub(crate) async fn balance(&self, store: &Store, account: &Account) -> Result<Balance, Error> {
+        let stored = store.balance(account).await?;
+        let here = self.lock().get(account);
+        Ok(here.map_or(stored, |here| Balance {
+            total: stored.total,
+            ..here
+        }))
+    }
+
+    pub(crate) fn all_held(&self) -> NanoDollars {
+        self.lock().all_held()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Balances> {
+        // Nothing panics under this lock; if something did, the counts are still the best there are.
+        self.balances.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

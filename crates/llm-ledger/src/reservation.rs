@@ -1,0 +1,98 @@
+use std::{fmt, sync::Arc};
+
+use llm_cost::NanoDollars;
+use llm_store::{Charged, Moment, rows::SpendRow};
+
+use crate::{
+    Error, Spender,
+    ledger::{Inner, Mode},
+    shared::{self, Holding},
+};
+
+/// Money held for one request. Dropped, it is released.
+pub struct Reservation {
+    pub(crate) ledger: Arc<Inner>,
+    pub(crate) id: String,
+    pub(crate) spenders: Vec<Spender>,
+    pub(crate) held: i64,
+    /// What the database holds, where several processes share it.
+    pub(crate) holding: Holding,
+    pub(crate) ended: bool,
+}
+
+impl fmt::Debug for Reservation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reservation")
+            .field("id", &self.id)
+            .field("held", &self.held)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How a request was settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settled {
+    /// What it cost beyond what was held: a budget may be overrun by that.
+    pub overrun: NanoDollars,
+}
+
+impl Reservation {
+    /// The id of this request's row.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// How much is held.
+    pub fn held(&self) -> NanoDollars {
+        NanoDollars(self.held)
+    }
+
+    /// Charges what the request cost, in place of what was held. Once this returns, the row lasts; if the caller stops
+    /// waiting, it is written all the same. The row's id and accounts are set here.
+    pub async fn settle(mut self, mut row: SpendRow) -> Result<Settled, Error> {
+        self.ended = true;
+        row.id.clone_from(&self.id);
+        row.accounts = self.accounts();
+        // A cost below nothing would raise every budget it is charged to.
+        row.spend = row.spend.max(NanoDollars(0));
+        let overrun = NanoDollars(row.spend.0.saturating_sub(self.held).max(0));
+        let now = Moment::now();
+        let (charges, hold) = match &*self.ledger.mode {
+            Mode::Local(local) => (local.end(&self.id, &self.spenders, Some(row.spend)), None),
+            Mode::Shared(_) => (
+                shared::charges(&self.spenders, &self.holding, now),
+                self.holding.amount.map(|_| self.id.clone()),
+            ),
+        };
+        let charged = Charged { row, hold, charges };
+        let record = serde_json::to_vec(&charged).map_err(std::io::Error::other)?;
+        let written = self.ledger.journal.append(&record);
+        written.await.map_err(|_| Error::Closed)??;
+        Ok(Settled { overrun })
+    }
+
+    /// Returns what was held: the request never reached a provider.
+    pub fn release(self) {
+        drop(self);
+    }
+
+    fn accounts(&self) -> Vec<llm_store::Account> {
+        let accounts = self.spenders.iter().map(|spender| spender.account.clone());
+        accounts.collect()
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        if self.ended {
+            return;
+        }
+        match &*self.ledger.mode {
+            Mode::Local(local) => {
+                local.end(&self.id, &self.spenders, None);
+            }
+            Mode::Shared(shared) if self.holding.amount.is_some() => shared.release(&self.id),
+            Mode::Shared(_) => {}
+        }
+    }
+}

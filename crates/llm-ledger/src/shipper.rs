@@ -1,0 +1,138 @@
+//! Carries the journal to the database: in batches, in order, again after an outage.
+
+use std::{sync::Arc, time::Duration};
+
+use llm_store::{Charged, Position, Store};
+use tokio::sync::watch;
+
+use crate::{
+    Error,
+    journal::{Batch, Folder, State},
+    ledger::Mode,
+};
+
+/// Requests that share one transaction, at most.
+const BATCH: usize = 500;
+
+/// How long a batch gathers: fewer, fuller transactions.
+const GATHER: Duration = Duration::from_millis(20);
+
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// What carries the journal.
+pub(crate) struct Shipper {
+    pub(crate) store: Store,
+    pub(crate) folder: Arc<Folder>,
+    pub(crate) mode: Arc<Mode>,
+    /// How far the database is.
+    pub(crate) shipped: Arc<watch::Sender<Position>>,
+}
+
+impl Shipper {
+    /// Ships what earlier processes left behind. It is done when everything is in the database.
+    pub(crate) async fn recover(&self) -> Result<(), Error> {
+        let last = self.folder.segments()?.last().copied().unwrap_or(0);
+        let end = Position {
+            segment: last + 1,
+            offset: 0,
+        };
+        while *self.shipped.borrow() < end {
+            self.step(end).await?;
+        }
+        Ok(())
+    }
+
+    /// Ships what is written, for as long as it is polled.
+    pub(crate) async fn run(self, state: Arc<State>) {
+        let mut written = state.written.subscribe();
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let end = *written.borrow_and_update();
+            if *self.shipped.borrow() >= end {
+                if written.changed().await.is_err() {
+                    return;
+                }
+                tokio::time::sleep(GATHER).await;
+                continue;
+            }
+            match self.step(end).await {
+                Ok(bytes) => {
+                    state.shipped(bytes);
+                    pause = FIRST_PAUSE;
+                }
+                Err(error) => {
+                    if pause == FIRST_PAUSE {
+                        tracing::warn!(%error, "spending cannot be brought to the database; the journal keeps it");
+                    }
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+            }
+        }
+    }
+
+    /// Ships one batch; answers how many bytes of the journal it was.
+    async fn step(&self, end: Position) -> Result<u64, Error> {
+        let from = *self.shipped.borrow();
+        let folder = Arc::clone(&self.folder);
+        let read = tokio::task::spawn_blocking(move || folder.read(from, end, BATCH)).await;
+        let batch = read.map_err(|_| Error::Closed)??;
+        self.ship(&batch).await?;
+        self.shipped.send_replace(batch.next);
+        if batch.next.segment > from.segment {
+            self.folder.remove_before(batch.next.segment)?;
+        }
+        Ok(batch.bytes)
+    }
+
+    async fn ship(&self, batch: &Batch) -> Result<(), Error> {
+        let decoded: Result<Vec<Charged>, _> = batch
+            .records
+            .iter()
+            .map(|record| serde_json::from_slice(record))
+            .collect();
+        let read = (self.folder.name.as_str(), batch.next);
+        let shipped = match &decoded {
+            Ok(charged) => self.store.ship(charged, Some(read)).await,
+            Err(_) => return self.ship_one_by_one(batch).await,
+        };
+        match (shipped, decoded) {
+            (Ok(_), Ok(charged)) => {
+                self.mode.shipped(&charged);
+                Ok(())
+            }
+            (Err(error), _) if error.is_unavailable() => Err(error.into()),
+            _ => self.ship_one_by_one(batch).await,
+        }
+    }
+
+    /// One record that the database never takes must not keep the others.
+    async fn ship_one_by_one(&self, batch: &Batch) -> Result<(), Error> {
+        for record in &batch.records {
+            let charged = serde_json::from_slice::<Charged>(record);
+            let fault = match charged {
+                Ok(charged) => {
+                    let one = std::slice::from_ref(&charged);
+                    match self.store.ship(one, None).await {
+                        Ok(_) => {
+                            self.mode.shipped(one);
+                            continue;
+                        }
+                        Err(error) if error.is_unavailable() => return Err(error.into()),
+                        Err(error) => error.to_string(),
+                    }
+                }
+                Err(error) => error.to_string(),
+            };
+            tracing::error!(
+                fault,
+                "a record of spending was put aside in the journal's folder"
+            );
+            self.folder.reject(record)?;
+        }
+        let read = (self.folder.name.as_str(), batch.next);
+        self.store.ship(&[], Some(read)).await?;
+        Ok(())
+    }
+}
