@@ -228,6 +228,13 @@ impl Balances {
         NanoDollars(difference)
     }
 
+    /// Sets when the window of an account in memory ends.
+    pub(crate) fn set_window(&mut self, account: &Account, until: Option<Moment>) {
+        if let Some(entry) = self.entries.get_mut(account) {
+            entry.resets_at = until;
+        }
+    }
+
     /// Adds to what an account in memory has spent.
     pub(crate) fn adjust(&mut self, account: &Account, difference: i64) {
         if let Some(entry) = self.entries.get_mut(account) {

@@ -14,7 +14,7 @@ use tokio::{
 use uuid::Uuid;
 
 use crate::{
-    Ask, Error, Estimate, Overflow, Reservation, Settings, Unpriced,
+    Ask, Error, Estimate, Overflow, Reservation, Settings, Spender, Unpriced,
     journal::{self, Fallback, Journal},
     local::Local,
     shared::{self, Holding, Shared},
@@ -171,6 +171,19 @@ impl Ledger {
         }
     }
 
+    /// Lets an account's present window end as its new budget says, rather than as the old one did. What was spent in it
+    /// stays.
+    pub async fn set_window(&self, spender: &Spender) -> Result<(), Error> {
+        let store = &self.inner.store;
+        match &*self.inner.mode {
+            Mode::Local(local) => local.set_window(store, spender).await,
+            Mode::Shared(_) => {
+                let until = spender.until(Moment::now());
+                Ok(store.set_window(&spender.account, until).await?)
+            }
+        }
+    }
+
     /// Everything that is held on all accounts.
     pub async fn all_held(&self) -> Result<NanoDollars, Error> {
         match &*self.inner.mode {
@@ -248,7 +261,7 @@ impl Inner {
     /// Whether the journal can take what a new request will cost.
     async fn has_room(&self) -> Result<(), Error> {
         let state = &self.journal.state;
-        let full = || state.backlog() >= self.settings.journal_bytes || state.is_failing();
+        let full = || state.backlog() >= self.settings.journal_bytes || state.is_stuck();
         if !full() {
             return Ok(());
         }

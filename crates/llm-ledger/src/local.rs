@@ -57,8 +57,9 @@ impl Local {
         id: &str,
         spenders: &[Spender],
         cost: Option<NanoDollars>,
+        now: Moment,
     ) -> Vec<Charge> {
-        self.lock().end(id, spenders, cost, Moment::now())
+        self.lock().end(id, spenders, cost, now)
     }
 
     /// The database has these requests now.
@@ -94,6 +95,15 @@ impl Local {
                 Err(error.into())
             }
         }
+    }
+
+    /// Sets when an account's window ends, in memory and in the database.
+    pub(crate) async fn set_window(&self, store: &Store, spender: &Spender) -> Result<(), Error> {
+        let _loading = self.load(store, std::slice::from_ref(spender)).await?;
+        let until = spender.until(Moment::now());
+        store.set_window(&spender.account, until).await?;
+        self.lock().set_window(&spender.account, until);
+        Ok(())
     }
 
     /// An account's counts. What was ever spent is known to the database alone.

@@ -58,13 +58,21 @@ impl Reservation {
         let overrun = NanoDollars(row.spend.0.saturating_sub(self.held).max(0));
         let now = Moment::now();
         let (charges, hold) = match &*self.ledger.mode {
-            Mode::Local(local) => (local.end(&self.id, &self.spenders, Some(row.spend)), None),
+            Mode::Local(local) => {
+                let charges = local.end(&self.id, &self.spenders, Some(row.spend), now);
+                (charges, None)
+            }
             Mode::Shared(_) => (
                 shared::charges(&self.spenders, &self.holding, now),
                 self.holding.amount.map(|_| self.id.clone()),
             ),
         };
-        let charged = Charged { row, hold, charges };
+        let charged = Charged {
+            row,
+            at: now,
+            hold,
+            charges,
+        };
         let record = serde_json::to_vec(&charged).map_err(std::io::Error::other)?;
         let written = self.ledger.journal.append(&record);
         written.await.map_err(|_| Error::Closed)??;
@@ -89,7 +97,7 @@ impl Drop for Reservation {
         }
         match &*self.ledger.mode {
             Mode::Local(local) => {
-                local.end(&self.id, &self.spenders, None);
+                local.end(&self.id, &self.spenders, None, Moment::now());
             }
             Mode::Shared(shared) if self.holding.amount.is_some() => shared.release(&self.id),
             Mode::Shared(_) => {}

@@ -38,7 +38,7 @@ impl Shipper {
             offset: 0,
         };
         while *self.shipped.borrow() < end {
-            self.step(end).await?;
+            self.step(end, None).await?;
         }
         Ok(())
     }
@@ -56,11 +56,8 @@ impl Shipper {
                 tokio::time::sleep(GATHER).await;
                 continue;
             }
-            match self.step(end).await {
-                Ok(bytes) => {
-                    state.shipped(bytes);
-                    pause = FIRST_PAUSE;
-                }
+            match self.step(end, Some(&state)).await {
+                Ok(()) => pause = FIRST_PAUSE,
                 Err(error) => {
                     if pause == FIRST_PAUSE {
                         tracing::warn!(%error, "spending cannot be brought to the database; the journal keeps it");
@@ -72,18 +69,21 @@ impl Shipper {
         }
     }
 
-    /// Ships one batch; answers how many bytes of the journal it was.
-    async fn step(&self, end: Position) -> Result<u64, Error> {
+    /// Ships one batch, and says so.
+    async fn step(&self, end: Position, state: Option<&State>) -> Result<(), Error> {
         let from = *self.shipped.borrow();
         let folder = Arc::clone(&self.folder);
         let read = tokio::task::spawn_blocking(move || folder.read(from, end, BATCH)).await;
         let batch = read.map_err(|_| Error::Closed)??;
         self.ship(&batch).await?;
+        if let Some(state) = state {
+            state.shipped(batch.bytes);
+        }
         self.shipped.send_replace(batch.next);
         if batch.next.segment > from.segment {
             self.folder.remove_before(batch.next.segment)?;
         }
-        Ok(batch.bytes)
+        Ok(())
     }
 
     async fn ship(&self, batch: &Batch) -> Result<(), Error> {

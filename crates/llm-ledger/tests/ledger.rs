@@ -419,3 +419,36 @@ async fn what_an_administrator_sets_is_what_counts() {
         );
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_budget_whose_duration_changes_keeps_what_was_spent() {
+    for database in kit::databases().await {
+        let (store, ledger) = open(&database).await;
+        let within = |period: &str| {
+            key(10).within(Window {
+                period: period.parse().unwrap(),
+                calendar: Arc::new(Calendar::utc()),
+            })
+        };
+        let ask = |period| Ask::new(vec![within(period)], at_most(6));
+        let before = ledger.reserve(ask("12mo")).await.unwrap();
+        before.settle(row(6)).await.unwrap();
+        ledger.flush().await;
+        ledger.set_window(&within("1mo")).await.unwrap();
+        let refused = ledger.reserve(ask("1mo")).await.unwrap_err();
+        let refusal = refused.refusal().unwrap().clone();
+        let until = within("1mo").window.unwrap().end(Moment::now());
+        assert_eq!((refusal.spent.0, refusal.resets_at), (6, Some(until)));
+        let rest = Ask::new(vec![within("1mo")], at_most(4));
+        let rest = ledger.reserve(rest).await.unwrap();
+        rest.settle(row(4)).await.unwrap();
+        ledger.close().await;
+        let balance = store.balance(&Account::of(Scope::Key, "k")).await.unwrap();
+        assert_eq!(
+            (balance.spent.0, balance.resets_at),
+            (10, Some(until)),
+            "{}",
+            database.name
+        );
+    }
+}

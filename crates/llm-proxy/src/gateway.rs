@@ -242,7 +242,8 @@ async fn prepare(
     let provider = object.str("custom_llm_provider").map(Cow::into_owned);
     check::strip(&mut object, settings.allow_client_mock_response);
     let route = op.path();
-    if found.verb != Verb::Create || !op.names_model() {
+    let is_placed = op.names_model() && op != Op::FineTuning;
+    if found.verb != Verb::Create || !is_placed {
         let mut ask = resource(found, object, files, head)?;
         ask.provider = ask.provider.or(provider);
         controls::apply(&mut ask, &head.headers)?;
@@ -320,7 +321,7 @@ fn resource(
     files: Vec<Upload>,
     head: &Parts,
 ) -> Result<Ask, Refusal> {
-    let (mut query, mut provider) = (Vec::new(), None);
+    let (mut query, mut provider) = (Vec::new(), found.provider.map(str::to_owned));
     let pairs = head.uri.query().unwrap_or_default().split('&');
     for pair in pairs.filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -331,6 +332,10 @@ fn resource(
         match (text(name).as_str(), text(value)) {
             ("custom_llm_provider" | "provider", value) => provider = Some(value),
             ("model", value) => body.set_str("model", &value),
+            ("stream", value) if value == "true" && found.op == Op::Responses => {
+                let message = "a response that was begun earlier cannot be streamed";
+                return Err(Refusal::bad("stream", message));
+            }
             (name, value) => query.push((name.to_owned(), value)),
         }
     }
@@ -407,7 +412,8 @@ fn asks_for_events(uri: &Uri) -> bool {
 
 /// An unknown model is explained with the names that are near it.
 fn explained(live: &Live, mut failure: Box<Failure>, op: Op) -> Box<Failure> {
-    let unknown = failure.trace.attempts.is_empty()
+    let unknown = !failure.requested.is_empty()
+        && failure.trace.attempts.is_empty()
         && failure.error.kind == Kind::BadRequest
         && live.router.deployments(&failure.requested).is_empty();
     if unknown {

@@ -77,6 +77,8 @@ pub struct Settings {
     pub always_stream_usage: bool,
     /// Which files of clients' requests are fetched for vendors that fetch none.
     pub fetch: FetchSettings,
+    /// Where the gateway keeps what no vendor keeps; `None`: in memory.
+    pub data_folder: Option<PathBuf>,
     /// How deployments are checked.
     pub health: HealthChecks,
     /// Parameters that every deployment starts from, also one that is added while running.
@@ -258,6 +260,7 @@ impl Settings {
             allowed_ips: None,
             always_stream_usage: false,
             fetch: FetchSettings::default(),
+            data_folder: None,
             health: HealthChecks::default(),
             default_params: llm_types::Map::new(),
             notices: Vec::new(),

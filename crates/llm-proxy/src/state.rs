@@ -1,15 +1,18 @@
 //! What all requests of a gateway share.
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+use std::{
+    path::Path,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
 };
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use llm_cost::PriceTable;
 use llm_router::{Deployment, Router};
-use llm_sdk::{Engine, Ids, Prices};
+use llm_sdk::{Engine, FolderStore, Ids, Prices};
 use tokio::sync::Notify;
 
 use crate::{
@@ -55,6 +58,15 @@ pub(crate) struct Live {
 #[derive(Debug)]
 pub(crate) struct UnderWay(Arc<Gateway>);
 
+/// How much of a disk responses may take.
+const MOST_RESPONSES: u64 = 10 << 30;
+
+fn responses_in(folder: &Path) -> Result<FolderStore> {
+    let folder = folder.join("responses");
+    FolderStore::open(&folder, MOST_RESPONSES)
+        .with_context(|| format!("data_folder: {} cannot be used", folder.display()))
+}
+
 impl Live {
     /// Puts settings to work.
     pub(crate) fn new(mut settings: Settings) -> Result<Self> {
@@ -97,7 +109,10 @@ impl Live {
         Ok(Self {
             engine: match old {
                 Some(old) => engine.remembering(Arc::clone(old.engine.responses())),
-                None => engine,
+                None => match &settings.data_folder {
+                    Some(folder) => engine.remembering(Arc::new(responses_in(folder)?)),
+                    None => engine,
+                },
             },
             settings,
             router,

@@ -81,7 +81,8 @@ class Upstream:
             def do_POST(self) -> None:
                 raw = self.rfile.read(int(self.headers.get("content-length", 0)))
                 headers = {name.lower(): value for name, value in self.headers.items()}
-                body = json.loads(raw) if raw else None
+                is_json = not headers.get("content-type", "").startswith("multipart/")
+                body = json.loads(raw) if raw and is_json else raw or None
                 asked = Asked(self.command, self.path, headers, body)
                 upstream.asked.append(asked)
                 reply = upstream.answer(asked)
@@ -91,7 +92,7 @@ class Upstream:
                     upstream.hung_up.set()
                     self.close_connection = True
 
-            do_GET = do_POST
+            do_GET = do_DELETE = do_POST
 
             def reply(self, reply: Reply) -> None:
                 self.send_response(reply.status)

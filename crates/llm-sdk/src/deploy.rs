@@ -211,6 +211,8 @@ pub(crate) fn direct(
     };
     if !body.contains("model") {
         params.remove("model");
+    } else if !needs_model {
+        params.set_str("model", &target.model);
     }
     let provider = target.provider.name;
     let mut deployments = vec![one(&model, target, route, sources)];

@@ -22,8 +22,8 @@ use crate::{
     network::{Bridged, Network},
     price::{Prices, Rates},
     record::Reporter,
-    resource::Referring,
-    responses::{MemoryStore, Recalled, ResponseStore, recall},
+    resource::{self, Referring},
+    responses::{self, MemoryStore, Recalled, ResponseStore, recall},
     restamp::Stamp,
     sources::Sources,
     surroundings::Process,
@@ -120,7 +120,7 @@ impl Engine {
             op,
             verb,
             mut id,
-            query,
+            mut query,
             provider,
             files,
             model,
@@ -147,6 +147,9 @@ impl Engine {
         if self.router.is_none() && !model.is_empty() && !body.contains("model") {
             body.set_str("model", &model);
         }
+        if self.router.is_some() && provider.is_some() {
+            body.remove("custom_llm_provider");
+        }
         let single;
         let router: &Arc<Router> = match &self.router {
             Some(router) => router,
@@ -166,12 +169,14 @@ impl Engine {
             },
         };
         let asked = route_as.as_ref().unwrap_or(&model);
+        let shown = id.clone();
         let referring = Referring {
             op,
             verb,
             model: asked,
             provider: provider.as_deref(),
             id: &mut id,
+            query: &mut query,
             body: &mut body,
         };
         let pin = match (self.router.is_some(), referring.is_needed()) {
@@ -184,6 +189,25 @@ impl Engine {
             Ok(pin) => pin,
             Err(error) => return Err(fail(&mut reporter, call_id, model, alone(error))),
         };
+        if op == Op::Responses
+            && let (Some(id), Some(shown)) = (&id, &shown)
+        {
+            let asked = responses::kept::Asked {
+                verb,
+                id,
+                shown,
+                query: &query,
+            };
+            let place = pin.as_deref().unwrap_or(&model);
+            match self.kept(&asked, router, place, &mut reporter).await {
+                Ok(Some(response)) => return Ok(response),
+                Ok(None) => {}
+                Err(error) => return Err(fail(&mut reporter, call_id, model, alone(error))),
+            }
+        }
+        if op == Op::FineTuning && verb == Verb::Create {
+            resource::name_trained(router, pin.as_deref(), &mut body);
+        }
         let recalled = match op {
             Op::Responses if verb == Verb::Create => {
                 recall(&*self.responses, &self.ids, router, asked, &mut body).await
@@ -355,6 +379,59 @@ impl Engine {
         };
         meta.room = router.room(&meta.group);
         Ok(Response { meta, body })
+    }
+}
+
+impl Engine {
+    /// A response that no vendor keeps; `None` if it is not kept here either.
+    async fn kept(
+        &self,
+        asked: &responses::kept::Asked<'_>,
+        router: &Router,
+        place: &str,
+        reporter: &mut Reporter,
+    ) -> Result<Option<Response>, Error> {
+        let deployment = router.deployment(place);
+        let Some(deployment) = deployment.or_else(|| router.deployments(place).first()) else {
+            return Ok(None);
+        };
+        let Some(bytes) = responses::kept::answer(&*self.responses, asked).await? else {
+            // Who only chats keeps nothing.
+            return match deployment.target.speaks(Op::Responses) {
+                true => Ok(None),
+                false => Err(responses::kept::unknown(asked.shown)),
+            };
+        };
+        reporter.note(|record| {
+            record.deployment = Some(Arc::clone(deployment));
+            record.group = Some(deployment.group.clone());
+        });
+        let took = reporter.elapsed();
+        let call_id = reporter.call_id();
+        reporter.report(Outcome::Answered);
+        Ok(Some(Response {
+            meta: Meta {
+                call_id,
+                op: Op::Responses,
+                verb: asked.verb,
+                requested: String::new(),
+                group: deployment.group.clone(),
+                deployment: Arc::clone(deployment),
+                model: deployment.target.model.clone(),
+                trace: Default::default(),
+                notices: Vec::new(),
+                room: None,
+                headers: HeaderMap::new(),
+                took,
+                upstream: Duration::ZERO,
+            },
+            body: Body::Whole {
+                bytes,
+                content_type: "application/json".into(),
+                usage: None,
+                charge: Charge::default(),
+            },
+        }))
     }
 }
 

@@ -58,7 +58,7 @@ pub use llm_types::nearest;
 pub use price::{Charge, Prices, facts};
 pub use record::{Observer, Outcome, Record};
 pub use request::{Request, RouteOptions};
-pub use responses::{MemoryStore, ResponseStore};
+pub use responses::{FolderStore, MemoryStore, ResponseStore};
 pub use stream::{AnswerStream, Event};
 
 #[cfg(doctest)]

@@ -147,6 +147,12 @@ impl Reporter {
         self.observer.as_ref()
     }
 
+    /// The request's id.
+    pub(crate) fn call_id(&self) -> String {
+        let record = self.record.as_ref();
+        record.map_or_else(String::new, |record| record.call_id.clone())
+    }
+
     /// How long the request has been going on.
     pub(crate) fn elapsed(&self) -> Duration {
         self.clock.elapsed()

@@ -255,7 +255,8 @@ impl Request {
     }
 
     fn made(op: Op, verb: Verb, model: String, mut body: JsonObject) -> Result<Self, JsonError> {
-        let provider = match op.names_model() && verb == Verb::Create {
+        let is_placed = op.names_model() && verb == Verb::Create && op != Op::FineTuning;
+        let provider = match is_placed {
             // With a model it is one of the parameters that say where the model is.
             true => None,
             false => body.get("custom_llm_provider")?,

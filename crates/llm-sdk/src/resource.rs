@@ -17,6 +17,7 @@ pub(crate) struct Referring<'a> {
     /// The vendor that is asked for, where no model is.
     pub(crate) provider: Option<&'a str>,
     pub(crate) id: &'a mut Option<String>,
+    pub(crate) query: &'a mut Vec<(String, String)>,
     pub(crate) body: &'a mut JsonObject,
 }
 
@@ -45,6 +46,17 @@ fn id_keys(op: Op) -> &'static [&'static str] {
     }
 }
 
+/// The keys of requests that do.
+fn referring_keys(op: Op) -> &'static [&'static str] {
+    match op {
+        Op::Responses => &["previous_response_id"],
+        _ => id_keys(op),
+    }
+}
+
+/// The parameters of lists that hold the id of one of their items.
+const PLACES: [&str; 2] = ["after", "before"];
+
 impl Referring<'_> {
     /// Whether such a request goes to one deployment alone, and not to a group.
     pub(crate) fn is_needed(&self) -> bool {
@@ -60,31 +72,37 @@ impl Referring<'_> {
             *id = handed.id;
             keeper = Some(handed.deployment);
         }
-        for key in id_keys(self.op) {
+        for (key, id) in self.query.iter_mut() {
+            if PLACES.contains(&key.as_str())
+                && let Some(handed) = ids.read(id)?
+            {
+                keeper = Some(same(key, keeper, handed.deployment)?);
+                *id = handed.id;
+            }
+        }
+        for key in referring_keys(self.op) {
             let Some(id) = self.body.str(key) else {
                 continue;
             };
             let Some(handed) = ids.read(&id)? else {
                 continue;
             };
-            if keeper
-                .as_ref()
-                .is_some_and(|other| *other != handed.deployment)
-            {
-                let message = format!("'{key}' is kept by another deployment than the rest");
-                return Err(Error::bad_request(*key, message));
-            }
+            keeper = Some(same(key, keeper, handed.deployment)?);
             self.body.set_str(*key, &handed.id);
-            keeper = Some(handed.deployment);
         }
         if let Some(keeper) = keeper {
             let known = router.deployment(&keeper).is_some();
             let gone = || Error::new(Kind::NotFound, "the deployment that kept this is gone");
             return known.then_some(Some(keeper)).ok_or_else(gone);
         }
-        match self.model.is_empty() {
-            false => Ok(None),
-            true => self.of_provider(router).map(Some),
+        // A job may train any model of an account, also one that answers nobody here.
+        let is_placed = match self.op {
+            Op::FineTuning => !router.deployments(self.model).is_empty(),
+            _ => !self.model.is_empty(),
+        };
+        match is_placed {
+            true => Ok(None),
+            false => self.of_provider(router).map(Some),
         }
     }
 
@@ -116,6 +134,32 @@ impl Referring<'_> {
                 ),
             ),
         })
+    }
+}
+
+/// `found`, unless it is another deployment than the one that keeps the rest of what a request refers to.
+fn same(key: &str, keeper: Option<String>, found: String) -> Result<String, Error> {
+    match keeper {
+        Some(keeper) if keeper != found => {
+            let message = format!("'{key}' is kept by another deployment than the rest");
+            Err(Error::bad_request(key, message))
+        }
+        _ => Ok(found),
+    }
+}
+
+/// A training job's model as its vendor knows it: a group stands for the model of its deployment.
+pub(crate) fn name_trained(router: &Router, pin: Option<&str>, body: &mut JsonObject) {
+    let Some(group) = body.str("model") else {
+        return;
+    };
+    let members = router.deployments(&group);
+    let pinned = members
+        .iter()
+        .find(|member| Some(member.id.as_str()) == pin);
+    if let Some(member) = pinned.or(members.first()) {
+        let model = member.target.model.clone();
+        body.set_str("model", &model);
     }
 }
 

@@ -3,6 +3,7 @@
 
 CREATE TABLE keys (
     token TEXT NOT NULL PRIMARY KEY,
+    account_id TEXT,
     key_name TEXT,
     key_alias TEXT UNIQUE,
     user_id TEXT,
@@ -362,7 +363,8 @@ CREATE TABLE spend_days (
     PRIMARY KEY (dimension, day, entity, api_key, model, model_group, provider, endpoint)
 );
 
--- What each account has spent in its window and ever, and what is held for requests under way.
+-- What each account has spent in its window (from `began_at` to `resets_at`) and ever, and what is held for requests
+-- under way.
 CREATE TABLE balances (
     scope TEXT NOT NULL,
     id TEXT NOT NULL,
@@ -370,7 +372,9 @@ CREATE TABLE balances (
     spent BIGINT NOT NULL,
     reserved BIGINT NOT NULL,
     total BIGINT NOT NULL,
+    began_at BIGINT,
     resets_at BIGINT,
+    charged_at BIGINT NOT NULL,
     PRIMARY KEY (scope, id, meter)
 );
 CREATE INDEX balances_by_reset ON balances (resets_at);

@@ -2,7 +2,7 @@
 
 use llm_cost::NanoDollars;
 use serde::Serialize;
-use sqlx::{AnyConnection, any::AnyRow};
+use sqlx::any::AnyRow;
 
 use crate::{Account, Cell, Column, Error, Moment, Store, record::query, statements};
 
@@ -107,6 +107,19 @@ impl Store {
         Ok(())
     }
 
+    /// Sets when an account's present window ends. What was spent in it stays.
+    pub async fn set_window(
+        &self,
+        account: &Account,
+        resets_at: Option<Moment>,
+    ) -> Result<(), Error> {
+        let cells = account_cells(account).into_iter().chain([resets_at.cell()]);
+        query(statements::SET_WINDOW, cells)
+            .execute(&mut *self.writer().await?)
+            .await?;
+        Ok(())
+    }
+
     /// Holds an amount on every limited account or on none, exactly also among several processes. PostgreSQL only.
     pub async fn hold(&self, hold: &Hold<'_>, now: Moment) -> Result<Held, Error> {
         let held = self.try_hold(hold, now).await?;
@@ -162,13 +175,6 @@ impl Store {
         let sum = NanoDollars::read(&row, 0).map_err(fault)?;
         Ok((sum, i64::read(&row, 1).map_err(fault)?))
     }
-}
-
-/// Takes a key's counts along to its new token.
-pub(crate) async fn rename_key(db: &mut AnyConnection, old: &str, new: &str) -> Result<(), Error> {
-    let cells = [old, new].map(|token| Cell::Text(Some(token.to_owned())));
-    query(statements::RENAME_KEY, cells).execute(db).await?;
-    Ok(())
 }
 
 pub(crate) fn account_cells(account: &Account) -> [Cell; 3] {

@@ -79,17 +79,22 @@ impl Transaction {
         self.delete::<Team>(&[id]).await
     }
 
-    /// Gives a key another token. The old one works until `revoke_at`; what the key has spent stays its own.
+    /// Gives a key another token. The old one works until `revoke_at`; the account stays the same, also for requests
+    /// under way.
     pub async fn replace_token(
         &mut self,
         old: &str,
         new: &Key,
         revoke_at: Moment,
     ) -> Result<bool, Error> {
-        if !self.update(&[old], new).await? {
+        let Some(before) = self.get::<Key>(&[old]).await? else {
             return Ok(false);
-        }
-        crate::balances::rename_key(self.connection(), old, &new.token).await?;
+        };
+        let new = Key {
+            account_id: Some(before.account().id),
+            ..new.clone()
+        };
+        self.update(&[old], &new).await?;
         crate::leases::forward_retired(self.connection(), old, &new.token).await?;
         if revoke_at > new.updated_at {
             self.insert(&RetiredKey {

@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 use sqlx::{AnyConnection, any::AnyRow};
 
 use crate::{
-    Account, Cell, Column, Error, Record, Store,
+    Account, Cell, Column, Error, Moment, Record, Store,
     balances::{account_cells, fault},
     record::query,
     rows::{SpendDay, SpendRow},
     statements::{self, CHUNK, MADE, Sized},
 };
 
-/// An account that a request is charged to, and the end of the window it falls into.
+/// An account that a request is charged to, and the end of the window it falls into: used if it is the first there.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Charge {
     /// The account.
@@ -30,6 +30,8 @@ pub struct Charge {
 pub struct Charged {
     /// Its row; what it cost is charged to every account.
     pub row: SpendRow,
+    /// When it was charged: it belongs to the window of that moment.
+    pub at: Moment,
     /// What was held for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<String>,
@@ -53,6 +55,8 @@ pub(crate) type Sums = BTreeMap<(Account, Option<i64>), Sum>;
 pub(crate) struct Sum {
     spent: i64,
     reserved: i64,
+    /// The last moment of the charges; they are of one window.
+    at: i64,
 }
 
 impl Store {
@@ -94,6 +98,7 @@ impl Store {
                     .entry((charge.account.clone(), charge.until))
                     .or_default();
                 sum.spent = sum.spent.saturating_add(charged.row.spend.0);
+                sum.at = sum.at.max(charged.at.0);
             }
         }
         add_balances(db, sums).await?;
@@ -154,7 +159,13 @@ pub(crate) async fn add_balances(db: &mut AnyConnection, sums: Sums) -> Result<(
             _ => 0,
         };
         let mut cells = account_cells(&account).to_vec();
-        let numbers = [Some(sum.spent), Some(sum.reserved), Some(sum.spent), until];
+        let numbers = [
+            Some(sum.spent),
+            Some(sum.reserved),
+            Some(sum.spent),
+            until,
+            Some(sum.at),
+        ];
         cells.extend(numbers.map(Cell::Integer));
         if rounds.len() <= round {
             rounds.push(Vec::new());

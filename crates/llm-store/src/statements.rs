@@ -27,21 +27,23 @@ pub struct Statement {
 pub(crate) const BALANCE: &str = "SELECT spent, reserved, total, resets_at FROM balances WHERE scope = $1 AND id = $2 AND meter = $3";
 
 /// Makes sure that an account exists.
-pub(crate) const OPEN_BALANCE: &str = "INSERT INTO balances (scope, id, meter, spent, reserved, total, resets_at) \
-     VALUES ($1, $2, $3, 0, 0, 0, NULL) ON CONFLICT DO NOTHING";
+pub(crate) const OPEN_BALANCE: &str = "INSERT INTO balances (scope, id, meter, spent, reserved, total, charged_at) \
+     VALUES ($1, $2, $3, 0, 0, 0, 0) ON CONFLICT DO NOTHING";
 
 /// Sets what was spent in the present window, and when the window ends.
-pub(crate) const SET_SPENT: &str = "INSERT INTO balances (scope, id, meter, spent, reserved, total, resets_at) \
-     VALUES ($1, $2, $3, $4, 0, 0, $5) \
+pub(crate) const SET_SPENT: &str = "INSERT INTO balances (scope, id, meter, spent, reserved, total, resets_at, charged_at) \
+     VALUES ($1, $2, $3, $4, 0, 0, $5, 0) \
      ON CONFLICT (scope, id, meter) DO UPDATE SET spent = excluded.spent, resets_at = excluded.resets_at";
 
 /// Adds to what was spent in the present window, and not to the total.
-pub(crate) const ADJUST_SPENT: &str = "INSERT INTO balances (scope, id, meter, spent, reserved, total, resets_at) \
-     VALUES ($1, $2, $3, $4, 0, 0, NULL) \
+pub(crate) const ADJUST_SPENT: &str = "INSERT INTO balances (scope, id, meter, spent, reserved, total, charged_at) \
+     VALUES ($1, $2, $3, $4, 0, 0, 0) \
      ON CONFLICT (scope, id, meter) DO UPDATE SET spent = balances.spent + excluded.spent";
 
-/// Takes the counts of a key along to its new token.
-pub(crate) const RENAME_KEY: &str = "UPDATE balances SET id = $2 WHERE scope = 'key' AND id = $1";
+/// Sets when the present window ends.
+pub(crate) const SET_WINDOW: &str = "INSERT INTO balances (scope, id, meter, spent, reserved, total, resets_at, charged_at) \
+     VALUES ($1, $2, $3, 0, 0, 0, $4, 0) \
+     ON CONFLICT (scope, id, meter) DO UPDATE SET resets_at = excluded.resets_at";
 
 /// Holds an amount on all accounts of a request, or on none, in one round trip.
 ///
@@ -68,7 +70,8 @@ WITH wanted AS (
 ), decision AS (
     SELECT granted, found = wanted AND granted >= CAST($4 AS bigint) AND room > 0 AS fits FROM verdict
 ), moved AS (
-    UPDATE balances b SET reserved = b.reserved + d.granted, spent = h.spent, resets_at = h.resets_at
+    UPDATE balances b SET reserved = b.reserved + d.granted, spent = h.spent, resets_at = h.resets_at,
+        began_at = CASE WHEN b.resets_at <= $2 THEN b.resets_at ELSE b.began_at END
     FROM held h, decision d
     WHERE d.fits AND b.scope = h.scope AND b.id = h.id AND b.meter = h.meter
     RETURNING 1
@@ -174,18 +177,22 @@ pub(crate) static MADE: LazyLock<Made> = LazyLock::new(|| Made {
         )
     }),
     add_balances: Sized::new(|rows| {
-        // A charge of a later window opens it; one of an earlier window is part of the total alone.
+        // A charge behind the window's end opens the next one; one from before its beginning is part of the total alone.
         format!(
-            "INSERT INTO balances (scope, id, meter, spent, reserved, total, resets_at) VALUES {} \
+            "INSERT INTO balances (scope, id, meter, spent, reserved, total, resets_at, charged_at) VALUES {} \
              ON CONFLICT (scope, id, meter) DO UPDATE SET \
-             spent = CASE WHEN excluded.resets_at > balances.resets_at THEN excluded.spent \
-             WHEN excluded.resets_at < balances.resets_at THEN balances.spent \
+             spent = CASE WHEN balances.resets_at <= excluded.charged_at THEN excluded.spent \
+             WHEN excluded.charged_at < balances.began_at THEN balances.spent \
              ELSE balances.spent + excluded.spent END, \
              reserved = balances.reserved + excluded.reserved, \
              total = balances.total + excluded.total, \
-             resets_at = CASE WHEN balances.resets_at IS NULL OR excluded.resets_at > balances.resets_at \
-             THEN COALESCE(excluded.resets_at, balances.resets_at) ELSE balances.resets_at END",
-            values(rows, 7)
+             began_at = CASE WHEN balances.resets_at <= excluded.charged_at THEN balances.resets_at \
+             ELSE balances.began_at END, \
+             resets_at = CASE WHEN balances.resets_at > excluded.charged_at THEN balances.resets_at \
+             ELSE excluded.resets_at END, \
+             charged_at = CASE WHEN excluded.charged_at > balances.charged_at THEN excluded.charged_at \
+             ELSE balances.charged_at END",
+            values(rows, 8)
         )
     }),
     end_holds: Sized::new(|rows| {
@@ -218,7 +225,7 @@ pub fn all() -> Vec<Statement> {
         both("open balance", OPEN_BALANCE),
         both("set spent", SET_SPENT),
         both("adjust spent", ADJUST_SPENT),
-        both("rename key", RENAME_KEY),
+        both("set window", SET_WINDOW),
         postgres("hold", HOLD),
         both("renew lease", RENEW_LEASE),
         both("abandoned", ABANDONED),

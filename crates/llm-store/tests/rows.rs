@@ -362,6 +362,7 @@ fn charged(id: usize, until: Option<i64>) -> Charged {
             accounts,
             ..SpendRow::default()
         },
+        at: Moment::now(),
         hold: None,
     }
 }
@@ -426,20 +427,42 @@ async fn a_batch_that_comes_again_counts_once() {
 async fn charges_fall_into_their_windows() {
     for database in kit::databases().await {
         let store = database.open().await;
-        let end = Moment::now().0 + 3_600_000;
-        let position = Position::default();
+        let now = Moment::now().0;
+        let (first, second) = (now + 1000, now + 2000);
         let account = Account::of(Scope::Key, "k");
-        // Two in the first window, two in the next, and one of the first that arrives late.
-        let windows = [end, end, end + 1, end + 1, end];
-        let batch: Vec<Charged> = (0..4).map(|id| charged(id, Some(windows[id]))).collect();
-        store.ship(&batch, Some(("j", position))).await.unwrap();
-        store
-            .ship(&[charged(4, Some(end))], Some(("j", position)))
-            .await
-            .unwrap();
+        // Two in the first window and two in the next, in one batch and out of order.
+        let moments = [now + 1, now + 1001, now + 2, now + 1002];
+        let batch: Vec<Charged> = moments
+            .iter()
+            .enumerate()
+            .map(|(id, at)| Charged {
+                at: Moment(*at),
+                ..charged(id, Some(if *at < first { first } else { second }))
+            })
+            .collect();
+        store.ship(&batch, None).await.unwrap();
+        // One of the first that arrives late.
+        let late = Charged {
+            at: Moment(now + 3),
+            ..charged(4, Some(first))
+        };
+        store.ship(&[late], None).await.unwrap();
         let balance = store.balance(&account).await.unwrap();
         assert_eq!((balance.spent.0, balance.total.0), (6, 15));
-        assert_eq!(balance.resets_at, Some(Moment(end + 1)));
+        assert_eq!(balance.resets_at, Some(Moment(second)));
+        // A window that ends sooner than it was to keeps what was spent in it.
+        store
+            .set_window(&account, Some(Moment(now + 1500)))
+            .await
+            .unwrap();
+        let more = Charged {
+            at: Moment(now + 1100),
+            ..charged(5, Some(second))
+        };
+        store.ship(&[more], None).await.unwrap();
+        let balance = store.balance(&account).await.unwrap();
+        assert_eq!((balance.spent.0, balance.total.0), (9, 18));
+        assert_eq!(balance.resets_at, Some(Moment(now + 1500)));
     }
 }
 

@@ -39,6 +39,8 @@ pub(crate) struct State {
     backlog: AtomicU64,
     /// Whether the last attempt to write failed.
     failing: AtomicBool,
+    /// Whether the database did not take it either.
+    stuck: AtomicBool,
 }
 
 impl State {
@@ -49,6 +51,10 @@ impl State {
 
     pub(crate) fn is_failing(&self) -> bool {
         self.failing.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.stuck.load(Ordering::Relaxed)
     }
 
     pub(crate) fn shipped(&self, bytes: u64) {
@@ -74,6 +80,7 @@ impl Journal {
             written: watch::Sender::new(Position { segment, offset: 0 }),
             backlog: AtomicU64::new(backlog),
             failing: AtomicBool::new(false),
+            stuck: AtomicBool::new(false),
         });
         let file = folder.create(segment)?;
         let (queue, entries) = mpsc::channel();

@@ -102,6 +102,7 @@ impl Writer {
         loop {
             let Err(error) = self.write(&group.frames) else {
                 self.state.failing.store(false, Ordering::Relaxed);
+                self.state.stuck.store(false, Ordering::Relaxed);
                 return Ok(());
             };
             if !self.state.failing.swap(true, Ordering::Relaxed) {
@@ -113,7 +114,9 @@ impl Writer {
                 .filter_map(|frame| frame::first(frame))
                 .map(|(record, _)| record)
                 .collect();
-            if (self.fallback)(&records) {
+            let taken = (self.fallback)(&records);
+            self.state.stuck.store(!taken, Ordering::Relaxed);
+            if taken {
                 return Ok(());
             }
             tries += 1;

@@ -9,7 +9,7 @@ pub(super) const ROW: Provider = Provider {
     base_url: "https://api.groq.com/openai/v1",
     base_env: &["GROQ_API_BASE"],
     key_env: &["GROQ_API_KEY"],
-    ops: &[Op::Chat, Op::Responses],
+    ops: &[Op::Chat, Op::Responses, Op::File, Op::Batch],
     params: Params::REASONING,
     edits: &[Edit::Rename("max_completion_tokens", "max_tokens")],
     quirk: Some(quirk),

@@ -5,6 +5,7 @@ use crate::{Call, Error, ModelFacts, Params, Provider, Setting, params, protocol
 /// OpenAI: <https://platform.openai.com/docs/api-reference>
 pub(super) const ROW: Provider = Provider {
     name: "openai",
+    aliases: &["sora"],
     base_url: "https://api.openai.com/v1",
     base_env: &["OPENAI_BASE_URL", "OPENAI_API_BASE"],
     key_env: &["OPENAI_API_KEY"],
@@ -25,6 +26,8 @@ pub(super) const ROW: Provider = Provider {
         Op::Speech,
         Op::File,
         Op::Batch,
+        Op::Video,
+        Op::FineTuning,
     ],
     params: UNKNOWN,
     model_params: Some(model_params),

@@ -1,13 +1,13 @@
 //! Azure: OpenAI's wire at other addresses, and Claude's at one more.
 
 use http::{HeaderValue, Request, Uri};
-use llm_types::Op;
+use llm_types::{Op, Verb};
 
 use super::{
     anthropic::{self, Flavor},
     openai::{self, OpenAi},
 };
-use crate::{Answer, Call, Decoder, Error, Outgoing, Protocol, Reply, Step, Target, path};
+use crate::{Answer, Call, Decoder, Error, Framing, Outgoing, Protocol, Reply, Step, Target, path};
 
 /// Azure OpenAI: the deployment is in the path, the version in the query.
 #[derive(Debug)]
@@ -15,9 +15,20 @@ pub struct Azure;
 
 impl Protocol for Azure {
     fn encode(&self, call: &Call<'_>) -> Result<Request<Outgoing>, Error> {
+        if is_kept(call.op) || call.verb != Verb::Create {
+            return openai::kept(call, address(call)?);
+        }
         let mut body = openai::body(call)?;
         body.set_str("model", deployment(call));
         openai::request(&address(call)?, body.to_bytes())
+    }
+
+    fn streams_files(&self, _: &Call<'_>) -> bool {
+        true
+    }
+
+    fn framing(&self, call: &Call<'_>) -> Framing {
+        OpenAi.framing(call)
     }
 
     fn forwards_chat(&self) -> bool {
@@ -85,6 +96,11 @@ impl Protocol for AzureAi {
     }
 }
 
+/// Whether what `op` makes belongs to the resource, and to none of its deployments.
+fn is_kept(op: Op) -> bool {
+    matches!(op, Op::File | Op::Batch | Op::Video | Op::FineTuning)
+}
+
 /// Whether Foundry serves `model` in Anthropic's format.
 pub(crate) fn is_claude(model: &str) -> bool {
     model.to_ascii_lowercase().contains("claude")
@@ -140,7 +156,14 @@ fn address(call: &Call<'_>) -> Result<String, Error> {
         let place = path::join(root(base), &format!("openai/v1{op}"));
         let preview = (version == "preview").then_some(version);
         return Ok(with_query(&place, query, preview));
-    } else if matches!(call.op, Op::Responses | Op::Moderation) {
+    } else if call.op == Op::Video {
+        // There is no other path to Sora than the v1 API's.
+        return Ok(with_query(
+            &path::join(root(base), "openai/v1/videos"),
+            query,
+            None,
+        ));
+    } else if is_kept(call.op) || matches!(call.op, Op::Responses | Op::Moderation) {
         // These belong to the resource; the deployment is named in the body.
         path::join(root(base), &format!("openai{op}"))
     } else {

@@ -42,6 +42,9 @@ pub(super) fn general(
             None => problems.error(node.at, "'max_request_size_mb' must be a number above 0"),
         }
     }
+    if let Some(folder) = values.take::<String>("data_folder", problems) {
+        settings.data_folder = Some(folder.into());
+    }
     if let Some(most) = values.take("global_max_parallel_requests", problems) {
         settings.limits.requests = Some(most);
     }

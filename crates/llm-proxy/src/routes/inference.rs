@@ -15,6 +15,8 @@ pub(crate) struct Found<'a> {
     pub(crate) verb: Verb,
     /// The thing it is for.
     pub(crate) id: Option<String>,
+    /// The vendor that is asked, where the path names it.
+    pub(crate) provider: Option<&'a str>,
     /// The model, where the path names it.
     pub(crate) model: Option<Cow<'a, str>>,
     /// What Google's paths say after the model; other clients say it in the body.
@@ -81,13 +83,14 @@ pub(crate) fn find<'a>(method: &Method, path: &'a str) -> Option<Way<'a>> {
 /// What vendors keep: lists of it, one of it by its id, and what is done with that.
 fn kept<'a>(method: &Method, path: &'a str) -> Option<Way<'a>> {
     let path = path.strip_suffix('/').unwrap_or(path);
-    let path = VERSIONS
-        .iter()
-        .find_map(|version| {
-            path.strip_prefix(version)
-                .filter(|rest| rest.starts_with('/'))
-        })
-        .unwrap_or(path);
+    let below = VERSIONS.iter().find_map(|version| {
+        path.strip_prefix(version)
+            .filter(|rest| rest.starts_with('/'))
+    });
+    let (provider, path) = match below {
+        Some(rest) => (None, rest),
+        None => of_vendor(path).unwrap_or((None, path)),
+    };
     let (op, rest) = KEPT
         .iter()
         .find_map(|op| Some((*op, path.strip_prefix(op.path())?)))?;
@@ -106,6 +109,7 @@ fn kept<'a>(method: &Method, path: &'a str) -> Option<Way<'a>> {
                 op,
                 verb: *verb,
                 id: id.map(|id| percent_decode_str(id).decode_utf8_lossy().into_owned()),
+                provider,
                 model: None,
                 action: None,
             }));
@@ -122,6 +126,19 @@ fn kept<'a>(method: &Method, path: &'a str) -> Option<Way<'a>> {
             _ => return None,
         },
     ))
+}
+
+/// `/groq/v1/files`: the vendor, and the path after its version. Of files and batches alone: who asks for something else
+/// in this way means the vendor's own API.
+fn of_vendor(path: &str) -> Option<(Option<&str>, &str)> {
+    let (name, rest) = path.strip_prefix('/')?.split_once("/v1/")?;
+    let rest = &path[path.len() - rest.len() - 1..];
+    let is_kept = [Op::File, Op::Batch]
+        .iter()
+        .filter_map(|op| rest.strip_prefix(op.path()))
+        .any(|rest| rest.is_empty() || rest.starts_with('/'));
+    let vendor = llm_providers::lookup(name)?;
+    is_kept.then_some((Some(vendor.name), rest))
 }
 
 /// Whether what follows an operation's path asks for `verb`, and of what.
@@ -171,7 +188,7 @@ fn made(path: &str) -> Option<Found<'_>> {
         (_, "/search") => Op::Search,
         (_, "/batches") => Op::Batch,
         (_, "/files") => Op::File,
-        (_, "/videos") => Op::Video,
+        (_, "/videos" | "/video/generations") => Op::Video,
         (_, "/fine_tuning/jobs") => Op::FineTuning,
         (_, "/realtime") => Op::Realtime,
         _ => return google(path),
@@ -180,6 +197,7 @@ fn made(path: &str) -> Option<Found<'_>> {
         op,
         verb: Verb::Create,
         id: None,
+        provider: None,
         model: None,
         action: None,
     })
@@ -193,6 +211,7 @@ fn named(rest: &str) -> Option<Found<'_>> {
         op,
         verb: Verb::Create,
         id: None,
+        provider: None,
         model: Some(percent_decode_str(model).decode_utf8_lossy()),
         action: None,
     })
@@ -215,6 +234,7 @@ fn google(path: &str) -> Option<Found<'_>> {
         op: Op::GenerateContent,
         verb: Verb::Create,
         id: None,
+        provider: None,
         model: Some(percent_decode_str(model).decode_utf8_lossy()),
         action: Some(action),
     })

@@ -232,7 +232,8 @@ def provider_key(params: dict[str, Any], module: dict[str, Any]) -> None:
         return
     from ._native import provider
 
-    _, name = provider(params["model"], params.get("custom_llm_provider"), params.get("api_base"))
+    # What is kept belongs to an account, whatever the model.
+    _, name = provider(params.get("model", "any"), params.get("custom_llm_provider"), params.get("api_base"))
     for key in keys:
         if name in _PROVIDER_KEYS[key]:
             params["api_key"] = module[key]

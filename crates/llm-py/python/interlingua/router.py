@@ -7,6 +7,7 @@ import copy
 import functools
 import json
 import logging
+import sys
 
 from . import _request, main
 from ._deployments import Deployments, entry
@@ -110,20 +111,31 @@ _OPERATIONS = frozenset(
         "moderation",
         "ocr",
         "search",
-        "video_generation",
+        "cancel_batch",
+        "cancel_fine_tuning_job",
+        "cancel_responses",
+        "compact_responses",
+        "create_batch",
+        "create_file",
+        "create_fine_tuning_job",
+        "delete_responses",
+        "file_content",
+        "file_delete",
+        "file_list",
+        "file_retrieve",
+        "get_responses",
+        "list_batches",
+        "list_fine_tuning_events",
+        "list_fine_tuning_jobs",
+        "list_input_items",
+        "retrieve_batch",
+        "retrieve_fine_tuning_job",
         "video_content",
-        "video_status",
+        "video_delete",
+        "video_generation",
         "video_list",
         "video_remix",
-        "create_file",
-        "retrieve_file",
-        "list_files",
-        "delete_file",
-        "file_content",
-        "create_batch",
-        "retrieve_batch",
-        "cancel_batch",
-        "list_batches",
+        "video_status",
     )
     for name in (operation, f"a{operation}")
 )
@@ -157,7 +169,7 @@ class Router(Deployments):
             return settings[name]
         if name in _DEFAULTS:
             return copy.copy(_DEFAULTS[name])
-        function = getattr(main, name, None) if name in _OPERATIONS else None
+        function = getattr(sys.modules["interlingua"], name, None) if name in _OPERATIONS else None
         if function is None:
             raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
         return functools.partial(self._acall if asyncio.iscoroutinefunction(function) else self._call, function)
@@ -343,12 +355,12 @@ class Router(Deployments):
 
     def _picked(self, kwargs: dict[str, Any]) -> dict[str, Any] | None:
         """What the strategy of one's own picks, where there is one."""
-        if self._strategy is None:
+        if self._strategy is None or "model" not in kwargs:
             return None
         return self._strategy.get_available_deployment(**_seen(kwargs))
 
     async def _apicked(self, kwargs: dict[str, Any]) -> dict[str, Any] | None:
-        if self._strategy is None:
+        if self._strategy is None or "model" not in kwargs:
             return None
         return await self._strategy.async_get_available_deployment(**_seen(kwargs))
 
@@ -362,11 +374,11 @@ class _Preferring:
         self._router = router
         self._id = id
 
-    def call(self, op: str, body: bytes) -> tuple[Any, Meta]:
-        return self._router.call(op, body, self._id)
+    def call(self, op: str, body: bytes, **more: Any) -> tuple[Any, Meta]:
+        return self._router.call(op, body, self._id, **more)
 
-    def start(self, op: str, body: bytes) -> Call:
-        return self._router.start(op, body, self._id)
+    def start(self, op: str, body: bytes, **more: Any) -> Call:
+        return self._router.start(op, body, self._id, **more)
 
 
 #: The routers of calls that bring a model list along: what one call learns, the next one knows.

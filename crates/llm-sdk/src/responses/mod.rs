@@ -1,5 +1,7 @@
 //! What the Responses API remembers from one request to the next, where the vendor that answers does not.
 
+mod folder;
+pub(crate) mod kept;
 mod store;
 
 use std::sync::Arc;
@@ -16,6 +18,7 @@ use serde_json::value::RawValue;
 
 use crate::ids::Ids;
 
+pub use folder::FolderStore;
 pub use store::{MemoryStore, ResponseStore};
 
 /// The longest conversation that is put together from its responses.

@@ -2,15 +2,18 @@ use llm_cost::NanoDollars;
 use serde_json::Value;
 
 use super::Object;
-use crate::{Moment, record::table};
+use crate::{Account, Moment, Scope, record::table};
 
 table! {
     /// A virtual key. Of the key itself only the hash is known.
     Key in "keys", key [token],
     by [key_alias, user_id, team_id, organization_id, project_id, agent_id, budget_id, created_by],
-    spends "key" of "t.token";
+    spends "key" of "COALESCE(t.account_id, t.token)";
     /// The key's SHA-256 in hex.
     token: String,
+    /// The account that its spending is counted under: the hash it began with, also after it was replaced.
+    #[serde(skip)]
+    account_id: Option<String>,
     /// What people see of it: its last four characters.
     key_name: Option<String>,
     /// A name of its own; no two keys share one.
@@ -97,6 +100,14 @@ table! {
     updated_at: Moment,
     /// Who changed it last.
     updated_by: Option<String>,
+}
+
+impl Key {
+    /// The account that its spending is counted under.
+    pub fn account(&self) -> Account {
+        let id = self.account_id.as_ref().unwrap_or(&self.token);
+        Account::of(Scope::Key, id)
+    }
 }
 
 table! {

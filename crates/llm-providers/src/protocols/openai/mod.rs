@@ -27,15 +27,7 @@ pub struct OpenAi;
 
 impl Protocol for OpenAi {
     fn encode(&self, call: &Call<'_>) -> Result<Request<Outgoing>, Error> {
-        if call.verb != Verb::Create {
-            return resource(call);
-        }
-        // A video may be asked for without a picture; everything else here that is a form has a file in it.
-        let is_form = call.op.body() == BodyKind::Form && call.op != Op::Video;
-        if is_form || !call.body.files.is_empty() {
-            return form::request(&address(call), &body(call)?, &call.body, &call.boundary);
-        }
-        request(&address(call), body(call)?.to_bytes())
+        kept(call, address(call))
     }
 
     fn streams_files(&self, _: &Call<'_>) -> bool {
@@ -69,7 +61,12 @@ impl Protocol for OpenAi {
 /// The body as it goes out: the client's, with the target's name of the model.
 pub(crate) fn body(call: &Call<'_>) -> Result<JsonObject, Error> {
     let mut body = call.fields().clone();
-    if call.op.names_model() && body.str("model").as_deref() != Some(call.model()) {
+    // A job may train any model of the account.
+    let is_fixed = match call.op {
+        Op::FineTuning => !body.contains("model"),
+        op => op.names_model(),
+    };
+    if is_fixed && body.str("model").as_deref() != Some(call.model()) {
         body.set_str("model", call.model());
     }
     let target = call.target;
@@ -121,9 +118,22 @@ pub(crate) fn empty(method: Method, uri: &str) -> Result<Request<Outgoing>, Erro
     Ok(request)
 }
 
+/// A request at `made_at`, where such things are made, or below it.
+pub(crate) fn kept(call: &Call<'_>, made_at: String) -> Result<Request<Outgoing>, Error> {
+    if call.verb != Verb::Create {
+        return resource(call, made_at);
+    }
+    // A video may be asked for without a picture; everything else here that is a form has a file in it.
+    let is_form = call.op.body() == BodyKind::Form && call.op != Op::Video;
+    if is_form || !call.body.files.is_empty() {
+        return form::request(&made_at, &body(call)?, &call.body, &call.boundary);
+    }
+    request(&made_at, body(call)?.to_bytes())
+}
+
 /// A request for what the vendor keeps.
-fn resource(call: &Call<'_>) -> Result<Request<Outgoing>, Error> {
-    let address = resource_address(address(call), call)?;
+fn resource(call: &Call<'_>, made_at: String) -> Result<Request<Outgoing>, Error> {
+    let address = resource_address(made_at, call)?;
     if call.verb.has_body() {
         let mut body = call.fields().clone();
         if call.op.names_model() && body.contains("model") {
@@ -185,7 +195,13 @@ pub(crate) fn decode(call: &Call<'_>, reply: Reply) -> Result<Step, Error> {
             refused(provider, &reply)?;
             let object = JsonObject::parse(&reply.body)
                 .map_err(|_| error_table::unreadable(provider, &reply.body))?;
-            let usage = object.get::<Usage>("usage").unwrap_or_default();
+            // What is only looked at was paid for when it was made.
+            let usage = match call.verb {
+                Verb::Create | Verb::Compact | Verb::Remix => {
+                    object.get::<Usage>("usage").unwrap_or_default()
+                }
+                _ => None,
+            };
             Answer::raw(reply.body, usage)
         }
     };

@@ -40,6 +40,12 @@ pub(crate) const GENERAL: Section = Section {
             &["allow_client_mock_response"],
         ),
         (
+            Own(
+                "a folder for what the gateway keeps itself: responses of models that only chat; without it they are kept in memory",
+            ),
+            &["data_folder"],
+        ),
+        (
             Later("the database"),
             &[
                 "database_url",
