@@ -14,6 +14,9 @@ pub struct Spender {
     pub window: Option<Window>,
 }
 
+/// More than anybody has; half of what a column holds, so that nothing overflows beside it.
+const UNLIMITED: NanoDollars = NanoDollars(i64::MAX / 2);
+
 impl Spender {
     /// An account without a limit.
     pub fn of(account: Account) -> Self {
@@ -51,7 +54,7 @@ impl Spender {
         }
         Some(Limit {
             account: self.account.clone(),
-            max: self.max.unwrap_or(NanoDollars(i64::MAX)),
+            max: self.max.unwrap_or(UNLIMITED),
             until: self.until(now),
         })
     }

@@ -20,6 +20,9 @@ pub enum Error {
     /// Another process writes the journal.
     #[error("{0} belongs to another process")]
     JournalInUse(std::path::PathBuf),
+    /// The database did not answer in time.
+    #[error("the database did not answer in time")]
+    TimedOut,
     /// The ledger is closed.
     #[error("the ledger is closed")]
     Closed,
@@ -29,6 +32,15 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the same request may succeed later, without anybody's budget changing.
+    pub fn is_unavailable(&self) -> bool {
+        match self {
+            Self::TimedOut | Self::JournalFull => true,
+            Self::Store(error) => error.is_unavailable(),
+            _ => false,
+        }
+    }
+
     /// The refusal, if it is one.
     pub fn refusal(&self) -> Option<&Refusal> {
         match self {

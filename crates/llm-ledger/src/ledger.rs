@@ -130,13 +130,17 @@ impl Ledger {
         if ask.estimate == Estimate::Unpriced && self.inner.settings.unpriced == Unpriced::Block {
             return Err(Error::Unpriced);
         }
+        let patience = self.inner.settings.patience;
+        let reserving = Arc::clone(&self.inner).reserve(ask);
         match &*self.inner.mode {
-            Mode::Local(_) => Arc::clone(&self.inner).reserve(ask).await,
-            // On its own task: a caller that hangs up while the database holds the money still lets go of it.
-            Mode::Shared(_) => {
-                let reserving = tokio::spawn(Arc::clone(&self.inner).reserve(ask));
-                reserving.await.map_err(|_| Error::Closed)?
-            }
+            Mode::Local(_) => tokio::time::timeout(patience, reserving)
+                .await
+                .map_err(|_| Error::TimedOut)?,
+            // On its own task: if nobody waits any more when the database holds the money, it is let go.
+            Mode::Shared(_) => tokio::time::timeout(patience, tokio::spawn(reserving))
+                .await
+                .map_err(|_| Error::TimedOut)?
+                .map_err(|_| Error::Closed)?,
         }
     }
 
@@ -209,17 +213,30 @@ impl Ledger {
     }
 
     /// Writes and ships what is settled, returns what is held, and ends. Requests under way should have ended before.
+    /// What the database does not take in time stays in the journal for the next start.
     pub async fn close(self) {
         let inner = Arc::clone(&self.inner);
         // The writer may be waiting for this runtime.
         let _ = tokio::task::spawn_blocking(move || inner.journal.close()).await;
+        let patience = self.inner.settings.patience;
+        if tokio::time::timeout(patience, self.say_goodbye())
+            .await
+            .is_err()
+        {
+            tracing::warn!("the database is away: the journal keeps what it does not have");
+        }
+        self.inner.stop().await;
+    }
+}
+
+impl Ledger {
+    async fn say_goodbye(&self) {
         self.flush().await;
         if let Mode::Shared(shared) = &*self.inner.mode
             && let Err(error) = self.inner.store.end_lease(&shared.owner).await
         {
             tracing::warn!(%error, "what this process held is returned when its lease ends");
         }
-        self.inner.stop().await;
     }
 }
 

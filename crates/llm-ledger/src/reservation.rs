@@ -1,13 +1,19 @@
 use std::{fmt, sync::Arc};
 
 use llm_cost::NanoDollars;
-use llm_store::{Charged, Moment, rows::SpendRow};
+use llm_store::{
+    Charged, Moment,
+    rows::{Object, SpendRow},
+};
 
 use crate::{
     Error, Spender,
     ledger::{Inner, Mode},
     shared::{self, Holding},
 };
+
+/// A longer row is written without what clients sent along.
+const LONGEST: usize = 1 << 20;
 
 /// Money held for one request. Dropped, it is released.
 pub struct Reservation {
@@ -73,7 +79,7 @@ impl Reservation {
             hold,
             charges,
         };
-        let record = serde_json::to_vec(&charged).map_err(std::io::Error::other)?;
+        let record = record(charged)?;
         let written = self.ledger.journal.append(&record);
         written.await.map_err(|_| Error::Closed)??;
         Ok(Settled { overrun })
@@ -88,6 +94,31 @@ impl Reservation {
         let accounts = self.spenders.iter().map(|spender| spender.account.clone());
         accounts.collect()
     }
+}
+
+/// The request as the journal has it. What clients sent along must not cost the row.
+fn record(mut charged: Charged) -> Result<Vec<u8>, Error> {
+    let record = serde_json::to_vec(&charged).map_err(std::io::Error::other)?;
+    if record.len() <= LONGEST {
+        return Ok(record);
+    }
+    tracing::warn!(
+        id = charged.row.id,
+        bytes = record.len(),
+        "a row of spending was too long: metadata left out"
+    );
+    charged.row.metadata = Object::new();
+    charged
+        .row
+        .metadata
+        .insert("left_out".into(), record.len().into());
+    charged.row.request_tags.clear();
+    let record = serde_json::to_vec(&charged).map_err(std::io::Error::other)?;
+    if record.len() <= LONGEST {
+        return Ok(record);
+    }
+    charged.row.usage_value = None;
+    Ok(serde_json::to_vec(&charged).map_err(std::io::Error::other)?)
 }
 
 impl Drop for Reservation {

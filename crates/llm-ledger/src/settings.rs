@@ -15,6 +15,8 @@ pub struct Settings {
     pub unpriced: Unpriced,
     /// How long a process that stopped is believed to live: what it held is returned after that.
     pub lease: Duration,
+    /// How long a reservation waits for the database, and how long the end of the ledger does.
+    pub patience: Duration,
     /// How long a request may hold money in any case.
     pub longest_request: Duration,
     /// Accounts kept in memory; beyond, those at rest are let go.
@@ -31,6 +33,7 @@ impl Settings {
             overflow: Overflow::Shed,
             unpriced: Unpriced::Allow,
             lease: Duration::from_secs(30),
+            patience: Duration::from_secs(5),
             longest_request: Duration::from_secs(2 * 3600),
             accounts_in_memory: 200_000,
         }

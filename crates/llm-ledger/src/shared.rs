@@ -143,7 +143,7 @@ pub(crate) async fn return_released(store: Store, mut released: mpsc::UnboundedR
 
 /// Says that this process lives, and returns what dead ones held.
 pub(crate) async fn keep_lease(store: Store, shared: Arc<Shared>, lease: Duration) {
-    let mut ticks = tokio::time::interval(lease / 3);
+    let mut ticks = tokio::time::interval((lease / 3).max(Duration::from_millis(1)));
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;

@@ -17,6 +17,9 @@ const BATCH: usize = 500;
 /// How long a batch gathers: fewer, fuller transactions.
 const GATHER: Duration = Duration::from_millis(20);
 
+/// How long the database may take for a batch: a connection that leads nowhere is given up.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
@@ -75,7 +78,9 @@ impl Shipper {
         let folder = Arc::clone(&self.folder);
         let read = tokio::task::spawn_blocking(move || folder.read(from, end, BATCH)).await;
         let batch = read.map_err(|_| Error::Closed)??;
-        self.ship(&batch).await?;
+        tokio::time::timeout(PATIENCE, self.ship(&batch))
+            .await
+            .map_err(|_| Error::TimedOut)??;
         if let Some(state) = state {
             state.shipped(batch.bytes);
         }

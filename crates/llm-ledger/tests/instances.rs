@@ -16,7 +16,9 @@ use llm_cost::NanoDollars;
 use llm_ledger::{Ask, Error, Estimate, Ledger, Settings, Spender};
 use llm_store::{Account, Scope, Store, rows::SpendRow};
 use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    sync::watch,
     task::{AbortHandle, JoinSet},
 };
 
@@ -81,21 +83,7 @@ async fn a_server_that_goes_and_comes_loses_nothing_and_needs_no_restart() {
     let Some(database) = kit::postgres().await else {
         return;
     };
-    let (host, name) = database
-        .settings
-        .url
-        .rsplit_once('@')
-        .unwrap()
-        .1
-        .split_once('/')
-        .unwrap();
-    let wire = Wire::to(host.parse().unwrap()).await;
-    let settings = llm_store::Settings {
-        url: format!("postgres://postgres@{}/{name}", wire.address),
-        acquire_timeout: Duration::from_millis(300),
-        ..database.settings.clone()
-    };
-    let store = Store::open(&settings).await.unwrap();
+    let (wire, store) = over_a_wire(&database).await;
     let ledger = instance(&store, &database, "journal").await;
     for _ in 0..5 {
         let under_way = ledger.reserve(ask(i64::MAX)).await.unwrap();
@@ -122,9 +110,73 @@ async fn a_server_that_goes_and_comes_loses_nothing_and_needs_no_restart() {
     assert_eq!((balance.spent.0, balance.reserved.0), (10 * PRICE, 0));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_does_not_answer_holds_up_nobody_and_keeps_no_money() {
+    let Some(database) = kit::postgres().await else {
+        return;
+    };
+    let (wire, store) = over_a_wire(&database).await;
+    let settings = Settings {
+        patience: Duration::from_millis(100),
+        ..Settings::new(database.folder().join("journal"))
+    };
+    let ledger = Ledger::open(store.clone(), settings).await.unwrap();
+    ledger.reserve(ask(i64::MAX)).await.unwrap().release();
+    wire.flows.send_replace(false);
+    let waited = ledger.reserve(ask(i64::MAX)).await.unwrap_err();
+    assert!(waited.is_unavailable(), "{waited}");
+    wire.flows.send_replace(true);
+    // The database may hold the money of a request that nobody waits for any more: it comes back.
+    let returned = async {
+        while store.all_held().await.unwrap().0 > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), returned)
+        .await
+        .unwrap();
+    let served = ledger.reserve(ask(i64::MAX)).await.unwrap();
+    served.settle(row()).await.unwrap();
+    ledger.flush().await;
+    // Without the end of the lease, which would return everything.
+    assert_eq!(store.all_held().await.unwrap(), NanoDollars(0));
+    ledger.close().await;
+}
+
+async fn over_a_wire(database: &Database) -> (Wire, Store) {
+    let address = database.settings.url.rsplit_once('@').unwrap().1;
+    let (host, name) = address.split_once('/').unwrap();
+    let wire = Wire::to(host.parse().unwrap()).await;
+    let settings = llm_store::Settings {
+        url: format!("postgres://postgres@{}/{name}", wire.address),
+        acquire_timeout: Duration::from_millis(300),
+        ..database.settings.clone()
+    };
+    let store = Store::open(&settings).await.unwrap();
+    (wire, store)
+}
+
+/// Forwards bytes while they may flow.
+async fn forward(
+    mut from: impl AsyncReadExt + Unpin,
+    mut to: impl AsyncWriteExt + Unpin,
+    mut flow: watch::Receiver<bool>,
+) {
+    let mut bytes = vec![0; 16_384];
+    while let Ok(count @ 1..) = from.read(&mut bytes).await {
+        if flow.wait_for(|flows| *flows).await.is_err()
+            || to.write_all(&bytes[..count]).await.is_err()
+        {
+            break;
+        }
+    }
+    let _ = to.shutdown().await;
+}
+
 /// Forwards connections, until it is cut.
 struct Wire {
     address: SocketAddr,
+    flows: watch::Sender<bool>,
     state: Arc<Mutex<State>>,
 }
 
@@ -140,20 +192,32 @@ impl Wire {
         let address = listener.local_addr().unwrap();
         let state = Arc::new(Mutex::new(State::default()));
         let shared = Arc::clone(&state);
+        let (flows, flow) = watch::channel(true);
         tokio::spawn(async move {
-            while let Ok((mut client, _)) = listener.accept().await {
+            while let Ok((client, _)) = listener.accept().await {
                 let mut state = shared.lock().unwrap();
                 if state.cut {
                     continue;
                 }
+                let flows = [flow.clone(), flow.clone()];
                 let forwarding = tokio::spawn(async move {
-                    let mut server = TcpStream::connect(server).await.unwrap();
-                    tokio::io::copy_bidirectional(&mut client, &mut server).await
+                    let server = TcpStream::connect(server).await.unwrap();
+                    let (from_client, to_client) = client.into_split();
+                    let (from_server, to_server) = server.into_split();
+                    let [there, back] = flows;
+                    tokio::join!(
+                        forward(from_client, to_server, there),
+                        forward(from_server, to_client, back)
+                    );
                 });
                 state.connections.push(forwarding.abort_handle());
             }
         });
-        Self { address, state }
+        Self {
+            address,
+            flows,
+            state,
+        }
     }
 
     fn cut(&self) {

@@ -306,3 +306,49 @@ async fn what_an_answer_reported_is_in_its_row() {
     assert_eq!(stored.price_digest.as_deref(), Some("sha256:00ff"));
     assert_eq!(stored.accounts, [account()]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_a_client_sends_along_there_is_a_row() {
+    let database = kit::sqlite();
+    let store = database.open().await;
+    let ledger = Ledger::open(store.clone(), settings(&database))
+        .await
+        .unwrap();
+    let mut long = row();
+    let text = "x".repeat(20 << 20);
+    long.metadata.insert("note".into(), text.into());
+    long.request_id = Some("y".repeat(10_000));
+    long.usage_value = Some(serde_json::json!({"prompt_tokens": 1}));
+    let reservation = ledger.reserve(ask()).await.unwrap();
+    let id = reservation.id().to_owned();
+    reservation.settle(long.clone()).await.unwrap();
+    ledger.close().await;
+    let stored: SpendRow = store.get(&[&id]).await.unwrap().unwrap();
+    assert_eq!(stored.request_id, long.request_id);
+    assert_eq!(stored.usage_value, long.usage_value);
+    assert!(stored.metadata.contains_key("left_out"));
+    assert_eq!(store.sum_of_rows(None).await.unwrap(), (NanoDollars(5), 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_does_not_wait_for_a_database_that_is_away() {
+    let database = kit::sqlite();
+    let store = database.open().await;
+    let patience = Duration::from_millis(100);
+    let ledger = Ledger::open(
+        store.clone(),
+        Settings {
+            patience,
+            ..settings(&database)
+        },
+    )
+    .await
+    .unwrap();
+    spend(&ledger).await;
+    let away = store.begin().await.unwrap();
+    ledger.unchecked(ask()).settle(row()).await.unwrap();
+    ledger.close().await;
+    drop((away, store));
+    let (store, _ledger) = open_when_free(&database).await;
+    assert_eq!(store.sum_of_rows(None).await.unwrap(), (NanoDollars(10), 2));
+}

@@ -11,7 +11,7 @@ use http::{HeaderMap, Request};
 
 use crate::{
     Answer, Call, Credential, Data, Download, Error, EventStream, FetchSettings, Framing, Kind,
-    Outgoing, Reply, Step, auth,
+    Outgoing, Reply, Step, Target, auth,
     fetch::Fetcher,
     transport::{
         BoxFuture, ByteStream, HyperTransport, ReqwestTransport, Transport, TransportSettings,
@@ -243,15 +243,25 @@ impl Client {
     async fn send(
         &self,
         call: &Call<'_>,
+        request: Request<Outgoing>,
+    ) -> Result<http::Response<ByteStream>, Error> {
+        self.forward(call.target, request).await
+    }
+
+    /// Sends a finished request with `target`'s credential, and returns whatever reply comes as soon as its headers are
+    /// there. The body's bytes are the vendor's own.
+    pub async fn forward(
+        &self,
+        target: &Target,
         mut request: Request<Outgoing>,
     ) -> Result<http::Response<ByteStream>, Error> {
         let now = SystemTime::now();
-        match &call.target.credential {
+        match &target.credential {
             Credential::Source(source) => {
                 let credential = source.get(&*self.transport, now).await?;
-                auth::apply(call.target, &credential, &mut request, now)?;
+                auth::apply(target, &credential, &mut request, now)?;
             }
-            credential => auth::apply(call.target, credential, &mut request, now)?,
+            credential => auth::apply(target, credential, &mut request, now)?,
         }
         self.transport.send(request).await
     }

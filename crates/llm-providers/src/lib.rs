@@ -40,6 +40,8 @@ mod error_table;
 mod extra;
 mod form;
 pub mod frame;
+mod meter;
+mod native;
 mod options;
 mod params;
 pub mod path;
@@ -69,12 +71,15 @@ pub use client::{Client, Limits, Outcome};
 #[cfg(feature = "client")]
 pub use download::Download;
 pub use error::{Error, Kind};
+pub use error_table::classify;
 #[cfg(feature = "client")]
 pub use fetch::FetchSettings;
+pub use meter::Meter;
+pub use native::{ELSEWHERE, Native, address, below, vendor_at};
 pub use options::{CallOptions, JsonObjectEq};
 pub use params::{Params, supported_params};
 pub use protocol::{Chunk, Chunks, Decoder, Framing, Protocol};
-pub use provider::{Auth, Edit, Exchange, Login, Prefill, Provider, Quirk, Setting};
+pub use provider::{Auth, Edit, Exchange, Login, Outside, Prefill, Provider, Quirk, Setting};
 #[cfg(feature = "client")]
 pub use stream::EventStream;
 pub use target::{ModelFacts, Target};

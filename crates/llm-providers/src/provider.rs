@@ -65,6 +65,8 @@ pub struct Provider {
     pub protocol: &'static dyn Protocol,
     /// The wire formats of operations that have one of their own.
     pub wires: &'static [(Op, &'static dyn Protocol)],
+    /// Where a request in the vendor's own format goes, by its path, where not to the base URL.
+    pub outside: Option<Outside>,
     /// The vendor's API documentation.
     pub docs: &'static str,
 }
@@ -77,6 +79,9 @@ pub type Login = fn(&mut JsonObject, &dyn Surroundings) -> Result<Option<Credent
 
 /// Makes a credential of a plain key, the target's own parameters and the surroundings.
 pub type Exchange = fn(String, &JsonObject, &dyn Surroundings) -> Credential;
+
+/// The base URL that a path of the vendor's own belongs to.
+pub type Outside = fn(&Target, &str) -> Result<String, Error>;
 
 /// One setting of a vendor, by LiteLLM's name for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -181,6 +186,7 @@ impl Provider {
         quirk: None,
         protocol: &protocols::openai::OpenAi,
         wires: &[],
+        outside: None,
         docs: "",
     };
 

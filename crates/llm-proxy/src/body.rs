@@ -14,7 +14,7 @@ use http::{
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use llm_sdk::ByteAnswer;
+use llm_sdk::{ByteAnswer, Relay};
 use tokio::time::timeout;
 
 use crate::{error::Refusal, server::Stream, settings::Limits, sse::Events, state::UnderWay};
@@ -130,6 +130,8 @@ enum Kind {
     Whole(Bytes),
     Events(Box<Events>),
     Bytes(Box<ByteAnswer>),
+    /// A vendor's own, and how long it says it is.
+    Relay(Box<Relay>, Option<u64>),
     Page(axum::body::Body),
 }
 
@@ -153,6 +155,14 @@ impl ReplyBody {
     pub(crate) fn bytes(answer: ByteAnswer) -> Self {
         Self {
             kind: Kind::Bytes(Box::new(answer)),
+            _under_way: None,
+            _stream: None,
+        }
+    }
+
+    pub(crate) fn relay(relay: Box<Relay>, length: Option<u64>) -> Self {
+        Self {
+            kind: Kind::Relay(relay, length),
             _under_way: None,
             _stream: None,
         }
@@ -195,6 +205,9 @@ impl Body for ReplyBody {
             Kind::Bytes(answer) => Pin::new(&mut **answer)
                 .poll_next(cx)
                 .map(|next| next.map(|r| r.map(Frame::data).map_err(axum::Error::new))),
+            Kind::Relay(relay, _) => Pin::new(&mut **relay)
+                .poll_next(cx)
+                .map(|next| next.map(|r| r.map(Frame::data).map_err(axum::Error::new))),
             Kind::Page(page) => Pin::new(page).poll_frame(cx),
         }
     }
@@ -202,7 +215,7 @@ impl Body for ReplyBody {
     fn is_end_stream(&self) -> bool {
         match &self.kind {
             Kind::Whole(bytes) => bytes.is_empty(),
-            Kind::Events(_) | Kind::Bytes(_) => false,
+            Kind::Events(_) | Kind::Bytes(_) | Kind::Relay(..) => false,
             Kind::Page(page) => page.is_end_stream(),
         }
     }
@@ -214,6 +227,7 @@ impl Body for ReplyBody {
             Kind::Bytes(answer) => answer
                 .length()
                 .map_or_else(SizeHint::default, SizeHint::with_exact),
+            Kind::Relay(_, length) => length.map_or_else(SizeHint::default, SizeHint::with_exact),
             Kind::Page(page) => page.size_hint(),
         }
     }

@@ -1,10 +1,12 @@
 //! The whole life of a request, in order.
 
-use std::{borrow::Cow, net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, time::Instant};
+use std::{
+    borrow::Cow, net::SocketAddr, panic::AssertUnwindSafe, pin::pin, sync::Arc, time::Instant,
+};
 
 use futures_util::FutureExt;
 use http::{
-    HeaderValue, Request, StatusCode, Uri, Version,
+    HeaderMap, HeaderValue, Request, StatusCode, Uri, Version,
     header::{ALLOW, CONNECTION, ORIGIN},
     request::Parts,
 };
@@ -25,6 +27,7 @@ use crate::{
     error::{Dialect, Refusal, show},
     form,
     labels::Labels,
+    passing,
     record::Recorder,
     respond::{self, Reply},
     route_record,
@@ -44,7 +47,8 @@ pub(crate) async fn handle(
     let under_way = gateway.enter();
     let origin = request.headers().get(ORIGIN).cloned();
     let version = request.version();
-    let work = route(&gateway, &live, pages, peer, request);
+    // Pinned where it is made: what catches panics would move it.
+    let work = pin!(route(&gateway, &live, pages, peer, request));
     // Nothing here panics; if something does, it costs this request and no other.
     let mut reply = match AssertUnwindSafe(work).catch_unwind().await {
         Ok(reply) => reply,
@@ -91,7 +95,16 @@ async fn route(
         below(&live.settings.root_path, request.uri_mut());
     }
     let path = request.uri().path().to_owned();
-    match inference::find(request.method(), &path) {
+    if let Some(mount) = passing::added(&live.settings.passing, request.method(), &path) {
+        return Box::pin(passing::serve(gateway, live, mount, request)).await;
+    }
+    let found = inference::find(request.method(), &path);
+    if !matches!(found, Some(Way::To(_)))
+        && let Some(mount) = passing::find(&path)
+    {
+        return Box::pin(passing::serve(gateway, live, mount, request)).await;
+    }
+    match found {
         None => Box::pin(page(pages, request)).await,
         Some(Way::To(found)) => serve(gateway, live, found, request).await,
         Some(Way::Not(allowed)) => {
@@ -133,7 +146,10 @@ async fn serve(
             .refused(op.path(), &call_id, caller, &refusal, started.elapsed());
         respond::refusal(&refusal, dialect, &call_id)
     };
-    let caller = match admit(gateway, live, op, &head) {
+    // Google's clients put the key into the query.
+    let query = head.uri.query().filter(|_| op == Op::GenerateContent);
+    let key = query.and_then(|query| query.split('&').find_map(|pair| pair.strip_prefix("key=")));
+    let caller = match admit(gateway, live, Some((&head.headers, key))) {
         Ok(caller) => caller,
         Err(refusal) => {
             Box::pin(body::discard(body, &head.headers, &live.settings.limits)).await;
@@ -152,7 +168,7 @@ async fn serve(
         };
     }
     if action == Some(Action::Count) {
-        return match count_contents(ask, &call_id).await {
+        return match Box::pin(count_contents(ask, &call_id)).await {
             Ok(reply) => reply,
             Err(refusal) => refuse(caller, refusal),
         };
@@ -193,8 +209,12 @@ async fn serve(
     }
 }
 
-/// Whether there is time and room, and who asks.
-fn admit(gateway: &Gateway, live: &Live, op: Op, head: &Parts) -> Result<Caller, Refusal> {
+/// Whether there is time and room, and who asks; `None` for what needs no key. `key` is the one in a query.
+pub(crate) fn admit(
+    gateway: &Gateway,
+    live: &Live,
+    key: Option<(&HeaderMap, Option<&str>)>,
+) -> Result<Caller, Refusal> {
     if gateway.is_draining() {
         return Err(Refusal::later("the gateway is stopping: ask again"));
     }
@@ -204,10 +224,10 @@ fn admit(gateway: &Gateway, live: &Live, op: Op, head: &Parts) -> Result<Caller,
             "the gateway is busy: too many requests at the same time",
         ));
     }
-    // Google's clients put the key into the query.
-    let query = head.uri.query().filter(|_| op == Op::GenerateContent);
-    let key = query.and_then(|query| query.split('&').find_map(|pair| pair.strip_prefix("key=")));
-    auth::caller(&live.settings, &head.headers, key)
+    match key {
+        Some((headers, in_query)) => auth::caller(&live.settings, headers, in_query),
+        None => Ok(Caller::Anyone),
+    }
 }
 
 /// Reads and checks the body, and makes of it what the engine takes.

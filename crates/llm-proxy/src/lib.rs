@@ -23,6 +23,7 @@ mod logs;
 mod metrics;
 mod openapi;
 mod overlay;
+mod passing;
 mod probe;
 pub mod probing;
 mod record;

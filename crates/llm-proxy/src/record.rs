@@ -213,8 +213,10 @@ impl Recorder {
     /// Who rests from now on: one line for each.
     fn rests(&self, record: &Record) {
         for attempt in &record.trace.attempts {
-            let deployment = self.live.router.deployment(&attempt.deployment);
-            let (Some(kind), Some(deployment)) = (attempt.error, deployment) else {
+            let Some(kind) = attempt.error else {
+                continue;
+            };
+            let Some(deployment) = self.live.router.deployment(&attempt.deployment) else {
                 continue;
             };
             let status = attempt

@@ -7,18 +7,18 @@ use flate2::{Compression, write::GzEncoder};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
     header::{
-        ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING,
+        ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LENGTH,
         CONTENT_SECURITY_POLICY, CONTENT_TYPE, RETRY_AFTER, SET_COOKIE, VARY,
         X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
     },
 };
 use llm_router::Trace;
-use llm_sdk::{Body, Charge, Failure, Meta};
+use llm_sdk::{Body, Charge, Failure, Meta, Passed, PassedBody};
 
 use crate::{
     body::ReplyBody,
     error::{Dialect, Refusal},
-    route_record,
+    passing, route_record,
     settings::Settings,
     sse::Events,
 };
@@ -116,6 +116,40 @@ pub(crate) fn answer(
             reply
         }
     }
+}
+
+/// A vendor's own reply, whatever it says.
+pub(crate) fn passed(passed: Passed, call_id: &str, took: Duration) -> Reply {
+    let offered = passing::offered(&passed.headers);
+    let length = passed.headers.get(CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
+    let (body, charge) = match passed.body {
+        PassedBody::Whole(bytes, charge) => (ReplyBody::whole(bytes), charge),
+        PassedBody::Relay(relay, charge) => (ReplyBody::relay(relay, length), charge),
+    };
+    let mut reply = Response::new(body);
+    *reply.status_mut() = passed.status;
+    let headers = reply.headers_mut();
+    *headers = offered;
+    let base = &passed.deployment.target.base_url;
+    let base = base.split('?').next().unwrap_or_default();
+    text(headers, CALL_ID, call_id);
+    for (name, value) in [
+        ("x-litellm-model-id", passed.deployment.id.as_str()),
+        ("x-litellm-model-name", passed.model.as_str()),
+        ("x-litellm-model-api-base", base),
+    ] {
+        text(headers, HeaderName::from_static(name), value);
+    }
+    headers.insert(VERSION, version());
+    if let Some(total) = charge.total() {
+        text(headers, COST, &total.to_string());
+        bill(headers, &charge);
+    }
+    let overhead = took.saturating_sub(passed.upstream);
+    duration(headers, "x-litellm-response-duration-ms", took);
+    duration(headers, "x-litellm-overhead-duration-ms", overhead);
+    reply
 }
 
 /// A request that nobody answered.
@@ -323,13 +357,38 @@ fn text(headers: &mut HeaderMap, name: HeaderName, value: &str) {
 }
 
 fn number(headers: &mut HeaderMap, name: &'static str, value: u32) {
-    headers.insert(HeaderName::from_static(name), HeaderValue::from(value));
+    let value = match value {
+        0 => HeaderValue::from_static("0"),
+        value => HeaderValue::from(value),
+    };
+    headers.insert(HeaderName::from_static(name), value);
 }
 
 fn duration(headers: &mut HeaderMap, name: &'static str, value: Duration) {
-    let micros = value.as_micros();
-    let millis = format!("{}.{:03}", micros / 1000, micros % 1000);
-    text(headers, HeaderName::from_static(name), &millis);
+    if let Some(value) = millis(value) {
+        headers.insert(HeaderName::from_static(name), value);
+    }
+}
+
+/// Milliseconds with three digits after the point. Every reply has two of them, and a format string costs ten times as
+/// much as dividing.
+fn millis(value: Duration) -> Option<HeaderValue> {
+    let mut rest = u64::try_from(value.as_micros()).unwrap_or(u64::MAX);
+    // A `u64` has twenty digits at most.
+    let mut text = [b'.'; 21];
+    let mut from = text.len();
+    for place in 1.. {
+        from -= 1;
+        if place == 4 {
+            continue;
+        }
+        text[from] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 && place > 4 {
+            break;
+        }
+    }
+    HeaderValue::from_bytes(&text[from..]).ok()
 }
 
 fn version() -> HeaderValue {
@@ -383,6 +442,20 @@ fn takes_gzip(accept: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_is_written_in_milliseconds() {
+        for (micros, text) in [
+            (0, "0.000"),
+            (7, "0.007"),
+            (999, "0.999"),
+            (1000, "1.000"),
+            (1_234_567, "1234.567"),
+        ] {
+            assert_eq!(millis(Duration::from_micros(micros)).unwrap(), text);
+        }
+        assert!(millis(Duration::MAX).is_some());
+    }
 
     #[test]
     fn gzip_is_used_where_it_is_accepted() {

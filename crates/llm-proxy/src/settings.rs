@@ -13,8 +13,11 @@ use llm_providers::{
 use llm_router::Deployment;
 use serde_json::Value;
 
-pub use crate::labels::Role;
-use crate::{discover, probing::HealthChecks};
+use crate::{discover, passing, probing::HealthChecks};
+pub use crate::{
+    labels::Role,
+    passing::{Endpoint, PassThrough},
+};
 
 /// Everything a running gateway goes by.
 ///
@@ -81,6 +84,8 @@ pub struct Settings {
     pub data_folder: Option<PathBuf>,
     /// How deployments are checked.
     pub health: HealthChecks,
+    /// What is passed through to vendors in their own formats.
+    pub passing: PassThrough,
     /// Parameters that every deployment starts from, also one that is added while running.
     pub default_params: llm_types::Map,
     /// What the user should know though nothing is wrong.
@@ -262,6 +267,10 @@ impl Settings {
             fetch: FetchSettings::default(),
             data_folder: None,
             health: HealthChecks::default(),
+            passing: PassThrough {
+                vendors: passing::vendors(around),
+                ..PassThrough::default()
+            },
             default_params: llm_types::Map::new(),
             notices: Vec::new(),
         }

@@ -19,7 +19,7 @@ const TOGETHER: usize = 16 << 10;
 
 /// Writes a streamed answer, one buffer for each batch of events.
 pub(crate) struct Events {
-    stream: AnswerStream,
+    stream: Box<AnswerStream>,
     op: Op,
     call_id: String,
     ping: Option<Ping>,
@@ -58,7 +58,7 @@ struct Ping {
 
 impl Events {
     pub(crate) fn new(
-        stream: AnswerStream,
+        stream: Box<AnswerStream>,
         op: Op,
         call_id: String,
         ping_every: Option<Duration>,

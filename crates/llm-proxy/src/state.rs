@@ -19,6 +19,7 @@ use crate::{
     checks::Checks,
     error::Refusal,
     overlay::{Entry, Overlay},
+    passing,
     record::Hub,
     routes::health::Round,
     settings::Settings,
@@ -50,6 +51,8 @@ pub(crate) struct Live {
     pub(crate) settings: Arc<Settings>,
     /// Who answers.
     pub(crate) engine: Engine,
+    /// Who answers what is passed through.
+    pub(crate) passing: Engine,
     /// Who answers for which name.
     pub(crate) router: Arc<Router>,
 }
@@ -106,7 +109,9 @@ impl Live {
         if let Some(secret) = settings.secret() {
             engine = engine.sealing(Ids::sealed(secret.expose().as_bytes()));
         }
+        let passing = passing::router(&settings.passing, &router)?;
         Ok(Self {
+            passing: engine.routing(Arc::new(passing)),
             engine: match old {
                 Some(old) => engine.remembering(Arc::clone(old.engine.responses())),
                 None => match &settings.data_folder {

@@ -288,7 +288,7 @@ fn is_text(content_type: &str) -> bool {
 }
 
 /// Carries a stream's events to its reader, at the reader's pace.
-async fn pump(mut stream: AnswerStream, events: Closing<Batch>, counted: &Counted) {
+async fn pump(mut stream: Box<AnswerStream>, events: Closing<Batch>, counted: &Counted) {
     while let Some(batch) = stream.next().await {
         events.0.send(batch).await;
     }

@@ -22,7 +22,6 @@ pub struct Response {
 
 /// An answer in the client's dialect.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "made once a request")]
 pub enum Body {
     /// All of it.
     Whole {
@@ -36,7 +35,7 @@ pub enum Body {
         charge: Charge,
     },
     /// Event by event.
-    Stream(AnswerStream),
+    Stream(Box<AnswerStream>),
     /// As it comes: sound, video, files.
     Bytes(ByteAnswer),
 }

@@ -36,8 +36,12 @@ pub fn deployment(
         .iter()
         .filter_map(|key| Some((*key, params.raw(key)?.clone())))
         .collect();
+    let lends: Option<bool> = params.take("use_in_pass_through")?;
     let route = RouteOptions::take(llm_types::Op::Chat, &mut params)?;
     model_info.extend(route.model_info);
+    if lends == Some(true) {
+        model_info.insert("use_in_pass_through".into(), true.into());
+    }
     target.facts = price::facts(table, &target, &model_info);
     let options = CallOptions::take(&mut params)?;
     let number = |params: &mut JsonObject, key: &str| params.take::<f64>(key);

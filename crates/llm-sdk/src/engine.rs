@@ -136,7 +136,8 @@ impl Engine {
         } = request;
         let started = Instant::now();
         let stream = body.is_true("stream");
-        let mut reporter = Reporter::new(call_id.clone(), op, model.clone(), stream, observer);
+        let mut reporter =
+            Reporter::new(call_id.clone(), Some(op), model.clone(), stream, observer);
         reporter.note(|record| record.verb = verb);
         // Without a router this is some vendor's parameter.
         let priority = match self.router.is_some().then(|| body.take("priority")) {
@@ -210,7 +211,14 @@ impl Engine {
         }
         let recalled = match op {
             Op::Responses if verb == Verb::Create => {
-                recall(&*self.responses, &self.ids, router, asked, &mut body).await
+                Box::pin(recall(
+                    &*self.responses,
+                    &self.ids,
+                    router,
+                    asked,
+                    &mut body,
+                ))
+                .await
             }
             _ => Ok(Recalled::default()),
         };
@@ -241,7 +249,7 @@ impl Engine {
                 op,
                 body: &body,
             };
-            return match router.run(&ask, &canned).await {
+            return match Box::pin(router.run(&ask, &canned)).await {
                 Ok(routed) => {
                     let prices = &self.prices;
                     let asked = mock::Asked {
@@ -348,9 +356,9 @@ impl Engine {
                     mode: failover,
                     filtered: attempted.filtered,
                 };
-                Body::Stream(AnswerStream::vendor(
+                Body::Stream(Box::new(AnswerStream::vendor(
                     events, bridge, stamp, rates, lease, reporter, onward,
-                ))
+                )))
             }
             Sent::Bytes(download, headers) => {
                 meta.headers = headers;
@@ -500,7 +508,7 @@ pub(crate) fn ended(
 }
 
 /// A failure before anybody was asked.
-fn alone(error: Error) -> Failed {
+pub(crate) fn alone(error: Error) -> Failed {
     Failed {
         error,
         fallback_error: None,
@@ -508,7 +516,7 @@ fn alone(error: Error) -> Failed {
     }
 }
 
-fn fail(
+pub(crate) fn fail(
     reporter: &mut Reporter,
     call_id: String,
     requested: String,

@@ -73,7 +73,8 @@ impl Ledger {
         let call_id = format!("{}-outpaced-{number}", self.call_id);
         let (requested, observer) = (self.requested.clone(), self.observer.clone());
         let stream = body.is_true("stream");
-        let mut reporter = Reporter::new(call_id, op, requested, stream, observer).since(held);
+        let mut reporter =
+            Reporter::new(call_id, Some(op), requested, stream, observer).since(held);
         reporter.note(|record| {
             record.deployment = Some(Arc::clone(attempt.deployment));
             record.group = Some(attempt.group.to_owned());

@@ -285,9 +285,9 @@ fn speak(
             .is_some_and(|o| o.include_usage);
         let chunks = chunks(chat, include_usage || bridge.is_some());
         let bridge = bridge.map(|bridge| bridge.stream(body));
-        return Body::Stream(AnswerStream::canned(
+        return Body::Stream(Box::new(AnswerStream::canned(
             chunks, usage, bridge, stamp, rates, lease, reporter,
-        ));
+        )));
     }
     let bytes = match bridge {
         Some(bridge) => bridge.response(body, chat),
@@ -304,7 +304,7 @@ fn speak(
         ),
         Err(error) => {
             reporter.fail(&error);
-            Body::Stream(AnswerStream::canned(
+            Body::Stream(Box::new(AnswerStream::canned(
                 vec![Err(error)],
                 None,
                 None,
@@ -312,7 +312,7 @@ fn speak(
                 rates,
                 lease,
                 reporter,
-            ))
+            )))
         }
     }
 }

@@ -23,8 +23,8 @@ pub trait Observer: Send + Sync + fmt::Debug {
 pub struct Record {
     /// The request's id.
     pub call_id: String,
-    /// What was asked for.
-    pub op: Op,
+    /// What was asked for; `None` of a request that was passed through and asks for nothing that is known here.
+    pub op: Option<Op>,
     /// What of it: to make one, to fetch one.
     pub verb: Verb,
     /// The model as the client named it.
@@ -91,7 +91,7 @@ pub(crate) struct Reporter {
 impl Reporter {
     pub(crate) fn new(
         call_id: String,
-        op: Op,
+        op: Option<Op>,
         requested: String,
         stream: bool,
         observer: Option<Arc<dyn Observer>>,

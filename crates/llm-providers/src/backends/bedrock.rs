@@ -38,6 +38,7 @@ pub(super) const ROW: Provider = Provider {
     keeps: &["*"],
     quirk: Some(bedrock::settle),
     protocol: &bedrock::Bedrock,
+    outside: Some(bedrock::outside),
     wires: &[(Op::Rerank, &bedrock::Rerank)],
     docs: "https://docs.aws.amazon.com/bedrock/latest/userguide/conversation-inference.html",
     ..Provider::OPENAI_LIKE

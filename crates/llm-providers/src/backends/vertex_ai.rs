@@ -44,6 +44,7 @@ pub(super) const ROW: Provider = Provider {
     hosts: &["aiplatform.googleapis.com"],
     quirk: Some(vertex::settle),
     protocol: &vertex::Vertex,
+    outside: Some(vertex::outside),
     wires: &[(Op::Rerank, &vertex::Rerank), (Op::Ocr, &vertex::Ocr)],
     docs: "https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference",
     ..Provider::OPENAI_LIKE

@@ -30,7 +30,7 @@ const REQUEST_IDS: [&str; 9] = [
 ];
 
 /// Classifies a reply with a bad status.
-pub(crate) fn classify(provider: &'static str, reply: &Reply) -> Error {
+pub fn classify(provider: &'static str, reply: &Reply) -> Error {
     let said = Said::read(&reply.body, reply.header("x-amzn-errortype"));
     let kind = rules::kind(provider, Some(reply.status), &said);
     let mut error = made(provider, kind, said, &reply.body);

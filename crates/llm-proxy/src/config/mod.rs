@@ -2,6 +2,7 @@
 
 mod build;
 mod deployments;
+mod endpoints;
 mod file;
 pub mod keys;
 mod model_list;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use llm_providers::Secret;
 
 use super::{
+    endpoints,
     file::Values,
     names::Names,
     node::{Node, Value},
@@ -60,6 +61,7 @@ pub(super) fn general(
     if let Some(allow) = values.take("allow_client_mock_response", problems) {
         settings.allow_client_mock_response = allow;
     }
+    endpoints::read(values, &mut settings.passing, problems);
     user_headers(values, settings, problems);
     health(values, settings, problems);
 }

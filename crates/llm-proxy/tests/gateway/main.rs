@@ -14,6 +14,7 @@ mod fault_server;
 mod hostile;
 mod keys;
 mod life;
+mod passing;
 mod routing;
 mod support;
 mod surface;

@@ -193,6 +193,27 @@ fn uri(call: &Call<'_>, model: &Model<'_>, action: &str) -> Result<String, Error
 }
 
 /// The runtime's address: the deployment's own, or AWS's in the model's region.
+/// Where a path of Bedrock's own goes: agents, knowledge bases and flows have a host of their own.
+pub(crate) fn outside(target: &Target, path: &str) -> Result<String, Error> {
+    const AGENTS: [&str; 6] = [
+        "agents",
+        "flows",
+        "knowledgebases",
+        "rerank",
+        "retrieveAndGenerate",
+        "retrieveAndGenerateStream",
+    ];
+    let base = match target.setting("aws_bedrock_runtime_endpoint") {
+        Some(own) => own.to_owned(),
+        None => aws::in_region(target)?,
+    };
+    let first = path.split('/').next().unwrap_or_default();
+    Ok(match AGENTS.contains(&first) {
+        true => base.replace("bedrock-runtime", "bedrock-agent-runtime"),
+        false => base,
+    })
+}
+
 fn endpoint(call: &Call<'_>) -> Result<String, Error> {
     match call.target.setting("aws_bedrock_runtime_endpoint") {
         Some(own) => Ok(own.to_owned()),

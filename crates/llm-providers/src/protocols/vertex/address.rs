@@ -1,6 +1,6 @@
 //! Where a model on Vertex is: host by location, resource by project.
 
-use crate::{Call, Credential, Error, Kind, path};
+use crate::{Call, Credential, Error, Kind, Target, path};
 
 /// The location where nobody says one.
 pub(crate) const LOCATION: &str = "us-central1";
@@ -53,12 +53,27 @@ fn host(call: &Call<'_>) -> Result<String, Error> {
     if is_express(call) {
         return Ok("https://aiplatform.googleapis.com".to_owned());
     }
-    let location = location(call)?;
-    Ok(match location {
+    Ok(host_in(location(call)?))
+}
+
+/// The host of a location whose name is known to be one.
+fn host_in(location: &str) -> String {
+    match location {
         "global" => "https://aiplatform.googleapis.com".to_owned(),
         "eu" | "us" => format!("https://aiplatform.{location}.rep.googleapis.com"),
         _ => format!("https://{location}-aiplatform.googleapis.com"),
-    })
+    }
+}
+
+/// Where a path of Vertex's own goes: to the host of the location that it names.
+pub(crate) fn outside(target: &Target, path: &str) -> Result<String, Error> {
+    if target.base_url != target.provider.base_url {
+        return Ok(target.base_url.clone());
+    }
+    let mut words = path.split('/');
+    let named = words.find(|word| *word == "locations").and(words.next());
+    let location = named.or(target.setting("vertex_location"));
+    Ok(host_in(sound(location.unwrap_or(LOCATION))?))
 }
 
 /// `projects/{project}/locations/{location}/`; empty with a plain key, which belongs to a project by itself.
@@ -86,7 +101,10 @@ pub(super) fn project(call: &Call<'_>) -> Result<String, Error> {
 
 /// It becomes part of a host's name, so it must look like one.
 fn location<'a>(call: &'a Call<'_>) -> Result<&'a str, Error> {
-    let location = call.target.setting("vertex_location").unwrap_or(LOCATION);
+    sound(call.target.setting("vertex_location").unwrap_or(LOCATION))
+}
+
+fn sound(location: &str) -> Result<&str, Error> {
     let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
     if location.len() <= 40 && location.bytes().all(fits) {
         return Ok(location);

@@ -23,7 +23,7 @@ use crate::{
 };
 use model::Wire;
 
-pub(crate) use address::LOCATION;
+pub(crate) use address::{LOCATION, outside};
 pub use ocr::Ocr;
 pub use rerank::Rerank;
 

@@ -31,6 +31,8 @@ pub(crate) const GENERAL: Section = Section {
                 "health_check_ignore_transient_errors",
                 "health_check_details",
                 "background_health_check_model_groups",
+                "pass_through_endpoints",
+                "pass_through_request_timeout",
             ],
         ),
         (
@@ -186,10 +188,6 @@ pub(crate) const GENERAL: Section = Section {
                 "expose_fallback_errors_to_caller",
                 "include_call_id_in_error_body",
             ],
-        ),
-        (
-            Later("pass-through"),
-            &["pass_through_endpoints", "pass_through_request_timeout"],
         ),
         (Later("vector stores"), &["vector_store_deny_by_default"]),
         (

@@ -21,7 +21,7 @@ pub struct Section {
     pub keys: &'static [(State, &'static [&'static str])],
 }
 
-use State::{Built, Later};
+use State::{Built, Inert, Later};
 
 impl Section {
     /// What becomes of `key`; `None` if nobody knows it.
@@ -39,7 +39,7 @@ impl Section {
 }
 
 /// The sections, in the order of the reference.
-pub const SECTIONS: &[Section] = &[ROOT, MODEL, ROUTER, LITELLM, GENERAL];
+pub const SECTIONS: &[Section] = &[ROOT, MODEL, ROUTER, LITELLM, GENERAL, ENDPOINT];
 
 /// The file itself.
 pub(crate) const ROOT: Section = Section {
@@ -80,6 +80,35 @@ pub(crate) const ROOT: Section = Section {
 pub(crate) const MODEL: Section = Section {
     name: "model_list[]",
     keys: &[(Built, &["model_name", "litellm_params", "model_info"])],
+};
+
+/// An entry of `pass_through_endpoints`.
+pub(crate) const ENDPOINT: Section = Section {
+    name: "pass_through_endpoints[]",
+    keys: &[
+        (
+            Built,
+            &[
+                "path",
+                "target",
+                "headers",
+                "auth",
+                "forward_headers",
+                "merge_query_params",
+                "default_query_params",
+                "include_subpath",
+                "cost_per_request",
+                "methods",
+                "timeout",
+            ],
+        ),
+        (Later("guardrails"), &["guardrails"]),
+        (
+            Inert("a key is read from Basic credentials wherever an endpoint names its header"),
+            &["custom_auth_parser"],
+        ),
+        (Inert("an endpoint is known by its path"), &["id"]),
+    ],
 };
 
 #[cfg(test)]

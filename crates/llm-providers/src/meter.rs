@@ -1,0 +1,287 @@
+//! Reads what an answer consumed while it passes by, and changes nothing of it.
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode, header};
+use llm_types::{JsonObject, Op, Usage, Verb};
+use serde_json::value::RawValue;
+
+use crate::{
+    Call, CallOptions, Chunks, Decoder, Framing, Native, Reply, Step, Target,
+    frame::{Frame, Splitter},
+};
+
+/// The longest answer that is read whole.
+const LONGEST: usize = 64 << 20;
+
+/// Reads one forwarded answer. What it cannot read it leaves alone.
+pub struct Meter {
+    target: Target,
+    op: Op,
+    fields: JsonObject,
+    stream: bool,
+    how: How,
+    frames: Vec<Frame>,
+    chunks: Chunks,
+}
+
+enum How {
+    /// Event by event.
+    Events(Splitter, Box<dyn Decoder>),
+    /// At its end.
+    Whole(Vec<u8>),
+    /// Not at all any more.
+    Deaf,
+}
+
+impl Meter {
+    /// A meter for the answer with these `headers` to a request for `native` with the body `fields`; `None` where the
+    /// vendor's wire for it is not known.
+    pub fn new(
+        target: &Target,
+        native: &Native,
+        fields: &JsonObject,
+        headers: &HeaderMap,
+    ) -> Option<Self> {
+        let op = native.op?;
+        let mut target = target.clone();
+        if !native.model.is_empty() {
+            target.model.clone_from(&native.model);
+        }
+        let mut meter = Self {
+            target,
+            op,
+            fields: fields.clone(),
+            stream: native.stream,
+            how: How::Deaf,
+            frames: Vec::new(),
+            chunks: Chunks::default(),
+        };
+        let options = CallOptions::default();
+        let call = meter.call(&options)?;
+        let kind = headers.get(header::CONTENT_TYPE);
+        let is_json = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
+        let how = match call.wire().framing(&call) {
+            framing @ (Framing::Sse | Framing::Lines | Framing::AwsEventStream)
+                if native.stream && !is_json =>
+            {
+                How::Events(Splitter::new(framing), call.decoder().ok()?)
+            }
+            Framing::Bytes => return None,
+            _ => How::Whole(Vec::new()),
+        };
+        drop(call);
+        meter.how = how;
+        Some(meter)
+    }
+
+    /// Whether the answer is read at its end only.
+    pub fn is_whole(&self) -> bool {
+        matches!(self.how, How::Whole(_))
+    }
+
+    /// Hears a piece of the answer.
+    pub fn push(&mut self, bytes: &Bytes) {
+        let heard = match &mut self.how {
+            How::Events(splitter, decoder) => {
+                let split = splitter.push(bytes.clone(), &mut self.frames);
+                let all = self.frames.drain(..);
+                let read = all.map(|frame| decoder.push(frame, &mut self.chunks));
+                // An event that cannot be read says nothing; the next one may.
+                for _ in read {}
+                self.chunks.items.clear();
+                split.is_ok()
+            }
+            How::Whole(held) => {
+                held.extend_from_slice(bytes);
+                held.len() <= LONGEST
+            }
+            How::Deaf => true,
+        };
+        if !heard {
+            self.how = How::Deaf;
+        }
+    }
+
+    /// What was said of usage so far.
+    pub fn so_far(&self) -> Option<&Usage> {
+        self.chunks.usage.as_ref()
+    }
+
+    /// The answer is over: what it consumed, where it says so.
+    pub fn finish(mut self) -> Option<Usage> {
+        match std::mem::replace(&mut self.how, How::Deaf) {
+            How::Events(mut splitter, mut decoder) => {
+                let _ = splitter.finish(&mut self.frames);
+                for frame in self.frames.drain(..) {
+                    let _ = decoder.push(frame, &mut self.chunks);
+                }
+                let _ = decoder.finish(&mut self.chunks);
+                self.chunks.usage
+            }
+            How::Whole(held) => self.whole(held.into()),
+            How::Deaf => self.chunks.usage,
+        }
+    }
+
+    fn whole(mut self, body: Bytes) -> Option<Usage> {
+        let options = CallOptions::default();
+        // Google streams a list of answers where nobody asked for events.
+        if self.stream && body.trim_ascii_start().starts_with(b"[") {
+            let mut decoder = self.call(&options)?.decoder().ok()?;
+            let items: Vec<&RawValue> = serde_json::from_slice(&body).ok()?;
+            for item in items {
+                let frame = Frame::data(item.get().to_owned());
+                let _ = decoder.push(frame, &mut self.chunks);
+            }
+            let _ = decoder.finish(&mut self.chunks);
+            return self.chunks.usage;
+        }
+        let reply = Reply {
+            status: StatusCode::OK,
+            headers: HeaderMap::new(),
+            body,
+        };
+        match self.call(&options)?.decode(reply).ok()? {
+            Step::Done(answer) => answer.usage,
+            _ => None,
+        }
+    }
+
+    /// The call that would have been made for the same answer.
+    fn call<'a>(&'a self, options: &'a CallOptions) -> Option<Call<'a>> {
+        let fields = self.fields.clone();
+        let mut call =
+            Call::resource(self.op, Verb::Create, None, &self.target, fields, options).ok()?;
+        call.stream = self.stream;
+        call.include_usage = true;
+        Some(call)
+    }
+}
+
+impl std::fmt::Debug for Meter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Meter").field("op", &self.op).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Credential, lookup};
+
+    fn heard(provider: &str, path: &str, kind: &str, answer: &str) -> Option<(u64, u64)> {
+        let target = Target::new(lookup(provider).unwrap(), "any", Credential::None);
+        let native = Native::read(path, Some(&body(path)));
+        let mut headers = HeaderMap::new();
+        headers.insert("content-type", kind.parse().unwrap());
+        let mut meter = Meter::new(&target, &native, &body(path), &headers)?;
+        for piece in answer.as_bytes().chunks(7) {
+            meter.push(&Bytes::copy_from_slice(piece));
+        }
+        let usage = meter.finish()?;
+        Some((usage.prompt_tokens, usage.completion_tokens))
+    }
+
+    fn body(path: &str) -> JsonObject {
+        let text = match path.ends_with("messages") || path.ends_with("completions") {
+            true => r#"{"model":"m","stream":true,"messages":[{"role":"user","content":"Hi"}]}"#,
+            false => r#"{"model":"m","contents":[]}"#,
+        };
+        JsonObject::parse(&Bytes::from_static(text.as_bytes())).unwrap()
+    }
+
+    #[test]
+    fn whole_answers_are_read() {
+        let openai = r#"{"id":"c","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"x"},"finish_reason":"stop"}],"usage":{"prompt_tokens":7,"completion_tokens":2,"total_tokens":9}}"#;
+        assert_eq!(
+            heard("openai", "chat/completions", "application/json", openai),
+            Some((7, 2))
+        );
+        let responses = r#"{"id":"r","object":"response","status":"completed","output":[],"usage":{"input_tokens":7,"output_tokens":2,"total_tokens":9}}"#;
+        assert_eq!(
+            heard("openai", "v1/responses", "application/json", responses),
+            Some((7, 2))
+        );
+        let claude = r#"{"id":"m","type":"message","role":"assistant","model":"m","content":[],"stop_reason":"end_turn","usage":{"input_tokens":7,"output_tokens":2}}"#;
+        assert_eq!(
+            heard("anthropic", "v1/messages", "application/json", claude),
+            Some((7, 2))
+        );
+        let gemini = r#"{"candidates":[{"content":{"role":"model","parts":[{"text":"x"}]},"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":7,"candidatesTokenCount":2,"totalTokenCount":9}}"#;
+        assert_eq!(
+            heard(
+                "gemini",
+                "v1beta/models/g:generateContent",
+                "application/json",
+                gemini
+            ),
+            Some((7, 2))
+        );
+        let list = format!("[{gemini},\n{gemini}]");
+        assert_eq!(
+            heard(
+                "gemini",
+                "v1beta/models/g:streamGenerateContent",
+                "application/json",
+                &list
+            ),
+            Some((7, 2))
+        );
+        let converse = r#"{"output":{"message":{"role":"assistant","content":[{"text":"x"}]}},"stopReason":"end_turn","usage":{"inputTokens":7,"outputTokens":2,"totalTokens":9},"metrics":{"latencyMs":1}}"#;
+        assert_eq!(
+            heard(
+                "bedrock",
+                "model/amazon.nova-lite-v1%3A0/converse",
+                "application/json",
+                converse
+            ),
+            Some((7, 2))
+        );
+        assert_eq!(
+            heard(
+                "bedrock",
+                "model/anthropic.claude-3-haiku-20240307-v1%3A0/invoke",
+                "application/json",
+                claude
+            ),
+            Some((7, 2))
+        );
+    }
+
+    #[test]
+    fn streams_are_read() {
+        let openai = "data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"x\"},\"finish_reason\":\"stop\"}]}\n\ndata: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[],\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":2,\"total_tokens\":9}}\n\ndata: [DONE]\n\n";
+        assert_eq!(
+            heard("openai", "chat/completions", "text/event-stream", openai),
+            Some((7, 2))
+        );
+        let claude = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"m\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"m\",\"content\":[],\"stop_reason\":null,\"usage\":{\"input_tokens\":7,\"output_tokens\":1}}}\n\nevent: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},\"usage\":{\"output_tokens\":2}}\n\nevent: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
+        assert_eq!(
+            heard(
+                "anthropic",
+                "v1/messages",
+                "text/event-stream; charset=utf-8",
+                claude
+            ),
+            Some((7, 2))
+        );
+    }
+
+    #[test]
+    fn what_nobody_knows_is_left_alone() {
+        assert_eq!(heard("openai", "v1/files", "application/json", "{}"), None);
+        assert_eq!(
+            heard("openai", "chat/completions", "application/json", "nonsense"),
+            None
+        );
+        assert_eq!(
+            heard(
+                "openai",
+                "chat/completions",
+                "text/event-stream",
+                "data: nonsense\n\n"
+            ),
+            None
+        );
+    }
+}

@@ -1,0 +1,153 @@
+//! Requests in vendors' own formats: whose they are, with which credential they go on, and what becomes of the reply.
+
+mod endpoint;
+mod headers;
+mod mount;
+mod spool;
+
+use std::{sync::Arc, time::Instant};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, request::Parts};
+use hyper::body::Incoming;
+use llm_providers::{Native, Outgoing};
+use llm_router::Timeouts;
+use llm_sdk::Passing;
+use llm_types::JsonObject;
+
+use crate::{
+    body,
+    caller::Caller,
+    controls,
+    error::{Dialect, Refusal},
+    gateway::admit,
+    labels::Labels,
+    record::Recorder,
+    respond::{self, Reply},
+    state::{Gateway, Live},
+};
+
+pub use endpoint::{Endpoint, PassThrough};
+pub(crate) use headers::offered;
+pub(crate) use mount::{Mount, added, find, router, vendors};
+
+/// The name of all these routes in the log and the metrics.
+const ROUTE: &str = "pass_through_endpoint";
+/// The header in which a client may name its key beside all that a vendor's client sends.
+const OWN_KEY: &str = "litellm_user_api_key";
+
+/// Answers one request.
+pub(crate) async fn serve(
+    gateway: &Arc<Gateway>,
+    live: &Arc<Live>,
+    mount: Mount<'_>,
+    request: Request<Incoming>,
+) -> Reply {
+    let started = Instant::now();
+    let (head, incoming) = request.into_parts();
+    let call_id =
+        controls::call_id(&head.headers).unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
+    let dialect = match Native::read(&mount.whole_path(), None).op {
+        Some(op) => Dialect::of(op),
+        None => Dialect::OpenAi,
+    };
+    let refuse = |caller: Caller, refusal: Refusal| {
+        let took = started.elapsed();
+        gateway.hub.refused(ROUTE, &call_id, caller, &refusal, took);
+        respond::refusal(&refusal, dialect, &call_id)
+    };
+    let caller = match caller(gateway, live, &mount, &head) {
+        Ok(caller) => caller,
+        Err(refusal) => {
+            let limits = &live.settings.limits;
+            Box::pin(body::discard(incoming, &head.headers, limits)).await;
+            return refuse(Caller::Anyone, refusal);
+        }
+    };
+    if let Err(refusal) = mount.is_open(live) {
+        let limits = &live.settings.limits;
+        Box::pin(body::discard(incoming, &head.headers, limits)).await;
+        return refuse(caller, refusal);
+    }
+    let read = Box::pin(spool::read(incoming, &head.headers, &live.settings.limits));
+    let body = match read.await {
+        Ok(body) => body,
+        Err(refusal) => return refuse(caller, refusal),
+    };
+    let mut passing = prepare(live, &mount, &head, body);
+    passing.call_id.clone_from(&call_id);
+    passing.observer = Some(Arc::new(Recorder {
+        hub: Arc::clone(&gateway.hub),
+        live: Arc::clone(live),
+        route: ROUTE,
+        caller,
+        explain: false,
+        labels: Labels::of(&head.headers, &passing.fields, &live.settings.user_headers),
+    }));
+    let engine = match passing.rename {
+        true => &live.engine,
+        false => &live.passing,
+    };
+    match Box::pin(engine.pass(passing)).await {
+        Ok(passed) => respond::passed(passed, &call_id, started.elapsed()),
+        Err(failure) => respond::failure(&failure, dialect, false),
+    }
+}
+
+/// Who asks: a key is looked for wherever vendors' clients put theirs.
+fn caller(
+    gateway: &Gateway,
+    live: &Live,
+    mount: &Mount<'_>,
+    head: &Parts,
+) -> Result<Caller, Refusal> {
+    if !mount.needs_key() {
+        return admit(gateway, live, None);
+    }
+    let own = mount
+        .key_header()
+        .or(Some(HeaderName::from_static(OWN_KEY)))
+        .and_then(|name| head.headers.get(name));
+    let Some(own) = own else {
+        let key = mount.key_in_query(head.uri.query());
+        return admit(gateway, live, Some((&head.headers, key)));
+    };
+    let mut given = HeaderMap::new();
+    let name = live.settings.key_header.as_deref();
+    let name = name.and_then(|name| name.parse().ok());
+    let name = name.unwrap_or(HeaderName::from_static("x-litellm-api-key"));
+    given.insert(name, basic_user(own).unwrap_or_else(|| own.clone()));
+    admit(gateway, live, Some((&given, None)))
+}
+
+/// The user of `Basic` credentials: where a service has two keys, the public one is ours.
+fn basic_user(value: &HeaderValue) -> Option<HeaderValue> {
+    let encoded = value.to_str().ok()?.strip_prefix("Basic ")?;
+    let text = String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()?;
+    let (user, _) = text.split_once(':')?;
+    HeaderValue::from_str(user).ok()
+}
+
+/// The request as it goes on.
+fn prepare(live: &Live, mount: &Mount<'_>, head: &Parts, body: Outgoing) -> Passing {
+    let parsed = body.bytes().filter(|bytes| bytes.starts_with(b"{"));
+    let parsed = parsed.and_then(|bytes| JsonObject::parse(bytes).ok());
+    let native = Native::read(&mount.whole_path(), parsed.as_ref());
+    let configured = mount.deployment_group(live, &native.model);
+    Passing {
+        call_id: String::new(),
+        rename: configured.is_some(),
+        group: configured.unwrap_or_else(|| mount.group()),
+        method: head.method.clone(),
+        path: mount.path().to_owned(),
+        below: matches!(mount, Mount::Endpoint(..)),
+        query: mount.query(head.uri.query()),
+        headers: mount.onward(&head.headers, live.settings.key_header.as_deref()),
+        body,
+        native,
+        fields: parsed.unwrap_or_default(),
+        flat: mount.cost(),
+        timeouts: Timeouts::default(),
+        observer: None,
+    }
+}

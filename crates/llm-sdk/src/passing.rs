@@ -1,0 +1,402 @@
+//! Requests in a vendor's own format, handed on as they are: routed, held, read in passing, charged and reported like
+//! all others.
+
+mod relay;
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode,
+    header::CONTENT_LENGTH,
+};
+use llm_cost::{Dollars, Terms, adjust};
+use llm_providers::{
+    Client, Error, Kind, Meter, Native, Outgoing, Reply, Target, address, below, classify,
+    transport::{ByteStream, read_all},
+};
+use llm_router::{Ask, Attempt, Attempts, Deployment, Lease, Timeouts};
+use llm_types::{JsonObject, Usage};
+use tokio::time::timeout;
+
+use crate::{
+    Charge, Engine, Failure, Observer, Outcome,
+    engine::{alone, ended, fail},
+    price::Rates,
+    record::Reporter,
+};
+
+pub use relay::Relay;
+
+/// The longest error of a vendor that is read.
+const LONGEST_ERROR: usize = 1 << 20;
+/// How long a vendor may be silent where nobody says how long.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// A request in a vendor's own format.
+#[derive(Debug, Clone)]
+pub struct Passing {
+    /// The request's id.
+    pub call_id: String,
+    /// Who answers: a group of the router.
+    pub group: String,
+    /// What the group's own name for its model takes the place of in the path or the body; `false`: the vendor's names
+    /// go through as they are.
+    pub rename: bool,
+    /// How.
+    pub method: Method,
+    /// The vendor's path, percent-encoded, without a slash at its start.
+    pub path: String,
+    /// The path stands below the deployment's own address, whatever that is.
+    pub below: bool,
+    /// Its query.
+    pub query: Option<String>,
+    /// The headers that go on. None of the caller's credentials are among them.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Outgoing,
+    /// What the path and the body tell.
+    pub native: Native,
+    /// The body, where it is a JSON object.
+    pub fields: JsonObject,
+    /// What a request costs, whatever it brings.
+    pub flat: Option<Dollars>,
+    /// Time limits.
+    pub timeouts: Timeouts,
+    /// Is told how it ended.
+    pub observer: Option<Arc<dyn Observer>>,
+}
+
+/// A vendor's reply, whatever its status.
+#[derive(Debug)]
+pub struct Passed {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Who replied.
+    pub deployment: Arc<Deployment>,
+    /// The model, where one is named.
+    pub model: String,
+    /// Until its headers came.
+    pub upstream: Duration,
+    /// Its body.
+    pub body: PassedBody,
+}
+
+/// The body of a vendor's reply.
+#[derive(Debug)]
+pub enum PassedBody {
+    /// All of it, and what it costs.
+    Whole(Bytes, Charge),
+    /// As it comes, and what it costs where that does not depend on what comes.
+    Relay(Box<Relay>, Charge),
+}
+
+/// What one attempt brought.
+struct Begun {
+    reply: Response<ByteStream>,
+    target: Target,
+    native: Native,
+    timeouts: Timeouts,
+    took: Duration,
+}
+
+/// Makes the one attempt of a request.
+struct Forwarding<'a> {
+    client: &'a Client,
+    request: &'a Passing,
+}
+
+impl Engine {
+    /// Hands a request on. An error is the gateway's or the network's own: what the vendor refuses is a reply.
+    pub async fn pass(&self, request: Passing) -> Result<Passed, Box<Failure>> {
+        let started = Instant::now();
+        let named = match request.native.model.as_str() {
+            "" => request.group.clone(),
+            model => model.to_owned(),
+        };
+        let (call_id, op) = (request.call_id.clone(), request.native.op);
+        let observer = request.observer.clone();
+        let stream = request.native.stream;
+        let mut reporter = Reporter::new(call_id.clone(), op, named.clone(), stream, observer);
+        let Some(router) = self.router() else {
+            let error = Error::bad_request("model", "there is no router");
+            return Err(fail(&mut reporter, call_id, named, alone(error)));
+        };
+        // A reply in a vendor's own format can only be its own: nobody else is asked, and clients retry by themselves.
+        let ask = Ask {
+            stream,
+            num_retries: Some(0),
+            disable_fallbacks: true,
+            timeouts: request.timeouts,
+            ..Ask::new(&*request.group)
+        };
+        let forwarding = Forwarding {
+            client: self.http(),
+            request: &request,
+        };
+        let routed = match router.run(&ask, &forwarding).await {
+            Ok(routed) => routed,
+            Err(failed) => return Err(fail(&mut reporter, call_id, named, *failed)),
+        };
+        let (begun, lease) = (routed.value, routed.lease);
+        let deployment = Arc::clone(lease.deployment());
+        let trace = routed.journey.into_trace();
+        reporter.note(|record| {
+            record.deployment = Some(Arc::clone(&deployment));
+            record.group = Some(deployment.group.clone());
+            record.trace = trace;
+        });
+        let model = begun.native.model.clone();
+        let bill = Bill {
+            rates: Rates {
+                prices: Arc::clone(self.prices()),
+                deployment: Arc::clone(&deployment),
+                model: model.clone(),
+                service_tier: None,
+                started,
+            },
+            flat: request.flat,
+        };
+        let upstream = begun.took;
+        let (head, body) = begun.reply.into_parts();
+        let held = Held {
+            lease: Some(lease),
+            reporter,
+            bill,
+        };
+        let meter = Meter::new(&begun.target, &begun.native, &request.fields, &head.headers);
+        let patience = begun.timeouts.stall.or(begun.timeouts.total);
+        let body = if !is_good(head.status) {
+            held.refused(&begun.target, head.status, &head.headers, body)
+                .await
+        } else if meter.as_ref().is_some_and(Meter::is_whole) {
+            let limit = begun.timeouts.total.unwrap_or(PATIENCE);
+            match whole(body, limit).await {
+                Ok(bytes) => held.answered(meter, bytes),
+                Err(error) => return Err(held.broke(call_id, named, error)),
+            }
+        } else {
+            let patience = patience.unwrap_or(PATIENCE);
+            let charge = held.bill.beforehand();
+            let relay = Relay::new(body, meter, held, patience);
+            PassedBody::Relay(Box::new(relay), charge)
+        };
+        Ok(Passed {
+            status: head.status,
+            headers: head.headers,
+            deployment,
+            model,
+            upstream,
+            body,
+        })
+    }
+}
+
+impl Attempts for Forwarding<'_> {
+    type Answer = Begun;
+
+    async fn make(&self, attempt: Attempt<'_>) -> Result<Begun, Error> {
+        let target = attempt.target.into_owned();
+        let timeouts = attempt.timeouts;
+        let (request, native) = self.request.encode(&target)?;
+        let limit = timeouts.first_byte.or(timeouts.stall).or(timeouts.total);
+        let limit = limit.unwrap_or(PATIENCE);
+        let began = Instant::now();
+        let sent = timeout(limit, self.client.forward(&target, request)).await;
+        let reply = sent.map_err(|_| silent(limit).of(target.provider.name))??;
+        Ok(Begun {
+            reply,
+            target,
+            native,
+            timeouts,
+            took: began.elapsed(),
+        })
+    }
+}
+
+impl Passing {
+    /// The request as `target` gets it.
+    fn encode(&self, target: &Target) -> Result<(Request<Outgoing>, Native), Error> {
+        let (mut path, mut body) = (self.path.as_str().into(), self.body.clone());
+        let mut native = self.native.clone();
+        if self.rename && !target.model.is_empty() {
+            path = native.path_for(&self.path, &target.model)?;
+            if native.is_named_in_body() {
+                let mut fields = self.fields.clone();
+                fields.set_str("model", &target.model);
+                body = Outgoing::from(fields.to_bytes());
+            }
+            native.model.clone_from(&target.model);
+        }
+        let query = self.query.as_deref();
+        let uri = match self.below {
+            true => below(target, &path, query)?,
+            false => address(target, &path, query)?,
+        };
+        let mut request = Request::new(body);
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = uri;
+        let mut headers = self.headers.clone();
+        for (name, value) in &target.headers {
+            let (Ok(key), Ok(value)) = (name.parse::<HeaderName>(), HeaderValue::from_str(value))
+            else {
+                return Err(Error::bad_request(name, "this header cannot be sent"));
+            };
+            headers.insert(key, value);
+        }
+        if !request.body().is_empty() {
+            headers.insert(CONTENT_LENGTH, request.body().len().into());
+        }
+        *request.headers_mut() = headers;
+        Ok((request, native))
+    }
+}
+
+/// What a reply costs.
+#[derive(Debug)]
+struct Bill {
+    rates: Rates,
+    flat: Option<Dollars>,
+}
+
+impl Bill {
+    fn charge(&self, usage: Option<&Usage>) -> Charge {
+        match self.flat {
+            Some(_) => self.beforehand(),
+            None => self.rates.charge(usage),
+        }
+    }
+
+    /// What is known before the reply.
+    fn beforehand(&self) -> Charge {
+        Charge {
+            cost: None,
+            adjusted: self.flat.map(|flat| adjust(flat, &Terms::default())),
+        }
+    }
+}
+
+/// What is held until the reply's end, and settled then.
+#[derive(Debug)]
+struct Held {
+    lease: Option<Lease>,
+    reporter: Reporter,
+    bill: Bill,
+}
+
+impl Held {
+    /// The reply is whole.
+    fn end(&mut self, usage: Option<Usage>) -> Charge {
+        let charge = self.bill.charge(usage.as_ref());
+        if let Some(lease) = self.lease.take() {
+            lease.finish(&ended(usage.as_ref(), &charge, None));
+        }
+        self.note(usage, &charge);
+        drop(self.reporter.report(Outcome::Answered));
+        charge
+    }
+
+    /// The reply broke off.
+    fn break_off(&mut self, usage: Option<Usage>, error: &Error) {
+        let charge = self.bill.charge(usage.as_ref());
+        if let Some(lease) = self.lease.take() {
+            lease.break_off(error, &ended(usage.as_ref(), &charge, None));
+        }
+        self.note(usage, &charge);
+        self.reporter.fail(error);
+    }
+
+    /// The client hung up.
+    fn hang_up(&mut self, usage: Option<Usage>) {
+        let Some(lease) = self.lease.take() else {
+            return;
+        };
+        let charge = self.bill.charge(usage.as_ref());
+        lease.hang_up(&ended(usage.as_ref(), &charge, None));
+        self.note(usage, &charge);
+    }
+
+    fn note(&mut self, usage: Option<Usage>, charge: &Charge) {
+        self.reporter.note(|record| {
+            record.usage = usage;
+            record.charge = charge.clone();
+        });
+    }
+
+    fn answered(mut self, meter: Option<Meter>, bytes: Bytes) -> PassedBody {
+        let usage = meter.and_then(|mut meter| {
+            meter.push(&bytes);
+            meter.finish()
+        });
+        let charge = self.end(usage);
+        PassedBody::Whole(bytes, charge)
+    }
+
+    /// What the vendor said no with is the client's to read.
+    async fn refused(
+        mut self,
+        target: &Target,
+        status: StatusCode,
+        headers: &HeaderMap,
+        body: ByteStream,
+    ) -> PassedBody {
+        let body = whole(limited(body), PATIENCE).await.unwrap_or_default();
+        let reply = Reply {
+            status,
+            headers: headers.clone(),
+            body,
+        };
+        let error = classify(target.provider.name, &reply);
+        if let Some(lease) = self.lease.take() {
+            lease.fail(&error);
+        }
+        self.reporter.report(Outcome::Failed {
+            kind: error.kind,
+            status: status.as_u16(),
+            message: error.message,
+        });
+        PassedBody::Whole(reply.body, Charge::default())
+    }
+
+    fn broke(mut self, call_id: String, named: String, error: Error) -> Box<Failure> {
+        if let Some(lease) = self.lease.take() {
+            lease.fail(&error);
+        }
+        fail(&mut self.reporter, call_id, named, alone(error))
+    }
+}
+
+fn is_good(status: StatusCode) -> bool {
+    !status.is_client_error() && !status.is_server_error()
+}
+
+async fn whole(body: ByteStream, limit: Duration) -> Result<Bytes, Error> {
+    const LONGEST: usize = 512 << 20;
+    let read = timeout(limit, read_all(body, LONGEST)).await;
+    read.map_err(|_| silent(limit))?
+}
+
+/// A body's beginning.
+fn limited(body: ByteStream) -> ByteStream {
+    let mut left = LONGEST_ERROR;
+    Box::pin(body.take_while(move |piece| {
+        let length = piece.as_ref().map_or(0, Bytes::len);
+        let fits = left >= length;
+        left = left.saturating_sub(length);
+        std::future::ready(fits)
+    }))
+}
+
+fn silent(limit: Duration) -> Error {
+    let seconds = limit.as_secs_f64();
+    Error::new(
+        Kind::Timeout,
+        format!("the answer did not come within {seconds:.1} s"),
+    )
+}

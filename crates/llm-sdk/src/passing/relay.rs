@@ -1,0 +1,101 @@
+//! A vendor's bytes on their way to the client.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures_core::Stream;
+use llm_providers::{Error, Kind, Meter, transport::ByteStream};
+use tokio::time::{Instant, Sleep};
+
+use super::Held;
+
+/// A reply's bytes as they come. Ends with `None` only when all are there. Dropping it hangs up on the vendor; either
+/// way the request is reported once.
+pub struct Relay {
+    body: ByteStream,
+    meter: Option<Meter>,
+    held: Held,
+    patience: Duration,
+    alarm: Pin<Box<Sleep>>,
+    over: bool,
+}
+
+impl Relay {
+    pub(super) fn new(
+        body: ByteStream,
+        meter: Option<Meter>,
+        held: Held,
+        patience: Duration,
+    ) -> Self {
+        Self {
+            body,
+            meter,
+            held,
+            patience,
+            alarm: Box::pin(tokio::time::sleep(patience)),
+            over: false,
+        }
+    }
+
+    fn fail(&mut self, error: Error) -> Poll<Option<Result<Bytes, Error>>> {
+        self.over = true;
+        let usage = self.meter.take().and_then(Meter::finish);
+        self.held.break_off(usage, &error);
+        Poll::Ready(Some(Err(error)))
+    }
+}
+
+impl Stream for Relay {
+    type Item = Result<Bytes, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        if this.over {
+            return Poll::Ready(None);
+        }
+        match this.body.as_mut().poll_next(cx) {
+            Poll::Ready(Some(Ok(bytes))) => {
+                if let Some(meter) = &mut this.meter {
+                    meter.push(&bytes);
+                }
+                let next = Instant::now() + this.patience;
+                this.alarm.as_mut().reset(next);
+                Poll::Ready(Some(Ok(bytes)))
+            }
+            Poll::Ready(Some(Err(error))) => this.fail(error),
+            Poll::Ready(None) => {
+                this.over = true;
+                let usage = this.meter.take().and_then(Meter::finish);
+                this.held.end(usage);
+                Poll::Ready(None)
+            }
+            Poll::Pending if this.alarm.as_mut().poll(cx).is_ready() => {
+                let seconds = this.patience.as_secs_f64();
+                let message = format!("the answer stalled: no byte came for {seconds:.1} s");
+                this.fail(Error::new(Kind::Timeout, message))
+            }
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        if !self.over {
+            let usage = self.meter.take().and_then(Meter::finish);
+            self.held.hang_up(usage);
+        }
+    }
+}
+
+impl fmt::Debug for Relay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Relay").field("over", &self.over).finish()
+    }
+}
