@@ -19,6 +19,7 @@ mod error;
 mod form;
 mod gateway;
 mod labels;
+mod lines;
 mod logs;
 mod metrics;
 mod openapi;

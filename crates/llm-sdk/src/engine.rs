@@ -1,5 +1,7 @@
 //! The life of one request.
 
+mod own;
+
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -18,6 +20,7 @@ use crate::{
     demo, deploy,
     dress::Wardrobe,
     ledger::Ledger,
+    local::LocalBatches,
     mock,
     network::{Bridged, Network},
     price::{Prices, Rates},
@@ -40,6 +43,8 @@ pub struct Engine {
     sources: Arc<Sources>,
     responses: Arc<dyn ResponseStore>,
     ids: Ids,
+    /// Files and batches for vendors that have none.
+    local: Option<Arc<LocalBatches>>,
 }
 
 impl Engine {
@@ -52,6 +57,7 @@ impl Engine {
             sources: Arc::default(),
             responses: Arc::new(MemoryStore::default()),
             ids: Ids::default(),
+            local: None,
         })
     }
 
@@ -64,6 +70,7 @@ impl Engine {
             sources: Arc::default(),
             responses: Arc::new(MemoryStore::default()),
             ids: Ids::default(),
+            local: None,
         }
     }
 
@@ -77,6 +84,25 @@ impl Engine {
     pub fn remembering(mut self, responses: Arc<dyn ResponseStore>) -> Self {
         self.responses = responses;
         self
+    }
+
+    /// The same engine with files and batches of its own; see [`LocalBatches::attend`].
+    pub fn batching(mut self, local: Arc<LocalBatches>) -> Self {
+        self.local = Some(local);
+        self
+    }
+
+    /// The files and batches of its own.
+    pub fn local(&self) -> Option<&Arc<LocalBatches>> {
+        self.local.as_ref()
+    }
+
+    /// The same engine without them: who keeps them may keep this one.
+    pub(crate) fn alone(&self) -> Self {
+        Self {
+            local: None,
+            ..self.clone()
+        }
     }
 
     /// The same engine with another router: the same connections, prices and responses.
@@ -116,6 +142,11 @@ impl Engine {
 
     /// Answers a request: route, translate, attempt, retry, count, price, report.
     pub async fn call(&self, request: Request) -> Result<Response, Box<Failure>> {
+        if let (Some(local), Some(router)) = (&self.local, &self.router)
+            && local.takes(&request, router)
+        {
+            return Box::pin(own::locally(local, request)).await;
+        }
         let Request {
             op,
             verb,
@@ -387,59 +418,6 @@ impl Engine {
         };
         meta.room = router.room(&meta.group);
         Ok(Response { meta, body })
-    }
-}
-
-impl Engine {
-    /// A response that no vendor keeps; `None` if it is not kept here either.
-    async fn kept(
-        &self,
-        asked: &responses::kept::Asked<'_>,
-        router: &Router,
-        place: &str,
-        reporter: &mut Reporter,
-    ) -> Result<Option<Response>, Error> {
-        let deployment = router.deployment(place);
-        let Some(deployment) = deployment.or_else(|| router.deployments(place).first()) else {
-            return Ok(None);
-        };
-        let Some(bytes) = responses::kept::answer(&*self.responses, asked).await? else {
-            // Who only chats keeps nothing.
-            return match deployment.target.speaks(Op::Responses) {
-                true => Ok(None),
-                false => Err(responses::kept::unknown(asked.shown)),
-            };
-        };
-        reporter.note(|record| {
-            record.deployment = Some(Arc::clone(deployment));
-            record.group = Some(deployment.group.clone());
-        });
-        let took = reporter.elapsed();
-        let call_id = reporter.call_id();
-        reporter.report(Outcome::Answered);
-        Ok(Some(Response {
-            meta: Meta {
-                call_id,
-                op: Op::Responses,
-                verb: asked.verb,
-                requested: String::new(),
-                group: deployment.group.clone(),
-                deployment: Arc::clone(deployment),
-                model: deployment.target.model.clone(),
-                trace: Default::default(),
-                notices: Vec::new(),
-                room: None,
-                headers: HeaderMap::new(),
-                took,
-                upstream: Duration::ZERO,
-            },
-            body: Body::Whole {
-                bytes,
-                content_type: "application/json".into(),
-                usage: None,
-                charge: Charge::default(),
-            },
-        }))
     }
 }
 

@@ -43,7 +43,7 @@ pub(crate) const GENERAL: Section = Section {
         ),
         (
             Own(
-                "a folder for what the gateway keeps itself: responses of models that only chat; without it they are kept in memory",
+                "a folder for what the gateway keeps itself: responses of models that only chat (without it in memory), and files and batches for vendors that have none",
             ),
             &["data_folder"],
         ),
