@@ -9,6 +9,7 @@ mod body;
 mod caller;
 mod catalog;
 mod check;
+mod checks;
 mod cli;
 pub mod config;
 mod controls;

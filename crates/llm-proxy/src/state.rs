@@ -16,6 +16,7 @@ use llm_sdk::{Clerk, Engine, FolderStore, Ids, LocalBatches, Prices};
 use tokio::sync::Notify;
 
 use crate::{
+    checks::Checks,
     error::Refusal,
     lines::LineClerk,
     overlay::{Entry, Overlay},
@@ -33,6 +34,8 @@ pub(crate) struct Gateway {
     overlay: Mutex<Overlay>,
     /// What the last round of health checks in the background found.
     pub(crate) findings: ArcSwapOption<Round>,
+    /// What all health checks found.
+    pub(crate) checks: Checks,
     /// Another configuration holds.
     pub(crate) changed: Arc<Notify>,
     /// Where requests are recorded.
@@ -145,6 +148,7 @@ impl Gateway {
             live: ArcSwap::from_pointee(live),
             overlay: Mutex::default(),
             findings: ArcSwapOption::empty(),
+            checks: Checks::default(),
             changed: Arc::default(),
             hub,
             draining: AtomicBool::new(false),

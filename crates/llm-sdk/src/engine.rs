@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use llm_cost::Measures;
 use llm_providers::{Client, Error, Outcome as Sent, Payload, transport::TransportSettings};
-use llm_router::{Ask, Explanation, Failed, Finish, Lease, Router};
+use llm_router::{Ask, Failed, Finish, Lease, Router};
 use llm_types::{JsonObject, Op, Usage, Verb};
 
 use crate::{
@@ -20,6 +20,7 @@ use crate::{
     continuation::Onward,
     demo, deploy,
     dress::Wardrobe,
+    ledger::Ledger,
     local::LocalBatches,
     mock,
     network::{Bridged, Network},
@@ -138,21 +139,6 @@ impl Engine {
     /// The client.
     pub fn http(&self) -> &Client {
         &self.client
-    }
-
-    /// What the router would do with `request`. Nothing is sent, counted or held.
-    pub fn explain(&self, request: &Request) -> Result<Explanation, Error> {
-        let Some(router) = &self.router else {
-            return Err(Error::bad_request("model", "there is no router"));
-        };
-        let asking = Asking {
-            op: request.op,
-            model: request.route_as.as_ref().unwrap_or(&request.model),
-            body: &request.body,
-            options: &request.options,
-            route: &request.route,
-        };
-        router.explain(&asking.of(router))
     }
 
     /// Answers a request: route, translate, attempt, retry, count, price, report.
@@ -284,6 +270,8 @@ impl Engine {
             priority,
             ..asking.of(router)
         };
+        let ledger = Ledger::of(router, &ask, &self.prices, &reporter);
+        reporter.keep(ledger.as_ref());
         let failover = route
             .stream_failover
             .unwrap_or(router.settings().stream_failover);
@@ -304,7 +292,9 @@ impl Engine {
                         restamp,
                         prices,
                     };
-                    Ok(mock::response(routed, asked, reporter))
+                    let mut response = mock::response(routed, asked, reporter);
+                    response.meta.room = router.room(&response.meta.group);
+                    Ok(response)
                 }
                 Err(failed) => Err(fail(&mut reporter, call_id, model, *failed)),
             };
@@ -322,6 +312,7 @@ impl Engine {
             own_place,
             malformed_events: router.settings().malformed_events,
             carry: None,
+            ledger,
         };
         let routed = match router.run(&ask, &network).await {
             Ok(routed) => routed,
@@ -371,6 +362,7 @@ impl Engine {
             trace,
             notices: attempted.notices,
             headers: HeaderMap::new(),
+            room: None,
             took,
             upstream: attempted.took,
         };
@@ -391,6 +383,7 @@ impl Engine {
                     journey,
                     wardrobe,
                     mode: failover,
+                    filtered: attempted.filtered,
                 };
                 Body::Stream(Box::new(AnswerStream::vendor(
                     events, bridge, stamp, rates, lease, reporter, onward,
@@ -427,6 +420,7 @@ impl Engine {
                 }
             }
         };
+        meta.room = router.room(&meta.group);
         Ok(Response { meta, body })
     }
 }

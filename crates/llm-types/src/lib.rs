@@ -30,6 +30,7 @@ mod image;
 mod json;
 pub mod messages;
 mod moderation;
+pub mod nearest;
 mod ocr;
 mod op;
 mod rerank;

@@ -51,6 +51,7 @@ impl Engine {
                 model: deployment.target.model.clone(),
                 trace: Default::default(),
                 notices: Vec::new(),
+                room: None,
                 headers: HeaderMap::new(),
                 took,
                 upstream: Duration::ZERO,

@@ -137,6 +137,7 @@ impl LocalBatches {
                 model: self.deployment.target.model.clone(),
                 trace: Default::default(),
                 notices: Vec::new(),
+                room: None,
                 headers: Default::default(),
                 took: Default::default(),
                 upstream: Default::default(),
