@@ -108,7 +108,10 @@ impl Ledger {
             prices: Arc::clone(&self.prices),
             deployment: Arc::clone(attempt.deployment),
             model: attempt.target.model.clone(),
-            service_tier: body.str("service_tier").map(|tier| tier.into_owned()),
+            measures: llm_cost::Measures {
+                service_tier: body.str("service_tier").map(|tier| tier.into_owned()),
+                ..llm_cost::Measures::default()
+            },
             started: now.checked_sub(held).unwrap_or(now),
         }
     }
