@@ -17,7 +17,9 @@ use serde_json::Value;
 use super::vectors;
 use crate::{
     Answer, Call, Decoder, Error, Framing, Kind, Outgoing, Payload, Protocol, Reply, Step,
-    error_table, form, path,
+    error_table, form,
+    live::{OpenAiSession, Session},
+    path,
 };
 use repair::Repair;
 
@@ -27,11 +29,18 @@ pub struct OpenAi;
 
 impl Protocol for OpenAi {
     fn encode(&self, call: &Call<'_>) -> Result<Request<Outgoing>, Error> {
+        if call.op == Op::Realtime {
+            return opening(address(call), "model", call.model(), call);
+        }
         kept(call, address(call))
     }
 
     fn streams_files(&self, _: &Call<'_>) -> bool {
         true
+    }
+
+    fn session(&self, _: &Call<'_>) -> Result<Box<dyn Session>, Error> {
+        Ok(Box::new(OpenAiSession::default()))
     }
 
     fn framing(&self, call: &Call<'_>) -> Framing {
@@ -93,6 +102,18 @@ pub(crate) fn address(call: &Call<'_>) -> String {
         return base.to_owned();
     }
     path::join(base, path)
+}
+
+/// The request that opens a two-way session with `model`, which the query names.
+pub(crate) fn opening(
+    mut address: String,
+    name: &str,
+    model: &str,
+    call: &Call<'_>,
+) -> Result<Request<Outgoing>, Error> {
+    address.push(if address.contains('?') { '&' } else { '?' });
+    address.push_str(&format!("{name}={}", path::query(model)));
+    empty(Method::GET, &resource_address(address, call)?)
 }
 
 /// A JSON `POST`.
