@@ -198,7 +198,7 @@ impl Balances {
 
     /// The database has these requests now.
     pub(crate) fn shipped(&mut self, batch: &[Charged]) {
-        for charged in batch {
+        for charged in batch.iter().filter(|charged| !charged.under_way) {
             for charge in &charged.charges {
                 let Some(entry) = self.entries.get_mut(&charge.account) else {
                     continue;

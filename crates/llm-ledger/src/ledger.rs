@@ -106,7 +106,7 @@ impl Ledger {
         if let (Mode::Shared(_), Some(dead)) = (&*mode, &folder.previous_owner) {
             store.end_lease(dead).await?;
         }
-        let fallback = fallback(store.clone(), Arc::clone(&mode));
+        let fallback = fallback(store.clone(), Arc::clone(&mode), folder.name.clone());
         let position = *shipped.borrow();
         let journal = Journal::start(folder, position, settings.segment_bytes, fallback)?;
         let ships = tokio::spawn(shipper.run(Arc::clone(&journal.state)));
@@ -341,7 +341,7 @@ async fn tidy(mode: Arc<Mode>, accounts: usize) {
 }
 
 /// The database takes records that the disk does not: either makes them last.
-fn fallback(store: Store, mode: Arc<Mode>) -> Fallback {
+fn fallback(store: Store, mode: Arc<Mode>, journal: String) -> Fallback {
     let runtime = Handle::current();
     Box::new(move |records| {
         let decoded: Result<Vec<Charged>, _> = records
@@ -349,7 +349,7 @@ fn fallback(store: Store, mode: Arc<Mode>) -> Fallback {
             .map(|record| serde_json::from_slice(record))
             .collect();
         let Ok(batch) = decoded else { return false };
-        let taken = runtime.block_on(store.ship(&batch, None));
+        let taken = runtime.block_on(store.ship(&batch, &journal, None));
         if taken.is_ok() {
             mode.shipped(&batch);
         }

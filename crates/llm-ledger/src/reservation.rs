@@ -2,7 +2,7 @@ use std::{fmt, sync::Arc};
 
 use llm_cost::NanoDollars;
 use llm_store::{
-    Charged, Moment,
+    Charge, Charged, Moment,
     rows::{Object, SpendRow},
 };
 
@@ -76,6 +76,7 @@ impl Reservation {
         let charged = Charged {
             row,
             at: now,
+            under_way: false,
             hold,
             charges,
         };
@@ -83,6 +84,32 @@ impl Reservation {
         let written = self.ledger.journal.append(&record);
         written.await.map_err(|_| Error::Closed)??;
         Ok(Settled { overrun })
+    }
+
+    /// Notes that the request goes out now, without waiting. If this process dies before it is settled, `row` is what is
+    /// charged for it, with the status `unknown`.
+    pub fn sent(&self, row: SpendRow) {
+        let charge = |spender: &Spender| Charge {
+            account: spender.account.clone(),
+            until: None,
+        };
+        let charged = Charged {
+            row: SpendRow {
+                id: self.id.clone(),
+                accounts: self.accounts(),
+                spend: row.spend.max(NanoDollars(0)),
+                status: "unknown".to_owned(),
+                ..row
+            },
+            at: Moment::now(),
+            under_way: true,
+            hold: self.holding.amount.map(|_| self.id.clone()),
+            charges: self.spenders.iter().map(charge).collect(),
+        };
+        if let Ok(record) = record(charged) {
+            // Nobody waits: a record that the disk does not take is no worse than none.
+            drop(self.ledger.journal.append(&record));
+        }
     }
 
     /// Returns what was held: the request never reached a provider.

@@ -33,7 +33,8 @@ pub(crate) struct Shipper {
 }
 
 impl Shipper {
-    /// Ships what earlier processes left behind. It is done when everything is in the database.
+    /// Ships what earlier processes left behind, and charges what they had sent and never saw the end of. It is done when
+    /// everything is in the database.
     pub(crate) async fn recover(&self) -> Result<(), Error> {
         let last = self.folder.segments()?.last().copied().unwrap_or(0);
         let end = Position {
@@ -43,7 +44,20 @@ impl Shipper {
         while *self.shipped.borrow() < end {
             self.step(end, None).await?;
         }
-        Ok(())
+        loop {
+            let mut unknown = self.store.under_way(&self.folder.name).await?;
+            if unknown.is_empty() {
+                return Ok(());
+            }
+            tracing::warn!(
+                requests = unknown.len(),
+                "requests were under way when the process died"
+            );
+            for charged in &mut unknown {
+                charged.under_way = false;
+            }
+            self.store.ship(&unknown, &self.folder.name, None).await?;
+        }
     }
 
     /// Ships what is written, for as long as it is polled.
@@ -97,9 +111,9 @@ impl Shipper {
             .iter()
             .map(|record| serde_json::from_slice(record))
             .collect();
-        let read = (self.folder.name.as_str(), batch.next);
+        let journal = &self.folder.name;
         let shipped = match &decoded {
-            Ok(charged) => self.store.ship(charged, Some(read)).await,
+            Ok(charged) => self.store.ship(charged, journal, Some(batch.next)).await,
             Err(_) => return self.ship_one_by_one(batch).await,
         };
         match (shipped, decoded) {
@@ -119,7 +133,7 @@ impl Shipper {
             let fault = match charged {
                 Ok(charged) => {
                     let one = std::slice::from_ref(&charged);
-                    match self.store.ship(one, None).await {
+                    match self.store.ship(one, &self.folder.name, None).await {
                         Ok(_) => {
                             self.mode.shipped(one);
                             continue;
@@ -136,8 +150,8 @@ impl Shipper {
             );
             self.folder.reject(record)?;
         }
-        let read = (self.folder.name.as_str(), batch.next);
-        self.store.ship(&[], Some(read)).await?;
+        let journal = &self.folder.name;
+        self.store.ship(&[], journal, Some(batch.next)).await?;
         Ok(())
     }
 }

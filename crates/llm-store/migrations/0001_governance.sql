@@ -389,6 +389,14 @@ CREATE TABLE reservations (
 CREATE INDEX reservations_by_owner ON reservations (owner);
 CREATE INDEX reservations_by_deadline ON reservations (deadline);
 
+-- Requests that were sent and are not known to have ended: as they are charged if nobody ever says how.
+CREATE TABLE under_way (
+    id TEXT NOT NULL PRIMARY KEY,
+    journal TEXT NOT NULL,
+    charged TEXT NOT NULL
+);
+CREATE INDEX under_way_by_journal ON under_way (journal);
+
 -- Processes that hold reservations; one that stops renewing its lease is dead, and what it held is returned.
 CREATE TABLE instances (
     owner TEXT NOT NULL PRIMARY KEY,

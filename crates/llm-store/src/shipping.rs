@@ -32,6 +32,9 @@ pub struct Charged {
     pub row: SpendRow,
     /// When it was charged: it belongs to the window of that moment.
     pub at: Moment,
+    /// Whether it was only sent: how it ends is not known yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub under_way: bool,
     /// What was held for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<String>,
@@ -74,19 +77,39 @@ impl Store {
         })
     }
 
-    /// Adds finished requests and notes how far the journal they came from is shipped. One that is there already is left
-    /// as it is, so a batch may come again. Answers how many were new.
+    /// Requests of this journal that were sent and are not known to have ended, 500 at most.
+    pub async fn under_way(&self, journal: &str) -> Result<Vec<Charged>, Error> {
+        let rows = query(
+            statements::UNDER_WAY,
+            [Cell::Text(Some(journal.to_owned()))],
+        )
+        .fetch_all(&mut *self.reader().await?)
+        .await?;
+        let read = |row| {
+            let text = String::read(row, 0)?;
+            serde_json::from_str(&text).map_err(|error| error.to_string())
+        };
+        rows.iter().map(|row| read(row).map_err(fault)).collect()
+    }
+
+    /// Adds requests of a journal and notes how far it is shipped. One that is there already is left as it is, so a batch
+    /// may come again. Answers how many finished ones were new.
     pub async fn ship(
         &self,
         batch: &[Charged],
-        read: Option<(&str, Position)>,
+        journal: &str,
+        position: Option<Position>,
     ) -> Result<usize, Error> {
+        let (sent, batch): (Vec<&Charged>, Vec<&Charged>) =
+            batch.iter().partition(|charged| charged.under_way);
         let mut transaction = self.begin().await?;
         let db = transaction.connection();
-        let new = add_rows(db, batch).await?;
+        let new = add_rows(db, &batch).await?;
+        add_under_way(db, &sent, &batch, journal).await?;
         let mut seen = BTreeSet::new();
         let new: Vec<&Charged> = batch
             .iter()
+            .copied()
             .filter(|one| new.contains(&one.row.id) && seen.insert(one.row.id.as_str()))
             .collect();
         // A hold ends also if its row is there already: a release may have failed after the row was shipped.
@@ -103,7 +126,7 @@ impl Store {
         }
         add_balances(db, sums).await?;
         add_days(db, &new).await?;
-        if let Some((journal, position)) = read {
+        if let Some(position) = position {
             let cells = [
                 Cell::Text(Some(journal.to_owned())),
                 Cell::Integer(Some(position.segment)),
@@ -117,10 +140,36 @@ impl Store {
     }
 }
 
-async fn add_rows(db: &mut AnyConnection, batch: &[Charged]) -> Result<BTreeSet<String>, Error> {
+/// Notes what was sent and has not ended in the same batch, and forgets what ended.
+async fn add_under_way(
+    db: &mut AnyConnection,
+    sent: &[&Charged],
+    ended: &[&Charged],
+    journal: &str,
+) -> Result<(), Error> {
+    let here: BTreeSet<&str> = ended.iter().map(|one| one.row.id.as_str()).collect();
+    let begun: BTreeSet<&str> = sent.iter().map(|one| one.row.id.as_str()).collect();
+    let text = |text: &str| Cell::Text(Some(text.to_owned()));
+    let mut rows = BTreeMap::new();
+    for charged in sent {
+        let id = charged.row.id.as_str();
+        if !here.contains(id) {
+            let json = serde_json::to_string(charged).map_err(|error| fault(error.to_string()))?;
+            rows.insert(id, vec![text(id), text(journal), text(&json)]);
+        }
+    }
+    in_chunks(db, MADE.add_under_way, rows.into_values().collect()).await?;
+    let gone = here.difference(&begun).map(|id| vec![text(id)]);
+    in_chunks(db, MADE.end_under_way, gone.collect()).await?;
+    Ok(())
+}
+
+async fn add_rows(db: &mut AnyConnection, batch: &[&Charged]) -> Result<BTreeSet<String>, Error> {
     // One statement cannot meet the same row twice.
-    let unique: BTreeMap<&str, &Charged> =
-        batch.iter().map(|one| (one.row.id.as_str(), one)).collect();
+    let unique: BTreeMap<&str, &Charged> = batch
+        .iter()
+        .map(|one| (one.row.id.as_str(), *one))
+        .collect();
     let rows: Vec<Vec<Cell>> = unique.values().map(|one| one.row.cells()).collect();
     let new = in_chunks(db, MADE.add_spend, rows).await?;
     new.iter()

@@ -116,6 +116,10 @@ pub(crate) const POSITION: &str =
 pub(crate) const SET_POSITION: &str = "INSERT INTO journal_positions (journal, segment, position) VALUES ($1, $2, $3) \
      ON CONFLICT (journal) DO UPDATE SET segment = excluded.segment, position = excluded.position";
 
+/// Requests of a journal that were sent and are not known to have ended.
+pub(crate) const UNDER_WAY: &str =
+    "SELECT charged FROM under_way WHERE journal = $1 ORDER BY id LIMIT 500";
+
 /// Everything that is held.
 pub(crate) const ALL_HELD: &str = "SELECT CAST(COALESCE(SUM(reserved), 0) AS BIGINT) FROM balances";
 
@@ -152,6 +156,10 @@ pub(crate) struct Made {
     pub(crate) add_balances: Sized,
     /// Ends holds; answers what they held, and where.
     pub(crate) end_holds: Sized,
+    /// Notes requests that were sent.
+    pub(crate) add_under_way: Sized,
+    /// Forgets them: they ended.
+    pub(crate) end_under_way: Sized,
 }
 
 /// Statements whose text is made of the columns' names.
@@ -201,6 +209,15 @@ pub(crate) static MADE: LazyLock<Made> = LazyLock::new(|| Made {
             places(1, rows)
         )
     }),
+    add_under_way: Sized::new(|rows| {
+        format!(
+            "INSERT INTO under_way (id, journal, charged) VALUES {} ON CONFLICT DO NOTHING",
+            values(rows, 3)
+        )
+    }),
+    end_under_way: Sized::new(|rows| {
+        format!("DELETE FROM under_way WHERE id IN ({})", places(1, rows))
+    }),
 });
 
 fn values(rows: usize, columns: usize) -> String {
@@ -235,6 +252,7 @@ pub fn all() -> Vec<Statement> {
         both("forward retired", FORWARD_RETIRED),
         both("position", POSITION),
         both("set position", SET_POSITION),
+        both("under way", UNDER_WAY),
         both("all held", ALL_HELD),
         both("sum of rows", SUM_OF_ROWS),
     ];
@@ -243,6 +261,8 @@ pub fn all() -> Vec<Statement> {
         ("add days", MADE.add_days),
         ("add balances", MADE.add_balances),
         ("end holds", MADE.end_holds),
+        ("add under way", MADE.add_under_way),
+        ("end under way", MADE.end_under_way),
     ] {
         all.extend([both(name, sized.one), both(name, sized.many)]);
     }

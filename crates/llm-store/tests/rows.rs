@@ -363,6 +363,7 @@ fn charged(id: usize, until: Option<i64>) -> Charged {
             ..SpendRow::default()
         },
         at: Moment::now(),
+        under_way: false,
         hold: None,
     }
 }
@@ -378,11 +379,8 @@ async fn a_batch_that_comes_again_counts_once() {
             segment: 1,
             offset: 70,
         };
-        assert_eq!(
-            store.ship(&twice, Some(("j", position))).await.unwrap(),
-            120
-        );
-        assert_eq!(store.ship(&batch, Some(("j", position))).await.unwrap(), 0);
+        assert_eq!(store.ship(&twice, "j", Some(position)).await.unwrap(), 120);
+        assert_eq!(store.ship(&batch, "j", Some(position)).await.unwrap(), 0);
         assert_eq!(store.position("j").await.unwrap(), position);
         assert_eq!(
             store.sum_of_rows(Some("k")).await.unwrap(),
@@ -440,13 +438,13 @@ async fn charges_fall_into_their_windows() {
                 ..charged(id, Some(if *at < first { first } else { second }))
             })
             .collect();
-        store.ship(&batch, None).await.unwrap();
+        store.ship(&batch, "j", None).await.unwrap();
         // One of the first that arrives late.
         let late = Charged {
             at: Moment(now + 3),
             ..charged(4, Some(first))
         };
-        store.ship(&[late], None).await.unwrap();
+        store.ship(&[late], "j", None).await.unwrap();
         let balance = store.balance(&account).await.unwrap();
         assert_eq!((balance.spent.0, balance.total.0), (6, 15));
         assert_eq!(balance.resets_at, Some(Moment(second)));
@@ -459,7 +457,7 @@ async fn charges_fall_into_their_windows() {
             at: Moment(now + 1100),
             ..charged(5, Some(second))
         };
-        store.ship(&[more], None).await.unwrap();
+        store.ship(&[more], "j", None).await.unwrap();
         let balance = store.balance(&account).await.unwrap();
         assert_eq!((balance.spent.0, balance.total.0), (9, 18));
         assert_eq!(balance.resets_at, Some(Moment(now + 1500)));
@@ -471,7 +469,7 @@ async fn a_window_that_is_over_has_nothing_spent_in_it() {
     for database in kit::databases().await {
         let store = database.open().await;
         store.insert(&key("k")).await.unwrap();
-        store.ship(&[charged(0, Some(1))], None).await.unwrap();
+        store.ship(&[charged(0, Some(1))], "j", None).await.unwrap();
         let key: Key = store.get(&["k"]).await.unwrap().unwrap();
         assert_eq!(
             (key.spend.0, key.total_spend.0, key.budget_reset_at),

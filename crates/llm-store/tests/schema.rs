@@ -111,7 +111,7 @@ async fn connections_have_a_ceiling_and_waiting_ends() {
     for database in kit::databases().await {
         let settings = Settings {
             max_connections: 2,
-            acquire_timeout: std::time::Duration::from_millis(50),
+            acquire_timeout: std::time::Duration::from_secs(2),
             ..database.settings.clone()
         };
         let store = Store::open(&settings).await.unwrap();
