@@ -35,10 +35,10 @@ pub trait Session: Send {
     }
 
     /// The client said something.
-    fn from_client(&mut self, said: Said) -> Result<Says, Error>;
+    fn client_said(&mut self, said: Said) -> Result<Says, Error>;
 
     /// The vendor said something.
-    fn from_vendor(&mut self, said: Said) -> Result<Says, Error>;
+    fn vendor_said(&mut self, said: Said) -> Result<Says, Error>;
 
     /// What the session has consumed so far.
     fn usage(&self) -> Option<&Usage>;

@@ -50,14 +50,14 @@ struct Details {
 }
 
 impl Session for OpenAiSession {
-    fn from_client(&mut self, said: Said) -> Result<Says, Error> {
+    fn client_said(&mut self, said: Said) -> Result<Says, Error> {
         Ok(Says {
             vendor: vec![said],
             ..Says::default()
         })
     }
 
-    fn from_vendor(&mut self, said: Said) -> Result<Says, Error> {
+    fn vendor_said(&mut self, said: Said) -> Result<Says, Error> {
         if let Said::Text(text) = &said {
             self.hear(text);
         }
@@ -141,11 +141,11 @@ mod tests {
             r#"{"type":"response.created","response":{}}"#,
         ] {
             let said = text(event);
-            assert_eq!(session.from_vendor(said.clone()).unwrap().client, [said]);
+            assert_eq!(session.vendor_said(said.clone()).unwrap().client, [said]);
         }
         assert!(session.is_answering());
         for _ in 0..2 {
-            session.from_vendor(text(done)).unwrap();
+            session.vendor_said(text(done)).unwrap();
         }
         assert!(!session.is_answering());
         let usage = session.usage().unwrap();
@@ -171,7 +171,7 @@ mod tests {
             r#"{"type":"response.done","response":{"usage":"#,
             "response.done",
         ] {
-            session.from_vendor(text(event)).unwrap();
+            session.vendor_said(text(event)).unwrap();
         }
         assert_eq!(session.usage(), None);
     }

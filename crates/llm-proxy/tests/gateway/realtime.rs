@@ -62,7 +62,6 @@ impl Sessions {
 
 /// One session: answers what asks for it, and ends as it is told.
 async fn session(socket: TcpStream, seen: &Mutex<Vec<(String, HeaderMap)>>) -> Option<Option<u16>> {
-    #[expect(clippy::result_large_err, reason = "the library's own type")]
     let look = |request: &Request, response: Response| -> Result<Response, ErrorResponse> {
         let uri = request.uri().to_string();
         let refused = uri.contains("refused");

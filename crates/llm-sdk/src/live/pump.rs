@@ -87,8 +87,8 @@ impl Live {
         let end = match both.say(opening).await {
             Some(end) => end,
             None => tokio::select! {
-                end = both.from_client(&mut client_says) => end,
-                end = both.from_vendor(&mut vendor_says) => end,
+                end = both.client_said(&mut client_says) => end,
+                end = both.vendor_said(&mut vendor_says) => end,
                 end = both.keep_alive() => end,
                 end = both.stopped(stop) => end,
             },
@@ -137,7 +137,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Both<S> {
         work(&mut self.session.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    async fn from_client(&self, says: &mut SplitStream<WebSocketStream<S>>) -> End {
+    async fn client_said(&self, says: &mut SplitStream<WebSocketStream<S>>) -> End {
         loop {
             let said = match timeout(SILENCE, says.next()).await {
                 Ok(Some(Ok(message))) => match read(message) {
@@ -147,7 +147,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Both<S> {
                 },
                 _ => return End::ClientGone,
             };
-            let says = match self.with(|session| session.from_client(said)) {
+            let says = match self.with(|session| session.client_said(said)) {
                 Ok(says) => says,
                 // As at OpenAI: a bad event is answered, and the session goes on.
                 Err(error) => Says {
@@ -161,7 +161,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Both<S> {
         }
     }
 
-    async fn from_vendor(&self, says: &mut SplitStream<Socket>) -> End {
+    async fn vendor_said(&self, says: &mut SplitStream<Socket>) -> End {
         loop {
             let said = match timeout(SILENCE, says.next()).await {
                 Ok(Some(Ok(message))) => match read(message) {
@@ -173,7 +173,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Both<S> {
                 Ok(None) => return End::VendorGone(gone("the vendor's connection ended")),
                 Err(_) => return End::VendorGone(gone("the vendor gave no sign of life")),
             };
-            let says = match self.with(|session| session.from_vendor(said)) {
+            let says = match self.with(|session| session.vendor_said(said)) {
                 Ok(says) => says,
                 Err(error) => return End::VendorGone(error),
             };
