@@ -3,7 +3,7 @@
 use llm_cost::{MessageOptions, PriceTable, count_messages, count_text};
 use llm_providers::{Provider, lookup};
 use llm_router::Router;
-use llm_types::{Map, Message, Tool};
+use llm_types::{Map, Message, Tool, nearest::distance};
 use serde_json::Value;
 
 /// OpenAI's parameters of a chat request.
@@ -156,43 +156,4 @@ pub(crate) fn near<'a>(wanted: &str, router: &'a Router) -> Vec<&'a str> {
         .take(MOST)
         .map(|(_, name)| name)
         .collect()
-}
-
-/// Levenshtein's distance, over bytes.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b) = (a.as_bytes(), b.as_bytes());
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.iter().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        for (cell, y) in row.iter_mut().skip(1).zip(b) {
-            let next = (diagonal + usize::from(x != y))
-                .min(left + 1)
-                .min(*cell + 1);
-            diagonal = *cell;
-            *cell = next;
-            left = next;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
-    }
-    row.last().copied().unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn distances_are_levenshteins() {
-        for (a, b, d) in [
-            ("", "abc", 3),
-            ("kitten", "sitting", 3),
-            ("gpt-4o", "gpt-4o", 0),
-            ("flaw", "lawn", 2),
-        ] {
-            assert_eq!(distance(a, b), d, "{a} {b}");
-        }
-    }
 }

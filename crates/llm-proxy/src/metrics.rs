@@ -8,7 +8,7 @@ use std::{
 
 use dashmap::{DashMap, DashSet};
 use llm_cost::NanoDollars;
-use llm_router::Deployment;
+use llm_router::{AttemptRecord, Deployment};
 use llm_sdk::{Outcome, Record};
 use prometheus_client::{
     encoding::text,
@@ -205,6 +205,12 @@ impl Metrics {
         known: impl FnOnce() -> bool,
         well: bool,
     ) -> bool {
+        if let (Some(deployment), Outcome::Outpaced) = (&record.deployment, &record.outcome) {
+            let requested = self.bounded(&record.requested, known());
+            let handles = self.handles(record, requested, route, key, deployment);
+            handles.pay(record);
+            return false;
+        }
         if let (Some(deployment), true) = (&record.deployment, at_once(record)) {
             let slot = self.slot(record, &record.requested, route, key, deployment);
             if let Some(handles) = self.handles.get(&slot) {
@@ -212,7 +218,7 @@ impl Metrics {
             }
         }
         let requested = self.bounded(&record.requested, known());
-        self.attempts(record, requested);
+        self.attempts(record, requested, key);
         match (&record.outcome, &record.deployment) {
             (Outcome::Failed { kind, status, .. }, deployment) => {
                 self.failed(
@@ -264,28 +270,39 @@ impl Metrics {
     }
 
     /// Failed attempts, of failed and answered requests alike.
-    fn attempts(&self, record: &Record, requested: &str) {
+    fn attempts(&self, record: &Record, requested: &str, key: &str) {
         for attempt in &record.trace.attempts {
-            let Some(kind) = attempt.error else { continue };
-            let status = attempt
-                .status
-                .unwrap_or_else(|| kind.default_status().as_u16());
+            let Some((status, class)) = failure(attempt) else {
+                continue;
+            };
             let labels = owned(&[
                 ("model_group", &attempt.group),
                 ("requested_model", requested),
                 ("model_id", &attempt.deployment),
                 ("exception_status", &status.to_string()),
-                ("exception_class", class(kind)),
+                ("exception_class", class),
             ]);
             self.deployment_failures.get_or_create_owned(&labels).inc();
         }
         if record.trace.fallbacks > 0 {
-            let last = record
-                .trace
-                .attempts
-                .last()
-                .map_or("None", |a| a.group.as_str());
-            let labels = owned(&[("requested_model", requested), ("fallback_model", last)]);
+            let last = record.trace.attempts.last();
+            // Why the fallback was needed: the last failure of the group that was asked for.
+            let mut attempts = record.trace.attempts.iter();
+            let first = attempts.clone().next().map(|attempt| &attempt.group);
+            let cause = attempts.rfind(|a| Some(&a.group) == first && a.error.is_some());
+            let (status, class) = cause.and_then(failure).unwrap_or((0, "None"));
+            let status = match status {
+                0 => "None".to_owned(),
+                status => status.to_string(),
+            };
+            let labels = owned(&[
+                ("requested_model", requested),
+                ("fallback_model", last.map_or("None", |a| a.group.as_str())),
+                ("hashed_api_key", key),
+                ("exception_status", &status),
+                ("exception_class", class),
+                ("model_id", last.map_or("None", |a| a.deployment.as_str())),
+            ]);
             let family = match record.outcome {
                 Outcome::Failed { .. } => &self.fallbacks_failed,
                 _ => &self.fallbacks_succeeded,
@@ -415,6 +432,14 @@ impl Metrics {
     }
 }
 
+/// The status and the class of an attempt's failure.
+fn failure(attempt: &AttemptRecord) -> Option<(u16, &'static str)> {
+    let kind = attempt.error?;
+    let status = attempt.status;
+    let status = status.unwrap_or_else(|| kind.default_status().as_u16());
+    Some((status, class(kind)))
+}
+
 /// Which deployment this is.
 fn place(deployment: &Deployment) -> Labels {
     let target = &deployment.target;
@@ -446,6 +471,12 @@ impl Handles {
         if let Some(first) = record.first_event {
             self.first_token.observe(first.as_secs_f64());
         }
+        self.pay(record);
+        recovered
+    }
+
+    /// What it consumed and cost.
+    fn pay(&self, record: &Record) {
         if let Some(usage) = &record.usage {
             self.input_tokens.inc_by(usage.prompt_tokens);
             self.output_tokens.inc_by(usage.completion_tokens);
@@ -456,7 +487,6 @@ impl Handles {
         if let Some(total) = record.charge.total() {
             self.spend.inc_by(dollars(total));
         }
-        recovered
     }
 }
 

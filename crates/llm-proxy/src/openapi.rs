@@ -4,7 +4,7 @@ use llm_types::{BodyKind, Op, ReplyKind};
 use serde_json::{Map, Value, json};
 
 /// Routes that are no operation: path, summary, whether a key is asked for.
-const PAGES: [(&str, &str, bool); 11] = [
+const PAGES: [(&str, &str, bool); 13] = [
     ("/v1/models", "The models this gateway answers for", true),
     ("/v1/models/{model}", "One model", true),
     (
@@ -19,6 +19,12 @@ const PAGES: [(&str, &str, bool); 11] = [
         true,
     ),
     ("/health", "Asks every deployment for a word", true),
+    ("/health/history", "What health checks found", true),
+    (
+        "/health/latest",
+        "What the last check of each deployment found",
+        true,
+    ),
     ("/health/liveliness", "Is the process alive", false),
     ("/health/readiness", "Is it ready for requests", false),
     ("/metrics", "Prometheus metrics", true),

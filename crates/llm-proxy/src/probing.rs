@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// How deployments are checked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HealthChecks {
     /// Whether they are, while nobody asks.
     pub background: bool,
@@ -25,6 +25,10 @@ pub struct HealthChecks {
     pub staleness: Option<Duration>,
     /// Rate limits, time-outs and faults of the vendor are no findings.
     pub ignore_transient: bool,
+    /// The model groups that are checked; empty: all of them.
+    pub groups: Vec<String>,
+    /// Whether `/health` says more than which models are well.
+    pub details: bool,
 }
 
 impl Default for HealthChecks {
@@ -36,6 +40,8 @@ impl Default for HealthChecks {
             routing: false,
             staleness: None,
             ignore_transient: false,
+            groups: Vec::new(),
+            details: true,
         }
     }
 }
@@ -56,7 +62,7 @@ pub(crate) async fn run(gateway: Weak<Gateway>) {
             return;
         };
         let live = strong.live();
-        let rules = live.settings.health;
+        let rules = &live.settings.health;
         let changed = std::sync::Arc::clone(&strong.changed);
         if rules.background {
             // While it is asked, the gateway may go.
@@ -66,13 +72,15 @@ pub(crate) async fn run(gateway: Weak<Gateway>) {
             let Some(strong) = gateway.upgrade() else {
                 return;
             };
+            strong.checks.remember(&round, "background");
             strong.findings.store(Some(std::sync::Arc::new(round)));
         } else {
             strong.findings.store(None);
         }
+        let wait = rules.background.then_some(rules.interval);
         drop(live);
-        if rules.background {
-            let _ = tokio::time::timeout(rules.interval, changed.notified()).await;
+        if let Some(interval) = wait {
+            let _ = tokio::time::timeout(interval, changed.notified()).await;
         } else {
             changed.notified().await;
         }
@@ -80,16 +88,20 @@ pub(crate) async fn run(gateway: Weak<Gateway>) {
 }
 
 async fn round(live: &std::sync::Arc<Live>) -> Round {
-    let wanted = |info: &llm_types::Map| {
-        info.get("disable_background_health_check") != Some(&Value::Bool(true))
-    };
-    Round::over(live, |deployment| wanted(&deployment.model_info)).await
+    let groups = &live.settings.health.groups;
+    Round::over(live, |deployment| {
+        let off = deployment.model_info.get("disable_background_health_check");
+        let wanted = groups.is_empty() || groups.contains(&deployment.group);
+        wanted && off != Some(&Value::Bool(true))
+    })
+    .await
 }
 
 fn learn(live: &Live, round: &Round) {
-    let rules = live.settings.health;
-    for (deployment, health) in &round.results {
-        match health {
+    let rules = &live.settings.health;
+    for found in &round.results {
+        let deployment = &found.deployment;
+        match &found.health {
             Health::Healthy => live.router.checked(deployment, true),
             Health::Unhealthy(error) if !(rules.ignore_transient && is_transient(error)) => {
                 tracing::warn!(deployment = %deployment.id, group = %deployment.group, %error, "a health check failed");

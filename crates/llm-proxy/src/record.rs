@@ -172,6 +172,7 @@ impl Observer for Recorder {
                 status, message, ..
             } => (*status, Some(show(message))),
             Outcome::HungUp => (499, Some(Cow::Borrowed("the client hung up"))),
+            Outcome::Outpaced => (499, Some(Cow::Borrowed("another attempt was faster"))),
         };
         let usage = record.usage.as_ref();
         self.hub.log(Entry {

@@ -284,6 +284,9 @@ fn describe(headers: &mut HeaderMap, meta: &Meta, charge: &Charge, took: Duratio
             &all.join("; "),
         );
     }
+    for (name, value) in meta.limits() {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from(value));
+    }
     vendors(headers, &meta.headers);
 }
 

@@ -84,6 +84,7 @@ pub(crate) async fn serve_logging(
     let hub = Arc::new(Hub::new(&settings.logs, lines));
     let live = Live::new(settings)?;
     let gateway = Arc::new(Gateway::new(live, hub));
+    gateway.resume_batches();
     let mut http = Builder::new(TokioExecutor::new());
     http.http1()
         .timer(TokioTimer::new())

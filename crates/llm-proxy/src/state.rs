@@ -12,11 +12,13 @@ use anyhow::{Context, Result};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use llm_cost::PriceTable;
 use llm_router::{Deployment, Router};
-use llm_sdk::{Engine, FolderStore, Ids, Prices};
+use llm_sdk::{Clerk, Engine, FolderStore, Ids, LocalBatches, Prices};
 use tokio::sync::Notify;
 
 use crate::{
+    checks::Checks,
     error::Refusal,
+    lines::LineClerk,
     overlay::{Entry, Overlay},
     passing,
     record::Hub,
@@ -32,6 +34,8 @@ pub(crate) struct Gateway {
     overlay: Mutex<Overlay>,
     /// What the last round of health checks in the background found.
     pub(crate) findings: ArcSwapOption<Round>,
+    /// What all health checks found.
+    pub(crate) checks: Checks,
     /// Another configuration holds.
     pub(crate) changed: Arc<Notify>,
     /// Where requests are recorded.
@@ -53,6 +57,8 @@ pub(crate) struct Live {
     pub(crate) passing: Engine,
     /// Who answers for which name.
     pub(crate) router: Arc<Router>,
+    /// Who looks at the lines of batches that are answered here.
+    pub(crate) clerk: Arc<LineClerk>,
 }
 
 /// One request under way.
@@ -62,10 +68,14 @@ pub(crate) struct UnderWay(Arc<Gateway>);
 /// How much of a disk responses may take.
 const MOST_RESPONSES: u64 = 10 << 30;
 
-fn responses_in(folder: &Path) -> Result<FolderStore> {
-    let folder = folder.join("responses");
-    FolderStore::open(&folder, MOST_RESPONSES)
-        .with_context(|| format!("data_folder: {} cannot be used", folder.display()))
+/// An engine that keeps in `folder` what no vendor does.
+fn kept_in(folder: &Path, engine: Engine, clerk: &Arc<LineClerk>) -> Result<Engine> {
+    let unusable = || format!("data_folder: {} cannot be used", folder.display());
+    let responses = FolderStore::open(folder.join("responses"), MOST_RESPONSES);
+    let responses = responses.with_context(unusable)?;
+    let batches = LocalBatches::open(folder, Arc::clone(clerk) as Arc<dyn Clerk>);
+    let batches = batches.with_context(unusable)?;
+    Ok(engine.remembering(Arc::new(responses)).batching(batches))
 }
 
 impl Live {
@@ -108,17 +118,27 @@ impl Live {
             engine = engine.sealing(Ids::sealed(secret.expose().as_bytes()));
         }
         let passing = passing::router(&settings.passing, &router)?;
-        Ok(Self {
-            passing: engine.routing(Arc::new(passing)),
-            engine: match old {
-                Some(old) => engine.remembering(Arc::clone(old.engine.responses())),
-                None => match &settings.data_folder {
-                    Some(folder) => engine.remembering(Arc::new(responses_in(folder)?)),
-                    None => engine,
-                },
+        let passing = engine.routing(Arc::new(passing));
+        let clerk = old.map_or_else(Arc::default, |old| Arc::clone(&old.clerk));
+        engine = match old {
+            Some(old) => {
+                let engine = engine.remembering(Arc::clone(old.engine.responses()));
+                let local = old.engine.local().cloned();
+                // The lines of batches under way go to the new deployments from here on.
+                local.iter().for_each(|local| local.attend(&engine));
+                local.into_iter().fold(engine, Engine::batching)
+            }
+            None => match &settings.data_folder {
+                Some(folder) => kept_in(folder, engine, &clerk)?,
+                None => engine,
             },
+        };
+        Ok(Self {
+            passing,
+            engine,
             settings,
             router,
+            clerk,
         })
     }
 }
@@ -129,12 +149,22 @@ impl Gateway {
             live: ArcSwap::from_pointee(live),
             overlay: Mutex::default(),
             findings: ArcSwapOption::empty(),
+            checks: Checks::default(),
             changed: Arc::default(),
             hub,
             draining: AtomicBool::new(false),
             under_way: AtomicU64::new(0),
             idle: Notify::new(),
             stopping: Notify::new(),
+        }
+    }
+
+    /// Goes on with the batches that a former process left.
+    pub(crate) fn resume_batches(self: &Arc<Self>) {
+        let live = self.live();
+        live.clerk.serve(self);
+        if let Some(local) = live.engine.local() {
+            local.attend(&live.engine);
         }
     }
 

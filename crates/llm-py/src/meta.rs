@@ -55,6 +55,9 @@ impl Meta {
         )?;
         let (headers, additional) = headers(py, &meta.headers)?;
         if self.routed {
+            for (name, value) in meta.limits() {
+                additional.set_item(name, value)?;
+            }
             additional.set_item("x-litellm-model-group", &meta.group)?;
             additional.set_item("x-litellm-model-id", &meta.deployment.id)?;
             additional.set_item("x-litellm-attempted-retries", meta.trace.retries())?;

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use llm_providers::Error;
 use llm_router::{Ask, Attempt, Attempts};
-use llm_sdk::{Failure, Fleet, Plan, router_settings};
+use llm_sdk::{Failure, Fleet, Plan, Request, router_settings};
+use llm_types::Op;
 use pyo3::prelude::*;
 
 use crate::{
@@ -133,6 +135,21 @@ impl Router {
                 Err(errors::failure(py, &failure, true))
             }
         }
+    }
+
+    /// What would be done with a request, and what it may cost, as JSON. Nothing is sent, counted or held.
+    fn explain(&self, py: Python<'_>, op: &str, body: &[u8]) -> PyResult<String> {
+        let router = self.router(py)?;
+        let core = runtime::core().map_err(|e| errors::plain(py, &e))?;
+        let explained = py.detach(|| {
+            let op = Op::all()
+                .find(|known| known.name() == op)
+                .unwrap_or(Op::Chat);
+            let request = Request::parse(op, Bytes::copy_from_slice(body))?;
+            let explained = core.engine.routing(router).explain(&request)?;
+            serde_json::to_string(&explained).map_err(|e| Error::decode("", e))
+        });
+        explained.map_err(|e: Error| errors::plain(py, &e))
     }
 
     /// How the deployments that answer for `model` are.

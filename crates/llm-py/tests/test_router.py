@@ -186,6 +186,115 @@ def test_weights_decide(upstream: Upstream) -> None:
     assert counts["b"] > 0
 
 
+def answers_of(router: Router, calls: int) -> Counter[str]:
+    """Who answered how often."""
+    return Counter(text(router.completion("gpt-4", messages=USER)) for _ in range(calls))
+
+
+def test_usage_based_strategies_use_all_alike(upstream: Upstream) -> None:
+    for strategy in ("usage-based-routing", "usage-based-routing-v2"):
+        script(upstream)
+        router = Router(
+            model_list=[deployment(upstream, name) for name in ("one", "two", "three")], routing_strategy=strategy
+        )
+        assert router.explain("gpt-4", USER)["strategy"] == strategy
+        assert answers_of(router, 9) == {"one": 3, "two": 3, "three": 3}
+
+
+def test_cost_based_routing_asks_the_cheapest(upstream: Upstream) -> None:
+    script(upstream)
+    prices = {"dear": 3e-6, "cheap": 1e-6, "middling": 2e-6}
+    router = Router(
+        model_list=[
+            deployment(upstream, name, input_cost_per_token=price, output_cost_per_token=price)
+            for name, price in prices.items()
+        ],
+        routing_strategy="cost-based-routing",
+    )
+    assert answers_of(router, 5) == {"cheap": 5}
+    scores = {score["deployment"]: score["score"] for score in router.explain("gpt-4", USER)["scores"]}
+    assert scores["cheap"] < scores["middling"] < scores["dear"]
+
+
+def test_latency_based_routing_asks_the_fastest(upstream: Upstream) -> None:
+    def answer(asked: Asked) -> Reply:
+        # A latency is that of a token: who brings a million at once is fast.
+        tokens = 1_000_000 if who(asked) == "fast" else 1
+        usage = {"prompt_tokens": 1, "completion_tokens": tokens, "total_tokens": tokens + 1}
+        return Reply(json={**chat(who(asked)), "usage": usage})
+
+    upstream.answer = answer
+    router = Router(
+        model_list=[deployment(upstream, name) for name in ("slow", "fast", "slower")],
+        routing_strategy="latency-based-routing",
+    )
+    # Whoever is not known yet is tried first.
+    assert answers_of(router, 3) == {"slow": 1, "fast": 1, "slower": 1}
+    assert answers_of(router, 5) == {"fast": 5}
+
+
+def test_least_busy_asks_who_has_least_to_do(upstream: Upstream) -> None:
+    upstream.answer = lambda asked: (
+        stream(who(asked), then="wait") if asked.body.get("stream") else Reply(json=chat(who(asked)))
+    )
+    router = Router(
+        model_list=[deployment(upstream, name) for name in ("one", "two")], routing_strategy="least-busy"
+    )
+    under_way = router.completion("gpt-4", messages=USER, stream=True)
+    busy = next(chunk.choices[0].delta.content for chunk in under_way if chunk.choices[0].delta.content)
+    other = {"one": "two", "two": "one"}[busy]
+    assert answers_of(router, 5) == {other: 5}
+    under_way.close()
+
+
+def test_an_explanation_says_who_would_be_asked_and_asks_nobody(upstream: Upstream) -> None:
+    script(upstream)
+    router = Router(
+        model_list=[
+            deployment(upstream, "one", order=1),
+            deployment(upstream, "two", order=2),
+            deployment(upstream, "three", "spare"),
+        ],
+        fallbacks=[{"gpt-4": ["spare"]}],
+        num_retries=4,
+    )
+    told = router.explain("gpt-4", USER, max_tokens=10)
+    assert (told["group"], told["picked"], told["strategy"]) == ("gpt-4", "one", "simple-shuffle")
+    assert told["skipped"] == [{"deployment": "two", "reason": "order"}]
+    assert told["fallbacks"]["general"] == ["spare"]
+    assert told["num_retries"] == 4
+    expected = told["expected"]
+    assert expected["input_tokens"] > 0 and expected["max_output_tokens"] == 10
+    assert 0 < expected["cost_usd"]["least"] < expected["cost_usd"]["most"]
+    assert router.explain("gpt-4", input="a text")["picked"] == "one"
+    assert not upstream.asked
+    with pytest.raises(interlingua.BadRequestError):
+        router.explain("nobody", USER)
+
+
+def test_a_deployments_own_mock_answers(upstream: Upstream) -> None:
+    router = Router(
+        model_list=[
+            deployment(upstream, "one", mock_response="litellm.RateLimitError"),
+            deployment(upstream, "two", "spare", mock_response="canned"),
+        ],
+        fallbacks=[{"gpt-4": ["spare"]}],
+        num_retries=0,
+    )
+    assert text(router.completion("gpt-4", messages=USER)) == "canned"
+    chunks = router.completion("spare", messages=USER, stream=True)
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == "canned"
+    assert not upstream.asked
+
+
+def test_limits_that_a_group_has_are_told(upstream: Upstream) -> None:
+    script(upstream)
+    router = Router(model_list=[deployment(upstream, "one", rpm=10), deployment(upstream, "two", rpm=5)])
+    headers = router.completion("gpt-4", messages=USER)._hidden_params["additional_headers"]
+    assert headers["x-ratelimit-limit-requests"] == 15
+    assert headers["x-ratelimit-remaining-requests"] == 14
+
+
 def test_limits_are_kept(upstream: Upstream) -> None:
     script(upstream)
     models = [deployment(upstream, "a", rpm=2), {**deployment(upstream, "b"), "rpm": 1}]

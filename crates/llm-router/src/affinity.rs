@@ -2,11 +2,11 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use crate::{Ask, Deployment, Field, Moment, Reason, hash};
+use crate::{Ask, Deployment, Field, Moment, News, Reason, Shared, hash};
 
 /// What binds a request to the deployment that answered an earlier one. A bond is a wish: if that deployment cannot be
 /// asked, another one is.
@@ -120,6 +120,8 @@ struct Place {
     /// The hash of the deployment's id.
     deployment: u64,
     until: Moment,
+    /// Until when other instances know of it.
+    told: Moment,
 }
 
 /// Entries of one age, at most.
@@ -127,7 +129,13 @@ const GENERATION: usize = 50_000;
 
 impl Affinity {
     /// Remembers that `bonds` lead to `deployment`.
-    pub(crate) fn remember(&self, now: Moment, bonds: &[Bond], deployment: &Deployment) {
+    pub(crate) fn remember(
+        &self,
+        now: Moment,
+        bonds: &[Bond],
+        deployment: &Deployment,
+        shared: Option<&Arc<dyn Shared>>,
+    ) {
         if bonds.is_empty() {
             return;
         }
@@ -135,8 +143,37 @@ impl Affinity {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for bond in bonds {
             let until = now.after(bond.ttl);
-            all.put(bond.key, Place { deployment, until });
+            let known = all
+                .get(bond.key)
+                .filter(|known| known.deployment == deployment);
+            // Others know it already, and for long enough: a conversation has many turns.
+            let told = known.map(|known| known.told);
+            let told = told.filter(|told| *told > now.after(bond.ttl / 2));
+            if let (None, Some(shared)) = (told, shared) {
+                shared.tell(News::Bound {
+                    bond: bond.key,
+                    deployment,
+                    until,
+                });
+            }
+            let place = Place {
+                deployment,
+                until,
+                told: told.unwrap_or(until),
+            };
+            all.put(bond.key, place);
         }
+    }
+
+    /// Another instance says where somebody is.
+    pub(crate) fn hear(&self, bond: u64, deployment: u64, until: Moment) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = Place {
+            deployment,
+            until,
+            told: until,
+        };
+        all.put(bond, place);
     }
 
     /// Leaves only the deployment that the strongest bond leads to, if it can be asked and is worth it.
@@ -160,12 +197,16 @@ impl Affinity {
 
     fn find(&self, key: u64, now: Moment) -> Option<Place> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = all.young.get(&key).or_else(|| all.old.get(&key))?;
-        (place.until > now).then_some(*place)
+        all.get(key).filter(|place| place.until > now)
     }
 }
 
 impl Generations {
+    fn get(&self, key: u64) -> Option<Place> {
+        let place = self.young.get(&key).or_else(|| self.old.get(&key));
+        place.copied()
+    }
+
     fn put(&mut self, key: u64, place: Place) {
         if self.young.len() >= GENERATION && !self.young.contains_key(&key) {
             self.old = std::mem::take(&mut self.young);
@@ -192,6 +233,7 @@ mod tests {
         let place = Place {
             deployment: 1,
             until: Moment::from_millis(1),
+            told: Moment::from_millis(1),
         };
         for key in 0..3 * GENERATION as u64 {
             all.put(key, place);

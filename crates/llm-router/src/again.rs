@@ -128,10 +128,12 @@ impl Router {
         retry::can_help(kind, others).then_some(general)
     }
 
-    /// How many retries the policies give a failure of `kind`.
+    /// How many retries the policies give a failure of `kind`: the request's, the group's, everybody's.
     pub(crate) fn policy(&self, journey: &Journey, kind: Kind) -> Option<u32> {
-        let own = self.settings.group_retry_policy.get(&journey.plan.group);
-        own.and_then(|policy| policy.retries(kind))
+        let group = self.settings.group_retry_policy.get(&journey.plan.group);
+        let asked = journey.retry_policy.retries(kind);
+        asked
+            .or_else(|| group.and_then(|policy| policy.retries(kind)))
             .or_else(|| self.settings.retry_policy.retries(kind))
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use llm_providers::Kind;
 
-use crate::{Fallback, Timeouts, hash};
+use crate::{Fallback, RetryPolicy, Timeouts, hash};
 
 /// What is asked of a router. Owned, so that a stream can ask again long after the request is read.
 #[derive(Debug, Clone, Default)]
@@ -17,6 +17,8 @@ pub struct Ask {
     pub prefer: Option<String>,
     /// Attempts after the first, where the request says so.
     pub num_retries: Option<u32>,
+    /// Attempts after the first by class of error, over those of the settings.
+    pub retry_policy: RetryPolicy,
     /// Groups to fall back to, where the request says so.
     pub fallbacks: Option<Vec<Fallback>>,
     /// The same where the prompt is too long.
@@ -27,6 +29,8 @@ pub struct Ask {
     pub disable_fallbacks: bool,
     /// Time limits of the request, over those of the configuration.
     pub timeouts: Timeouts,
+    /// The tier of service that the request asks its vendor for: deployments may have time limits for it.
+    pub service_tier: Option<String>,
     /// How long the request may take with all its attempts and waits, where it says so.
     pub deadline: Option<Duration>,
     /// Tokens of the prompt, about; 0 where nobody counted.

@@ -6,7 +6,7 @@ use llm_providers::{Error, Kind, Target};
 use llm_types::Map;
 
 use crate::{
-    Ask, Decision, Deployment, Fallback, Journey, Lease, Router, Timeouts,
+    Ask, Decision, Deployment, Fallback, Finish, Journey, Lease, Router, Timeouts,
     group::{Group, unknown},
     journey::too_late,
     trace::AttemptRecord,
@@ -40,6 +40,11 @@ pub trait Attempts: Sync {
         &self,
         attempt: Attempt<'_>,
     ) -> impl Future<Output = Result<Self::Answer, Error>> + Send;
+
+    /// An attempt was given up after `held`, because one beside it was faster. Says what it cost, as far as known.
+    fn outpaced(&self, _attempt: Attempt<'_>, _held: Duration) -> Finish {
+        Finish::default()
+    }
 }
 
 /// An attempt that brought nothing.
@@ -126,8 +131,14 @@ impl Router {
                 ..deployment.target.clone()
             })
         };
+        let of_tier = ask
+            .service_tier
+            .as_ref()
+            .and_then(|tier| deployment.tier_timeouts.get(tier))
+            .copied();
         let mut timeouts = ask
             .timeouts
+            .or(of_tier.unwrap_or_default())
             .or(deployment.timeouts)
             .or(self.settings.timeouts);
         if ask.stream {

@@ -1,6 +1,6 @@
 //! One target in a model group, with how it is to be used.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use llm_providers::{CallOptions, Target};
 use llm_types::{JsonObject, Map};
@@ -40,6 +40,8 @@ pub struct Deployment {
     pub blocked: bool,
     /// How long it may take.
     pub timeouts: Timeouts,
+    /// The same for requests that ask for a tier of service.
+    pub tier_timeouts: BTreeMap<String, Timeouts>,
     /// Retries after its failures, where not the router's.
     pub num_retries: Option<u32>,
     /// How long it rests after failures, where not the router's time.
@@ -126,6 +128,7 @@ impl Deployment {
             budget: None,
             blocked: false,
             timeouts: Timeouts::default(),
+            tier_timeouts: BTreeMap::new(),
             num_retries: None,
             cooldown: None,
             allowed_fails: None,

@@ -67,6 +67,10 @@ pub enum Reason {
     Rpm,
     /// It had its tokens of this minute.
     Tpm,
+    /// It had its prompts' tokens of this minute.
+    Itpm,
+    /// It had its answers' tokens of this minute.
+    Otpm,
     /// Another has a lower `order`.
     Order,
     /// Its tags do not fit the request's.
@@ -143,7 +147,7 @@ impl Reason {
             Self::Cooling { millis } | Self::Budget { millis } => {
                 Some(Duration::from_millis(millis))
             }
-            Self::Rpm | Self::Tpm => Some(now.to_next_minute()),
+            Self::Rpm | Self::Tpm | Self::Itpm | Self::Otpm => Some(now.to_next_minute()),
             Self::Parallel | Self::OnTrial => Some(Duration::from_secs(1)),
             _ => None,
         }

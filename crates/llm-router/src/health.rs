@@ -16,6 +16,9 @@ use crate::Moment;
 const ENOUGH: u32 = 5;
 /// The share of failures in a minute above which a deployment rests.
 const TOO_MANY: f64 = 0.5;
+/// The latest results whose share of failures decides likewise, in whatever minute they came: after many good answers, an
+/// outage would otherwise have to bring as many bad ones.
+const LATEST: u32 = 20;
 /// Requests in a minute, all of them failed, after which even the only deployment of a group rests.
 const HOPELESS: u32 = 1000;
 
@@ -69,6 +72,8 @@ struct Tally {
     minute: u64,
     successes: u32,
     failures: u32,
+    /// Of the latest results, one bit each: whether it was a failure. And how many there are.
+    latest: (u32, u32),
     /// Failures of all classes since the window for `allowed_fails` began, and by class.
     counted: Vec<(Option<Kind>, Moment, u32)>,
 }
@@ -125,7 +130,8 @@ impl Health {
     /// begun before it fell ill.
     pub(crate) fn succeeded(&self, now: Moment, trial: bool) {
         self.tally(now, |tally| {
-            tally.successes = tally.successes.saturating_add(1)
+            tally.successes = tally.successes.saturating_add(1);
+            tally.note(false);
         });
         if trial {
             self.recover();
@@ -135,6 +141,9 @@ impl Health {
     /// It is well again.
     pub(crate) fn recover(&self) {
         self.cools_until.store(0, Ordering::Release);
+        let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        tally.latest = (0, 0);
+        drop(tally);
         self.end_trial();
     }
 
@@ -173,6 +182,7 @@ impl Health {
         let allowed = by_class.or(patient.allowed_fails).or(rules.allowed_fails);
         self.tally(now, |tally| {
             tally.failures = tally.failures.saturating_add(1);
+            tally.note(true);
             if let Some(allowed) = allowed {
                 let class = by_class.map(|_| error.kind);
                 return tally.count(class, now, rules.cooldown) > allowed;
@@ -184,6 +194,9 @@ impl Health {
     fn tally<T>(&self, now: Moment, work: impl FnOnce(&mut Tally) -> T) -> T {
         let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
         if now.minute() > tally.minute {
+            if now.minute() > tally.minute + 1 {
+                tally.latest = (0, 0);
+            }
             tally.minute = now.minute();
             tally.successes = 0;
             tally.failures = 0;
@@ -201,8 +214,23 @@ impl Tally {
             Kind::RateLimit if others => true,
             Kind::Auth | Kind::Denied | Kind::NotFound => true,
             Kind::PaymentRequired => others,
-            _ => (others && all >= ENOUGH && share > TOO_MANY) || self.hopeless(all),
+            _ if others => {
+                (all >= ENOUGH && share > TOO_MANY) || self.turned_ill() || self.hopeless(all)
+            }
+            _ => self.hopeless(all),
         }
+    }
+
+    fn note(&mut self, failed: bool) {
+        let (results, count) = self.latest;
+        let results = (results << 1 | u32::from(failed)) & ((1 << LATEST) - 1);
+        self.latest = (results, LATEST.min(count + 1));
+    }
+
+    fn turned_ill(&self) -> bool {
+        let (results, count) = self.latest;
+        let share = f64::from(results.count_ones()) / f64::from(LATEST);
+        count == LATEST && share > TOO_MANY
     }
 
     fn hopeless(&self, all: u32) -> bool {
@@ -362,6 +390,30 @@ mod tests {
                 health.failed(at(0), &error, false, &patient(&rules, MANY)),
                 None
             );
+        }
+    }
+
+    #[test]
+    fn an_outage_after_a_good_minute_is_noticed_soon() {
+        let health = Health::default();
+        let rules = HealthRules::default();
+        for second in 0..50 {
+            for _ in 0..20 {
+                health.succeeded(at(second), false);
+            }
+        }
+        let bad = Error::new(Kind::Overloaded, "");
+        let fail = || health.failed(at(51), &bad, false, &patient(&rules, MANY));
+        let failures = (1..).find(|_| fail().is_some());
+        assert_eq!(failures, Some(11));
+        // Every third one failing is no reason, however long it goes on.
+        let shaky = Health::default();
+        for n in 0..1000 {
+            let now = at(n / 20);
+            shaky.succeeded(now, false);
+            shaky.succeeded(now, false);
+            let rests = shaky.failed(now, &bad, false, &patient(&rules, MANY));
+            assert_eq!(rests, None);
         }
     }
 }

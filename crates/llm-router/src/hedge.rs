@@ -6,7 +6,7 @@ use futures_util::future::{Either, select};
 use llm_providers::Kind;
 
 use crate::{
-    Ask, Attempts, Deployment, Lease, RetryShare, Router,
+    Ask, Attempt, Attempts, Deployment, Lease, RetryShare, Router,
     attempt::{Missed, begin},
     group::Group,
     journey::Journey,
@@ -82,11 +82,13 @@ impl Router {
         let second = Box::pin(attempts.make(attempt));
         match select(first, second).await {
             Either::Left((Ok(value), _)) => {
-                lose(journey, other, rival);
+                let lost = self.prepare(ask, &plan, left, refusal_fails, group, &second_deployment);
+                lose(journey, other, rival, lost, attempts);
                 self.settle(journey, own, lease, Ok(value))
             }
             Either::Right((Ok(value), _)) => {
-                lose(journey, own, lease);
+                let lost = self.prepare(ask, &plan, left, refusal_fails, group, &deployment);
+                lose(journey, own, lease, lost, attempts);
                 self.settle(journey, other, rival, Ok(value))
             }
             // One failed: the other goes on alone.
@@ -134,12 +136,20 @@ impl Router {
     }
 }
 
-/// Somebody else was faster. Dropping the lease says nothing about the deployment; dropping its future hangs up.
-fn lose(journey: &mut Journey, at: usize, lease: Lease) {
+/// Somebody else was faster. That says nothing about the deployment; dropping the attempt's future hangs up.
+fn lose<A: Attempts>(
+    journey: &mut Journey,
+    at: usize,
+    lease: Lease,
+    attempt: Attempt<'_>,
+    attempts: &A,
+) {
+    let held = lease.held();
     if let Some(record) = journey.trace.attempts.get_mut(at) {
-        record.took = lease.held();
+        record.took = held;
         record.lost = true;
     }
+    lease.hang_up(&attempts.outpaced(attempt, held));
 }
 
 fn is_dearer(other: &Deployment, first: &Deployment, ratio: f64) -> bool {

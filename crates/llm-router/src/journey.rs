@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use llm_providers::{Error, Kind};
 use tokio::time::Instant;
 
-use crate::{Ask, Deployment, Dice, Fallback, Trace};
+use crate::{Ask, Deployment, Dice, Fallback, RetryPolicy, Trace};
 
 /// Where one request stands: what was tried, what may still be. A stream that breaks takes its journey up again.
 #[derive(Debug)]
@@ -18,6 +18,8 @@ pub struct Journey {
     pub(crate) queue: Vec<Fallback>,
     /// Groups that were tried, or are.
     pub(crate) seen: Vec<String>,
+    /// What the request says of retries by class of error.
+    pub(crate) retry_policy: RetryPolicy,
     /// Attempts after the first in this group.
     pub(crate) retries: u32,
     /// Deployments of this group that failed.
@@ -46,6 +48,7 @@ impl Journey {
             plan: Arc::new(Fallback::to(ask.model.clone())),
             queue: Vec::new(),
             seen: vec![ask.model.clone()],
+            retry_policy: ask.retry_policy,
             retries: 0,
             tried: Vec::new(),
             barred: Vec::new(),

@@ -6,8 +6,11 @@ use llm_providers::{Error, Kind};
 use tokio::time::Instant;
 
 use crate::{
-    Admitted, Deployment, Moment, News, Settings, State, affinity::Bond, health::Patient,
-    limits::Claim, queue::Queue,
+    Admitted, Deployment, Moment, News, Settings, State,
+    affinity::Bond,
+    health::Patient,
+    limits::{Claim, Used},
+    queue::Queue,
 };
 
 /// Holds a deployment's parallel slot and its tokens for as long as an attempt and its answer go on, and teaches the
@@ -26,8 +29,8 @@ pub struct Lease {
     /// Who waits for the slot.
     queue: Option<Arc<Queue>>,
     began: Instant,
-    /// Tokens that it has brought so far, where it goes on elsewhere.
-    brought: u64,
+    /// What it has used so far, where it goes on elsewhere.
+    brought: Used,
     after: Option<Box<Aftermath>>,
 }
 
@@ -53,6 +56,15 @@ pub struct Finish {
     pub cost: Option<u64>,
 }
 
+impl Finish {
+    fn used(&self) -> Used {
+        Used {
+            tokens: self.tokens,
+            output: self.completion_tokens,
+        }
+    }
+}
+
 impl Lease {
     pub(crate) fn new(
         deployment: Arc<Deployment>,
@@ -73,7 +85,7 @@ impl Lease {
             shared: None,
             queue,
             began: Instant::now(),
-            brought: 0,
+            brought: Used::default(),
             after: None,
         }
     }
@@ -115,11 +127,12 @@ impl Lease {
     /// The answer is whole.
     pub fn finish(mut self, finish: &Finish) {
         let in_flight = self.in_flight();
-        let now = self.settle(finish.tokens);
+        let now = self.settle(finish.used());
         self.spend(now, finish.cost);
         if let Some(after) = &self.after {
             let affinity = &self.state.affinity;
-            affinity.remember(now, &after.bonds, &self.deployment);
+            let shared = self.settings.shared.as_ref();
+            affinity.remember(now, &after.bonds, &self.deployment, shared);
         }
         let live = &self.deployment.live;
         if let Some(rules) = &self.settings.adaptive {
@@ -152,7 +165,7 @@ impl Lease {
 
     /// The caller hung up when it had got this much: that counts, and speaks neither for the deployment nor against it.
     pub fn hang_up(mut self, finish: &Finish) {
-        let now = self.settle(finish.tokens);
+        let now = self.settle(finish.used());
         self.spend(now, finish.cost);
         if self.trial {
             self.deployment.live.health.end_trial();
@@ -162,24 +175,24 @@ impl Lease {
     /// The stream broke when it had brought this much. Says until when the deployment rests, if it does.
     pub fn break_off(self, error: &Error, finish: &Finish) -> Option<Moment> {
         self.spend(self.state.clock.now(), finish.cost);
-        self.fail_after(error, finish.tokens)
+        self.fail_after(error, finish.used())
     }
 
     /// The attempt failed. Says until when the deployment rests, if it does.
     pub fn fail(self, error: &Error) -> Option<Moment> {
-        let tokens = self.brought;
-        self.fail_after(error, tokens)
+        let used = self.brought;
+        self.fail_after(error, used)
     }
 
     /// The stream broke when it had brought this much, and goes on elsewhere: for [`Router::resume`](crate::Router::resume).
     pub fn so_far(mut self, finish: &Finish) -> Self {
         self.spend(self.state.clock.now(), finish.cost);
-        self.brought = finish.tokens;
+        self.brought = finish.used();
         self
     }
 
-    fn fail_after(mut self, error: &Error, tokens: u64) -> Option<Moment> {
-        let now = self.settle(tokens);
+    fn fail_after(mut self, error: &Error, used: Used) -> Option<Moment> {
+        let now = self.settle(used);
         let live = &self.deployment.live;
         let too_much = matches!(
             error.kind,
@@ -223,12 +236,12 @@ impl Lease {
         }
     }
 
-    fn settle(&mut self, tokens: u64) -> Moment {
+    fn settle(&mut self, used: Used) -> Moment {
         let now = self.state.clock.now();
         if let Some(claim) = self.claim.take() {
-            self.deployment.live.meter.settle(now, claim, tokens);
+            self.deployment.live.meter.settle(now, claim, used);
             if let (Some(shared), Some(admitted)) = (&self.settings.shared, self.shared.take()) {
-                shared.end(admitted, tokens);
+                shared.end(admitted, used);
             }
             if let Some(queue) = &self.queue {
                 queue.wake();
@@ -246,7 +259,7 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         if self.claim.is_some() {
-            self.settle(0);
+            self.settle(Used::default());
             if self.trial {
                 self.deployment.live.health.end_trial();
             }

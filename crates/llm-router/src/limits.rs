@@ -13,6 +13,10 @@ pub struct Quota {
     pub rpm: Option<u64>,
     /// Tokens a minute, those of the answers included.
     pub tpm: Option<u64>,
+    /// Tokens of prompts a minute.
+    pub itpm: Option<u64>,
+    /// Tokens of answers a minute. Nobody knows before how long an answer gets: the one that crosses it is whole.
+    pub otpm: Option<u64>,
     /// Attempts at the same time.
     pub max_parallel: Option<u64>,
 }
@@ -26,6 +30,12 @@ pub struct Load {
     pub requests: u64,
     /// Tokens of this minute: used, and expected by attempts under way.
     pub tokens: u64,
+    /// Those of prompts among them.
+    #[serde(default)]
+    pub input: u64,
+    /// Those of answers among them.
+    #[serde(default)]
+    pub output: u64,
     /// Those of them that attempts under way are expected to use.
     #[serde(default)]
     pub expected: u64,
@@ -41,6 +51,8 @@ struct Window {
     minute: u64,
     requests: u64,
     tokens: u64,
+    input: u64,
+    output: u64,
     expected: u64,
     in_flight: u64,
 }
@@ -50,6 +62,22 @@ struct Window {
 pub(crate) struct Claim {
     minute: u64,
     tokens: u64,
+}
+
+/// What an attempt used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Used {
+    /// All its tokens.
+    pub tokens: u64,
+    /// Those of the answer.
+    pub output: u64,
+}
+
+impl Used {
+    /// Those of the prompt.
+    pub fn input(self) -> u64 {
+        self.tokens.saturating_sub(self.output)
+    }
 }
 
 impl Quota {
@@ -72,6 +100,8 @@ impl Quota {
         Self {
             rpm: part(self.rpm),
             tpm: part(self.tpm),
+            itpm: part(self.itpm),
+            otpm: part(self.otpm),
             max_parallel: part(self.max_parallel),
         }
     }
@@ -87,6 +117,10 @@ impl Quota {
             Some(Reason::Rpm)
         } else if over(load.tokens, tokens, self.tpm) {
             Some(Reason::Tpm)
+        } else if over(load.input, tokens, self.itpm) {
+            Some(Reason::Itpm)
+        } else if over(load.output, 1, self.otpm) {
+            Some(Reason::Otpm)
         } else {
             None
         }
@@ -103,6 +137,7 @@ impl Meter {
             window.in_flight += 1;
             window.requests += 1;
             window.tokens = window.tokens.saturating_add(tokens);
+            window.input = window.input.saturating_add(tokens);
             window.expected = window.expected.saturating_add(tokens);
             Ok(Claim {
                 minute: window.minute,
@@ -111,25 +146,29 @@ impl Meter {
         })
     }
 
-    /// The attempt is over and used `tokens`, as far as known.
-    pub(crate) fn settle(&self, now: Moment, claim: Claim, tokens: u64) {
+    /// The attempt is over and used this, as far as known.
+    pub(crate) fn settle(&self, now: Moment, claim: Claim, used: Used) {
         self.with(now, |window| {
             window.in_flight = window.in_flight.saturating_sub(1);
-            if window.minute == claim.minute {
+            let same = window.minute == claim.minute;
+            if same {
                 window.expected = window.expected.saturating_sub(claim.tokens);
             }
             // What was expected and not used is given back to its own minute; what was used beyond counts now.
-            if tokens >= claim.tokens {
-                window.tokens = window.tokens.saturating_add(tokens - claim.tokens);
-            } else if window.minute == claim.minute {
-                window.tokens = window.tokens.saturating_sub(claim.tokens - tokens);
-            }
+            let corrected = |count: u64, used: u64| match used.checked_sub(claim.tokens) {
+                Some(more) => count.saturating_add(more),
+                None if same => count.saturating_sub(claim.tokens - used),
+                None => count,
+            };
+            window.tokens = corrected(window.tokens, used.tokens);
+            window.input = corrected(window.input, used.input());
+            window.output = window.output.saturating_add(used.output);
         });
     }
 
     /// The attempt was not made after all.
     pub(crate) fn cancel(&self, now: Moment, claim: Claim) {
-        self.settle(now, claim, 0);
+        self.settle(now, claim, Used::default());
         self.with(now, |window| {
             if window.minute == claim.minute {
                 window.requests = window.requests.saturating_sub(1);
@@ -150,6 +189,8 @@ impl Meter {
             window.minute = minute;
             window.requests = 0;
             window.tokens = 0;
+            window.input = 0;
+            window.output = 0;
             window.expected = 0;
         }
         work(&mut window)
@@ -162,6 +203,8 @@ impl Window {
             in_flight: self.in_flight,
             requests: self.requests,
             tokens: self.tokens,
+            input: self.input,
+            output: self.output,
             expected: self.expected,
         }
     }
@@ -175,6 +218,10 @@ mod tests {
 
     const T: Moment = Moment::ZERO;
 
+    fn used(tokens: u64) -> Used {
+        Used { tokens, output: 0 }
+    }
+
     #[test]
     fn an_attempt_is_admitted_by_all_limits_or_none() {
         let meter = Meter::default();
@@ -182,11 +229,12 @@ mod tests {
             rpm: Some(2),
             tpm: Some(100),
             max_parallel: Some(5),
+            ..Quota::default()
         };
         assert_eq!(meter.admit(T, &quota, 101).err(), Some(Reason::Tpm));
         let first = meter.admit(T, &quota, 60).expect("room");
         assert_eq!(meter.admit(T, &quota, 60).err(), Some(Reason::Tpm));
-        meter.settle(T, first, 10);
+        meter.settle(T, first, used(10));
         meter.admit(T, &quota, 60).expect("room again");
         assert_eq!(meter.admit(T, &quota, 0).err(), Some(Reason::Rpm));
         let load = meter.load(T);
@@ -205,7 +253,7 @@ mod tests {
         };
         let claim = meter.admit(T, &quota, 0).expect("room");
         assert_eq!(meter.admit(T, &quota, 0).err(), Some(Reason::Parallel));
-        meter.settle(T, claim, 0);
+        meter.settle(T, claim, used(0));
         meter.admit(T, &quota, 0).expect("room");
     }
 
@@ -214,7 +262,36 @@ mod tests {
         let meter = Meter::default();
         let claim = meter.admit(T, &Quota::default(), 10).expect("room");
         let later = T.after(Duration::from_secs(70));
-        meter.settle(later, claim, 50);
+        meter.settle(later, claim, used(50));
         assert_eq!(meter.load(later).tokens, 40);
+    }
+
+    #[test]
+    fn prompts_and_answers_have_limits_of_their_own() {
+        let meter = Meter::default();
+        let quota = Quota {
+            itpm: Some(100),
+            otpm: Some(50),
+            ..Quota::default()
+        };
+        assert_eq!(meter.admit(T, &quota, 101).err(), Some(Reason::Itpm));
+        let claim = meter.admit(T, &quota, 80).expect("room");
+        let answered = Used {
+            tokens: 110,
+            output: 40,
+        };
+        meter.settle(T, claim, answered);
+        let load = meter.load(T);
+        assert_eq!((load.tokens, load.input, load.output), (110, 70, 40));
+        assert_eq!(meter.admit(T, &quota, 31).err(), Some(Reason::Itpm));
+        let claim = meter.admit(T, &quota, 0).expect("room for an answer");
+        let long = Used {
+            tokens: 30,
+            output: 30,
+        };
+        meter.settle(T, claim, long);
+        assert_eq!(meter.admit(T, &quota, 0).err(), Some(Reason::Otpm));
+        let next = T.after(Duration::from_secs(60));
+        meter.admit(next, &quota, 100).expect("a new minute");
     }
 }

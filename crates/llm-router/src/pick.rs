@@ -264,13 +264,15 @@ impl Router {
     }
 
     /// What a deployment carries here and at other instances.
-    fn whole_load(&self, live: &Live, now: Moment) -> Load {
+    pub(crate) fn whole_load(&self, live: &Live, now: Moment) -> Load {
         let mut load = live.meter.load(now);
         if self.settings.shared.is_some() {
             let more = live.elsewhere.load(now);
             load.in_flight = load.in_flight.saturating_add(more.in_flight);
             load.requests = load.requests.saturating_add(more.requests);
             load.tokens = load.tokens.saturating_add(more.tokens);
+            load.input = load.input.saturating_add(more.input);
+            load.output = load.output.saturating_add(more.output);
         }
         load
     }

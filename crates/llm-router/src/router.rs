@@ -180,6 +180,7 @@ impl Router {
         let checks = self.settings.pre_call_checks.enabled;
         let limited = |deployment: &Arc<Deployment>| {
             deployment.quota.tpm.is_some()
+                || deployment.quota.itpm.is_some()
                 || (checks && deployment.target.facts.max_input_tokens.is_some())
         };
         self.within_reach(ask, |group| {

@@ -7,7 +7,9 @@ use std::{
     time::Duration,
 };
 
-use crate::{Deployment, Moment, Settings, SettingsError};
+use serde::{Deserialize, Serialize};
+
+use crate::{Deployment, Moment, News, Settings, SettingsError};
 
 /// An amount of money for a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +30,7 @@ pub enum Period {
 }
 
 /// What was spent of one budget.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spent {
     /// What the budget is for.
     pub scope: Scope,
@@ -41,7 +43,8 @@ pub struct Spent {
 }
 
 /// What a budget is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Scope {
     /// A provider.
     Provider,
@@ -93,16 +96,49 @@ impl Spending {
     ) {
         let provider = deployment.target.provider.name;
         let budgets = &settings.budgets;
+        let spend = |scope, name: &str, budget: &Budget| {
+            self.add(scope, name, budget, now, nanos);
+            if let Some(shared) = &settings.shared {
+                let (name, until) = (name.to_owned(), budget.period.end(now));
+                shared.tell(News::Spent(Spent {
+                    scope,
+                    name,
+                    nanos,
+                    until,
+                }));
+            }
+        };
         if let Some(budget) = budgets.providers.get(provider) {
-            self.add(Scope::Provider, provider, budget, now, nanos);
+            spend(Scope::Provider, provider, budget);
         }
         if let Some(budget) = &deployment.budget {
-            self.add(Scope::Deployment, &deployment.id, budget, now, nanos);
+            spend(Scope::Deployment, &deployment.id, budget);
         }
         for tag in tags {
             if let Some(budget) = budgets.tags.get(tag) {
-                self.add(Scope::Tag, tag, budget, now, nanos);
+                spend(Scope::Tag, tag, budget);
             }
+        }
+    }
+
+    /// All instances together have spent this much. What this one has spent and not told yet is not in it: the higher
+    /// sum holds.
+    pub(crate) fn hear(&self, now: Moment, spent: &Spent) {
+        if spent.until <= now {
+            return;
+        }
+        let mut windows = self
+            .of(spent.scope)
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let own = windows.get(&spent.name).filter(|own| own.until > now);
+        let window = Window {
+            nanos: own.map_or(spent.nanos, |own| own.nanos.max(spent.nanos)),
+            until: spent.until,
+        };
+        match windows.get_mut(&spent.name) {
+            Some(own) => *own = window,
+            None => drop(windows.insert(spent.name.clone(), window)),
         }
     }
 
@@ -296,5 +332,22 @@ mod tests {
         assert_eq!(over(at(91)), Some(at(150)));
         let all = spending.all(at(91));
         assert_eq!((all.len(), all[0].nanos), (1, 100));
+        // Others spent, too, and their window counts.
+        let told = |nanos, until| Spent {
+            scope: Scope::Tag,
+            name: "u".into(),
+            nanos,
+            until,
+        };
+        spending.add(Scope::Tag, "u", &budget, at(10), 60);
+        spending.hear(at(11), &told(40, at(60)));
+        assert_eq!(spending.over(Scope::Tag, "u", &budget, at(12)), None);
+        spending.hear(at(13), &told(100, at(60)));
+        assert_eq!(
+            spending.over(Scope::Tag, "u", &budget, at(14)),
+            Some(at(60))
+        );
+        spending.hear(at(61), &told(100, at(60)));
+        assert_eq!(spending.over(Scope::Tag, "u", &budget, at(61)), None);
     }
 }

@@ -8,15 +8,29 @@ use crate::{
 };
 
 /// What all requests of a router share. A router that succeeds another takes it over.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct State {
     pub(crate) clock: Clock,
     /// Requests so far: the dice of each are seeded by its number.
     pub(crate) requests: AtomicU64,
-    pub(crate) spending: Spending,
-    pub(crate) affinity: Affinity,
+    pub(crate) spending: Arc<Spending>,
+    pub(crate) affinity: Arc<Affinity>,
     /// Where other instances' news is put up.
     pub(crate) board: Arc<Board>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        let (spending, affinity) = (Arc::<Spending>::default(), Arc::<Affinity>::default());
+        let board = Board::over(Arc::clone(&spending), Arc::clone(&affinity));
+        Self {
+            clock: Clock::default(),
+            requests: AtomicU64::new(0),
+            spending,
+            affinity,
+            board: Arc::new(board),
+        }
+    }
 }
 
 /// What is known of one deployment while it runs. Kept by its id when the configuration changes.

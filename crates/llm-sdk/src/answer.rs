@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use http::HeaderMap;
 use llm_providers::{Error, Notice};
-use llm_router::{Deployment, Trace};
+use llm_router::{Deployment, Room, Share, Trace};
 use llm_types::{Op, Usage, Verb};
 
 use crate::{AnswerStream, ByteAnswer, Charge};
@@ -63,10 +63,34 @@ pub struct Meta {
     pub notices: Vec<Notice>,
     /// The vendor's response headers.
     pub headers: HeaderMap,
+    /// How much its group may still take this minute, where that is limited.
+    pub room: Option<Room>,
     /// From the request's start to the answer, or to its first event.
     pub took: Duration,
     /// Of which the vendor's part.
     pub upstream: Duration,
+}
+
+impl Meta {
+    /// The group's limits and what is left of them as headers, where the vendor does not tell its own.
+    pub fn limits(&self) -> Vec<(&'static str, u64)> {
+        const REMAINING: [&str; 2] = [
+            "x-ratelimit-remaining-requests",
+            "x-ratelimit-remaining-tokens",
+        ];
+        let told = REMAINING
+            .iter()
+            .any(|name| self.headers.contains_key(*name));
+        let Some(room) = self.room.filter(|_| !told) else {
+            return Vec::new();
+        };
+        let of = |share: Option<Share>, limit, remaining| {
+            share.map(|share| [(limit, share.limit), (remaining, share.remaining)])
+        };
+        let requests = of(room.requests, "x-ratelimit-limit-requests", REMAINING[0]);
+        let tokens = of(room.tokens, "x-ratelimit-limit-tokens", REMAINING[1]);
+        [requests, tokens].into_iter().flatten().flatten().collect()
+    }
 }
 
 /// A request that nobody answered.

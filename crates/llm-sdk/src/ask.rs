@@ -50,6 +50,7 @@ impl Asking<'_> {
         let mut ask = Ask {
             stream: body.is_true("stream"),
             num_retries: route.num_retries,
+            retry_policy: route.retry_policy,
             fallbacks: route.fallbacks.clone(),
             context_window_fallbacks: route.window_fallbacks.clone(),
             content_policy_fallbacks: route.policy_fallbacks.clone(),
@@ -59,6 +60,7 @@ impl Asking<'_> {
             rehearse: route.rehearse,
             explain: route.explain,
             timeouts: route.timeouts,
+            service_tier: body.str("service_tier").map(Cow::into_owned),
             max_tokens: ["max_completion_tokens", "max_tokens", "max_output_tokens"]
                 .iter()
                 .find_map(|key| body.get(key).ok()?),
@@ -90,7 +92,7 @@ impl Asking<'_> {
 }
 
 /// How many tokens the prompt has, about.
-fn tokens(model: &str, body: &JsonObject) -> u64 {
+pub(crate) fn tokens(model: &str, body: &JsonObject) -> u64 {
     let mut tally = Tally::default();
     for key in PROMPTS {
         if let Ok(Some(value)) = body.get::<Value>(key) {

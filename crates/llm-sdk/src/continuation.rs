@@ -54,6 +54,8 @@ pub(crate) struct Onward {
     pub(crate) journey: Option<Journey>,
     pub(crate) wardrobe: Wardrobe,
     pub(crate) mode: StreamFailover,
+    /// An answer that the vendor's filter stops before it begins counts as a failure.
+    pub(crate) filtered: bool,
 }
 
 impl Onward {

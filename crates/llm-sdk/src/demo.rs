@@ -208,7 +208,7 @@ fn words(text: &str) -> u64 {
     text.split_whitespace().count() as u64
 }
 
-fn whole(json: &Value) -> Response<ByteStream> {
+pub(crate) fn whole(json: &Value) -> Response<ByteStream> {
     reply("application/json", vec![json.to_string()])
 }
 
@@ -255,10 +255,12 @@ fn streamed(response: &Value) -> Response<ByteStream> {
     reply("text/event-stream", events)
 }
 
-fn reply(content_type: &'static str, pieces: Vec<String>) -> Response<ByteStream> {
-    let body: ByteStream = Box::pin(stream::iter(
-        pieces.into_iter().map(|piece| Ok(Bytes::from(piece))),
-    ));
+pub(crate) fn reply<T: Into<Bytes>>(
+    content_type: &'static str,
+    pieces: Vec<T>,
+) -> Response<ByteStream> {
+    let pieces: Vec<Result<Bytes, Error>> = pieces.into_iter().map(|p| Ok(p.into())).collect();
+    let body: ByteStream = Box::pin(stream::iter(pieces));
     let mut response = Response::new(body);
     response
         .headers_mut()

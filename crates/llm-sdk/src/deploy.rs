@@ -1,18 +1,23 @@
 //! Deployments from LiteLLM's parameters.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use llm_cost::{NanoDollars, PriceTable};
 use llm_providers::{CallOptions, Credential, Error, Kind, Target, resolve, resolve::Surroundings};
 use llm_router::{
-    Budget, Deployment, Fallback, Quota, Router, Settings, SettingsError, TagPattern,
+    Budget, Deployment, Fallback, Quota, Router, Settings, SettingsError, TagPattern, Timeouts,
 };
 use llm_types::{JsonObject, Map};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::{price, request::RouteOptions, sources::Sources, surroundings::prices};
+use crate::{
+    price,
+    request::{Mock, RouteOptions},
+    sources::Sources,
+    surroundings::prices,
+};
 
 /// Makes a deployment of a `model_list` entry: its group, its `litellm_params`, its `model_info`.
 pub fn deployment(
@@ -27,6 +32,10 @@ pub fn deployment(
         None => digest(group, &params),
     };
     let mut target = resolve::target(&mut params, around)?;
+    let mocks: Vec<_> = Mock::KEYS
+        .iter()
+        .filter_map(|key| Some((*key, params.raw(key)?.clone())))
+        .collect();
     let lends: Option<bool> = params.take("use_in_pass_through")?;
     let route = RouteOptions::take(llm_types::Op::Chat, &mut params)?;
     model_info.extend(route.model_info);
@@ -41,6 +50,8 @@ pub fn deployment(
     deployment.quota = Quota {
         rpm: params.take("rpm")?,
         tpm: params.take("tpm")?,
+        itpm: params.take("itpm")?,
+        otpm: params.take("otpm")?,
         max_parallel: params.take("max_parallel_requests")?,
     };
     deployment.order = params.take("order")?;
@@ -63,11 +74,39 @@ pub fn deployment(
     deployment.allowed_fails = own("allowed_fails", &model_info, &mut params)?;
     deployment.num_retries = route.num_retries;
     deployment.timeouts = route.timeouts;
+    deployment.tier_timeouts = by_tier(&mut params)?;
     deployment.tags = route.tags;
     deployment.options = options;
     deployment.model_info = model_info;
+    for (key, raw) in mocks {
+        params.set_raw(key, raw);
+    }
     deployment.defaults = params;
     Ok(deployment)
+}
+
+/// `timeout_by_service_tier` and `stream_timeout_by_service_tier`: seconds for each tier.
+fn by_tier(params: &mut JsonObject) -> Result<BTreeMap<String, Timeouts>, Error> {
+    let mut tiers: BTreeMap<String, Timeouts> = BTreeMap::new();
+    for key in ["timeout_by_service_tier", "stream_timeout_by_service_tier"] {
+        let given: BTreeMap<String, f64> = params.take(key)?.unwrap_or_default();
+        for (tier, seconds) in given {
+            let place = format!("{key}.{tier}");
+            let limit = Duration::try_from_secs_f64(seconds)
+                .ok()
+                .filter(|limit| !limit.is_zero())
+                .ok_or_else(|| {
+                    let what = format!("'{place}': expected a number of seconds above 0");
+                    Error::bad_request(key, what)
+                })?;
+            let limits = tiers.entry(tier).or_default();
+            match key {
+                "timeout_by_service_tier" => limits.total = Some(limit),
+                _ => limits.stream = Some(limit),
+            }
+        }
+    }
+    Ok(tiers)
 }
 
 /// `max_budget` dollars for each `budget_duration`.
@@ -183,7 +222,6 @@ pub(crate) fn direct(
     let mut deployments = vec![one(&model, target, route, sources)];
     let mut settings = Settings {
         num_retries: 0,
-        retry_policy: route.retry_policy,
         ..Settings::default()
     };
     let connection = taken(body, &params);

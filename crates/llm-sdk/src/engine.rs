@@ -1,5 +1,7 @@
 //! The life of one request.
 
+mod own;
+
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -8,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use http::HeaderMap;
 use llm_providers::{Client, Error, Outcome as Sent, Payload, transport::TransportSettings};
-use llm_router::{Ask, Explanation, Failed, Finish, Lease, Router};
+use llm_router::{Ask, Failed, Finish, Lease, Router};
 use llm_types::{Op, Usage, Verb};
 
 use crate::{
@@ -17,6 +19,8 @@ use crate::{
     continuation::Onward,
     demo, deploy,
     dress::Wardrobe,
+    ledger::Ledger,
+    local::LocalBatches,
     mock,
     network::{Bridged, Network},
     price::{Prices, Rates},
@@ -39,6 +43,8 @@ pub struct Engine {
     sources: Arc<Sources>,
     responses: Arc<dyn ResponseStore>,
     ids: Ids,
+    /// Files and batches for vendors that have none.
+    local: Option<Arc<LocalBatches>>,
 }
 
 impl Engine {
@@ -51,6 +57,7 @@ impl Engine {
             sources: Arc::default(),
             responses: Arc::new(MemoryStore::default()),
             ids: Ids::default(),
+            local: None,
         })
     }
 
@@ -63,6 +70,7 @@ impl Engine {
             sources: Arc::default(),
             responses: Arc::new(MemoryStore::default()),
             ids: Ids::default(),
+            local: None,
         }
     }
 
@@ -76,6 +84,25 @@ impl Engine {
     pub fn remembering(mut self, responses: Arc<dyn ResponseStore>) -> Self {
         self.responses = responses;
         self
+    }
+
+    /// The same engine with files and batches of its own; see [`LocalBatches::attend`].
+    pub fn batching(mut self, local: Arc<LocalBatches>) -> Self {
+        self.local = Some(local);
+        self
+    }
+
+    /// The files and batches of its own.
+    pub fn local(&self) -> Option<&Arc<LocalBatches>> {
+        self.local.as_ref()
+    }
+
+    /// The same engine without them: who keeps them may keep this one.
+    pub(crate) fn alone(&self) -> Self {
+        Self {
+            local: None,
+            ..self.clone()
+        }
     }
 
     /// The same engine with another router: the same connections, prices and responses.
@@ -113,23 +140,13 @@ impl Engine {
         &self.client
     }
 
-    /// What the router would do with `request`. Nothing is sent, counted or held.
-    pub fn explain(&self, request: &Request) -> Result<Explanation, Error> {
-        let Some(router) = &self.router else {
-            return Err(Error::bad_request("model", "there is no router"));
-        };
-        let asking = Asking {
-            op: request.op,
-            model: request.route_as.as_ref().unwrap_or(&request.model),
-            body: &request.body,
-            options: &request.options,
-            route: &request.route,
-        };
-        router.explain(&asking.of(router))
-    }
-
     /// Answers a request: route, translate, attempt, retry, count, price, report.
     pub async fn call(&self, request: Request) -> Result<Response, Box<Failure>> {
+        if let (Some(local), Some(router)) = (&self.local, &self.router)
+            && local.takes(&request, router)
+        {
+            return Box::pin(own::locally(local, request)).await;
+        }
         let Request {
             op,
             verb,
@@ -252,6 +269,8 @@ impl Engine {
             priority,
             ..asking.of(router)
         };
+        let ledger = Ledger::of(router, &ask, &self.prices, &reporter);
+        reporter.keep(ledger.as_ref());
         let failover = route
             .stream_failover
             .unwrap_or(router.settings().stream_failover);
@@ -272,7 +291,9 @@ impl Engine {
                         restamp,
                         prices,
                     };
-                    Ok(mock::response(routed, asked, reporter))
+                    let mut response = mock::response(routed, asked, reporter);
+                    response.meta.room = router.room(&response.meta.group);
+                    Ok(response)
                 }
                 Err(failed) => Err(fail(&mut reporter, call_id, model, *failed)),
             };
@@ -290,6 +311,7 @@ impl Engine {
             own_place,
             malformed_events: router.settings().malformed_events,
             carry: None,
+            ledger,
         };
         let routed = match router.run(&ask, &network).await {
             Ok(routed) => routed,
@@ -342,6 +364,7 @@ impl Engine {
             trace,
             notices: attempted.notices,
             headers: HeaderMap::new(),
+            room: None,
             took,
             upstream: attempted.took,
         };
@@ -362,6 +385,7 @@ impl Engine {
                     journey,
                     wardrobe,
                     mode: failover,
+                    filtered: attempted.filtered,
                 };
                 Body::Stream(Box::new(AnswerStream::vendor(
                     events, bridge, stamp, rates, lease, reporter, onward,
@@ -392,59 +416,8 @@ impl Engine {
                 }
             }
         };
+        meta.room = router.room(&meta.group);
         Ok(Response { meta, body })
-    }
-}
-
-impl Engine {
-    /// A response that no vendor keeps; `None` if it is not kept here either.
-    async fn kept(
-        &self,
-        asked: &responses::kept::Asked<'_>,
-        router: &Router,
-        place: &str,
-        reporter: &mut Reporter,
-    ) -> Result<Option<Response>, Error> {
-        let deployment = router.deployment(place);
-        let Some(deployment) = deployment.or_else(|| router.deployments(place).first()) else {
-            return Ok(None);
-        };
-        let Some(bytes) = responses::kept::answer(&*self.responses, asked).await? else {
-            // Who only chats keeps nothing.
-            return match deployment.target.speaks(Op::Responses) {
-                true => Ok(None),
-                false => Err(responses::kept::unknown(asked.shown)),
-            };
-        };
-        reporter.note(|record| {
-            record.deployment = Some(Arc::clone(deployment));
-            record.group = Some(deployment.group.clone());
-        });
-        let took = reporter.elapsed();
-        let call_id = reporter.call_id();
-        reporter.report(Outcome::Answered);
-        Ok(Some(Response {
-            meta: Meta {
-                call_id,
-                op: Op::Responses,
-                verb: asked.verb,
-                requested: String::new(),
-                group: deployment.group.clone(),
-                deployment: Arc::clone(deployment),
-                model: deployment.target.model.clone(),
-                trace: Default::default(),
-                notices: Vec::new(),
-                headers: HeaderMap::new(),
-                took,
-                upstream: Duration::ZERO,
-            },
-            body: Body::Whole {
-                bytes,
-                content_type: "application/json".into(),
-                usage: None,
-                charge: Charge::default(),
-            },
-        }))
     }
 }
 

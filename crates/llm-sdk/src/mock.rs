@@ -2,7 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use llm_providers::{Answer, Chunk, Error, Kind, bridges};
+use bytes::Bytes;
+use http::{Request, Response as Reply};
+use llm_providers::{
+    Answer, Chunk, Credential, Error, Kind, Outgoing, Target, bridges, lookup,
+    transport::{BoxFuture, ByteStream, Transport},
+};
 use llm_router::{Attempt, Attempts, Lease, Routed};
 use llm_types::{
     ChatChunk, ChatResponse, Choice, ChunkChoice, Content, Delta, JsonObject, Message, Op,
@@ -11,7 +16,7 @@ use llm_types::{
 use serde_json::{Value, json};
 
 use crate::{
-    AnswerStream, Body, Meta, Response, engine,
+    AnswerStream, Body, Meta, Response, demo, engine,
     price::{Prices, Rates},
     record::Reporter,
     request::Mock,
@@ -42,27 +47,8 @@ impl Attempts for Canned<'_> {
     /// Waits, fails, or answers as the mock says.
     async fn make(&self, attempt: Attempt<'_>) -> Result<Mocked, Error> {
         let &Self { mock, op, body } = self;
-        if let Some(delay) = mock.delay {
-            tokio::time::sleep(delay).await;
-        }
-        if mock.timeout {
-            tokio::time::sleep(
-                attempt
-                    .timeouts
-                    .total
-                    .or(attempt.timeouts.first_byte)
-                    .or(attempt.timeouts.stream)
-                    .unwrap_or(Duration::from_secs(600)),
-            )
-            .await;
-            return Err(Error::new(Kind::Timeout, "this is a mock timeout error"));
-        }
+        rehearse(mock, &attempt).await?;
         let name = attempt.target.provider.name;
-        if let Some(Value::String(text)) = &mock.response
-            && let Some(kind) = named_error(text)
-        {
-            return Err(Error::new(kind, "this is a mock error").of(name));
-        }
         match op {
             Op::Embedding => Ok(Mocked::Embedding(embedding(mock, &attempt.target.model))),
             Op::Chat | Op::Completion | Op::Messages | Op::Responses | Op::GenerateContent => {
@@ -75,6 +61,67 @@ impl Attempts for Canned<'_> {
             .of(name)),
         }
     }
+}
+
+/// Waits as long as the mock says, and fails if it says so.
+pub(crate) async fn rehearse(mock: &Mock, attempt: &Attempt<'_>) -> Result<(), Error> {
+    if let Some(delay) = mock.delay {
+        tokio::time::sleep(delay).await;
+    }
+    if mock.timeout {
+        let limits = attempt.timeouts;
+        let limit = limits.total.or(limits.first_byte).or(limits.stream);
+        tokio::time::sleep(limit.unwrap_or(Duration::from_secs(600))).await;
+        return Err(Error::new(Kind::Timeout, "this is a mock timeout error"));
+    }
+    if let Some(Value::String(text)) = &mock.response
+        && let Some(kind) = named_error(text)
+    {
+        let name = attempt.target.provider.name;
+        return Err(Error::new(kind, "this is a mock error").of(name));
+    }
+    Ok(())
+}
+
+/// The vendor behind a deployment whose answers are canned: it speaks the demo model's wire, and nobody is asked.
+pub(crate) struct Voice(pub(crate) Mock);
+
+impl Voice {
+    /// `target`, at this vendor.
+    pub(crate) fn stand_in(target: &Target) -> Result<Target, Error> {
+        let row = lookup(demo::PROVIDER).ok_or_else(|| Error::bad_request("model", "no demo"))?;
+        let mut own = Target::new(row, &target.model, Credential::None);
+        own.facts = target.facts.clone();
+        Ok(own)
+    }
+}
+
+impl Transport for Voice {
+    fn send(&self, request: Request<Outgoing>) -> BoxFuture<'_, Result<Reply<ByteStream>, Error>> {
+        Box::pin(async move {
+            let empty = Bytes::new();
+            let body = JsonObject::parse(request.body().bytes().unwrap_or(&empty))?;
+            let model = body.str("model").unwrap_or_default();
+            if request.uri().path().ends_with("/embeddings") {
+                return Ok(demo::whole(&embedding(&self.0, &model)));
+            }
+            let answer = chat(&self.0, &body, &model)?;
+            if !body.is_true("stream") {
+                let answer = Answer::chat(answer).into_bytes()?;
+                return Ok(demo::reply("application/json", vec![answer]));
+            }
+            let mut events = Vec::new();
+            for chunk in chunks(answer, true) {
+                events.push(sse(&chunk?.into_data()?));
+            }
+            events.push(sse(b"[DONE]"));
+            Ok(demo::reply("text/event-stream", events))
+        })
+    }
+}
+
+fn sse(data: &[u8]) -> Bytes {
+    [b"data: ", data, b"\n\n"].concat().into()
 }
 
 /// The error that a mock text asks for.
@@ -212,6 +259,7 @@ pub(crate) fn response(
         trace,
         notices: Vec::new(),
         headers: http::HeaderMap::new(),
+        room: None,
         took,
         upstream: Duration::ZERO,
     };

@@ -10,12 +10,16 @@ use llm_providers::{
     Body as CallBody, Call, CallOptions, Client, Error, Kind, Limits, Notice, Outcome as Sent,
     Upload, bridges,
 };
-use llm_router::{Attempt, Attempts};
+use llm_router::{Attempt, Attempts, Finish};
 use llm_types::{JsonObject, Op, Verb};
 
 use crate::{
     continuation::{Carry, Way},
     deploy,
+    ledger::{self, Ledger},
+    mock::{self, Voice},
+    refusal,
+    request::{self, Mock},
     responses::Recalled,
     surroundings::Process,
 };
@@ -39,6 +43,8 @@ pub(crate) struct Network {
     pub(crate) malformed_events: u32,
     /// The answer to go on with, where one has begun.
     pub(crate) carry: Option<Carry>,
+    /// Where it is noted what brought nothing.
+    pub(crate) ledger: Option<Arc<Ledger>>,
 }
 
 /// What one attempt brought, before it is put into the client's dialect.
@@ -52,6 +58,8 @@ pub(crate) struct Attempted {
     pub(crate) spoken: Op,
     /// How it goes on with an answer, where it does.
     pub(crate) way: Option<Way>,
+    /// An answer that the vendor's filter stops counts as a failure.
+    pub(crate) filtered: bool,
 }
 
 /// What turns an answer into the dialect of the body that asked for it.
@@ -66,11 +74,34 @@ impl Attempts for Network {
     /// One attempt at one deployment.
     async fn make(&self, mut attempt: Attempt<'_>) -> Result<Attempted, Error> {
         let mut body = with_defaults(&self.body, &attempt);
+        if attempt
+            .deployment
+            .defaults
+            .iter()
+            .any(|(key, _)| Mock::KEYS.contains(&key))
+            && let Some(mock) = request::mock(&mut body)?
+            && self.verb == Verb::Create
+        {
+            return self.canned(attempt, body, mock).await;
+        }
         if self.own_place
             && let Some(moved) = deploy::own_place(&attempt.target, &mut body, &Process)?
         {
             attempt.target = Cow::Owned(moved);
         }
+        self.ask(attempt, body).await
+    }
+
+    fn outpaced(&self, attempt: Attempt<'_>, held: Duration) -> Finish {
+        self.ledger.as_ref().map_or_else(Finish::default, |ledger| {
+            ledger.outpaced(self.op, &self.body, &attempt, held)
+        })
+    }
+}
+
+impl Network {
+    /// Asks for an answer, or for the rest of one.
+    async fn ask(&self, attempt: Attempt<'_>, body: JsonObject) -> Result<Attempted, Error> {
         let Some(carry) = &self.carry else {
             return self.fresh(&attempt, body).await;
         };
@@ -83,9 +114,24 @@ impl Attempts for Network {
             other => other.map_err(|(_, error)| error),
         }
     }
-}
 
-impl Network {
+    /// The answer that a deployment's own parameters give.
+    async fn canned(
+        &self,
+        mut attempt: Attempt<'_>,
+        body: JsonObject,
+        mock: Mock,
+    ) -> Result<Attempted, Error> {
+        mock::rehearse(&mock, &attempt).await?;
+        attempt.target = Cow::Owned(Voice::stand_in(&attempt.target)?);
+        let client = Client::over(Arc::new(Voice(mock)));
+        let voiced = Self {
+            client,
+            ..self.clone()
+        };
+        voiced.ask(attempt, body).await
+    }
+
     /// The client's request.
     async fn fresh(&self, attempt: &Attempt<'_>, body: JsonObject) -> Result<Attempted, Error> {
         let options = merged(&attempt.deployment.options, &self.options);
@@ -162,6 +208,15 @@ impl Network {
         let limits = self.limits(attempt, call.stream);
         let started = Instant::now();
         let sent = self.client.call(&call, &limits).await?;
+        if attempt.refusal_fails
+            && let Sent::Answer(answer, _) = &sent
+            && refusal::is_whole(spoken, &answer.payload)
+        {
+            if let Some(ledger) = &self.ledger {
+                ledger.refused(&self.body, attempt, answer.usage.clone());
+            }
+            return Err(ledger::stopped(attempt.target.provider.name));
+        }
         Ok(Attempted {
             sent,
             bridged: None,
@@ -170,6 +225,7 @@ impl Network {
             took: started.elapsed(),
             spoken,
             way: None,
+            filtered: attempt.refusal_fails,
         })
     }
 

@@ -10,11 +10,11 @@ use llm_providers::{Error, Kind};
 use llm_router::{Deployment, Trace};
 use llm_types::{Op, Usage, Verb};
 
-use crate::{Charge, Continued};
+use crate::{Charge, Continued, ledger::Ledger};
 
 /// Is told how requests ended. Must not wait: it runs on the request's path, and in `Drop`.
 pub trait Observer: Send + Sync + fmt::Debug {
-    /// One request ended. Called exactly once for each.
+    /// One request ended. Called exactly once for each, and once for each attempt that a faster one beat.
     fn record(&self, record: &Record);
 }
 
@@ -73,6 +73,9 @@ pub enum Outcome {
     },
     /// The client hung up first.
     HungUp,
+    /// It is no request, but an attempt at one: another, made beside it, was faster. The one that was has a record of
+    /// its own, and what this one cost is in none but this.
+    Outpaced,
 }
 
 /// Reports one request exactly once: when it is told to, or when it is dropped because the client hung up.
@@ -80,6 +83,8 @@ pub enum Outcome {
 pub(crate) struct Reporter {
     record: Option<Box<Record>>,
     observer: Option<Arc<dyn Observer>>,
+    /// What is not its answer's.
+    ledger: Option<Arc<Ledger>>,
     clock: Instant,
 }
 
@@ -113,8 +118,33 @@ impl Reporter {
         Self {
             record: Some(Box::new(record)),
             observer,
+            ledger: None,
             clock: Instant::now(),
         }
+    }
+
+    /// One that began `held` ago.
+    pub(crate) fn since(mut self, held: Duration) -> Self {
+        self.clock = self.clock.checked_sub(held).unwrap_or(self.clock);
+        if let Some(record) = &mut self.record {
+            record.started = record.started.checked_sub(held).unwrap_or(record.started);
+        }
+        self
+    }
+
+    /// Has the report tell what `ledger` has, too.
+    pub(crate) fn keep(&mut self, ledger: Option<&Arc<Ledger>>) {
+        self.ledger = ledger.map(Arc::clone);
+    }
+
+    /// What will be reported.
+    pub(crate) fn record(&self) -> Option<&Record> {
+        self.record.as_deref()
+    }
+
+    /// Whom it reports to.
+    pub(crate) fn observer(&self) -> Option<&Arc<dyn Observer>> {
+        self.observer.as_ref()
     }
 
     /// The request's id.
@@ -140,6 +170,9 @@ impl Reporter {
         let mut record = self.record.take()?;
         record.took = self.clock.elapsed();
         record.outcome = outcome;
+        if let Some(ledger) = &self.ledger {
+            ledger.settle(&mut record);
+        }
         if let Some(observer) = &self.observer {
             observer.record(&record);
         }

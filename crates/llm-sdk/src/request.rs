@@ -53,7 +53,7 @@ pub struct Request {
 pub struct RouteOptions {
     /// Attempts after the first.
     pub num_retries: Option<u32>,
-    /// Attempts after the first by class of error, where the request names its model itself.
+    /// Attempts after the first by class of error.
     pub retry_policy: RetryPolicy,
     /// Where to go when the group fails.
     pub fallbacks: Option<Vec<Fallback>>,
@@ -112,6 +112,16 @@ pub struct Mock {
     pub timeout: bool,
     /// `mock_delay`: waits first.
     pub delay: Option<Duration>,
+}
+
+impl Mock {
+    /// What describes a canned answer.
+    pub(crate) const KEYS: [&str; 4] = [
+        "mock_response",
+        "mock_tool_calls",
+        "mock_timeout",
+        "mock_delay",
+    ];
 }
 
 /// Keys of ours that are accepted and have no effect on a call: they belong to callers above, or to LiteLLM's insides.
@@ -477,7 +487,8 @@ fn model_info(body: &mut JsonObject) -> Result<Map, JsonError> {
     Ok(info)
 }
 
-fn mock(body: &mut JsonObject) -> Result<Option<Mock>, JsonError> {
+/// Takes what describes a canned answer.
+pub(crate) fn mock(body: &mut JsonObject) -> Result<Option<Mock>, JsonError> {
     let mock = Mock {
         response: body.take("mock_response")?,
         tool_calls: body.take("mock_tool_calls")?,

@@ -19,8 +19,10 @@ use llm_types::{Op, Usage};
 use crate::{
     Charge, Continued,
     continuation::{Bill, Onward, Resuming, Sent, Splice, as_chat},
+    ledger,
     price::Rates,
     record::Reporter,
+    refusal,
     restamp::Stamp,
 };
 
@@ -206,6 +208,10 @@ impl AnswerStream {
         // A bridged vendor was asked in chat.
         let dialect = self.bridge.as_ref().map_or(op, |_| Op::Chat);
         let content = !holds || chunk.is_content(dialect);
+        let filtered = self.onward.as_ref().is_some_and(|onward| onward.filtered);
+        if filtered && !self.began && holds && refusal::is_chunk(dialect, &chunk) {
+            return Err(ledger::stopped(self.rates.deployment.target.provider.name));
+        }
         let mut made = Vec::new();
         match (&mut self.bridge, chunk) {
             (Some(bridge), chunk) => {

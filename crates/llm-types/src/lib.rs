@@ -28,6 +28,7 @@ mod extra;
 mod json;
 pub mod messages;
 mod moderation;
+pub mod nearest;
 mod ocr;
 mod op;
 mod rerank;

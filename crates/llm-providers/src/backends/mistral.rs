@@ -2,7 +2,7 @@ use llm_types::Op;
 
 use crate::{
     Call, Edit, Error, Params, Prefill, Provider,
-    protocols::{moderation, ocr},
+    protocols::{mistral_batch, moderation, ocr},
 };
 
 /// Mistral: <https://docs.mistral.ai/api/>
@@ -12,7 +12,14 @@ pub(super) const ROW: Provider = Provider {
     base_path: "/v1",
     base_env: &["MISTRAL_AZURE_API_BASE", "MISTRAL_API_BASE"],
     key_env: &["MISTRAL_AZURE_API_KEY", "MISTRAL_API_KEY"],
-    ops: &[Op::Chat, Op::Embedding, Op::Moderation, Op::Ocr],
+    ops: &[
+        Op::Chat,
+        Op::Embedding,
+        Op::Moderation,
+        Op::Ocr,
+        Op::File,
+        Op::Batch,
+    ],
     params: PARAMS,
     edits: &[
         Edit::Rename("max_completion_tokens", "max_tokens"),
@@ -24,6 +31,7 @@ pub(super) const ROW: Provider = Provider {
     wires: &[
         (Op::Moderation, &moderation::Mistral),
         (Op::Ocr, &ocr::Mistral),
+        (Op::Batch, &mistral_batch::MistralBatches),
     ],
     docs: "https://docs.mistral.ai/api/",
     ..Provider::OPENAI_LIKE

@@ -11,6 +11,7 @@ mod emit;
 pub mod gemini;
 pub mod huggingface;
 mod legacy;
+pub(crate) mod mistral_batch;
 pub mod moderation;
 pub(crate) mod names;
 pub mod ocr;

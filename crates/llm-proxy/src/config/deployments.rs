@@ -91,6 +91,10 @@ impl Deployments {
             problems.error(node.at, format!("'{}': an id must be a text", model.name));
         }
         let own_id = own_id.map(|node| node.at);
+        if let Some(node) = model.get("model_info", "access_windows") {
+            let message = "'access_windows' has no effect yet: the deployment is asked at any time";
+            problems.warn(node.at, format!("'{}': {message}", model.name));
+        }
         if let Some(node) = model.get("litellm_params", "weight")
             && node.number().is_some_and(|weight| weight < 0.0)
         {

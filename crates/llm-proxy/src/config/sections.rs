@@ -110,6 +110,7 @@ fn health(values: &mut Values, settings: &mut Settings, problems: &mut Problems)
             "health_check_ignore_transient_errors",
             &mut health.ignore_transient,
         ),
+        ("health_check_details", &mut health.details),
     ] {
         if let Some(on) = values.take(key, problems) {
             *switch = on;
@@ -120,6 +121,9 @@ fn health(values: &mut Values, settings: &mut Settings, problems: &mut Problems)
     }
     if let Some(time) = seconds("health_check_staleness_threshold", values, problems) {
         health.staleness = Some(time);
+    }
+    if let Some(groups) = values.take("background_health_check_model_groups", problems) {
+        health.groups = groups;
     }
     if let Some(at_once) = values.take("health_check_concurrency", problems) {
         health.at_once = at_once;

@@ -371,7 +371,8 @@ fn health_checks_are_set_and_an_empty_list_is_noticed() {
     let settings = loaded(
         "model_list: []
 general_settings: {background_health_checks: true, health_check_interval: 60, health_check_concurrency: 4,
-  enable_health_check_routing: true, health_check_ignore_transient_errors: true}
+  enable_health_check_routing: true, health_check_ignore_transient_errors: true, health_check_details: false,
+  background_health_check_model_groups: [chat]}
 ",
     )
     .expect("settings");
@@ -380,6 +381,8 @@ general_settings: {background_health_checks: true, health_check_interval: 60, he
         (health.interval.as_secs(), health.at_once, health.routing),
         (60, 4, true)
     );
+    assert!(!health.details);
+    assert_eq!(health.groups, ["chat"]);
     assert_eq!(settings.router.filters.len(), 1);
     assert!(settings.notices[0].contains(":1:13: warning: 'model_list' is empty"));
 }

@@ -1,6 +1,9 @@
 //! Is the gateway alive, is it ready, and do its deployments answer.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     Json,
@@ -20,7 +23,7 @@ use super::{
     alone,
     pages::{Keyed, Shared, json_reply},
 };
-use crate::state::Live;
+use crate::{checks::Page, state::Live};
 
 /// How long a probe may take, where the deployment does not say.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -77,7 +80,15 @@ pub(crate) enum Health {
 /// What one round over deployments found.
 #[derive(Debug)]
 pub(crate) struct Round {
-    pub(crate) results: Vec<(Arc<Deployment>, Health)>,
+    pub(crate) results: Vec<Checked>,
+}
+
+/// What was found of one deployment.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    pub(crate) deployment: Arc<Deployment>,
+    pub(crate) health: Health,
+    pub(crate) took: Duration,
 }
 
 impl Round {
@@ -93,8 +104,13 @@ impl Round {
             .map(|deployment| {
                 let live = Arc::clone(live);
                 async move {
+                    let began = Instant::now();
                     let health = ask(&live, &deployment).await;
-                    (deployment, health)
+                    Checked {
+                        deployment,
+                        health,
+                        took: began.elapsed(),
+                    }
                 }
             })
             .buffered(live.settings.health.at_once.max(1));
@@ -121,18 +137,25 @@ pub(crate) async fn probe(
     let known = gateway.findings.load_full();
     let round = match known.filter(|_| live.settings.health.background) {
         Some(round) => round,
-        None => Arc::new(Round::over(&live, |deployment| which.wants(deployment)).await),
+        None => {
+            let round = Round::over(&live, |deployment| which.wants(deployment)).await;
+            gateway.checks.remember(&round, "request");
+            Arc::new(round)
+        }
     };
+    let details = live.settings.health.details;
     let (mut healthy, mut unhealthy, mut unchecked) = (Vec::new(), Vec::new(), Vec::new());
     // Who was removed since is no longer of interest.
     let there = |id: &str| live.router.deployment(id).is_some();
     let wanted = round.results.iter();
-    for (deployment, health) in wanted.filter(|(d, _)| which.wants(d) && there(&d.id)) {
-        let mut entry = describe(deployment);
-        match health {
+    for found in wanted.filter(|c| which.wants(&c.deployment) && there(&c.deployment.id)) {
+        let mut entry = describe(&found.deployment, details);
+        match &found.health {
             Health::Healthy => healthy.push(Value::Object(entry)),
             Health::Unhealthy(error) => {
-                entry.insert("error".into(), error.to_string().into());
+                if details {
+                    entry.insert("error".into(), error.to_string().into());
+                }
                 unhealthy.push(Value::Object(entry));
             }
             Health::Unchecked(reason) => {
@@ -156,17 +179,32 @@ pub(crate) async fn probe(
     json_reply(status, body.to_string())
 }
 
-fn describe(deployment: &Deployment) -> Map<String, Value> {
+/// `GET /health/history`.
+pub(crate) async fn history(State(gateway): Shared, _: Keyed, page: Query<Page>) -> Json<Value> {
+    Json(gateway.checks.history(&page))
+}
+
+/// `GET /health/latest`.
+pub(crate) async fn latest(State(gateway): Shared, _: Keyed) -> Json<Value> {
+    Json(gateway.checks.latest())
+}
+
+/// Which deployment it is; without `details`, only its model.
+fn describe(deployment: &Deployment, details: bool) -> Map<String, Value> {
     let base = deployment
         .target
         .base_url
         .split('?')
         .next()
         .unwrap_or_default();
-    let fields = json!({
-        "model": format!("{}/{}", deployment.target.provider.name, deployment.target.model),
-        "api_base": base, "model_id": deployment.id,
-    });
+    let model = format!(
+        "{}/{}",
+        deployment.target.provider.name, deployment.target.model
+    );
+    let fields = match details {
+        true => json!({"model": model, "api_base": base, "model_id": deployment.id}),
+        false => json!({"model": model}),
+    };
     fields.as_object().cloned().unwrap_or_default()
 }
 

@@ -133,11 +133,12 @@ fn kept<'a>(method: &Method, path: &'a str) -> Option<Way<'a>> {
 fn of_vendor(path: &str) -> Option<(Option<&str>, &str)> {
     let (name, rest) = path.strip_prefix('/')?.split_once("/v1/")?;
     let rest = &path[path.len() - rest.len() - 1..];
+    let vendor = llm_providers::lookup(name)?;
     let is_kept = [Op::File, Op::Batch]
         .iter()
+        .filter(|op| vendor.speaks(**op))
         .filter_map(|op| rest.strip_prefix(op.path()))
         .any(|rest| rest.is_empty() || rest.starts_with('/'));
-    let vendor = llm_providers::lookup(name)?;
     is_kept.then_some((Some(vendor.name), rest))
 }
 

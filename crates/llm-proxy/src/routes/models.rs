@@ -137,7 +137,13 @@ pub(super) fn full(deployment: &Deployment) -> Value {
             params[key] = value;
         }
     }
-    let numbers = [("rpm", deployment.quota.rpm), ("tpm", deployment.quota.tpm)];
+    let quota = &deployment.quota;
+    let numbers = [
+        ("rpm", quota.rpm),
+        ("tpm", quota.tpm),
+        ("itpm", quota.itpm),
+        ("otpm", quota.otpm),
+    ];
     for (key, value) in numbers {
         if let Some(value) = value {
             params[key] = value.into();
@@ -184,6 +190,7 @@ fn group(name: &str, deployments: &[std::sync::Arc<Deployment>]) -> Value {
         "max_output_tokens": most(|d| d.target.facts.max_output_tokens),
         "mode": deployments.iter().find_map(|d| d.target.facts.mode.as_deref()).unwrap_or("chat"),
         "rpm": sum(|d| d.quota.rpm), "tpm": sum(|d| d.quota.tpm),
+        "itpm": sum(|d| d.quota.itpm), "otpm": sum(|d| d.quota.otpm),
         "supports_parallel_function_calling": supports("parallel_function_calling"),
         "supports_vision": supports("vision"),
         "supports_web_search": supports("web_search"),

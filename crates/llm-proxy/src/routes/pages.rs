@@ -57,6 +57,8 @@ pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
         )
         .route("/health/readiness/details", get(health::details))
         .route("/health/backlog", get(health::backlog))
+        .route("/health/history", get(health::history))
+        .route("/health/latest", get(health::latest))
         .route("/test", get(async || Json(json!({"route": "/test"}))))
         .route("/metrics", get(metrics))
         .route("/openapi.json", get(docs::openapi))

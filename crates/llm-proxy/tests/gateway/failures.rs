@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::body::Body;
 use http::Response;
 use http_body_util::BodyExt;
+use llm_providers::{Credential, Target, lookup};
 use serde_json::json;
 use tokio::sync::mpsc;
 
@@ -184,6 +185,50 @@ async fn a_cut_stream_ends_in_anthropics_words_for_its_clients() {
         "{last}"
     );
     assert!(!got.text().contains("message_stop"));
+}
+
+/// Vendors that speak these dialects themselves: their answers are not carried on, and never pass for whole ones.
+#[tokio::test]
+async fn cut_streams_of_responses_and_generated_content_end_in_an_error() {
+    let created = r#"{"type":"response.created","sequence_number":0,"response":{"id":"resp_1","object":"response","status":"in_progress","model":"m","output":[]}}"#;
+    let delta = r#"{"type":"response.output_text.delta","sequence_number":1,"item_id":"i","output_index":0,"content_index":0,"delta":"Hel"}"#;
+    let responses = format!(
+        "event: response.created\ndata: {created}\n\nevent: response.output_text.delta\ndata: {delta}\n\n"
+    );
+    let piece = r#"{"candidates":[{"content":{"role":"model","parts":[{"text":"Hel"}]},"index":0}],"modelVersion":"m"}"#;
+    let generated = format!("data: {piece}\n\n");
+    let vendor = Vendor::answering(move |asked| {
+        let native = asked.path.ends_with("/responses");
+        events(if native { &responses } else { &generated })
+    })
+    .await;
+    let mut settings = settings(&vendor.url);
+    let mut gemini = deployment("gem", &vendor.url);
+    let key = Credential::key("sk-vendor");
+    gemini.target = Target::new(lookup("gemini").unwrap(), "gemini-2.5-flash", key).at(&vendor.url);
+    settings.deployments.push(gemini);
+    let gateway = Gateway::with(settings).await;
+
+    let body = json!({"model": "gpt", "input": "Hi", "stream": true});
+    let got = gateway.post("/v1/responses", &body).await;
+    let text = got.text();
+    assert!(
+        text.contains("\"Hel\"") && !text.contains("response.completed"),
+        "{text}"
+    );
+    let last = text.trim_end().rsplit("\n\n").next().unwrap();
+    assert!(last.contains("error"), "{last}");
+
+    let body = json!({"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]});
+    let path = "/v1beta/models/gem:streamGenerateContent?alt=sse";
+    let got = gateway.post(path, &body).await;
+    let text = got.text();
+    assert!(
+        text.contains("Hel") && !text.contains("finishReason"),
+        "{text}"
+    );
+    let last = text.trim_end().rsplit("\n\n").next().unwrap();
+    assert!(last.contains("\"error\""), "{last}");
 }
 
 #[tokio::test]

@@ -23,9 +23,11 @@ enum End {
     Refused(u16),
     /// With an error in the stream, after a part of the answer.
     Broken,
+    /// With an answer that says that a filter stopped it.
+    Stopped,
 }
 
-use End::{Answer, Broken, Refused};
+use End::{Answer, Broken, Refused, Stopped};
 
 /// What becomes of a fault: attempts with one deployment and with three, the end, and whether fallbacks help.
 type Outcome = (u32, u32, End, bool);
@@ -109,6 +111,21 @@ const ROWS: &[Row] = &[
         (1, 1, Refused(400), false),
     ),
     same(
+        Fault::WindowListed,
+        "prompt too long, with `context_window_fallbacks`",
+        (1, 1, Refused(400), true),
+    ),
+    same(
+        Fault::PolicyListed,
+        "content refused, with `content_policy_fallbacks`",
+        (1, 1, Refused(400), true),
+    ),
+    same(
+        Fault::Filtered,
+        "answer stopped by a filter, with `content_policy_fallbacks`",
+        (1, 1, Stopped, true),
+    ),
+    same(
         Fault::Flapping,
         "every second request fails",
         (2, 2, Answer, true),
@@ -166,7 +183,7 @@ impl Cell {
         if !self.fallbacks || !helps || fault == Fault::Flapping {
             return Happened { attempts: own, end };
         }
-        if end == Broken {
+        if end == Broken || (end == Stopped && self.stream) {
             // The header that counts was sent when the stream began; the second fallback carries the answer on.
             return Happened {
                 attempts: own,
@@ -198,9 +215,20 @@ impl Cell {
             add(format!("{group}-x"), format!("{group}-x"), fault);
             add(format!("{group}-y"), format!("{group}-y"), Fault::None);
             let to = ["x", "y"].map(|end| Fallback::to(format!("{group}-{end}")));
-            let general = &mut settings.router.fallbacks.general;
-            general.insert(group, to.to_vec());
+            let lists = &mut settings.router.fallbacks;
+            let list = match fault {
+                Fault::WindowListed => &mut lists.context_window,
+                Fault::PolicyListed | Fault::Filtered => &mut lists.content_policy,
+                _ => &mut lists.general,
+            };
+            list.insert(group, to.to_vec());
         }
+    }
+
+    /// Whether its fallbacks are those of one cause. Such a list, of whatever group, is all there is for that cause.
+    fn is_listed(&self) -> bool {
+        use Fault::{Filtered, PolicyListed, WindowListed};
+        matches!(ROWS[self.row].0, WindowListed | PolicyListed | Filtered)
     }
 
     async fn run(&self, gateway: &Gateway) -> Happened {
@@ -240,6 +268,13 @@ impl Cell {
         };
         if self.stream && error {
             return Broken;
+        }
+        let stopped = match self.messages {
+            true => r#""stop_reason":"refusal""#,
+            false => r#""finish_reason":"content_filter""#,
+        };
+        if text.contains(stopped) {
+            return Stopped;
         }
         let whole = match (self.stream, self.messages) {
             (false, false) => got.json()["choices"][0]["message"]["content"] == "Hello",
@@ -284,17 +319,23 @@ async fn every_fault_ends_as_the_reference_says() {
     let mut faults: BTreeMap<String, Fault> = ROWS.iter().map(|row| (name(row.0), row.0)).collect();
     faults.insert(name(Fault::None), Fault::None);
     let server = FaultServer::start(faults).await;
-    let mut settings = Settings::base(&Bare);
-    settings.logs.requests = false;
-    settings.logs.filter = "error".into();
-    for cell in Cell::all() {
-        cell.install(&server, &mut settings);
-    }
-    let gateway = Arc::new(Gateway::with(settings).await);
+    let with = async |listed: bool| {
+        let mut settings = Settings::base(&Bare);
+        settings.logs.requests = false;
+        settings.logs.filter = "error".into();
+        for cell in Cell::all() {
+            if cell.is_listed() == listed {
+                cell.install(&server, &mut settings);
+            }
+        }
+        Arc::new(Gateway::with(settings).await)
+    };
+    let gateways = [with(false).await, with(true).await];
     let room = Arc::new(Semaphore::new(100));
     let mut running = JoinSet::new();
     for cell in Cell::all() {
-        let (gateway, room) = (Arc::clone(&gateway), Arc::clone(&room));
+        let gateway = &gateways[usize::from(cell.is_listed())];
+        let (gateway, room) = (Arc::clone(gateway), Arc::clone(&room));
         running.spawn(async move {
             let _place = room.acquire().await.unwrap();
             (cell, tokio::time::timeout(HANG, cell.run(&gateway)).await)
@@ -366,6 +407,7 @@ fn columns((one, three, end, helps): &Outcome) -> String {
         Answer => "an answer".to_owned(),
         Refused(status) => status.to_string(),
         Broken => "an error in the stream".to_owned(),
+        Stopped => "the stopped answer".to_owned(),
     };
     let falls = if *end == Answer || !helps {
         "the same"

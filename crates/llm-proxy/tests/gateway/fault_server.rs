@@ -47,6 +47,12 @@ pub(crate) enum Fault {
     ContextWindow,
     /// The content is refused.
     ContentPolicy,
+    /// The prompt is too long, and there is a list for that.
+    WindowListed,
+    /// The content is refused, and there is a list for that.
+    PolicyListed,
+    /// The answer is stopped by a filter, and there is a list for that.
+    Filtered,
     /// Every second request of a group fails.
     Flapping,
 }
@@ -188,8 +194,25 @@ async fn answer(socket: &mut TcpStream, fault: Fault, stream: bool, times: u32) 
             };
             whole(socket, &text).await;
         }
-        Fault::ContextWindow => refuse(socket, 400, "context_length_exceeded", None).await,
-        Fault::ContentPolicy => refuse(socket, 400, "content_policy_violation", None).await,
+        Fault::ContextWindow | Fault::WindowListed => {
+            refuse(socket, 400, "context_length_exceeded", None).await
+        }
+        Fault::ContentPolicy | Fault::PolicyListed => {
+            refuse(socket, 400, "content_policy_violation", None).await
+        }
+        Fault::Filtered => {
+            say(socket, &head(200, stream, None)).await;
+            let text = if stream {
+                let chunks = [CHUNKS[0], CHUNKS[3], CHUNKS[4]];
+                let all = chunks.map(|chunk| format!("data: {chunk}\n\n")).concat();
+                all.replace(r#""stop""#, r#""content_filter""#)
+            } else {
+                let mut stopped = completion("");
+                stopped["choices"][0]["finish_reason"] = "content_filter".into();
+                stopped.to_string()
+            };
+            whole(socket, &text).await;
+        }
         Fault::Flapping if times % 2 == 1 => refuse(socket, 500, "", None).await,
         Fault::None | Fault::Flapping => {
             say(socket, &head(200, stream, None)).await;

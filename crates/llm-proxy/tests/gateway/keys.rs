@@ -136,6 +136,8 @@ async fn pages_about_models_ask_for_the_key_and_health_does_not() {
         "/health/readiness/details",
         "/utils/supported_openai_params?model=gpt",
         "/health/backlog",
+        "/health/history",
+        "/health/latest",
     ] {
         assert_eq!(gateway.get(path).await.status, 401, "{path}");
         assert_eq!(

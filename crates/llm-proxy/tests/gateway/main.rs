@@ -7,6 +7,7 @@
 )]
 
 mod answers;
+mod checks;
 mod failures;
 mod fault_matrix;
 mod fault_server;

@@ -91,6 +91,9 @@ _ELSEWHERE = frozenset(
     }
 )
 
+#: What a call is asked with, besides messages, and the operation that it is then.
+_ASKED_WITH = (("input", "embedding"), ("prompt", "text_completion"))
+
 #: Operations of the module that are methods of the router, too, besides those that are written out below.
 _OPERATIONS = frozenset(
     name
@@ -289,6 +292,23 @@ class Router(Deployments):
     async def _gather(self, asked: Iterable[tuple[str, Any]], **kwargs: Any) -> list[Any]:
         calls = [self.acompletion(model, messages, **kwargs) for model, messages in asked]
         return await asyncio.gather(*calls, return_exceptions=True)
+
+    # Explaining
+
+    def explain(self, model: str, messages: list[Any] | None = None, **kwargs: Any) -> dict[str, Any]:
+        """What would be done with a call now, and what it may cost: nothing is sent, counted or held.
+
+        Takes a call's arguments; `input` stands for an embedding, `prompt` for a text completion. The answer names the
+        group, its deployments as they are, who would be left out and why, each other one's score, who would be picked,
+        and the groups that would follow.
+        """
+        asked = {"model": model, **kwargs}
+        if messages is not None:
+            asked["messages"] = messages
+        params = _request.with_manners(asked)
+        op = next((op for key, op in _ASKED_WITH if key in params), "completion")
+        write = _request.chat_body if "messages" in params else _request.body
+        return json.loads(self._router().explain(op, write(params)))
 
     # Picking
 

@@ -9,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use crate::{Clock, Deployment, Load, Moment, News, SpeedRules, state::Live};
+use crate::{
+    Clock, Deployment, Load, Moment, News, SpeedRules, Spent, affinity::Affinity,
+    spending::Spending, state::Live,
+};
 
 /// An instance that was not heard of for so long is gone.
 const GONE: Duration = Duration::from_secs(5);
@@ -21,6 +24,8 @@ pub struct Board {
     known: RwLock<HashMap<String, Arc<Live>>>,
     heard: Mutex<HashMap<String, Moment>>,
     instances: AtomicU64,
+    spending: Arc<Spending>,
+    affinity: Arc<Affinity>,
 }
 
 /// What other instances' deployments carry.
@@ -28,6 +33,21 @@ pub struct Board {
 pub(crate) struct Elsewhere(Mutex<HashMap<String, (Load, Moment)>>);
 
 impl Board {
+    pub(crate) fn over(spending: Arc<Spending>, affinity: Arc<Affinity>) -> Self {
+        Self {
+            spending,
+            affinity,
+            ..Self::default()
+        }
+    }
+
+    /// Puts up what all instances together have spent of budgets.
+    pub fn hear_spent(&self, all: &[Spent]) {
+        for spent in all {
+            self.spending.hear(self.clock.now(), spent);
+        }
+    }
+
     /// Puts up what instance `from` says.
     pub fn hear(&self, from: &str, news: &News) {
         let now = self.clock.now();
@@ -49,6 +69,13 @@ impl Board {
             News::Silent { deployment } => self.tell(deployment, |live| {
                 live.speed.silent(now, &SpeedRules::default());
             }),
+            News::Bound {
+                bond,
+                deployment,
+                until,
+            } => self.affinity.hear(*bond, *deployment, *until),
+            // It is told in sums.
+            News::Spent(_) => {}
             News::Loads { loads } => {
                 self.note(from, now);
                 let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
@@ -124,6 +151,8 @@ impl Elsewhere {
             if at.minute() == now.minute() {
                 sum.requests = sum.requests.saturating_add(load.requests);
                 sum.tokens = sum.tokens.saturating_add(load.tokens);
+                sum.input = sum.input.saturating_add(load.input);
+                sum.output = sum.output.saturating_add(load.output);
             }
         }
         sum

@@ -13,7 +13,7 @@ pub(crate) use board::Elsewhere;
 #[cfg(feature = "redis")]
 pub use redis::RedisState;
 
-use crate::{Load, Moment, Quota, Reason};
+use crate::{Load, Moment, Quota, Reason, Spent, Used};
 
 /// A future on the heap.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -28,8 +28,8 @@ pub trait Shared: Send + Sync + fmt::Debug {
     fn admit<'a>(&'a self, claim: &'a Claim<'a>)
     -> BoxFuture<'a, Option<Result<Admitted, Reason>>>;
 
-    /// An admitted attempt is over and used `tokens`.
-    fn end(&self, admitted: Admitted, tokens: u64);
+    /// An admitted attempt is over and used this.
+    fn end(&self, admitted: Admitted, used: Used);
 
     /// Tells the other instances. Never waits; what cannot be kept is dropped, since none of it is worth a request.
     fn tell(&self, news: News);
@@ -94,6 +94,17 @@ pub enum News {
         /// Its id.
         deployment: String,
     },
+    /// A conversation, a session or a user is at a deployment.
+    Bound {
+        /// What binds it, as a number.
+        bond: u64,
+        /// The deployment's id, as a number.
+        deployment: u64,
+        /// Until when.
+        until: Moment,
+    },
+    /// An answer cost this much of a budget, which, if it begins with that, ends then.
+    Spent(Spent),
     /// What an instance's deployments carry, of those that carry anything.
     Loads {
         /// By id.

@@ -19,7 +19,7 @@ use redis::{AsyncConnectionConfig, Client, RedisError, RedisResult, aio::Multipl
 use tokio::sync::mpsc;
 
 use super::{Admitted, Board, BoxFuture, Claim, News, RedisSettings, Shared};
-use crate::{Reason, SettingsError};
+use crate::{Reason, SettingsError, Used};
 
 /// State shared over Redis.
 #[derive(Debug)]
@@ -53,7 +53,7 @@ struct Inner {
 #[derive(Debug)]
 enum Letter {
     News(News),
-    End(Admitted, u64),
+    End(Admitted, Used),
 }
 
 impl RedisState {
@@ -115,9 +115,9 @@ impl Shared for RedisState {
         })
     }
 
-    fn end(&self, admitted: Admitted, tokens: u64) {
+    fn end(&self, admitted: Admitted, used: Used) {
         self.inner.leases().remove(&admitted.lease);
-        self.inner.post(Letter::End(admitted, tokens));
+        self.inner.post(Letter::End(admitted, used));
     }
 
     fn tell(&self, news: News) {
@@ -151,6 +151,8 @@ impl Inner {
             .arg(limit(claim.quota.max_parallel))
             .arg(limit(claim.quota.rpm))
             .arg(limit(claim.quota.tpm))
+            .arg(limit(claim.quota.itpm))
+            .arg(limit(claim.quota.otpm))
             .arg(claim.tokens)
             .arg(&lease)
             .arg(millis(LEASE))
@@ -160,7 +162,9 @@ impl Inner {
             0 => None,
             1 => Some(Reason::Parallel),
             2 => Some(Reason::Rpm),
-            _ => Some(Reason::Tpm),
+            3 => Some(Reason::Tpm),
+            4 => Some(Reason::Itpm),
+            _ => Some(Reason::Otpm),
         };
         if let Some(reason) = reason {
             return Ok(Err(reason));

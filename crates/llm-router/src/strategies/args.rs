@@ -1,6 +1,6 @@
 //! Reading a strategy's arguments so that none is overlooked.
 
-use llm_types::Map;
+use llm_types::{Map, nearest::nearest};
 
 use crate::SettingsError;
 
@@ -106,31 +106,9 @@ impl<'a> Args<'a> {
 
 /// The known name that was probably meant, or all of them.
 pub(super) fn hint(unknown: &str, known: &[&str]) -> String {
-    let nearest = known
-        .iter()
-        .map(|name| (distance(unknown, name), *name))
-        .min();
-    match nearest {
-        None => String::new(),
-        Some((edits, name)) if edits <= name.len().max(unknown.len()) / 3 => {
-            format!(": did you mean '{name}'?")
-        }
-        Some(_) => format!(": expected one of {}", known.join(", ")),
+    match nearest(unknown, known.iter().copied()) {
+        None if known.is_empty() => String::new(),
+        None => format!(": expected one of {}", known.join(", ")),
+        Some(name) => format!(": did you mean '{name}'?"),
     }
-}
-
-/// How many letters must be added, taken away or changed to make `b` of `a`.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().take(100).enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, to) in b.iter().enumerate() {
-            let change = diagonal + usize::from(from != *to);
-            diagonal = row[j + 1];
-            row[j + 1] = change.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }

@@ -96,6 +96,7 @@ fn seen<'a>(
             requests,
             tokens,
             expected: tokens / 2,
+            ..Load::default()
         };
         candidate.latency = latencies[i % latencies.len()];
         candidate.lot = lots.get(i % lots.len().max(1)).copied();

@@ -14,8 +14,8 @@ use std::{
 
 use llm_providers::{Credential, Error, Kind, Target, lookup};
 use llm_router::{
-    Ask, Attempt, Attempts, Deployment, Finish, Quota, RedisSettings, Routed, Router, Settings,
-    Shared, Standing,
+    Ask, Attempt, Attempts, Budget, Deployment, Finish, Quota, Reason, RedisSettings, Routed,
+    Router, Settings, Shared, Standing,
 };
 use tokio::{sync::Semaphore, task::JoinSet};
 
@@ -67,12 +67,21 @@ fn quota(change: impl FnOnce(&mut Quota)) -> Quota {
 
 /// One instance: two deployments, the first of them limited.
 fn instance(server: &RedisServer, quota: Quota) -> (Arc<Router>, Arc<dyn Shared>) {
+    changed(server, quota, |_| {})
+}
+
+fn changed(
+    server: &RedisServer,
+    quota: Quota,
+    change: impl FnOnce(&mut Settings),
+) -> (Arc<Router>, Arc<dyn Shared>) {
     let mut settings = Settings {
         num_retries: 0,
         redis: Some(RedisSettings::at(server.url())),
         ..Settings::default()
     };
     settings.queue.wait = Duration::ZERO;
+    change(&mut settings);
     let target = || Target::new(lookup("openai").expect("a row"), "m", Credential::None);
     let mut limited = Deployment::new("limited", "g", target());
     limited.quota = quota;
@@ -270,4 +279,70 @@ async fn a_full_redis_is_as_good_as_none() {
     until("it counts as gone", || !a.1.is_up()).await;
     server.say(&["CONFIG", "SET", "maxmemory", "0"]);
     until("it is found again", || a.1.is_up()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_budget_is_spent_together_and_outlives_an_instance() {
+    let server = RedisServer::start();
+    let budget = Budget {
+        limit: 100,
+        period: "1d".parse().expect("a duration"),
+    };
+    let one = || {
+        changed(&server, Quota::default(), |settings| {
+            settings.budgets.providers.insert("openai".into(), budget);
+        })
+    };
+    let (a, b) = (one(), one());
+    meet(&[&a, &b]).await;
+    let spend = async |router: &Router, cost| {
+        let routed = router.run(&Ask::new("other"), &*Gate::new(1)).await;
+        routed.expect("there is money left").lease.finish(&Finish {
+            cost: Some(cost),
+            ..Finish::default()
+        });
+    };
+    spend(&a.0, 60).await;
+    spend(&b.0, 40).await;
+    let spent = |router: &Router| router.spent().iter().map(|spent| spent.nanos).sum::<u64>();
+    until("both know all of it", || {
+        spent(&a.0) == 100 && spent(&b.0) == 100
+    })
+    .await;
+    for router in [&a.0, &b.0] {
+        let failed = router.run(&Ask::new("other"), &*Gate::new(1)).await;
+        let error = failed.expect_err("it is spent").error;
+        assert!(error.message.contains("budget"), "{error}");
+    }
+    drop((a, b));
+    let late = one();
+    let first = late.0.run(&Ask::new("other"), &*Gate::new(1)).await;
+    drop(first);
+    until("a late one knows it", || spent(&late.0) == 100).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_stays_where_it_is_whoever_is_asked() {
+    let server = RedisServer::start();
+    let one = || {
+        changed(&server, Quota::default(), |settings| {
+            settings.affinity.bonds.session = true;
+        })
+    };
+    let (a, b) = (one(), one());
+    meet(&[&a, &b]).await;
+    for session in 0..4 {
+        let mut ask = Ask::new("other");
+        ask.session = Some(format!("session {session}"));
+        let gate = Gate::new(1);
+        let routed = a.0.run(&ask, &*gate).await.expect("an answer");
+        let there = routed.lease.deployment().id.clone();
+        routed.lease.finish(&Finish::default());
+        until("the other instance knows", || {
+            let known = b.0.explain(&ask).expect("it is known");
+            let bound = known.skipped.iter().any(|s| s.reason == Reason::Affinity);
+            bound && known.picked.as_ref() == Some(&there)
+        })
+        .await;
+    }
 }

@@ -19,6 +19,7 @@ use serde_json::value::RawValue;
 use crate::ids::Ids;
 
 pub use folder::FolderStore;
+pub(crate) use folder::private_folder;
 pub use store::{MemoryStore, ResponseStore};
 
 /// The longest conversation that is put together from its responses.

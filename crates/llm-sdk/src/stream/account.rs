@@ -26,7 +26,14 @@ impl AnswerStream {
             return reported;
         };
         let network = &onward.network;
-        if !matches!(network.op, Op::Chat | Op::Completion | Op::Messages) {
+        let speaks = [
+            Op::Chat,
+            Op::Completion,
+            Op::Messages,
+            Op::Responses,
+            Op::GenerateContent,
+        ];
+        if !speaks.contains(&network.op) {
             return reported;
         }
         let said = self.sent.said(network.op).everything();

@@ -109,10 +109,10 @@ impl AnswerStream {
             b"response.completed",
             b"response.incomplete",
         ];
-        if event
-            .name
-            .as_deref()
-            .is_some_and(|name| LAST.contains(&name))
+        let name = event.name.as_deref();
+        let named = name.is_some_and(|name| LAST.contains(&name));
+        // Google's events have no names: only the last one comes with the end.
+        if (named || self.op() == Op::GenerateContent)
             && let Ok(mut object) = JsonObject::parse(&event.data)
         {
             object.set(EXTENSION, &self.extension());

@@ -116,6 +116,7 @@ impl AnswerStream {
         });
         if let Some(onward) = &mut self.onward {
             onward.journey = Some(journey);
+            onward.filtered = attempted.filtered;
         }
         match attempted.sent {
             Came::Stream(events, _) => {

@@ -12,6 +12,8 @@ use llm_sdk::{
 use llm_types::{JsonObject, Op};
 use serde_json::{Value, json};
 
+use crate::items;
+
 thread_local! {
     static CLIENT: Client = Engine::client(&TransportSettings::default()).unwrap();
 }
@@ -77,6 +79,10 @@ pub(crate) fn engine(models: &[Value], change: impl FnOnce(&mut Settings)) -> En
 pub(crate) fn body(op: Op, more: Value) -> Value {
     let mut body = match op {
         Op::Completion => json!({"prompt": "Where?", "stream_options": {"include_usage": true}}),
+        Op::Responses => json!({"input": "Where?"}),
+        Op::GenerateContent => {
+            json!({"contents": [{"role": "user", "parts": [{"text": "Where?"}]}]})
+        }
         Op::Messages => {
             json!({"messages": [{"role": "user", "content": "Where?"}], "max_tokens": 500})
         }
@@ -126,12 +132,14 @@ impl Got {
         match op {
             Op::Messages => messages(&self.events),
             Op::Completion => completions(&self.events),
+            Op::Responses => items::responses(&self.events),
+            Op::GenerateContent => items::generated(&self.events),
             _ => chat(&self.events),
         }
     }
 }
 
-fn json(event: &Event) -> Value {
+pub(crate) fn json(event: &Event) -> Value {
     serde_json::from_slice(&event.data).unwrap()
 }
 

@@ -7,6 +7,7 @@
 )]
 
 mod client;
+mod items;
 mod upstream;
 
 use client::{Got, ask, engine};

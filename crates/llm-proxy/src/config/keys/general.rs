@@ -29,6 +29,8 @@ pub(crate) const GENERAL: Section = Section {
                 "enable_health_check_routing",
                 "health_check_staleness_threshold",
                 "health_check_ignore_transient_errors",
+                "health_check_details",
+                "background_health_check_model_groups",
                 "pass_through_endpoints",
                 "pass_through_request_timeout",
             ],
@@ -41,7 +43,7 @@ pub(crate) const GENERAL: Section = Section {
         ),
         (
             Own(
-                "a folder for what the gateway keeps itself: responses of models that only chat; without it they are kept in memory",
+                "a folder for what the gateway keeps itself: responses of models that only chat (without it in memory), and files and batches for vendors that have none",
             ),
             &["data_folder"],
         ),
@@ -232,9 +234,7 @@ pub(crate) const GENERAL: Section = Section {
         (
             Later("background health checks"),
             &[
-                "health_check_details",
                 "use_shared_health_check",
-                "background_health_check_model_groups",
                 "health_check_skip_disabled_background_models",
                 "model_list_healthy_only",
                 "allow_public_health_readiness_details",

@@ -13,6 +13,8 @@ pub const PARAMS: &[&str] = &[
     "litellm_credential_name",
     "timeout",
     "stream_timeout",
+    "timeout_by_service_tier",
+    "stream_timeout_by_service_tier",
     "first_byte_timeout",
     "stall_timeout",
     "max_retries",
@@ -24,6 +26,8 @@ pub const PARAMS: &[&str] = &[
     "allowed_openai_params",
     "tpm",
     "rpm",
+    "itpm",
+    "otpm",
     "max_parallel_requests",
     "max_budget",
     "budget_duration",
@@ -34,6 +38,9 @@ pub const PARAMS: &[&str] = &[
     "order",
     "tags",
     "mock_response",
+    "mock_tool_calls",
+    "mock_timeout",
+    "mock_delay",
     "headers",
     "extra_headers",
     "extra_body",
@@ -85,8 +92,6 @@ pub const PARAMS: &[&str] = &[
 
 /// Keys of `litellm_params` whose feature is not built yet.
 pub const PARAMS_LATER: &[(&str, &str)] = &[
-    ("itpm", "limits"),
-    ("otpm", "limits"),
     ("guardrails", "guardrails"),
     (
         "configurable_clientside_auth_params",
@@ -94,8 +99,6 @@ pub const PARAMS_LATER: &[(&str, &str)] = &[
     ),
     ("merge_reasoning_content_in_choices", "response shaping"),
     ("cache_control_injection_points", "prompt cache injection"),
-    ("timeout_by_service_tier", "timeouts by tier"),
-    ("stream_timeout_by_service_tier", "timeouts by tier"),
     ("keepalive_seconds", "keep-alives by deployment"),
     ("default_api_key_tpm_limit", "limits"),
     ("default_api_key_rpm_limit", "limits"),

@@ -7,7 +7,7 @@ use redis::Script;
 /// Admits an attempt by all of its limits, or by none.
 ///
 /// Keys: the slots (a sorted set of leases by the time they end), the minute (a hash). Answers 0 or the limit that
-/// refuses (1 parallel, 2 requests, 3 tokens), and the minute.
+/// refuses (1 parallel, 2 requests, 3 tokens, 4 those of prompts, 5 those of answers), and the minute.
 pub(super) static ADMIT: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
@@ -15,15 +15,17 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local minute = math.floor(now / 60000)
 local parallel, rpm, tpm = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local tokens = tonumber(ARGV[4])
+local itpm, otpm = tonumber(ARGV[4]), tonumber(ARGV[5])
+local tokens = tonumber(ARGV[6])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
 if parallel >= 0 and redis.call('ZCARD', KEYS[1]) >= parallel then
   return {1, minute}
 end
-local seen = redis.call('HMGET', KEYS[2], 'minute', 'requests', 'tokens')
-local requests, used = 0, 0
+local seen = redis.call('HMGET', KEYS[2], 'minute', 'requests', 'tokens', 'input', 'output')
+local requests, used, input, output = 0, 0, 0, 0
 if seen[1] and tonumber(seen[1]) == minute then
   requests, used = tonumber(seen[2]), tonumber(seen[3])
+  input, output = tonumber(seen[4] or '0'), tonumber(seen[5] or '0')
 end
 if rpm >= 0 and requests + 1 > rpm then
   return {2, minute}
@@ -31,10 +33,17 @@ end
 if tpm >= 0 and used + tokens > tpm then
   return {3, minute}
 end
-redis.call('HSET', KEYS[2], 'minute', minute, 'requests', requests + 1, 'tokens', used + tokens)
+if itpm >= 0 and input + tokens > itpm then
+  return {4, minute}
+end
+if otpm >= 0 and output + 1 > otpm then
+  return {5, minute}
+end
+redis.call('HSET', KEYS[2], 'minute', minute, 'requests', requests + 1, 'tokens', used + tokens,
+  'input', input + tokens, 'output', output)
 redis.call('PEXPIRE', KEYS[2], 120000)
-redis.call('ZADD', KEYS[1], now + ARGV[6], ARGV[5])
-redis.call('PEXPIRE', KEYS[1], math.max(ARGV[6] * 2, 1000))
+redis.call('ZADD', KEYS[1], now + ARGV[8], ARGV[7])
+redis.call('PEXPIRE', KEYS[1], math.max(ARGV[8] * 2, 1000))
 return {0, minute}
 ",
     )
@@ -47,16 +56,16 @@ pub(super) static END: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
 redis.call('ZREM', KEYS[1], ARGV[1])
-local minute, difference = tonumber(ARGV[2]), tonumber(ARGV[3])
-if difference == 0 then
-  return 0
-end
-local seen = redis.call('HMGET', KEYS[2], 'minute', 'tokens')
+local minute = tonumber(ARGV[2])
+local seen = redis.call('HMGET', KEYS[2], 'minute', 'tokens', 'input', 'output')
 if not seen[1] then
   return 0
 end
-if difference > 0 or tonumber(seen[1]) == minute then
-  redis.call('HSET', KEYS[2], 'tokens', math.max(0, tonumber(seen[2]) + difference))
+for i, count in ipairs({'tokens', 'input', 'output'}) do
+  local difference = tonumber(ARGV[2 + i])
+  if difference > 0 or difference < 0 and tonumber(seen[1]) == minute then
+    redis.call('HSET', KEYS[2], count, math.max(0, tonumber(seen[1 + i] or '0') + difference))
+  end
 end
 return 0
 ",
@@ -73,6 +82,29 @@ for i = 2, #ARGV do
   redis.call('ZADD', KEYS[1], now + ARGV[1], ARGV[i])
 end
 redis.call('PEXPIRE', KEYS[1], math.max(ARGV[1] * 2, 1000))
+return 0
+",
+    )
+});
+
+/// Adds to what was spent of a budget, whose window begins with the first spending and anew after its end.
+///
+/// Key: what was spent (a hash of `nanos:until` by budget). Arguments: the budget, how much, and the end of a window that
+/// begins now.
+pub(super) static SPEND: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local nanos, ends = tonumber(ARGV[2]), ARGV[3]
+local seen = redis.call('HGET', KEYS[1], ARGV[1])
+if seen then
+  local spent, old = string.match(seen, '^(%d+):(%d+)$')
+  if spent and tonumber(old) > now then
+    nanos, ends = nanos + tonumber(spent), old
+  end
+end
+redis.call('HSET', KEYS[1], ARGV[1], string.format('%.0f', nanos) .. ':' .. ends)
 return 0
 ",
     )

@@ -14,7 +14,7 @@ use redis::{
 use tokio::sync::mpsc;
 
 use super::{Inner, LEASE, Letter, millis, script};
-use crate::{Moment, News, shared::Board};
+use crate::{Moment, News, Scope, Spent, shared::Board};
 
 /// How often instances show signs of life.
 const BEAT: Duration = Duration::from_millis(500);
@@ -63,15 +63,19 @@ async fn deliver(
 ) -> RedisResult<()> {
     for letter in batch {
         match letter {
-            Letter::End(admitted, tokens) => {
-                let difference = i128::from(tokens) - i128::from(admitted.tokens);
-                let difference = i64::try_from(difference).unwrap_or(i64::MAX);
+            Letter::End(admitted, used) => {
+                let beyond = |used: u64, expected: u64| {
+                    let difference = i128::from(used) - i128::from(expected);
+                    i64::try_from(difference).unwrap_or(i64::MAX)
+                };
                 let _: i64 = script::END
                     .key(inner.key(&admitted.deployment, "slots"))
                     .key(inner.key(&admitted.deployment, "minute"))
                     .arg(&admitted.lease)
                     .arg(admitted.minute)
-                    .arg(difference)
+                    .arg(beyond(used.tokens, admitted.tokens))
+                    .arg(beyond(used.input(), admitted.tokens))
+                    .arg(beyond(used.output, 0))
                     .invoke_async(&mut connection)
                     .await?;
             }
@@ -95,6 +99,17 @@ async fn publish(
                 .arg(until.millis())
                 .invoke_async(connection)
                 .await?;
+        }
+        News::Spent(spent) => {
+            let _: i64 = script::SPEND
+                .key(inner.common("spent"))
+                .arg(budget(spent.scope, &spent.name))
+                .arg(spent.nanos)
+                .arg(spent.until.millis())
+                .invoke_async(connection)
+                .await?;
+            // Everybody reads the sums.
+            return Ok(());
         }
         News::Recovered { deployment } => {
             let _: i64 = connection.hdel(rests, deployment).await?;
@@ -146,6 +161,12 @@ async fn pulse(inner: &Inner, board: &Board) -> RedisResult<MultiplexedConnectio
             board.hear(&inner.name, &News::Cooled { deployment, until });
         }
     }
+    let sums: HashMap<String, String> = connection.hgetall(inner.common("spent")).await?;
+    let spent: Vec<Spent> = sums
+        .iter()
+        .filter_map(|(name, sum)| read_spent(name, sum))
+        .collect();
+    board.hear_spent(&spent);
     let loads = board.loads();
     publish(inner, &mut connection, &News::Loads { loads }).await?;
     let mut by_key: HashMap<String, Vec<String>> = HashMap::new();
@@ -198,6 +219,33 @@ async fn read(inner: Weak<Inner>, board: Weak<Board>) {
         last = "$".to_owned();
         tokio::time::sleep(BEAT).await;
     }
+}
+
+/// A budget's name among all.
+fn budget(scope: Scope, name: &str) -> String {
+    let scope = match scope {
+        Scope::Provider => "provider",
+        Scope::Deployment => "deployment",
+        Scope::Tag => "tag",
+    };
+    format!("{scope}:{name}")
+}
+
+fn read_spent(budget: &str, sum: &str) -> Option<Spent> {
+    let (scope, name) = budget.split_once(':')?;
+    let (nanos, until) = sum.split_once(':')?;
+    let scope = match scope {
+        "provider" => Scope::Provider,
+        "deployment" => Scope::Deployment,
+        "tag" => Scope::Tag,
+        _ => return None,
+    };
+    Some(Spent {
+        scope,
+        name: name.to_owned(),
+        nanos: nanos.parse().ok()?,
+        until: Moment::from_millis(until.parse().ok()?),
+    })
 }
 
 fn put_up(board: &Board, own: &str, entry: &redis::streams::StreamId) {
