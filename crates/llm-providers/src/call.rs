@@ -8,7 +8,7 @@ use llm_types::{BodyKind, ChatResponse, JsonObject, Op, Usage, Verb};
 
 use crate::{
     Body, CallOptions, Credential, Decoder, Error, Kind, Outgoing, Protocol, Target, backends,
-    extra, params,
+    extra, live::Session, params,
 };
 
 /// One attempt. Made by [`Call::prepare`], which settles the parameters; then encode, decode or stream.
@@ -252,6 +252,11 @@ impl<'a> Call<'a> {
     /// What reads the streamed answer.
     pub fn decoder(&self) -> Result<Box<dyn Decoder>, Error> {
         self.wire().decoder(self).map_err(|e| self.blame(e))
+    }
+
+    /// What carries the messages of a two-way session.
+    pub fn session(&self) -> Result<Box<dyn Session>, Error> {
+        self.wire().session(self).map_err(|e| self.blame(e))
     }
 
     /// The body's fields.

@@ -1,7 +1,7 @@
 //! One attempt over the network: encode, apply the credential, send, check the status, decode or stream.
 
 use std::{
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::{Duration, SystemTime},
 };
 
@@ -14,8 +14,8 @@ use crate::{
     Outgoing, Reply, Step, Target, auth,
     fetch::Fetcher,
     transport::{
-        BoxFuture, ByteStream, HyperTransport, ReqwestTransport, Transport, TransportSettings,
-        read_all,
+        BoxFuture, ByteStream, HyperTransport, ReqwestTransport, Socket, Transport,
+        TransportSettings, read_all, socket::Dialer,
     },
 };
 
@@ -24,6 +24,14 @@ use crate::{
 pub struct Client {
     transport: Arc<dyn Transport>,
     fetcher: Arc<Fetcher>,
+    dialing: Arc<Dialing>,
+}
+
+/// What opens sockets, made when the first one is.
+#[derive(Default)]
+struct Dialing {
+    settings: TransportSettings,
+    dialer: OnceLock<Dialer>,
 }
 
 /// How long one attempt may take, and how much it may answer.
@@ -94,6 +102,7 @@ impl Client {
         Self {
             transport,
             fetcher: Arc::default(),
+            dialing: Arc::default(),
         }
     }
 
@@ -103,8 +112,12 @@ impl Client {
         self
     }
 
-    /// The same client, making its connections for files as `settings` say.
+    /// The same client, making its connections for files and sessions as `settings` say.
     pub fn connecting(mut self, settings: TransportSettings) -> Self {
+        self.dialing = Arc::new(Dialing {
+            settings: settings.clone(),
+            dialer: OnceLock::new(),
+        });
         self.fetcher = Arc::new(self.fetcher.over(settings));
         self
     }
@@ -248,6 +261,22 @@ impl Client {
         self.forward(call.target, request).await
     }
 
+    /// Opens the two-way session that `call` asks for. Dropping the socket hangs up.
+    pub async fn open(&self, call: &Call<'_>, limit: Duration) -> Result<Socket, Error> {
+        let mut request = call.encode()?;
+        self.authorize(call.target, &mut request).await?;
+        let dialer = match self.dialing.dialer.get() {
+            Some(dialer) => dialer,
+            None => {
+                let made = Dialer::new(self.dialing.settings.clone())?;
+                self.dialing.dialer.get_or_init(|| made)
+            }
+        };
+        dialer
+            .open(call.target.provider.name, &request, limit)
+            .await
+    }
+
     /// Sends a finished request with `target`'s credential, and returns whatever reply comes as soon as its headers are
     /// there. The body's bytes are the vendor's own.
     pub async fn forward(
@@ -255,15 +284,23 @@ impl Client {
         target: &Target,
         mut request: Request<Outgoing>,
     ) -> Result<http::Response<ByteStream>, Error> {
+        self.authorize(target, &mut request).await?;
+        self.transport.send(request).await
+    }
+
+    async fn authorize(
+        &self,
+        target: &Target,
+        request: &mut Request<Outgoing>,
+    ) -> Result<(), Error> {
         let now = SystemTime::now();
         match &target.credential {
             Credential::Source(source) => {
                 let credential = source.get(&*self.transport, now).await?;
-                auth::apply(target, &credential, &mut request, now)?;
+                auth::apply(target, &credential, request, now)
             }
-            credential => auth::apply(target, credential, &mut request, now)?,
+            credential => auth::apply(target, credential, request, now),
         }
-        self.transport.send(request).await
     }
 }
 

@@ -40,6 +40,7 @@ mod error_table;
 mod extra;
 mod form;
 pub mod frame;
+pub mod live;
 mod meter;
 mod native;
 mod options;

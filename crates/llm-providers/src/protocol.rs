@@ -4,7 +4,8 @@ use bytes::Bytes;
 use llm_types::{ChatChunk, JsonObject, Op, Usage};
 
 use crate::{
-    Answer, Call, Error, Outgoing, Reply, Step, error_table, frame::Frame, protocols::vectors,
+    Answer, Call, Error, Outgoing, Reply, Step, error_table, frame::Frame, live::Session,
+    protocols::vectors,
 };
 
 /// A wire format. No I/O, no clock, no async, so a test is a file.
@@ -48,6 +49,11 @@ pub trait Protocol: Sync {
 
     /// What reads a streamed reply.
     fn decoder(&self, call: &Call<'_>) -> Result<Box<dyn Decoder>, Error> {
+        Err(call.unsupported())
+    }
+
+    /// What carries the messages of a two-way session, whose opening is [`encode`](Self::encode)d.
+    fn session(&self, call: &Call<'_>) -> Result<Box<dyn Session>, Error> {
         Err(call.unsupported())
     }
 

@@ -27,7 +27,7 @@ use crate::{
     error::{Dialect, Refusal, show},
     form,
     labels::Labels,
-    passing,
+    passing, realtime,
     record::Recorder,
     respond::{self, Reply},
     route_record,
@@ -93,6 +93,9 @@ async fn route(
     }
     if !live.settings.root_path.is_empty() {
         below(&live.settings.root_path, request.uri_mut());
+    }
+    if realtime::is_asked_for(&request) {
+        return Box::pin(realtime::serve(gateway, live, request)).await;
     }
     let path = request.uri().path().to_owned();
     if let Some(mount) = passing::added(&live.settings.passing, request.method(), &path) {

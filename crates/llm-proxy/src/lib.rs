@@ -27,6 +27,7 @@ mod overlay;
 mod passing;
 mod probe;
 pub mod probing;
+mod realtime;
 mod record;
 mod reload;
 mod respond;

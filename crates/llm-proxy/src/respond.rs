@@ -13,7 +13,7 @@ use http::{
     },
 };
 use llm_router::Trace;
-use llm_sdk::{Body, Charge, Failure, Meta, Passed, PassedBody};
+use llm_sdk::{Body, Charge, Failure, Live as Session, Meta, Passed, PassedBody};
 
 use crate::{
     body::ReplyBody,
@@ -150,6 +150,19 @@ pub(crate) fn passed(passed: Passed, call_id: &str, took: Duration) -> Reply {
     duration(headers, "x-litellm-response-duration-ms", took);
     duration(headers, "x-litellm-overhead-duration-ms", overhead);
     reply
+}
+
+/// Who a session is with.
+pub(crate) fn describe_session(headers: &mut HeaderMap, session: &Session, call_id: &str) {
+    text(headers, CALL_ID, call_id);
+    for (name, value) in [
+        ("x-litellm-model-id", session.deployment().id.as_str()),
+        ("x-litellm-model-name", session.model()),
+        ("x-litellm-model-group", session.group()),
+    ] {
+        text(headers, HeaderName::from_static(name), value);
+    }
+    headers.insert(VERSION, version());
 }
 
 /// A request that nobody answered.

@@ -205,7 +205,9 @@ async fn http(
         })
     });
     let mut stop = serving.stop.clone();
-    let connection = serving.http.serve_connection(TokioIo::new(socket), service);
+    let connection = serving
+        .http
+        .serve_connection_with_upgrades(TokioIo::new(socket), service);
     let mut connection = std::pin::pin!(connection);
     let given_up = async {
         tokio::select! {

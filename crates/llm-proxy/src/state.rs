@@ -43,6 +43,7 @@ pub(crate) struct Gateway {
     draining: AtomicBool,
     under_way: AtomicU64,
     idle: Notify,
+    stopping: Notify,
 }
 
 /// One configuration at work. Immutable: a new configuration is a new one of these.
@@ -154,6 +155,7 @@ impl Gateway {
             draining: AtomicBool::new(false),
             under_way: AtomicU64::new(0),
             idle: Notify::new(),
+            stopping: Notify::new(),
         }
     }
 
@@ -224,6 +226,18 @@ impl Gateway {
     /// From now on readiness says no.
     pub(crate) fn drain(&self) {
         self.draining.store(true, Ordering::Release);
+        self.stopping.notify_waiters();
+    }
+
+    /// Waits until the gateway is about to stop.
+    pub(crate) async fn drained(&self) {
+        loop {
+            let notified = self.stopping.notified();
+            if self.is_draining() {
+                return;
+            }
+            notified.await;
+        }
     }
 
     /// Whether the gateway is about to stop.

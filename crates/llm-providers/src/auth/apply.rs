@@ -73,6 +73,9 @@ fn azure(request: &mut Request<Outgoing>, key: &Secret) -> Result<(), Error> {
         let name = HeaderName::from_static("ocp-apim-subscription-key");
         return header(request, name, key.expose());
     }
+    if path.ends_with("/realtime") {
+        return header(request, HeaderName::from_static("api-key"), key.expose());
+    }
     if is_v1(path) {
         return bearer(request, key);
     }

@@ -28,6 +28,7 @@ pub(super) const ROW: Provider = Provider {
         Op::Batch,
         Op::Video,
         Op::FineTuning,
+        Op::Realtime,
     ],
     params: Params::REASONING.with_user(),
     model_params: Some(model_params),

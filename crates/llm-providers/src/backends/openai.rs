@@ -36,6 +36,7 @@ pub(super) const ROW: Provider = Provider {
         Op::Translation,
         Op::Video,
         Op::FineTuning,
+        Op::Realtime,
     ],
     params: UNKNOWN,
     model_params: Some(model_params),

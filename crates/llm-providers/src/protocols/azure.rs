@@ -7,7 +7,10 @@ use super::{
     anthropic::{self, Flavor},
     openai::{self, OpenAi},
 };
-use crate::{Answer, Call, Decoder, Error, Framing, Outgoing, Protocol, Reply, Step, Target, path};
+use crate::{
+    Answer, Call, Decoder, Error, Framing, Outgoing, Protocol, Reply, Step, Target, live::Session,
+    path,
+};
 
 /// Azure OpenAI: the deployment is in the path, the version in the query.
 #[derive(Debug)]
@@ -15,6 +18,9 @@ pub struct Azure;
 
 impl Protocol for Azure {
     fn encode(&self, call: &Call<'_>) -> Result<Request<Outgoing>, Error> {
+        if call.op == Op::Realtime {
+            return opening(call);
+        }
         if is_kept(call.op) || call.verb != Verb::Create {
             return openai::kept(call, address(call)?);
         }
@@ -46,6 +52,24 @@ impl Protocol for Azure {
     fn decoder(&self, call: &Call<'_>) -> Result<Box<dyn Decoder>, Error> {
         OpenAi.decoder(call)
     }
+
+    fn session(&self, call: &Call<'_>) -> Result<Box<dyn Session>, Error> {
+        OpenAi.session(call)
+    }
+}
+
+/// What opens a two-way session: dated versions name the deployment, the v1 API the model.
+fn opening(call: &Call<'_>) -> Result<Request<Outgoing>, Error> {
+    let (base, query) = split_query(call.base_url());
+    let version = call.target.setting("api_version");
+    let dated = version.filter(|version| !["v1", "latest", "preview"].contains(version));
+    let (way, name) = match dated {
+        Some(_) if !is_v1(&format!("{base}/realtime")) => ("openai/realtime", "deployment"),
+        _ => ("openai/v1/realtime", "model"),
+    };
+    let version = dated.filter(|_| name == "deployment");
+    let address = with_query(&path::join(root(base), way), query, version);
+    openai::opening(address, name, deployment(call), call)
 }
 
 /// Azure AI Foundry: many vendors' models, each deployment at one of three kinds of address.

@@ -4,6 +4,7 @@ mod direct;
 mod proxied;
 mod sending;
 mod settings;
+pub(crate) mod socket;
 pub(crate) mod tls;
 
 use std::{future::Future, pin::Pin};
@@ -17,6 +18,7 @@ use crate::{Error, Kind, Outgoing};
 pub use direct::HyperTransport;
 pub use proxied::ReqwestTransport;
 pub use settings::{Proxies, TransportSettings};
+pub use socket::{Socket, limits as socket_limits};
 
 /// A body as it arrives.
 pub type ByteStream = Pin<Box<dyn Stream<Item = Result<Bytes, Error>> + Send>>;

@@ -15,6 +15,7 @@ mod hostile;
 mod keys;
 mod life;
 mod passing;
+mod realtime;
 mod routing;
 mod support;
 mod surface;

@@ -19,7 +19,9 @@ use serde_json::Value;
 use super::{audio, vectors};
 use crate::{
     Answer, Call, Decoder, Error, Framing, Kind, Outgoing, Protocol, Reply, Step, error_table,
-    form, path,
+    form,
+    live::{OpenAiSession, Session},
+    path,
 };
 pub(crate) use images::images;
 use repair::Repair;
@@ -30,11 +32,18 @@ pub struct OpenAi;
 
 impl Protocol for OpenAi {
     fn encode(&self, call: &Call<'_>) -> Result<Request<Outgoing>, Error> {
+        if call.op == Op::Realtime {
+            return opening(address(call), "model", call.model(), call);
+        }
         kept(call, address(call))
     }
 
     fn streams_files(&self, _: &Call<'_>) -> bool {
         true
+    }
+
+    fn session(&self, _: &Call<'_>) -> Result<Box<dyn Session>, Error> {
+        Ok(Box::new(OpenAiSession::default()))
     }
 
     fn framing(&self, call: &Call<'_>) -> Framing {
@@ -123,6 +132,18 @@ pub(crate) fn address(call: &Call<'_>) -> String {
         return base.to_owned();
     }
     path::join(base, path)
+}
+
+/// The request that opens a two-way session with `model`, which the query names.
+pub(crate) fn opening(
+    mut address: String,
+    name: &str,
+    model: &str,
+    call: &Call<'_>,
+) -> Result<Request<Outgoing>, Error> {
+    address.push(if address.contains('?') { '&' } else { '?' });
+    address.push_str(&format!("{name}={}", path::query(model)));
+    empty(Method::GET, &resource_address(address, call)?)
 }
 
 /// A JSON `POST`.

@@ -1,0 +1,48 @@
+//! Two-way sessions: what passes through their sockets, as pure functions. Clients speak OpenAI's Realtime events.
+
+mod openai;
+
+use bytes::Bytes;
+use llm_types::Usage;
+
+use crate::Error;
+
+pub(crate) use openai::OpenAiSession;
+
+/// One message of a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Said {
+    /// Text: one JSON event.
+    Text(Bytes),
+    /// Anything else.
+    Binary(Bytes),
+}
+
+/// What is to be said after a message was heard.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Says {
+    /// To the vendor.
+    pub vendor: Vec<Said>,
+    /// To the client.
+    pub client: Vec<Said>,
+}
+
+/// Carries a session's messages between a client and a vendor.
+pub trait Session: Send {
+    /// What the vendor is told before anything else.
+    fn opening(&mut self) -> Says {
+        Says::default()
+    }
+
+    /// The client said something.
+    fn client_said(&mut self, said: Said) -> Result<Says, Error>;
+
+    /// The vendor said something.
+    fn vendor_said(&mut self, said: Said) -> Result<Says, Error>;
+
+    /// What the session has consumed so far.
+    fn usage(&self) -> Option<&Usage>;
+
+    /// Whether an answer is under way.
+    fn is_answering(&self) -> bool;
+}

@@ -1,0 +1,244 @@
+//! Two-way sessions: from a client's upgrade to the vendor's socket.
+
+use std::{sync::Arc, time::Instant};
+
+use http::{
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version,
+    header::{
+        AUTHORIZATION, CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
+        SEC_WEBSOCKET_VERSION, UPGRADE,
+    },
+};
+use hyper::{body::Incoming, upgrade::OnUpgrade};
+use hyper_util::rt::TokioIo;
+use llm_providers::transport::socket_limits;
+use llm_sdk::{Live as Session, Opening, Stop};
+use llm_types::JsonObject;
+use percent_encoding::percent_decode_str;
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{handshake::derive_accept_key, protocol::Role},
+};
+
+use crate::{
+    body::ReplyBody,
+    caller::Caller,
+    check, controls,
+    error::{Dialect, Refusal},
+    gateway::admit,
+    labels::Labels,
+    record::Recorder,
+    respond::{self, Reply},
+    state::{Gateway, Live, UnderWay},
+};
+
+/// The name of these routes in the log and the metrics.
+const ROUTE: &str = "/realtime";
+/// Where they are.
+const PATHS: [&str; 3] = ["/realtime", "/v1/realtime", "/openai/v1/realtime"];
+/// A sub-protocol that holds a key: browsers can set no header.
+const KEY: &str = "openai-insecure-api-key.";
+/// A sub-protocol that stands for the header of the same meaning.
+const BETA: &str = "openai-beta.";
+
+/// Whether a request asks for a session.
+pub(crate) fn is_asked_for<B>(request: &Request<B>) -> bool {
+    let path = request.uri().path();
+    let upgrade = request.headers().get(UPGRADE);
+    PATHS.contains(&path.strip_suffix('/').unwrap_or(path))
+        && request.method() == Method::GET
+        && upgrade.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
+}
+
+/// Opens a session. Whatever is wrong before it is open is said as JSON.
+pub(crate) async fn serve(
+    gateway: &Arc<Gateway>,
+    live: &Arc<Live>,
+    mut request: Request<Incoming>,
+) -> Reply {
+    let started = Instant::now();
+    let call_id =
+        controls::call_id(request.headers()).unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
+    let upgrade = hyper::upgrade::on(&mut request);
+    let refuse = |caller: Caller, refusal: Refusal| {
+        let took = started.elapsed();
+        gateway.hub.refused(ROUTE, &call_id, caller, &refusal, took);
+        respond::refusal(&refusal, Dialect::OpenAi, &call_id)
+    };
+    let offered = protocols(request.headers());
+    let caller = match caller(gateway, live, request.headers(), &offered) {
+        Ok(caller) => caller,
+        Err(refusal) => return refuse(Caller::Anyone, refusal),
+    };
+    let asked = match Asked::read(&request, &offered) {
+        Ok(asked) => asked,
+        Err(refusal) => return refuse(caller, refusal),
+    };
+    let accept = asked.accept;
+    let opening = Opening {
+        call_id: call_id.clone(),
+        model: asked.model,
+        query: asked.query,
+        headers: asked.headers,
+        observer: Some(Arc::new(Recorder {
+            hub: Arc::clone(&gateway.hub),
+            live: Arc::clone(live),
+            route: ROUTE,
+            caller,
+            explain: false,
+            labels: Labels::of(
+                request.headers(),
+                &JsonObject::new(),
+                &live.settings.user_headers,
+            ),
+        })),
+    };
+    match Box::pin(live.engine.open(opening)).await {
+        Ok(session) => {
+            let reply = switching(&accept, &offered, &session, &call_id);
+            // Counted before the reply is out, and with it the request that asked.
+            let under_way = gateway.enter();
+            tokio::spawn(carry(Arc::clone(gateway), upgrade, session, under_way));
+            reply
+        }
+        Err(failure) => {
+            respond::failure(&failure, Dialect::OpenAi, live.settings.explain_fallbacks)
+        }
+    }
+}
+
+/// Carries the session until it ends. It is a request under way for all that time.
+async fn carry(gateway: Arc<Gateway>, upgrade: OnUpgrade, session: Session, under_way: UnderWay) {
+    // A client that is gone before the upgrade has hung up: dropping the session says so.
+    if let Ok(upgraded) = upgrade.await {
+        let io = TokioIo::new(upgraded);
+        let limits = Some(socket_limits());
+        let client = WebSocketStream::from_raw_socket(io, Role::Server, limits).await;
+        let told = Arc::clone(&gateway);
+        let stop: Stop = Box::pin(async move { told.drained().await });
+        session.run(client, stop).await;
+    }
+    drop(under_way);
+}
+
+/// What a client's opening says.
+struct Asked {
+    model: String,
+    query: Vec<(String, String)>,
+    headers: Vec<(String, String)>,
+    accept: String,
+}
+
+impl Asked {
+    fn read(request: &Request<Incoming>, offered: &[String]) -> Result<Self, Refusal> {
+        let headers = request.headers();
+        let is = |name, expected: &str| {
+            let value = headers.get(name);
+            value.is_some_and(|value| value.as_bytes() == expected.as_bytes())
+        };
+        if request.version() != Version::HTTP_11 || !is(SEC_WEBSOCKET_VERSION, "13") {
+            return Err(Refusal::new(
+                StatusCode::UPGRADE_REQUIRED,
+                "invalid_request_error",
+                "a session needs a WebSocket of version 13 over HTTP/1.1",
+            ));
+        }
+        let key = headers.get(SEC_WEBSOCKET_KEY);
+        let key = key.ok_or_else(|| Refusal::bad("sec-websocket-key", "there is no key"))?;
+        let accept = derive_accept_key(key.as_bytes());
+        let (mut model, mut query) = (None, Vec::new());
+        let pairs = request.uri().query().unwrap_or_default().split('&');
+        for pair in pairs.filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let text = |text: &str| {
+                let spaced = text.replace('+', " ");
+                percent_decode_str(&spaced).decode_utf8_lossy().into_owned()
+            };
+            match (text(name).as_str(), text(value)) {
+                ("model", value) => model = Some(value),
+                ("deployment", value) => model = model.or(Some(value)),
+                // Which version of the vendor's API is asked is the deployment's business.
+                ("api-version" | "api_key" | "key", _) => {}
+                (name, value) => query.push((name.to_owned(), value)),
+            }
+        }
+        let model = model.filter(|model| !model.is_empty());
+        let model = model.ok_or_else(|| {
+            Refusal::bad("model", "Missing required parameter: 'model' in the query")
+        })?;
+        check::model_name(&model)?;
+        Ok(Self {
+            model,
+            query,
+            headers: onward(headers, offered),
+            accept,
+        })
+    }
+}
+
+/// The headers that mean something to the vendor.
+fn onward(headers: &HeaderMap, offered: &[String]) -> Vec<(String, String)> {
+    let mut all = Vec::new();
+    let beta = headers
+        .get("openai-beta")
+        .and_then(|value| value.to_str().ok());
+    let offered_beta = offered.iter().find_map(|name| name.strip_prefix(BETA));
+    let offered_beta = offered_beta.and_then(|beta| beta.rsplit_once('-'));
+    let offered_beta = offered_beta.map(|(name, version)| format!("{name}={version}"));
+    if let Some(beta) = beta.map(str::to_owned).or(offered_beta) {
+        all.push(("openai-beta".to_owned(), beta));
+    }
+    let safety = headers.get("openai-safety-identifier");
+    if let Some(value) = safety.and_then(|value| value.to_str().ok()) {
+        all.push(("openai-safety-identifier".to_owned(), value.to_owned()));
+    }
+    all
+}
+
+/// The sub-protocols that a client offers.
+fn protocols(headers: &HeaderMap) -> Vec<String> {
+    let values = headers.get_all(SEC_WEBSOCKET_PROTOCOL).into_iter();
+    let texts = values.filter_map(|value| value.to_str().ok());
+    let names = texts.flat_map(|text| text.split(','));
+    names.map(|name| name.trim().to_owned()).collect()
+}
+
+/// Who asks. A refused handshake is a 403, as LiteLLM's is.
+fn caller(
+    gateway: &Gateway,
+    live: &Live,
+    headers: &HeaderMap,
+    offered: &[String],
+) -> Result<Caller, Refusal> {
+    let in_protocol = offered.iter().find_map(|name| name.strip_prefix(KEY));
+    let mut given = headers.clone();
+    if let Some(key) = in_protocol.filter(|_| !headers.contains_key(AUTHORIZATION)) {
+        let value = HeaderValue::try_from(format!("Bearer {key}"));
+        given.extend(value.map(|value| (AUTHORIZATION, value)));
+    }
+    admit(gateway, live, Some((&given, None))).map_err(|refusal| match refusal.status {
+        StatusCode::UNAUTHORIZED => Refusal {
+            status: StatusCode::FORBIDDEN,
+            ..refusal
+        },
+        _ => refusal,
+    })
+}
+
+/// The reply after which the connection is the session's. Of the sub-protocols the one that says nothing is taken: the
+/// others hold keys, and a browser insists on one of its own.
+fn switching(accept: &str, offered: &[String], session: &Session, call_id: &str) -> Reply {
+    let mut reply = Response::new(ReplyBody::whole(""));
+    *reply.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = reply.headers_mut();
+    headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    if let Ok(accept) = HeaderValue::from_str(accept) {
+        headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
+    }
+    if offered.iter().any(|name| name == "realtime") {
+        headers.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static("realtime"));
+    }
+    respond::describe_session(headers, session, call_id);
+    reply
+}

@@ -1,0 +1,222 @@
+//! Two-way sessions: routed, held open, counted, charged and reported once, like all other requests.
+
+mod pump;
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use llm_providers::{Call, CallOptions, Client, Error, live::Session, transport::Socket};
+use llm_router::{Ask, Attempt, Attempts, Deployment, Lease};
+use llm_types::{JsonObject, Op, Usage, Verb};
+
+use crate::{
+    Charge, Engine, Failure, Observer, Outcome,
+    engine::{alone, ended, fail},
+    price::Rates,
+    record::Reporter,
+};
+
+pub use pump::Stop;
+
+/// How long a vendor may take to open a session where nobody says how long.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A session to be opened.
+#[derive(Debug, Clone)]
+pub struct Opening {
+    /// The request's id.
+    pub call_id: String,
+    /// The model, as the client names it.
+    pub model: String,
+    /// What else the client's address says.
+    pub query: Vec<(String, String)>,
+    /// Headers that go on to the vendor.
+    pub headers: Vec<(String, String)>,
+    /// Is told how it ended.
+    pub observer: Option<Arc<dyn Observer>>,
+}
+
+/// A session that is open at its vendor. Dropping it hangs up; it is reported once in any case.
+pub struct Live {
+    socket: Option<Socket>,
+    session: Option<Box<dyn Session>>,
+    deployment: Arc<Deployment>,
+    group: String,
+    model: String,
+    held: Held,
+}
+
+/// What one attempt brought.
+struct Opened {
+    socket: Socket,
+    session: Box<dyn Session>,
+    model: String,
+}
+
+struct Openings<'a> {
+    client: &'a Client,
+    opening: &'a Opening,
+    options: CallOptions,
+}
+
+/// What is held until the session's end, and settled then.
+#[derive(Debug)]
+struct Held {
+    lease: Option<Lease>,
+    reporter: Reporter,
+    rates: Rates,
+}
+
+impl Engine {
+    /// Opens a session: routes, retries and falls back until a vendor takes it.
+    pub async fn open(&self, opening: Opening) -> Result<Live, Box<Failure>> {
+        let started = Instant::now();
+        let (call_id, named) = (opening.call_id.clone(), opening.model.clone());
+        let observer = opening.observer.clone();
+        let op = Some(Op::Realtime);
+        let mut reporter = Reporter::new(call_id.clone(), op, named.clone(), true, observer);
+        let Some(router) = self.router() else {
+            let error = Error::bad_request("model", "there is no router");
+            return Err(fail(&mut reporter, call_id, named, alone(error)));
+        };
+        let ask = Ask {
+            stream: true,
+            ..Ask::new(&*opening.model)
+        };
+        let openings = Openings {
+            client: self.http(),
+            opening: &opening,
+            options: CallOptions {
+                extra_headers: opening.headers.clone(),
+                ..CallOptions::default()
+            },
+        };
+        let routed = match router.run(&ask, &openings).await {
+            Ok(routed) => routed,
+            Err(failed) => return Err(fail(&mut reporter, call_id, named, *failed)),
+        };
+        let (opened, lease) = (routed.value, routed.lease);
+        let deployment = Arc::clone(lease.deployment());
+        let group = routed.journey.group().to_owned();
+        let (trace, took) = (routed.journey.into_trace(), reporter.elapsed());
+        reporter.note(|record| {
+            record.deployment = Some(Arc::clone(&deployment));
+            record.group = Some(group.clone());
+            record.trace = trace;
+            record.first_event = Some(took);
+        });
+        let rates = Rates {
+            prices: Arc::clone(self.prices()),
+            deployment: Arc::clone(&deployment),
+            model: opened.model.clone(),
+            measures: llm_cost::Measures::default(),
+            started,
+        };
+        Ok(Live {
+            socket: Some(opened.socket),
+            session: Some(opened.session),
+            deployment,
+            group,
+            model: opened.model,
+            held: Held {
+                lease: Some(lease),
+                reporter,
+                rates,
+            },
+        })
+    }
+}
+
+impl Attempts for Openings<'_> {
+    type Answer = Opened;
+
+    async fn make(&self, attempt: Attempt<'_>) -> Result<Opened, Error> {
+        let target = attempt.target.into_owned();
+        let mut fields = JsonObject::new();
+        fields.set_str("model", &target.model);
+        let mut call = Call::resource(
+            Op::Realtime,
+            Verb::Create,
+            None,
+            &target,
+            fields,
+            &self.options,
+        )?;
+        call.query.clone_from(&self.opening.query);
+        let session = call.session()?;
+        let timeouts = attempt.timeouts;
+        let limit = timeouts.first_byte.or(timeouts.total).unwrap_or(PATIENCE);
+        let socket = self.client.open(&call, limit).await?;
+        Ok(Opened {
+            socket,
+            session,
+            model: target.model.clone(),
+        })
+    }
+}
+
+impl Live {
+    /// Who answers.
+    pub fn deployment(&self) -> &Arc<Deployment> {
+        &self.deployment
+    }
+
+    /// The group that answers.
+    pub fn group(&self) -> &str {
+        &self.group
+    }
+
+    /// The vendor's name for the model.
+    pub fn model(&self) -> &str {
+        &self.model
+    }
+}
+
+impl Held {
+    fn bill(&mut self, usage: Option<&Usage>) -> Charge {
+        let charge = self.rates.charge(usage);
+        self.reporter.note(|record| {
+            record.usage = usage.cloned();
+            record.charge = charge.clone();
+        });
+        charge
+    }
+
+    /// Both sides have said all that they wanted to.
+    fn end(&mut self, usage: Option<&Usage>) {
+        let charge = self.bill(usage);
+        if let Some(lease) = self.lease.take() {
+            lease.finish(&ended(usage, &charge, None));
+        }
+        drop(self.reporter.report(Outcome::Answered));
+    }
+
+    /// The vendor's side broke.
+    fn break_off(&mut self, usage: Option<&Usage>, error: &Error) {
+        let charge = self.bill(usage);
+        if let Some(lease) = self.lease.take() {
+            lease.break_off(error, &ended(usage, &charge, None));
+        }
+        self.reporter.fail(error);
+    }
+
+    /// The client is gone.
+    fn hang_up(&mut self, usage: Option<&Usage>) {
+        let charge = self.bill(usage);
+        if let Some(lease) = self.lease.take() {
+            lease.hang_up(&ended(usage, &charge, None));
+        }
+        self.reporter.report(Outcome::HungUp);
+    }
+}
+
+impl std::fmt::Debug for Live {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Live")
+            .field("deployment", &self.deployment.id)
+            .field("model", &self.model)
+            .finish_non_exhaustive()
+    }
+}
