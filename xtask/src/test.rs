@@ -60,6 +60,7 @@ fn rust() -> Result<()> {
             "--features",
             "llm-router/redis",
             "--locked",
+            "--no-fail-fast",
         ])
         .env(postgres::ADDRESS, postgres.address()))
 }

@@ -91,11 +91,11 @@ def test_edits_take_files_of_every_kind(upstream: Upstream, place: dict[str, Any
     assert upstream.last.path == "/v1/images/edits"
     files = [part for part in form(upstream.last) if part[1]]
     assert files == [
+        ("mask", "file", "application/octet-stream", b"mask"),
         ("image[]", "a.png", "image/png", b"first"),
         ("image[]", "file", "application/octet-stream", b"second"),
         ("image[]", "c.webp", "image/webp", b"third"),
         ("image[]", "a.png", "image/png", b"first"),
-        ("mask", "file", "application/octet-stream", b"mask"),
     ]
     varied = asyncio.run(interlingua.aimage_variation(image=b"one", **place))
     assert varied.data[0].url and upstream.last.path == "/v1/images/variations"
