@@ -193,11 +193,11 @@ def test_streamed_images(client):
 
 def test_edits_and_variations(client, media):
     files = [("a.png", b"first", "image/png"), ("b.png", b"second", "image/png")]
-    made = client.images.edit(model="draw-tokens", image=files, mask=("m.png", b"mask", "image/png"), prompt="Add a hat")
+    made = client.images.edit(model="draw-tokens", image=files, mask=("m.png", b"covered", "image/png"), prompt="Add a hat")
     assert made.data[0].url
     path, kind, raw = media.requests[-1]
     assert path == "/v1/images/edits" and kind.startswith("multipart/form-data")
-    places = [raw.index(b) for b in (b'filename="a.png"', b"first", b'filename="b.png"', b"second", b'filename="m.png"', b"mask")]
+    places = [raw.index(b) for b in (b'filename="a.png"', b"first", b'filename="b.png"', b"second", b'filename="m.png"', b"covered")]
     assert places == sorted(places) and raw.count(b'name="image[]"') == 2 and b"gpt-image-1" in raw
     assert client.images.create_variation(model="draw", image=("a.png", b"first")).data[0].url
 

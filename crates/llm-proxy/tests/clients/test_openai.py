@@ -212,10 +212,10 @@ def test_a_wrong_key_is_refused(gateway, key):
         client.chat.completions.create(model="gpt-4o", messages=HELLO)
 
 
-def test_what_is_not_built_says_so(plain):
-    with pytest.raises(openai.APIStatusError) as caught:
-        plain.images.generate(model="gpt-4o", prompt="a cat")
-    assert caught.value.status_code == 400
+def test_what_a_vendor_does_not_do_says_so(plain):
+    with pytest.raises(openai.BadRequestError) as caught:
+        plain.images.generate(model="claude", prompt="a cat")
+    assert "does not support image_generation" in caught.value.message
 
 
 async def collect(stream):
