@@ -1,37 +1,29 @@
 //! The life of one request.
 
+mod begun;
+mod dressed;
 mod own;
+mod place;
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
-use http::HeaderMap;
-use llm_cost::Measures;
-use llm_providers::{Client, Error, Outcome as Sent, Payload, transport::TransportSettings};
-use llm_router::{Ask, Failed, Finish, Lease, Router};
-use llm_types::{JsonObject, Op, Usage, Verb};
+use llm_providers::{Client, Error, transport::TransportSettings};
+use llm_router::{Failed, Finish, Router};
+use llm_types::Usage;
 
 use crate::{
-    AnswerStream, Body, ByteAnswer, Charge, Failure, Ids, Meta, Outcome, Request, Response,
-    ask::Asking,
-    continuation::Onward,
-    demo, deploy,
-    dress::Wardrobe,
-    ledger::Ledger,
+    Charge, Failure, Ids, Request, Response, demo,
     local::LocalBatches,
-    mock,
-    network::{Bridged, Network},
-    price::{Prices, Rates},
+    price::Prices,
     record::Reporter,
-    resource::{self, Referring},
-    responses::{self, MemoryStore, Recalled, ResponseStore, recall},
-    restamp::Stamp,
+    responses::{MemoryStore, ResponseStore},
     sources::Sources,
     surroundings::Process,
 };
+use begun::Begun;
+use place::Where;
+
+pub(crate) use dressed::finish;
 
 /// Makes requests. Holds a router's configuration and a connection pool; cheap to clone, and a new configuration is a
 /// new engine over the same client.
@@ -148,345 +140,19 @@ impl Engine {
         {
             return Box::pin(own::locally(local, request)).await;
         }
-        let Request {
-            op,
-            verb,
-            mut id,
-            mut query,
-            provider,
-            files,
-            model,
-            route_as,
-            mut body,
-            options,
-            mut route,
-            prefer,
-            own_place,
-            call_id,
-            restamp,
-            observer,
-        } = request;
-        let started = Instant::now();
-        let stream = body.is_true("stream");
-        let mut reporter =
-            Reporter::new(call_id.clone(), Some(op), model.clone(), stream, observer);
-        reporter.note(|record| record.verb = verb);
-        // Without a router this is some vendor's parameter.
-        let priority = match self.router.is_some().then(|| body.take("priority")) {
-            Some(Err(e)) => return Err(fail(&mut reporter, call_id, model, alone(e.into()))),
-            Some(Ok(priority)) => priority,
-            None => None,
+        let mut begun = Begun::of(&request);
+        let placed = match self.place(&mut begun, request).await {
+            Ok(Where::Here(response)) => return Ok(response),
+            Ok(Where::There(placed)) => placed,
+            Err(error) => return Err(begun.fail(alone(error))),
         };
-        if self.router.is_none() && !model.is_empty() && !body.contains("model") {
-            body.set_str("model", &model);
+        if placed.mock.is_some() {
+            return Box::pin(self.canned(begun, *placed)).await;
         }
-        if self.router.is_some() && provider.is_some() {
-            body.remove("custom_llm_provider");
+        match placed.router.run(&placed.ask, &placed.network).await {
+            Ok(routed) => self.dressed(begun, *placed, routed),
+            Err(failed) => Err(begun.fail(*failed)),
         }
-        let single;
-        let router: &Arc<Router> = match &self.router {
-            Some(router) => router,
-            None => match deploy::direct(
-                &body,
-                op.names_model() && verb == Verb::Create,
-                &mut route,
-                &self.sources,
-                &Process,
-            ) {
-                Ok((router, stripped)) => {
-                    body = stripped;
-                    single = Arc::new(router);
-                    &single
-                }
-                Err(error) => return Err(fail(&mut reporter, call_id, model, alone(error))),
-            },
-        };
-        let asked = route_as.as_ref().unwrap_or(&model);
-        let shown = id.clone();
-        let referring = Referring {
-            op,
-            verb,
-            model: asked,
-            provider: provider.as_deref(),
-            id: &mut id,
-            query: &mut query,
-            body: &mut body,
-        };
-        let pin = match (self.router.is_some(), referring.is_needed()) {
-            (_, false) => Ok(None),
-            (true, true) => referring.pin(&self.ids, router),
-            // The only one that there is.
-            (false, true) => Ok(router.groups().next().map(|(group, _)| group.to_owned())),
-        };
-        let pin = match pin {
-            Ok(pin) => pin,
-            Err(error) => return Err(fail(&mut reporter, call_id, model, alone(error))),
-        };
-        if op == Op::Responses
-            && let (Some(id), Some(shown)) = (&id, &shown)
-        {
-            let asked = responses::kept::Asked {
-                verb,
-                id,
-                shown,
-                query: &query,
-            };
-            let place = pin.as_deref().unwrap_or(&model);
-            match self.kept(&asked, router, place, &mut reporter).await {
-                Ok(Some(response)) => return Ok(response),
-                Ok(None) => {}
-                Err(error) => return Err(fail(&mut reporter, call_id, model, alone(error))),
-            }
-        }
-        if op == Op::FineTuning && verb == Verb::Create {
-            resource::name_trained(router, pin.as_deref(), &mut body);
-        }
-        let recalled = match op {
-            Op::Responses if verb == Verb::Create => {
-                Box::pin(recall(
-                    &*self.responses,
-                    &self.ids,
-                    router,
-                    asked,
-                    &mut body,
-                ))
-                .await
-            }
-            _ => Ok(Recalled::default()),
-        };
-        let recalled = match recalled {
-            Ok(recalled) => Arc::new(recalled),
-            Err(error) => return Err(fail(&mut reporter, call_id, model, alone(error))),
-        };
-        let asking = Asking {
-            op,
-            model: recalled.pin.as_ref().or(pin.as_ref()).unwrap_or(asked),
-            body: &body,
-            options: &options,
-            route: &route,
-        };
-        let ask = Ask {
-            prefer,
-            priority,
-            ..asking.of(router)
-        };
-        let ledger = Ledger::of(router, &ask, &self.prices, &reporter);
-        reporter.keep(ledger.as_ref());
-        let failover = route
-            .stream_failover
-            .unwrap_or(router.settings().stream_failover);
-        if let Some(mock) = &route.mock {
-            let canned = mock::Canned {
-                mock,
-                op,
-                body: &body,
-            };
-            return match Box::pin(router.run(&ask, &canned)).await {
-                Ok(routed) => {
-                    let prices = &self.prices;
-                    let asked = mock::Asked {
-                        op,
-                        body: &body,
-                        model,
-                        call_id,
-                        restamp,
-                        prices,
-                    };
-                    let mut response = mock::response(routed, asked, reporter);
-                    response.meta.room = router.room(&response.meta.group);
-                    Ok(response)
-                }
-                Err(failed) => Err(fail(&mut reporter, call_id, model, *failed)),
-            };
-        }
-        let network = Network {
-            client: self.client.clone(),
-            op,
-            verb,
-            id,
-            query,
-            body,
-            files,
-            options: Arc::new(options),
-            recalled: Arc::clone(&recalled),
-            own_place,
-            malformed_events: router.settings().malformed_events,
-            carry: None,
-            ledger,
-        };
-        let routed = match router.run(&ask, &network).await {
-            Ok(routed) => routed,
-            Err(failed) => return Err(fail(&mut reporter, call_id, model, *failed)),
-        };
-        let took = reporter.elapsed();
-        let (attempted, lease) = (routed.value, routed.lease);
-        let deployment = Arc::clone(lease.deployment());
-        let group = routed.journey.group().to_owned();
-        // A stream that breaks goes on with its journey.
-        let (trace, journey) = if stream {
-            (routed.journey.trace().clone(), Some(routed.journey))
-        } else {
-            (routed.journey.into_trace(), None)
-        };
-        let wardrobe = Wardrobe {
-            op,
-            call_id: call_id.clone(),
-            name: restamp.then(|| model.clone()),
-            ids: self.router.is_some().then(|| self.ids.clone()),
-            responses: Arc::clone(&self.responses),
-            recalled,
-        };
-        let bridged = attempted.bridged.is_some();
-        let (stamp, keeper) = wardrobe.of(&network.body, &deployment, bridged, &trace);
-        reporter.note(|record| {
-            record.deployment = Some(Arc::clone(&deployment));
-            record.group = Some(group.clone());
-            record.trace = trace.clone();
-            record.first_event = stream.then_some(took);
-        });
-        let mut rates = Rates {
-            prices: Arc::clone(&self.prices),
-            deployment: Arc::clone(&deployment),
-            model: attempted.model.clone(),
-            measures: Measures::of(op, &network.body, None),
-            started,
-        };
-        let mut meta = Meta {
-            call_id,
-            op,
-            verb,
-            requested: model,
-            group,
-            deployment,
-            model: attempted.model,
-            trace,
-            notices: attempted.notices,
-            headers: HeaderMap::new(),
-            room: None,
-            took,
-            upstream: attempted.took,
-        };
-        let body = match attempted.sent {
-            Sent::Stream(events, headers) => {
-                meta.headers = headers;
-                let bridge = attempted.bridged.map(|bridged| {
-                    let stream = bridged.bridge.stream(&bridged.body);
-                    match keeper {
-                        Some(keeper) => keeper.over(stream),
-                        None => stream,
-                    }
-                });
-                let onward = Onward {
-                    router: Arc::clone(router),
-                    ask,
-                    network,
-                    journey,
-                    wardrobe,
-                    mode: failover,
-                    filtered: attempted.filtered,
-                };
-                Body::Stream(Box::new(AnswerStream::vendor(
-                    events, bridge, stamp, rates, lease, reporter, onward,
-                )))
-            }
-            Sent::Bytes(download, headers) => {
-                meta.headers = headers;
-                Body::Bytes(ByteAnswer::new(download, &rates, lease, reporter))
-            }
-            Sent::Answer(mut answer, headers) => {
-                meta.headers = headers;
-                let usage = answer.usage.take();
-                match whole(answer, attempted.bridged.as_ref(), &stamp) {
-                    Ok((bytes, content_type)) => {
-                        let bytes = match op {
-                            Op::ImageGeneration | Op::ImageEdit | Op::ImageVariation => {
-                                images(bytes, &stamp, &network.body, &mut rates)
-                            }
-                            _ => bytes,
-                        };
-                        if let Some(keeper) = keeper {
-                            keeper.keep(&bytes);
-                        }
-                        finish(bytes, content_type, usage, &rates, lease, reporter)
-                    }
-                    Err(error) => {
-                        let failed = Failed {
-                            error,
-                            fallback_error: None,
-                            trace: meta.trace,
-                        };
-                        return Err(fail(&mut reporter, meta.call_id, meta.requested, failed));
-                    }
-                }
-            }
-        };
-        meta.room = router.room(&meta.group);
-        Ok(Response { meta, body })
-    }
-}
-
-/// A whole answer in the client's dialect.
-fn whole(
-    answer: llm_providers::Answer,
-    bridged: Option<&Bridged>,
-    stamp: &Stamp,
-) -> Result<(Bytes, String), Error> {
-    const JSON: &str = "application/json";
-    if let Some(Bridged { bridge, body }) = bridged {
-        let mut chat = answer.into_chat()?;
-        stamp.response(&mut chat);
-        return Ok((bridge.response(body, chat)?, JSON.into()));
-    }
-    match answer.payload {
-        Payload::Raw { body, content_type } if content_type.starts_with(JSON) => {
-            Ok((stamp.json(body), content_type))
-        }
-        Payload::Raw { body, content_type } => Ok((body, content_type)),
-        Payload::Chat(mut response) => {
-            stamp.response(&mut response);
-            let bytes = llm_providers::Answer::chat(*response).into_bytes()?;
-            Ok((bytes, JSON.into()))
-        }
-    }
-}
-
-/// An answer of images, with the time if its vendor did not say it. What was made is what is billed.
-fn images(bytes: Bytes, stamp: &Stamp, asked: &JsonObject, rates: &mut Rates) -> Bytes {
-    let Ok(mut answer) = JsonObject::parse(&bytes) else {
-        return bytes;
-    };
-    rates.measures = Measures::of(Op::ImageGeneration, asked, Some(&answer));
-    match answer.get::<u64>("created") {
-        Ok(Some(1..)) => bytes,
-        _ => {
-            answer.set("created", &stamp.created());
-            answer.to_bytes()
-        }
-    }
-}
-
-/// Prices and reports a whole answer.
-pub(crate) fn finish(
-    bytes: Bytes,
-    content_type: String,
-    usage: Option<Usage>,
-    rates: &Rates,
-    lease: Lease,
-    mut reporter: Reporter,
-) -> Body {
-    let charge = rates.charge(usage.as_ref());
-    lease.finish(&ended(usage.as_ref(), &charge, None));
-    reporter.note(|record| {
-        record.usage = usage;
-        record.charge = charge;
-    });
-    let record = reporter.report(Outcome::Answered);
-    let (usage, charge) = record.map_or_else(Default::default, |r| (r.usage, r.charge));
-    Body::Whole {
-        bytes,
-        content_type,
-        usage,
-        charge,
     }
 }
 
