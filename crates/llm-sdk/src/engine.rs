@@ -142,7 +142,7 @@ impl Engine {
         }
         let mut begun = Begun::of(&request);
         let placed = match self.place(&mut begun, request).await {
-            Ok(Where::Here(response)) => return Ok(response),
+            Ok(Where::Here(response)) => return Ok(*response),
             Ok(Where::There(placed)) => placed,
             Err(error) => return Err(begun.fail(alone(error))),
         };

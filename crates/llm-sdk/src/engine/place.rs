@@ -22,7 +22,7 @@ use crate::{
 /// Where a request goes.
 pub(super) enum Where {
     /// Nowhere: it is answered.
-    Here(Response),
+    Here(Box<Response>),
     /// To a router.
     There(Box<Placed>),
 }
@@ -59,7 +59,7 @@ impl Engine {
             .kept_here(begun, &request, &router, &pin, shown)
             .await?
         {
-            return Ok(Where::Here(response));
+            return Ok(Where::Here(Box::new(response)));
         }
         if (request.op, request.verb) == (Op::FineTuning, Verb::Create) {
             resource::name_trained(&router, pin.as_deref(), &mut request.body);
