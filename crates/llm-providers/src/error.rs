@@ -127,6 +127,12 @@ impl Error {
         error
     }
 
+    /// A stream that ended too early.
+    pub(crate) fn cut(provider: &'static str) -> Self {
+        let message = "the stream ended before the answer was complete";
+        Self::new(Kind::Connection, message).of(provider)
+    }
+
     /// An answer that is not what `provider` documents.
     pub fn decode(provider: &'static str, message: impl fmt::Display) -> Self {
         Self::new(

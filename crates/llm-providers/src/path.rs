@@ -34,6 +34,12 @@ pub fn query(text: &str) -> String {
     utf8_percent_encode(text, SEGMENT).to_string()
 }
 
+/// A base URL without the version at its end, for APIs whose paths name it themselves.
+pub(crate) fn unversioned(base: &str) -> &str {
+    let base = base.trim_end_matches('/');
+    base.strip_suffix("/v1").unwrap_or(base)
+}
+
 /// Joins a base URL and a path.
 pub fn join(base: &str, path: &str) -> String {
     format!(

@@ -33,12 +33,11 @@ pub(crate) async fn read(
             "a form cannot be read here: send a JSON object with content-type application/json",
         ));
     }
-    let announced = headers
-        .get(CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|length| length > limits.body) {
+    let most = limits.body as u64;
+    let announced = announced(headers).unwrap_or(0);
+    if announced > most {
         Box::pin(discard(body, headers, limits)).await;
-        return Err(too_large(limits));
+        return Err(too_large(most));
     }
     let Some(first) = next(&mut body, limits).await? else {
         return Ok(Bytes::new());
@@ -46,7 +45,7 @@ pub(crate) async fn read(
     if body.is_end_stream() && first.len() <= limits.body {
         return Ok(first);
     }
-    let mut all = BytesMut::with_capacity(announced.unwrap_or(0).min(1 << 20).max(first.len()));
+    let mut all = BytesMut::with_capacity((announced.min(1 << 20) as usize).max(first.len()));
     all.extend_from_slice(&first);
     while all.len() <= limits.body {
         match next(&mut body, limits).await? {
@@ -56,7 +55,7 @@ pub(crate) async fn read(
     }
     drop(all);
     Box::pin(discard(body, headers, limits)).await;
-    Err(too_large(limits))
+    Err(too_large(most))
 }
 
 /// The next piece of a body.
@@ -108,13 +107,19 @@ pub(crate) async fn discard(mut body: Incoming, headers: &HeaderMap, limits: &Li
     let _ = timeout(std::time::Duration::from_secs(2), work).await;
 }
 
-fn too_large(limits: &Limits) -> Refusal {
+/// How long a request says its body is.
+pub(crate) fn announced(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// The refusal of a body of more than `most` bytes.
+pub(crate) fn too_large(most: u64) -> Refusal {
     Refusal::new(
         StatusCode::PAYLOAD_TOO_LARGE,
         "invalid_request_error",
         format!(
             "Request size is too large. Max size is {} MB",
-            limits.body as f64 / f64::from(1 << 20)
+            most as f64 / f64::from(1 << 20)
         ),
     )
 }

@@ -4,17 +4,14 @@ use std::io::{self, Write};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::stream;
-use http::{
-    HeaderMap, StatusCode,
-    header::{CONTENT_LENGTH, CONTENT_TYPE},
-};
+use http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
 use hyper::body::Incoming;
 use llm_providers::{Body, Data, Stored, Upload};
 use llm_types::JsonObject;
 use multer::{Constraints, Field, Multipart, SizeLimit};
 use serde_json::Value;
 
-use crate::{body, error::Refusal, settings::Limits};
+use crate::{body, disk::aside, error::Refusal, settings::Limits};
 
 /// A file up to this long stays in memory.
 const SMALL: usize = 256 << 10;
@@ -38,13 +35,14 @@ pub(crate) async fn read(
     headers: &HeaderMap,
     limits: &Limits,
 ) -> Result<Body, Refusal> {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    let announced: Option<u64> = text(CONTENT_LENGTH).and_then(|length| length.parse().ok());
-    if announced.is_some_and(|length| length > limits.upload) {
+    if body::announced(headers).is_some_and(|length| length > limits.upload) {
         Box::pin(body::discard(incoming, headers, limits)).await;
-        return Err(too_large(limits));
+        return Err(body::too_large(limits.upload));
     }
-    let boundary = multer::parse_boundary(text(CONTENT_TYPE).unwrap_or_default());
+    let kind = headers
+        .get(CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok());
+    let boundary = multer::parse_boundary(kind.unwrap_or_default());
     let boundary = boundary
         .map_err(|_| Refusal::bad("request_body", "the form's content-type names no boundary"))?;
     let limits = *limits;
@@ -186,25 +184,10 @@ async fn collected(field: &mut Field<'_>, limits: &Limits) -> Result<Option<Byte
     Ok((!all.is_empty()).then(|| all.freeze()))
 }
 
-/// Work with the disk, where it holds up nobody.
-async fn aside<T: Send + 'static>(
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> Result<T, Refusal> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|e| Err(io::Error::other(e)))
-        .map_err(|error| {
-            tracing::error!(%error, "an uploaded file cannot be kept on disk");
-            Refusal {
-                status: StatusCode::INSUFFICIENT_STORAGE,
-                ..Refusal::internal()
-            }
-        })
-}
-
 fn refusal(error: multer::Error, limits: &Limits) -> Refusal {
     match error {
         multer::Error::StreamSizeExceeded { .. } | multer::Error::FieldSizeExceeded { .. } => {
-            too_large(limits)
+            body::too_large(limits.upload)
         }
         multer::Error::StreamReadFailed(inner) => match broken(inner) {
             Some(refusal) => refusal,
@@ -219,15 +202,4 @@ fn broken(error: Box<dyn std::error::Error + Send + Sync>) -> Option<Refusal> {
     let error = error.downcast::<io::Error>().ok()?;
     let inner = error.into_inner()?.downcast::<Broken>().ok()?;
     Some(inner.0)
-}
-
-fn too_large(limits: &Limits) -> Refusal {
-    Refusal::new(
-        StatusCode::PAYLOAD_TOO_LARGE,
-        "invalid_request_error",
-        format!(
-            "Request size is too large. Max size is {} MB",
-            limits.upload as f64 / f64::from(1 << 20)
-        ),
-    )
 }

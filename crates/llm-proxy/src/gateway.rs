@@ -17,7 +17,6 @@ use llm_providers::{
 };
 use llm_sdk::{Failure, Request as Ask};
 use llm_types::{BodyKind, JsonObject, Op, Verb};
-use percent_encoding::percent_decode_str;
 use tower::ServiceExt;
 
 use crate::{
@@ -27,7 +26,7 @@ use crate::{
     error::{Dialect, Refusal, show},
     form,
     labels::Labels,
-    passing, realtime,
+    pairs, passing, realtime,
     record::Recorder,
     respond::{self, Reply},
     route_record,
@@ -345,14 +344,8 @@ fn resource(
     head: &Parts,
 ) -> Result<Ask, Refusal> {
     let (mut query, mut provider) = (Vec::new(), found.provider.map(str::to_owned));
-    let pairs = head.uri.query().unwrap_or_default().split('&');
-    for pair in pairs.filter(|pair| !pair.is_empty()) {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let text = |text: &str| {
-            let spaced = text.replace('+', " ");
-            percent_decode_str(&spaced).decode_utf8_lossy().into_owned()
-        };
-        match (text(name).as_str(), text(value)) {
+    for (name, value) in pairs::of(&head.uri) {
+        match (name.as_str(), value) {
             ("custom_llm_provider" | "provider", value) => provider = Some(value),
             ("model", value) => body.set_str("model", &value),
             ("stream", value) if value == "true" && found.op == Op::Responses => {

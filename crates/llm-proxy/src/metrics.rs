@@ -1,13 +1,13 @@
 //! Prometheus metrics, by LiteLLM's names.
 
+mod handles;
+
 use std::{
     hash::{BuildHasher, RandomState},
     sync::{Arc, atomic::AtomicU64},
-    time::Duration,
 };
 
 use dashmap::{DashMap, DashSet};
-use llm_cost::NanoDollars;
 use llm_router::{AttemptRecord, Deployment};
 use llm_sdk::{Outcome, Record};
 use prometheus_client::{
@@ -17,6 +17,9 @@ use prometheus_client::{
 };
 
 use crate::error::class;
+use handles::Handles;
+
+pub(crate) use handles::vendor_time;
 
 /// Different model names that get series of their own: names come from clients, memory does not.
 const MOST_NAMES: usize = 1000;
@@ -65,25 +68,6 @@ pub(crate) struct Metrics {
     handles: DashMap<u64, Arc<Handles>>,
     names: DashSet<String>,
     hasher: RandomState,
-}
-
-/// The series of one kind of answered request.
-struct Handles {
-    total_requests: Counter,
-    requests: Counter,
-    request_latency: Histogram,
-    api_latency: Histogram,
-    first_token: Histogram,
-    overhead: Histogram,
-    total_tokens: Counter,
-    input_tokens: Counter,
-    output_tokens: Counter,
-    cached_tokens: Counter,
-    reasoning_tokens: Counter,
-    spend: Counter<f64, AtomicU64>,
-    deployment_requests: Counter,
-    deployment_successes: Counter,
-    state: Gauge,
 }
 
 impl Metrics {
@@ -452,44 +436,6 @@ fn place(deployment: &Deployment) -> Labels {
     ])
 }
 
-impl Handles {
-    /// `well`: the deployment does not rest. Says whether it did before.
-    fn add(&self, record: &Record, well: bool) -> bool {
-        let mut recovered = false;
-        self.total_requests.inc();
-        self.requests.inc();
-        self.deployment_requests.inc();
-        if record.outcome == Outcome::Answered {
-            self.deployment_successes.inc();
-            recovered = well && self.state.set(HEALTHY) == RESTS;
-        }
-        self.request_latency.observe(record.took.as_secs_f64());
-        let vendor = vendor_time(record);
-        self.api_latency.observe(vendor.as_secs_f64());
-        self.overhead
-            .observe(record.took.saturating_sub(vendor).as_secs_f64());
-        if let Some(first) = record.first_event {
-            self.first_token.observe(first.as_secs_f64());
-        }
-        self.pay(record);
-        recovered
-    }
-
-    /// What it consumed and cost.
-    fn pay(&self, record: &Record) {
-        if let Some(usage) = &record.usage {
-            self.input_tokens.inc_by(usage.prompt_tokens);
-            self.output_tokens.inc_by(usage.completion_tokens);
-            self.total_tokens.inc_by(usage.total_tokens);
-            self.cached_tokens.inc_by(usage.cached_tokens());
-            self.reasoning_tokens.inc_by(usage.reasoning_tokens());
-        }
-        if let Some(total) = record.charge.total() {
-            self.spend.inc_by(dollars(total));
-        }
-    }
-}
-
 impl std::fmt::Debug for Metrics {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Metrics")
@@ -501,25 +447,6 @@ fn at_once(record: &Record) -> bool {
     let failed = matches!(record.outcome, Outcome::Failed { .. });
     let trace = &record.trace;
     !failed && trace.fallbacks == 0 && trace.attempts.iter().all(|attempt| attempt.error.is_none())
-}
-
-/// How long vendors had the request: all attempts, and of a stream what came after its first event.
-pub(crate) fn vendor_time(record: &Record) -> Duration {
-    let attempts: Duration = record
-        .trace
-        .attempts
-        .iter()
-        .map(|attempt| attempt.took)
-        .sum();
-    match record.first_event {
-        Some(first) => attempts + record.took.saturating_sub(first),
-        None => attempts,
-    }
-}
-
-/// As a float, for sums that nobody is billed by.
-pub(crate) fn dollars(amount: NanoDollars) -> f64 {
-    amount.to_f64()
 }
 
 fn times() -> Times {

@@ -14,7 +14,6 @@ use hyper_util::rt::TokioIo;
 use llm_providers::transport::socket_limits;
 use llm_sdk::{Live as Session, Opening, Stop};
 use llm_types::JsonObject;
-use percent_encoding::percent_decode_str;
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{handshake::derive_accept_key, protocol::Role},
@@ -27,6 +26,7 @@ use crate::{
     error::{Dialect, Refusal},
     gateway::admit,
     labels::Labels,
+    pairs,
     record::Recorder,
     respond::{self, Reply},
     state::{Gateway, Live, UnderWay},
@@ -147,14 +147,8 @@ impl Asked {
         let key = key.ok_or_else(|| Refusal::bad("sec-websocket-key", "there is no key"))?;
         let accept = derive_accept_key(key.as_bytes());
         let (mut model, mut query) = (None, Vec::new());
-        let pairs = request.uri().query().unwrap_or_default().split('&');
-        for pair in pairs.filter(|pair| !pair.is_empty()) {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let text = |text: &str| {
-                let spaced = text.replace('+', " ");
-                percent_decode_str(&spaced).decode_utf8_lossy().into_owned()
-            };
-            match (text(name).as_str(), text(value)) {
+        for (name, value) in pairs::of(request.uri()) {
+            match (name.as_str(), value) {
                 ("model", value) => model = Some(value),
                 ("deployment", value) => model = model.or(Some(value)),
                 // Which version of the vendor's API is asked is the deployment's business.

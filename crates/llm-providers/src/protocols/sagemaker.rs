@@ -17,7 +17,7 @@ use super::{
     vectors,
 };
 use crate::{
-    Answer, Call, Chunks, Decoder, Error, Framing, Kind, Outgoing, Protocol, Reply, Step, Target,
+    Answer, Call, Chunks, Decoder, Error, Framing, Outgoing, Protocol, Reply, Step, Target,
     auth::aws,
     frame::{Frame, Splitter},
     path,
@@ -282,8 +282,7 @@ impl Decoder for Tokens {
         if out.done {
             return Ok(());
         }
-        let message = "the stream ended before the answer was complete";
-        Err(Error::new(Kind::Connection, message).of(self.provider))
+        Err(Error::cut(self.provider))
     }
 }
 

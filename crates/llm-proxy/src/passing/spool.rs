@@ -1,19 +1,13 @@
 //! Bodies that are only handed on: JSON stays in memory, all else goes through it to the disk.
 
-use std::{
-    fs::File,
-    io::{self, Write},
-};
+use std::{fs::File, io::Write};
 
 use bytes::{Bytes, BytesMut};
-use http::{
-    HeaderMap, StatusCode,
-    header::{CONTENT_LENGTH, CONTENT_TYPE},
-};
+use http::{HeaderMap, header::CONTENT_TYPE};
 use hyper::body::Incoming;
 use llm_providers::{Data, Outgoing, Stored};
 
-use crate::{body, error::Refusal, settings::Limits};
+use crate::{body, disk::aside, error::Refusal, settings::Limits};
 
 /// A body up to this long stays in memory, and of a longer one so much is written at a time.
 const PIECE: usize = 256 << 10;
@@ -30,13 +24,9 @@ pub(super) async fn read(
             .await
             .map(Outgoing::from);
     }
-    let announced = headers
-        .get(CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok());
-    let announced: Option<u64> = announced.and_then(|length| length.parse().ok());
-    if announced.is_some_and(|length| length > limits.upload) {
+    if body::announced(headers).is_some_and(|length| length > limits.upload) {
         Box::pin(body::discard(incoming, headers, limits)).await;
-        return Err(too_large(limits));
+        return Err(body::too_large(limits.upload));
     }
     let (mut held, mut file, mut length) = (BytesMut::new(), None, 0_u64);
     while let Some(piece) = body::next(&mut incoming, limits).await? {
@@ -44,7 +34,7 @@ pub(super) async fn read(
         if length > limits.upload {
             drop(file);
             Box::pin(body::discard(incoming, headers, limits)).await;
-            return Err(too_large(limits));
+            return Err(body::too_large(limits.upload));
         }
         held.extend_from_slice(&piece);
         if held.len() > PIECE {
@@ -69,29 +59,4 @@ async fn written(file: Option<File>, bytes: Bytes) -> Result<File, Refusal> {
         Ok(file)
     })
     .await
-}
-
-/// Does what waits for the disk where that holds up nobody.
-async fn aside<T: Send + 'static>(
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> Result<T, Refusal> {
-    let done = tokio::task::spawn_blocking(work).await;
-    match done.map_err(io::Error::other).and_then(|result| result) {
-        Ok(value) => Ok(value),
-        Err(error) => {
-            tracing::error!(%error, "an upload could not be kept");
-            Err(Refusal::internal())
-        }
-    }
-}
-
-fn too_large(limits: &Limits) -> Refusal {
-    Refusal::new(
-        StatusCode::PAYLOAD_TOO_LARGE,
-        "invalid_request_error",
-        format!(
-            "Request size is too large. Max size is {} MB",
-            limits.upload as f64 / f64::from(1 << 20)
-        ),
-    )
 }

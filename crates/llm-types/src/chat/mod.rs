@@ -84,7 +84,7 @@ impl ChatRequest {
             Some(OneOrMany::One(text)) => Some(vec![text]),
             Some(OneOrMany::Many(list)) => Some(list),
         };
-        let mut request = Self {
+        Ok(Self {
             model: object.get("model")?.unwrap_or_default(),
             messages: object
                 .get("messages")?
@@ -122,16 +122,8 @@ impl ChatRequest {
             metadata: object.get("metadata")?,
             safety_identifier: object.get("safety_identifier")?,
             prompt_cache_key: object.get("prompt_cache_key")?,
-            extra: Map::new(),
-        };
-        for (key, raw) in object.iter() {
-            if !Self::FIELDS.contains(&key) && &raw[..] != b"null" {
-                let value =
-                    serde_json::from_slice(raw).map_err(|e| JsonError::new(key, e.to_string()))?;
-                request.extra.insert(key.to_owned(), value);
-            }
-        }
-        Ok(request)
+            extra: object.rest(Self::FIELDS)?,
+        })
     }
 
     /// The keys that have a field of their own.

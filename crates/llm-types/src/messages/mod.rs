@@ -216,7 +216,7 @@ pub struct MessagesResponse {
 impl MessagesRequest {
     /// Reads a body; the error names the field that is missing or of the wrong type.
     pub fn from_object(object: &JsonObject) -> Result<Self, JsonError> {
-        let mut request = Self {
+        Ok(Self {
             model: object.get("model")?,
             max_tokens: object.get("max_tokens")?,
             system: object.get("system")?,
@@ -235,16 +235,8 @@ impl MessagesRequest {
             metadata: object.get("metadata")?,
             service_tier: object.get("service_tier")?,
             stream: object.get("stream")?.unwrap_or_default(),
-            extra: Map::new(),
-        };
-        for (key, raw) in object.iter() {
-            if !Self::FIELDS.contains(&key) && &raw[..] != b"null" {
-                let value =
-                    serde_json::from_slice(raw).map_err(|e| JsonError::new(key, e.to_string()))?;
-                request.extra.insert(key.to_owned(), value);
-            }
-        }
-        Ok(request)
+            extra: object.rest(Self::FIELDS)?,
+        })
     }
 
     /// The keys that have a field of their own.

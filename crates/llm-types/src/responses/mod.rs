@@ -103,7 +103,7 @@ impl Default for Input {
 impl ResponsesRequest {
     /// Reads a body; the error names the field that is of the wrong type.
     pub fn from_object(object: &JsonObject) -> Result<Self, JsonError> {
-        let mut request = Self {
+        Ok(Self {
             model: object.get("model")?,
             input: Input::of(object)?,
             instructions: object.get("instructions")?,
@@ -121,16 +121,8 @@ impl ResponsesRequest {
             stream: object.get("stream")?.unwrap_or_default(),
             truncation: object.get("truncation")?,
             max_tool_calls: object.get("max_tool_calls")?,
-            extra: Map::new(),
-        };
-        for (key, raw) in object.iter() {
-            if !Self::FIELDS.contains(&key) && &raw[..] != b"null" {
-                let value =
-                    serde_json::from_slice(raw).map_err(|e| JsonError::new(key, e.to_string()))?;
-                request.extra.insert(key.to_owned(), value);
-            }
-        }
-        Ok(request)
+            extra: object.rest(Self::FIELDS)?,
+        })
     }
 
     /// The keys that have a field of their own.

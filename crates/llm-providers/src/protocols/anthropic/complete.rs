@@ -6,7 +6,7 @@ use llm_types::{ChatRequest, ChatResponse, Choice, ChunkChoice, Content, Delta, 
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{error_of, metadata, response::finish, settle::user, stream::cut};
+use super::{error_of, metadata, response::finish, settle::user};
 use crate::{
     Answer, Call, Chunks, Decoder, Error, Kind, Outgoing, Protocol, Reply, Step,
     frame::Frame,
@@ -195,7 +195,7 @@ impl Decoder for Texts {
         if out.done {
             Ok(())
         } else {
-            Err(cut(self.provider))
+            Err(Error::cut(self.provider))
         }
     }
 }

@@ -9,7 +9,7 @@ use memchr::memmem;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{error_of, stream::cut};
+use super::error_of;
 use crate::{Answer, Chunks, Decoder, Error, Reply, frame::Frame};
 
 /// The answer as it came, its usage counted.
@@ -103,7 +103,7 @@ impl Decoder for MessagesStream {
             return Ok(());
         }
         if !self.finished {
-            return Err(cut(self.provider));
+            return Err(Error::cut(self.provider));
         }
         out.done = true;
         out.raw(

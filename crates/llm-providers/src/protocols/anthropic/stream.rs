@@ -12,7 +12,7 @@ use super::{
     response::{self, Reading, annotation, caller, finish, result_field, unwrapped},
 };
 use crate::{
-    Chunks, Decoder, Error, Kind,
+    Chunks, Decoder, Error,
     call::JSON_TOOL,
     frame::Frame,
     protocols::{
@@ -472,7 +472,7 @@ impl Decoder for ChatStream {
             return Ok(());
         }
         if !self.finished {
-            return Err(cut(self.reading.provider));
+            return Err(Error::cut(self.reading.provider));
         }
         self.complete(out);
         Ok(())
@@ -485,13 +485,4 @@ fn may_be_wrapped(text: &str) -> bool {
     text.chars()
         .filter(|c| !c.is_whitespace())
         .all(|c| expected.next().is_none_or(|e| e == c))
-}
-
-/// The end came before the answer was complete.
-pub(super) fn cut(provider: &'static str) -> Error {
-    Error::new(
-        Kind::Connection,
-        "the stream ended before the answer was complete",
-    )
-    .of(provider)
 }

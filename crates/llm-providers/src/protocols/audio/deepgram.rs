@@ -49,15 +49,13 @@ pub(crate) const DEEPGRAM: Speaker = Speaker {
         }
         let mut body = Map::from_iter([("text".to_owned(), Value::from(&*request.input))]);
         body.extend(request.extra);
-        let uri = format!("{}?{query}", path::join(root(call), "v1/speak"));
+        let uri = format!(
+            "{}?{query}",
+            path::join(path::unversioned(call.base_url()), "v1/speak")
+        );
         openai::request(&uri, Value::from(body).to_string().into())
     },
 };
-
-fn root<'a>(call: &'a Call<'_>) -> &'a str {
-    let base = call.base_url();
-    base.strip_suffix("/v1").unwrap_or(base)
-}
 
 /// Nova and its kin.
 #[derive(Debug)]
@@ -95,7 +93,10 @@ impl Protocol for Listening {
                 query.push_str(&format!("&{}={}", path::query(&key), path::query(&text)));
             }
         }
-        let uri = format!("{}?{query}", path::join(root(call), "v1/listen"));
+        let uri = format!(
+            "{}?{query}",
+            path::join(path::unversioned(call.base_url()), "v1/listen")
+        );
         let mut request = openai::empty(Method::POST, &uri)?;
         let kind = file
             .content_type

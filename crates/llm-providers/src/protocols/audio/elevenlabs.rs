@@ -61,16 +61,11 @@ pub(crate) const ELEVENLABS: Speaker = Speaker {
         }
         body.extend(request.extra);
         openai::request(
-            &path::join(root(call), &place),
+            &path::join(path::unversioned(call.base_url()), &place),
             Value::from(body).to_string().into(),
         )
     },
 };
-
-fn root<'a>(call: &'a Call<'_>) -> &'a str {
-    let base = call.base_url();
-    base.strip_suffix("/v1").unwrap_or(base)
-}
 
 /// Scribe.
 #[derive(Debug)]
@@ -88,7 +83,7 @@ impl Protocol for Listening {
         // Words are what it always counts by.
         fields.remove("timestamp_granularities");
         fields.remove("timestamp_granularities[]");
-        let uri = path::join(root(call), "v1/speech-to-text");
+        let uri = path::join(path::unversioned(call.base_url()), "v1/speech-to-text");
         form::request(&uri, &fields, &call.body, &call.boundary)
     }
 

@@ -8,7 +8,7 @@ use super::{Model, uri};
 use crate::{
     Call, Error, Reply, Step, Target, params,
     protocols::{
-        images::{self, Painter, Ratio, ratio, sides},
+        images::{self, Painter, ratio, sides},
         openai,
     },
 };
@@ -23,19 +23,6 @@ enum Format {
     /// Stable Diffusion XL and older.
     Diffusion,
 }
-
-/// What Stability's models take.
-const RATIOS: &[Ratio] = &[
-    (1, 1),
-    (16, 9),
-    (21, 9),
-    (2, 3),
-    (3, 2),
-    (4, 5),
-    (5, 4),
-    (9, 16),
-    (9, 21),
-];
 
 /// Images on Bedrock.
 pub(crate) const IMAGES: Painter = Painter {
@@ -97,7 +84,7 @@ fn body(format: Format, request: ImageRequest) -> Result<Map, Error> {
         Format::Diffusion => images::diffusion(request),
         Format::Stability => {
             let mut body = Map::from_iter([("prompt".to_owned(), Value::from(&*request.prompt))]);
-            if let Some(ratio) = ratio(&request, RATIOS)? {
+            if let Some(ratio) = ratio(&request, images::STABILITY_RATIOS)? {
                 body.insert("aspect_ratio".into(), ratio.into());
             }
             if let Some(format) = request.output_format {

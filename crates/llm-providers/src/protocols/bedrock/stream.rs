@@ -12,7 +12,7 @@ use super::{
     tools::Names,
     wire::{self, BlockDelta, BlockStart, BlockStop, MessageStop, Metadata, ToolUse},
 };
-use crate::{Chunks, Decoder, Error, Kind, call::JSON_TOOL, frame::Frame};
+use crate::{Chunks, Decoder, Error, call::JSON_TOOL, frame::Frame};
 
 /// Reads one `converse-stream` reply.
 pub(super) struct ConverseStream {
@@ -343,11 +343,7 @@ impl Decoder for ConverseStream {
             return Ok(());
         }
         if self.stop.is_none() {
-            return Err(Error::new(
-                Kind::Connection,
-                "the stream ended before the answer was complete",
-            )
-            .of(self.provider));
+            return Err(Error::cut(self.provider));
         }
         self.close(None, out);
         Ok(())

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::{response, wire};
 use crate::{
-    Call, Chunks, Decoder, Error, Kind, Reply, error_table,
+    Call, Chunks, Decoder, Error, Reply, error_table,
     frame::Frame,
     protocols::emit::{self, Emitter},
 };
@@ -179,10 +179,6 @@ impl Decoder for ChatStream {
             out.done = true;
             return Ok(());
         }
-        Err(Error::new(
-            Kind::Connection,
-            "the stream ended before the answer was complete",
-        )
-        .of(self.provider))
+        Err(Error::cut(self.provider))
     }
 }

@@ -61,7 +61,7 @@ impl Decoder for NativeStream {
 
     fn finish(&mut self, out: &mut Chunks) -> Result<(), Error> {
         if !self.0.complete() {
-            return Err(stream::cut(self.0.provider));
+            return Err(Error::cut(self.0.provider));
         }
         out.done = true;
         Ok(())

@@ -14,7 +14,7 @@ use super::{
     usage,
     wire::{self, UsageMetadata},
 };
-use crate::{Call, Chunks, Decoder, Error, Kind, Reply, error_table, frame::Frame};
+use crate::{Call, Chunks, Decoder, Error, Reply, error_table, frame::Frame};
 
 /// Reads one streamed answer.
 ///
@@ -127,7 +127,7 @@ impl Decoder for ChatStream {
     fn finish(&mut self, out: &mut Chunks) -> Result<(), Error> {
         let head = match (self.complete(), &self.head) {
             (true, Some(head)) => head.clone(),
-            _ => return Err(cut(self.provider)),
+            _ => return Err(Error::cut(self.provider)),
         };
         let last = self.last(&head);
         out.chat(last);
@@ -230,14 +230,6 @@ fn broken(event: &wire::Response, provider: &'static str) -> Error {
         body: body.into(),
     };
     error_table::classify(provider, &reply)
-}
-
-pub(crate) fn cut(provider: &'static str) -> Error {
-    Error::new(
-        Kind::Connection,
-        "the stream ended before the answer was complete",
-    )
-    .of(provider)
 }
 
 fn chunk(head: &Head, choices: Vec<ChunkChoice>) -> ChatChunk {

@@ -46,7 +46,10 @@ pub(crate) const BLACK_FOREST_LABS: Painter = Painter {
             body.insert("mask".into(), base64.into());
         }
         let body = Value::from(body).to_string();
-        openai::request(&path::join(root(call), &format!("v1/{model}")), body.into())
+        openai::request(
+            &path::join(path::unversioned(call.base_url()), &format!("v1/{model}")),
+            body.into(),
+        )
     },
     read,
 };
@@ -66,11 +69,6 @@ fn body(model: &str, request: ImageRequest) -> Result<Map, Error> {
     }
     body.extend(request.extra);
     Ok(body)
-}
-
-fn root<'a>(call: &'a Call<'_>) -> &'a str {
-    let base = call.base_url().trim_end_matches('/');
-    base.strip_suffix("/v1").unwrap_or(base)
 }
 
 #[derive(Deserialize)]
@@ -129,7 +127,7 @@ fn read(call: &Call<'_>, reply: &Reply) -> Result<Step, Error> {
 /// Where the task is: each region has its own host, which the vendor names. The key goes with the request, so it goes
 /// to that vendor's hosts alone.
 fn place(call: &Call<'_>, id: &str, named: Option<&str>) -> Result<String, Error> {
-    let own: Option<Uri> = root(call).parse().ok();
+    let own: Option<Uri> = path::unversioned(call.base_url()).parse().ok();
     let named: Option<Uri> = named.and_then(|named| named.parse().ok());
     if let (Some(own), Some(named)) = (own, named)
         && named.scheme() == own.scheme()
@@ -142,5 +140,5 @@ fn place(call: &Call<'_>, id: &str, named: Option<&str>) -> Result<String, Error
         return Ok(named.to_string());
     }
     let place = format!("v1/get_result?id={}", path::query(id));
-    Ok(path::join(root(call), &place))
+    Ok(path::join(path::unversioned(call.base_url()), &place))
 }

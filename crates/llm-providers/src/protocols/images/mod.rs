@@ -26,6 +26,7 @@ pub(crate) use recraft::Recraft;
 pub(crate) use replicate::REPLICATE;
 pub(crate) use shape::{Ratio, ratio, sides};
 pub(crate) use stability::{STABILITY, body as diffusion, read as diffused};
+pub(crate) use stable::RATIOS as STABILITY_RATIOS;
 pub(crate) use together::TOGETHER;
 
 /// A vendor of images.

@@ -7,7 +7,8 @@ use serde::Deserialize;
 use super::{Ratio, answer, failed, filtered, parsed, ratio};
 use crate::{Call, Error, Outgoing, Reply, Step, form, path};
 
-const RATIOS: &[Ratio] = &[
+/// What Stability's models take.
+pub(crate) const RATIOS: &[Ratio] = &[
     (1, 1),
     (16, 9),
     (21, 9),

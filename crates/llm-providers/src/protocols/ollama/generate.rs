@@ -191,10 +191,6 @@ impl Decoder for TextStream {
             out.done = true;
             return Ok(());
         }
-        Err(Error::new(
-            Kind::Connection,
-            "the stream ended before the answer was complete",
-        )
-        .of(self.provider))
+        Err(Error::cut(self.provider))
     }
 }

@@ -8,7 +8,7 @@ use super::{
     wire,
 };
 use crate::{
-    Call, Chunks, Decoder, Error, Kind, error_table,
+    Call, Chunks, Decoder, Error, error_table,
     frame::Frame,
     protocols::emit::{self, Emitter},
 };
@@ -127,10 +127,6 @@ impl Decoder for ChatStream {
             out.done = true;
             return Ok(());
         }
-        Err(Error::new(
-            Kind::Connection,
-            "the stream ended before the answer was complete",
-        )
-        .of(self.provider))
+        Err(Error::cut(self.provider))
     }
 }

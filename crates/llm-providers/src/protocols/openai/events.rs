@@ -5,7 +5,7 @@ use llm_types::JsonObject;
 use serde::Deserialize;
 
 use super::images;
-use crate::{Call, Chunks, Decoder, Error, Kind, error_table, frame::Frame, protocols::audio};
+use crate::{Call, Chunks, Decoder, Error, error_table, frame::Frame, protocols::audio};
 
 /// Reads a streamed answer: parts of a picture or a transcript, then the whole.
 pub(super) struct EventStream {
@@ -60,7 +60,6 @@ impl Decoder for EventStream {
         if out.done {
             return Ok(());
         }
-        let message = "the stream ended before the answer was complete";
-        Err(Error::new(Kind::Connection, message).of(self.provider))
+        Err(Error::cut(self.provider))
     }
 }

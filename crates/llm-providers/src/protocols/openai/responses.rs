@@ -93,11 +93,7 @@ impl Decoder for ResponsesStream {
         if out.done {
             return Ok(());
         }
-        let error = Error::new(
-            Kind::Connection,
-            "the stream ended before the answer was complete",
-        );
-        Err(error.of(self.provider))
+        Err(Error::cut(self.provider))
     }
 }
 

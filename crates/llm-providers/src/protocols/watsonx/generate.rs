@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{endpoint, place};
 use crate::{
-    Answer, Call, Chunks, Decoder, Error, Kind, Outgoing, Reply, error_table, frame::Frame,
+    Answer, Call, Chunks, Decoder, Error, Outgoing, Reply, error_table, frame::Frame,
     protocols::openai,
 };
 
@@ -232,11 +232,7 @@ impl Decoder for TextStream {
             return Ok(());
         }
         if !self.complete {
-            return Err(Error::new(
-                Kind::Connection,
-                "the stream ended before the answer was complete",
-            )
-            .of(self.provider));
+            return Err(Error::cut(self.provider));
         }
         if self.include_usage {
             self.emit(Vec::new(), Some(self.usage.clone()), out)?;
