@@ -4,11 +4,14 @@
 //! not know sockets, models or providers: the gateway does. Start reading at [`Governance`]; routes are in [`routes`].
 
 mod access;
+mod access_groups;
 mod admit;
 mod authenticate;
+mod budget;
 mod budgets;
 mod caller;
 mod changes;
+mod customers;
 mod directory;
 mod edit;
 mod entry;
@@ -16,11 +19,13 @@ pub mod form;
 mod governance;
 mod keys;
 mod model_access;
+mod projects;
 mod refusal;
 mod role;
 mod route_groups;
 pub mod routes;
 mod settings;
+mod tags;
 mod terms;
 
 pub use access::Access;
