@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -63,9 +63,12 @@ pub(crate) struct Directory {
     all_groups: Roll<AccessGroup>,
 }
 
-/// All rows of a table that is small and asked for as a whole.
+/// All rows of a table.
+pub(crate) type Rows<R> = Arc<Vec<Arc<Entry<R>>>>;
+
+/// All rows of a table that is small and asked for as a whole, and until when they are remembered.
 struct Roll<R> {
-    rows: Mutex<Option<(Arc<Vec<Arc<Entry<R>>>>, Instant)>>,
+    rows: Mutex<Option<(Rows<R>, Instant)>>,
     generation: AtomicU64,
 }
 
@@ -169,14 +172,14 @@ impl<R> Roll<R> {
         *self.lock() = None;
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<(Arc<Vec<Arc<Entry<R>>>>, Instant)>> {
+    fn lock(&self) -> MutexGuard<'_, Option<(Rows<R>, Instant)>> {
         self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Directory {
     /// All access groups.
-    pub(crate) async fn access_groups(&self) -> Result<Arc<Vec<Arc<Entry<AccessGroup>>>>, Error> {
+    pub(crate) async fn access_groups(&self) -> Result<Rows<AccessGroup>, Error> {
         let roll = &self.all_groups;
         let known = roll.lock().clone();
         if let Some((rows, until)) = &known

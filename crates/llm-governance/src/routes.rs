@@ -131,6 +131,8 @@ pub fn all() -> impl Iterator<Item = &'static Route> {
         crate::tags::ROUTES,
         crate::access_groups::ROUTES,
         crate::projects::ROUTES,
+        crate::credentials::ROUTES,
+        crate::audit::ROUTES,
     ]
     .into_iter()
     .flatten()

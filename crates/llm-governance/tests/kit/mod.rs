@@ -21,7 +21,7 @@ pub struct Office {
     pub governance: Governance,
     /// Which database it is.
     pub on: &'static str,
-    _database: Database,
+    database: Database,
 }
 
 impl Office {
@@ -56,8 +56,13 @@ impl Office {
         Self {
             governance: Governance::new(store, ledger, keyring, settings),
             on: database.name,
-            _database: database,
+            database,
         }
+    }
+
+    /// The folder of the journal, and of an SQLite file.
+    pub fn folder(&self) -> std::path::PathBuf {
+        self.database.folder()
     }
 
     /// Calls a route as the admin, with a body.
