@@ -108,10 +108,10 @@ impl Referring<'_> {
 
     /// A deployment of the vendor that is asked for. Where none is: of the only one that can do it, or of OpenAI.
     fn of_provider(&mut self, router: &Router) -> Result<String, Error> {
-        let op = self.op;
+        let (op, verb) = (self.op, self.verb);
         let able = || {
             let all = router.groups().flat_map(|(_, deployments)| deployments);
-            all.filter(|deployment| deployment.target.speaks(op))
+            all.filter(|deployment| deployment.target.does(op, verb))
         };
         let of = |name: &str| able().find(|deployment| deployment.target.provider.name == name);
         let found = match self.provider {
@@ -121,7 +121,7 @@ impl Referring<'_> {
         if let Some(found) = found {
             return Ok(found.id.clone());
         }
-        let what = op.function(self.verb);
+        let what = op.function(verb);
         Err(match self.provider {
             Some(name) => Error::bad_request(
                 "custom_llm_provider",
