@@ -59,6 +59,9 @@ pub struct CostContext<'a> {
     /// Searches, reranked search units; one where a price asks for them and this is not set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub queries: Option<u64>,
+    /// Results that a search was asked for, where more of them cost more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub results: Option<u64>,
     /// Pages read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pages: Option<u64>,

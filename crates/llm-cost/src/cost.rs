@@ -191,6 +191,7 @@ impl<'a> Bill<'a> {
             pricing,
             under: Circumstances {
                 prompt_tokens: usage.prompt_tokens,
+                results: ask.results.unwrap_or_default(),
                 service: service(usage, ask),
                 threshold_included: ask.provider == "xai",
                 at: ask.at,

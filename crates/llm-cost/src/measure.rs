@@ -30,6 +30,8 @@ pub struct Measures {
     pub prompt_characters: Option<u64>,
     /// Units of search.
     pub queries: Option<u64>,
+    /// Results that a search was asked for.
+    pub results: Option<u64>,
     /// Pages read.
     pub pages: Option<u64>,
     /// Pages annotated.
@@ -69,6 +71,10 @@ impl Measures {
             }
             Op::Video => measures.video(&both),
             Op::Rerank => measures.queries = both.search_units(),
+            Op::Search => {
+                let most = both.asked("max_results");
+                measures.results = most.as_ref().and_then(number).map(|most| most as u64);
+            }
             Op::Ocr => measures.pages(&both),
             _ => {}
         }
@@ -86,6 +92,7 @@ impl Measures {
             image_size: self.image_size.as_deref().and_then(sides),
             prompt_characters: self.prompt_characters,
             queries: self.queries,
+            results: self.results,
             pages: self.pages,
             annotated_pages: self.annotated_pages,
             search_context_size: self.search_context_size.as_deref(),

@@ -16,12 +16,23 @@ pub struct Pricing {
     factors: Vec<(Box<str>, Factor)>,
 }
 
-/// Prices for prompts of a certain length: they replace the flat ones for the whole request.
+/// Prices for requests of a certain size: they replace the flat ones for the whole request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Band {
-    /// The longest prompt it is for, in tokens; the last band has no end.
+    /// The largest request it is for; the last band has no end.
     up_to: u64,
+    /// What of a request is measured.
+    size: Size,
     rates: Vec<Rate>,
+}
+
+/// What of a request decides on its band.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Size {
+    /// How long its prompt is, in tokens.
+    Prompt,
+    /// How many results it asks a search for.
+    Results,
 }
 
 /// Dollars per web search, by how much context it brings in.
@@ -36,6 +47,8 @@ struct SearchPrices {
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Circumstances {
     pub(crate) prompt_tokens: u64,
+    /// How many results a search is asked for.
+    pub(crate) results: u64,
     pub(crate) service: Service,
     /// Whether a prompt of exactly the threshold's length is above it.
     pub(crate) threshold_included: bool,
@@ -189,16 +202,16 @@ impl Pricing {
             .as_ref()
             .filter(|off_peak| under.at.is_some_and(|at| off_peak.contains(at)))
             .and_then(|off_peak| pick(&off_peak.rates, kind, size, under))
-            .or_else(|| pick(self.band(under.prompt_tokens)?, kind, size, under));
+            .or_else(|| pick(self.band(under)?, kind, size, under));
         special.or_else(|| pick(&self.rates, kind, size, under))
     }
 
-    fn band(&self, prompt_tokens: u64) -> Option<&[Rate]> {
-        let band = self
-            .bands
-            .iter()
-            .find(|band| prompt_tokens <= band.up_to)
-            .or(self.bands.last())?;
+    fn band(&self, under: &Circumstances) -> Option<&[Rate]> {
+        let holds = |band: &&Band| match band.size {
+            Size::Prompt => under.prompt_tokens <= band.up_to,
+            Size::Results => under.results <= band.up_to,
+        };
+        let band = self.bands.iter().find(holds).or(self.bands.last())?;
         Some(&band.rates)
     }
 
@@ -282,9 +295,14 @@ pub(crate) fn rates(fields: &Map<String, Value>) -> Vec<Rate> {
 fn bands(value: &Value) -> Vec<Band> {
     let band = |entry: &Value| {
         let fields = entry.as_object()?;
-        let end = fields.get("range")?.get(1)?.as_f64()?;
+        let (size, range) = match fields.get("range") {
+            Some(range) => (Size::Prompt, range),
+            None => (Size::Results, fields.get("max_results_range")?),
+        };
+        let end = range.get(1)?.as_f64()?;
         Some(Band {
             up_to: end as u64,
+            size,
             rates: rates(fields),
         })
     };

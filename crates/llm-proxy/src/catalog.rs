@@ -1,8 +1,11 @@
 //! Names of models: the well-known ones, and those that are near a name that nobody has.
 
+use std::sync::Arc;
+
 use llm_cost::{MessageOptions, PriceTable, count_messages, count_text};
 use llm_providers::{Provider, lookup};
-use llm_router::Router;
+use llm_router::{Deployment, Router};
+use llm_sdk::Beside;
 use llm_types::{Map, Message, Tool, nearest::distance};
 use serde_json::Value;
 
@@ -124,9 +127,16 @@ pub(crate) fn count_tokens(model: &str, body: &Map) -> Result<u64, String> {
     Ok(counted.tokens + beside)
 }
 
+/// The groups of models: all but search tools and accounts.
+pub(crate) fn models(router: &Router) -> impl Iterator<Item = (&str, &[Arc<Deployment>])> {
+    router
+        .groups()
+        .filter(|(name, _)| Beside::of(name).is_none())
+}
+
 /// The names a router answers for, patterns included, without the catch-all.
 pub(crate) fn names(router: &Router) -> impl Iterator<Item = &str> {
-    let groups = router.groups().map(|(name, _)| name);
+    let groups = models(router).map(|(name, _)| name);
     let aliases = router.settings().aliases.keys().map(String::as_str);
     groups.chain(aliases).filter(|name| *name != "*")
 }

@@ -86,6 +86,8 @@ fn required(op: Op) -> &'static [&'static str] {
         Op::Completion | Op::ImageGeneration => &["prompt"],
         Op::Embedding | Op::Moderation | Op::Speech => &["input"],
         Op::Rerank => &["query", "documents"],
+        Op::Search => &["query"],
+        Op::Ocr => &["document"],
         Op::GenerateContent => &["contents"],
         Op::Transcription | Op::Translation => &["file"],
         Op::ImageEdit => &["image", "prompt"],

@@ -273,6 +273,14 @@ async fn prepare(
     }
     let named = check::model(&object)?;
     let wanted = match found.model {
+        Some(tool) if op == Op::Search => {
+            check::model_name(&tool)?;
+            object.remove("model");
+            object.set_str("search_tool_name", &tool);
+            None
+        }
+        // Who searches is a tool's or a vendor's matter.
+        None if op == Op::Search => None,
         Some(in_path) => {
             check::model_name(&in_path)?;
             Some(in_path.into_owned())
@@ -431,6 +439,7 @@ fn explained(live: &Live, mut failure: Box<Failure>, op: Op) -> Box<Failure> {
     let unknown = !failure.requested.is_empty()
         && failure.trace.attempts.is_empty()
         && failure.error.kind == Kind::BadRequest
+        && failure.error.param.as_deref() != Some("search_tool_name")
         && live.router.deployments(&failure.requested).is_empty();
     if unknown {
         let near = crate::catalog::near(&failure.requested, &live.router);

@@ -4,7 +4,7 @@ use llm_types::{BodyKind, Op, ReplyKind};
 use serde_json::{Map, Value, json};
 
 /// Routes that are no operation: path, summary, whether a key is asked for.
-const PAGES: [(&str, &str, bool); 13] = [
+const PAGES: [(&str, &str, bool); 14] = [
     ("/v1/models", "The models this gateway answers for", true),
     ("/v1/models/{model}", "One model", true),
     (
@@ -12,6 +12,7 @@ const PAGES: [(&str, &str, bool); 13] = [
         "Deployments, with what is known of their models",
         true,
     ),
+    ("/v1/search/tools", "The search tools", true),
     ("/model_group/info", "Groups of deployments", true),
     (
         "/utils/supported_openai_params",

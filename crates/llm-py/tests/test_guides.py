@@ -17,3 +17,9 @@ def test_the_router_guide() -> None:
     ran = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
     assert ran.returncode == 0, ran.stderr
     assert "30 [" in ran.stdout
+
+
+def test_the_search_guide() -> None:
+    (snippet,) = re.findall(r"```python\n(.*?)```", (GUIDES / "search.md").read_text(), re.DOTALL)
+    ran = subprocess.run([sys.executable, "-c", snippet], capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 0, ran.stderr

@@ -184,6 +184,32 @@ def test_search(upstream: Upstream) -> None:
         interlingua.search(query="q")
 
 
+def test_a_router_searches_with_its_tools(upstream: Upstream) -> None:
+    def answer(asked: Asked) -> Reply:
+        if asked.headers.get("authorization") == "Bearer bad":
+            return Reply(status=401, json={"detail": "no such key"})
+        return Reply(json={"results": [{"title": "T", "url": "https://t.org", "content": "S"}]})
+
+    upstream.answer = answer
+    place = {"search_provider": "tavily", "api_base": upstream.url}
+    router = interlingua.Router(
+        model_list=[],
+        search_tools=[
+            {"search_tool_name": "web", "litellm_params": {**place, "api_key": "bad", "order": 1}},
+            {"search_tool_name": "web", "litellm_params": {**place, "api_key": "k", "order": 2}},
+        ],
+        num_retries=1,
+    )
+    found = router.search(query="rust", search_tool_name="web", max_results=2)
+    assert found.results[0].url == "https://t.org" and upstream.last.body["max_results"] == 2
+    assert found._hidden_params["response_cost"] == 0.008
+    assert asyncio.run(router.asearch(query="rust", search_tool_name="web")).results[0].snippet == "S"
+    with pytest.raises(interlingua.BadRequestError, match="there is no search tool 'nope': there are web"):
+        router.search(query="rust", search_tool_name="nope")
+    with pytest.raises(interlingua.BadRequestError, match="none is configured"):
+        interlingua.search(query="rust", search_tool_name="web")
+
+
 def test_ocr(upstream: Upstream, place: dict[str, Any]) -> None:
     pages = [{"index": 0, "markdown": "# T", "images": [], "dimensions": {"dpi": 200, "height": 2, "width": 1}}]
     answer = {"pages": pages, "model": "mistral-ocr-latest", "usage_info": {"pages_processed": 1, "doc_size_bytes": 9}}

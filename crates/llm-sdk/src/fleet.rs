@@ -14,7 +14,7 @@ use llm_types::{JsonObject, Map};
 use serde::Deserialize;
 
 use crate::{
-    deploy, nearest,
+    Beside, deploy, nearest,
     router_settings::{self, Remark, RouterSettings},
     surroundings::{self, Process},
 };
@@ -76,11 +76,25 @@ impl Plan {
         for entry in &self.model_list {
             match entry.deployment(&settings, &around) {
                 Ok(mut deployment) => {
-                    unique(&mut deployment, entry, &mut counts);
+                    let named = entry.model_info.contains_key("id");
+                    count(&mut deployment, named, &mut counts);
                     ids.push(Some(deployment.id.clone()));
                     deployments.push(deployment);
                 }
                 Err(_) if self.ignore_invalid_deployments => ids.push(None),
+                Err(error) => return Err(error),
+            }
+        }
+        for item in &settings.search_tools {
+            let entry = Beside::SearchTool.entry(item)?;
+            let table = surroundings::prices();
+            let made = deploy::deployment(&entry.group, entry.params, entry.info, &table, &around);
+            match made {
+                Ok(mut deployment) => {
+                    count(&mut deployment, false, &mut counts);
+                    deployments.push(deployment);
+                }
+                Err(_) if self.ignore_invalid_deployments => {}
                 Err(error) => return Err(error),
             }
         }
@@ -145,11 +159,11 @@ impl Entry {
     }
 }
 
-/// The same entry twice is the same deployment with twice the share.
-fn unique(deployment: &mut Deployment, entry: &Entry, counts: &mut BTreeMap<String, u32>) {
+/// The same entry twice is the same deployment with twice the share; one whose id is its own is `named`.
+fn count(deployment: &mut Deployment, named: bool, counts: &mut BTreeMap<String, u32>) {
     let seen = counts.entry(deployment.id.clone()).or_default();
     *seen += 1;
-    if *seen > 1 && !entry.model_info.contains_key("id") {
+    if *seen > 1 && !named {
         deployment.id = format!("{}-{seen}", deployment.id);
     }
 }

@@ -23,6 +23,7 @@
 
 mod answer;
 mod ask;
+mod beside;
 mod bytes_answer;
 mod continuation;
 pub mod demo;
@@ -51,6 +52,7 @@ mod stream;
 pub mod surroundings;
 
 pub use answer::{Body, Failure, Meta, Response};
+pub use beside::{Beside, BesideEntry};
 pub use bytes_answer::ByteAnswer;
 pub use continuation::{Continued, Way};
 pub use engine::Engine;

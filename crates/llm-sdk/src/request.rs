@@ -8,7 +8,7 @@ use bytes::Bytes;
 use llm_providers::{Body, CallOptions, Upload};
 use llm_types::{JsonError, JsonObject, Op, Verb};
 
-use crate::Observer;
+use crate::{Observer, beside};
 
 pub use route::RouteOptions;
 pub(crate) use route::{Mock, mock};
@@ -141,11 +141,20 @@ impl Request {
     }
 
     /// Takes our own keys out of `body`.
-    pub fn from_object(op: Op, body: JsonObject) -> Result<Self, JsonError> {
-        let model: String = body
-            .get("model")?
-            .ok_or_else(|| JsonError::new("model", "is missing"))?;
-        Self::made(op, Verb::Create, model, body)
+    pub fn from_object(op: Op, mut body: JsonObject) -> Result<Self, JsonError> {
+        if let Some(model) = body.get::<String>("model")? {
+            return Self::made(op, Verb::Create, model, body);
+        }
+        if op != Op::Search {
+            return Err(JsonError::new("model", "is missing"));
+        }
+        let (model, route_as) = beside::searched(&mut body)?;
+        body.set_str("model", &model);
+        let request = Self::made(op, Verb::Create, model, body)?;
+        Ok(Self {
+            route_as,
+            ..request
+        })
     }
 
     /// The same of a body with files. Operations that have no model in their bodies need none here.

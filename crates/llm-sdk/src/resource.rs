@@ -1,12 +1,14 @@
 //! Requests for what a deployment keeps: where they go, and the ids in them and in their answers.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use llm_providers::{Error, Kind};
 use llm_router::{Deployment, Router};
 use llm_types::{JsonObject, Op, Verb};
 use serde_json::value::RawValue;
 
-use crate::ids::Ids;
+use crate::{Beside, ids::Ids};
 
 /// What a request refers to.
 pub(crate) struct Referring<'a> {
@@ -106,14 +108,23 @@ impl Referring<'_> {
         }
     }
 
-    /// A deployment of the vendor that is asked for. Where none is: of the only one that can do it, or of OpenAI.
+    /// A deployment of the vendor that is asked for: the account that is named for such things, or else a model's. Where
+    /// no vendor is asked for: of the only one that can do it, or of OpenAI.
     fn of_provider(&mut self, router: &Router) -> Result<String, Error> {
         let (op, verb) = (self.op, self.verb);
+        let named = |name: &str| {
+            let group = Beside::doing(op)?.group(name);
+            let first = router.deployments(&group).first()?;
+            (first.group == group).then_some(first)
+        };
         let able = || {
             let all = router.groups().flat_map(|(_, deployments)| deployments);
             all.filter(|deployment| deployment.target.does(op, verb))
         };
-        let of = |name: &str| able().find(|deployment| deployment.target.provider.name == name);
+        let of = |name: &str| {
+            let is_its = |known: &&Arc<Deployment>| known.target.provider.name == name;
+            named(name).or_else(|| able().find(is_its))
+        };
         let found = match self.provider {
             Some(name) => of(name),
             None => of("openai").or_else(|| able().next()),

@@ -20,6 +20,7 @@
 mod account;
 mod balances;
 mod cell;
+mod changes;
 mod dollars;
 mod error;
 mod governance;
@@ -38,6 +39,7 @@ mod transaction;
 pub use account::{Account, Scope};
 pub use balances::{Balance, Held, Hold, Limit};
 pub use cell::{Cell, Column};
+pub use changes::Change;
 pub use error::Error;
 pub use governance::Deletion;
 pub use moment::Moment;

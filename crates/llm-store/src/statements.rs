@@ -23,6 +23,17 @@ pub struct Statement {
     pub postgres_only: bool,
 }
 
+/// What changed since a moment.
+pub(crate) const CHANGES: &str =
+    "SELECT id, table_name, object_id FROM changes WHERE changed_at > $1 ORDER BY id";
+
+/// Adds a change.
+pub(crate) const TELL: &str =
+    "INSERT INTO changes (id, table_name, object_id, changed_at) VALUES ($1, $2, $3, $4)";
+
+/// Removes changes that everybody knows.
+pub(crate) const FORGET_CHANGES: &str = "DELETE FROM changes WHERE changed_at < $1";
+
 /// An account's counts.
 pub(crate) const BALANCE: &str = "SELECT spent, reserved, total, resets_at FROM balances WHERE scope = $1 AND id = $2 AND meter = $3";
 
@@ -238,6 +249,9 @@ pub fn all() -> Vec<Statement> {
         postgres_only: true,
     };
     let mut all = vec![
+        both("changes", CHANGES),
+        both("tell", TELL),
+        both("forget changes", FORGET_CHANGES),
         both("balance", BALANCE),
         both("open balance", OPEN_BALANCE),
         both("set spent", SET_SPENT),

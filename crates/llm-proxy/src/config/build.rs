@@ -84,6 +84,9 @@ fn build(path: &Path, mut file: File, around: &Overlay<'_>, problems: &mut Probl
     for model in std::mem::take(&mut file.models) {
         deployments.add(model, around, problems);
     }
+    for entry in std::mem::take(&mut file.beside) {
+        deployments.add(entry, around, problems);
+    }
     settings.default_params = deployments.defaults();
     settings.deployments = deployments.finish(problems);
     if let Some(filter) = settings.health.filter() {

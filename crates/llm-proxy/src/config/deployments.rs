@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use llm_cost::PriceTable;
 use llm_providers::{Credential, Error, resolve::Surroundings};
 use llm_router::Deployment;
-use llm_sdk::{deploy, router_settings::RouterSettings};
+use llm_sdk::{Beside, deploy, router_settings::RouterSettings};
 use llm_types::{JsonObject, Map};
 
 use super::{
@@ -56,6 +56,10 @@ impl Defaults {
 
     fn under(&self, params: &mut JsonObject) {
         self.routing.under(params);
+        self.manners(params);
+    }
+
+    fn manners(&self, params: &mut JsonObject) {
         for (key, on) in [
             ("drop_params", self.drop_params),
             ("modify_params", self.modify_params),
@@ -104,7 +108,11 @@ impl Deployments {
             );
         }
         let mut params = model.params.clone();
-        self.defaults.under(&mut params);
+        match Beside::of(&model.name) {
+            None => self.defaults.under(&mut params),
+            // What models are told to do is nothing for the others.
+            Some(_) => self.defaults.manners(&mut params),
+        }
         let table = PriceTable::embedded();
         match deploy::deployment(&model.name, params, model.info.clone(), table, around) {
             Ok(deployment) => {

@@ -5,10 +5,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use llm_sdk::nearest::nearest;
+use llm_sdk::{Beside, nearest::nearest};
 use serde::de::DeserializeOwned;
 
 use super::{
+    beside,
     keys::{self, Section, State},
     model_list::{Model, credentials, models},
     node::{At, Key, Node, Value},
@@ -19,6 +20,8 @@ use super::{
 #[derive(Debug, Default)]
 pub(crate) struct File {
     pub(crate) models: Vec<Model>,
+    /// Deployments that are no models.
+    pub(crate) beside: Vec<Model>,
     pub(crate) router: Values,
     pub(crate) litellm: Values,
     pub(crate) general: Values,
@@ -89,6 +92,18 @@ pub(crate) fn read(
     }
     let credentials = credentials(&root, problems);
     file.models = models(&root, &credentials, problems);
+    for kind in Beside::ALL {
+        if let Some(list) = root.get(kind.key()) {
+            file.beside.extend(beside::entries(kind, list, problems));
+        }
+    }
+    // Tools may stand in a section, too.
+    for section in [&mut file.general, &mut file.router] {
+        if let Some(list) = section.take_node(Beside::SearchTool.key()) {
+            let tools = beside::entries(Beside::SearchTool, &list, problems);
+            file.beside.extend(tools);
+        }
+    }
     file
 }
 

@@ -18,7 +18,7 @@ pub(crate) struct Model {
     pub(crate) name: String,
     pub(crate) params: JsonObject,
     pub(crate) info: Map,
-    node: Node,
+    pub(super) node: Node,
 }
 
 impl Model {
@@ -157,7 +157,7 @@ fn expand(params: &Node, credentials: &BTreeMap<String, Map>, problems: &mut Pro
 }
 
 /// Keys nobody knows go to the vendor; one that is nearly ours was probably meant to be it.
-fn check_param(key: &Key, problems: &mut Problems) {
+pub(super) fn check_param(key: &Key, problems: &mut Problems) {
     if let Some((_, feature)) = keys::PARAMS_LATER
         .iter()
         .find(|(later, _)| *later == key.name)

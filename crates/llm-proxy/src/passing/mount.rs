@@ -15,7 +15,7 @@ use super::{
     endpoint::{Endpoint, PassThrough},
     headers::{self, Rules},
 };
-use crate::{error::Refusal, state::Live};
+use crate::{catalog, error::Refusal, state::Live};
 
 /// A path that is passed through.
 #[derive(Debug)]
@@ -231,7 +231,7 @@ pub(crate) fn router(through: &PassThrough, configured: &Router) -> Result<Route
     for deployment in &through.vendors {
         vendors.insert(deployment.target.provider.name, deployment.clone());
     }
-    let all = configured.groups().flat_map(|(_, all)| all);
+    let all = catalog::models(configured).flat_map(|(_, all)| all);
     for deployment in all {
         let chosen = deployment.model_info.get("use_in_pass_through") == Some(&true.into());
         let name = deployment.target.provider.name;

@@ -9,7 +9,10 @@ use super::{
     models::full,
     pages::{Keyed, Refused},
 };
-use crate::error::{Refusal, show};
+use crate::{
+    catalog,
+    error::{Refusal, show},
+};
 
 /// The longest page.
 const LONGEST: usize = 1000;
@@ -50,10 +53,7 @@ pub(crate) async fn page(
         let message = format!("a page has 1 to {LONGEST} entries");
         return Err(Refusal::bad("size", message).into());
     }
-    let all = live
-        .router
-        .groups()
-        .flat_map(|(_, deployments)| deployments);
+    let all = catalog::models(&live.router).flat_map(|(_, deployments)| deployments);
     let mut data: Vec<Value> = all
         .filter(|deployment| which.wants(deployment))
         .map(|deployment| full(deployment))

@@ -23,7 +23,7 @@ use super::{
     alone,
     pages::{Keyed, Shared, json_reply},
 };
-use crate::{checks::Page, state::Live};
+use crate::{catalog, checks::Page, state::Live};
 
 /// How long a probe may take, where the deployment does not say.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -94,9 +94,7 @@ pub(crate) struct Checked {
 impl Round {
     /// Asks every deployment that is `wanted` for a word.
     pub(crate) async fn over(live: &Arc<Live>, wanted: impl Fn(&Deployment) -> bool) -> Self {
-        let all: Vec<Arc<Deployment>> = live
-            .router
-            .groups()
+        let all: Vec<Arc<Deployment>> = catalog::models(&live.router)
             .flat_map(|(_, deployments)| deployments.iter().cloned())
             .filter(|deployment| wanted(deployment))
             .collect();

@@ -74,6 +74,10 @@ pub(crate) fn find<'a>(method: &Method, path: &'a str) -> Option<Way<'a>> {
         return Some(way);
     }
     let found = made(path)?;
+    if *method == Method::GET && found.op == Op::Search && found.model.as_deref() == Some("tools") {
+        // A page: the list of all tools.
+        return None;
+    }
     Some(match *method {
         Method::POST => Way::To(found),
         _ => Way::Not("POST"),
@@ -168,7 +172,11 @@ fn made(path: &str) -> Option<Found<'_>> {
         path.strip_prefix(prefix)
             .filter(|rest| rest.starts_with('/'))
     });
-    let op = match (bare, bare.unwrap_or(path)) {
+    let rest = bare.unwrap_or(path);
+    if let Some(tool) = rest.strip_prefix("/search/") {
+        return tool_of(tool);
+    }
+    let op = match (bare, rest) {
         // Anthropic's paths have a version, always.
         (Some(_), "/messages") => Op::Messages,
         (Some(_), "/messages/count_tokens") => Op::CountTokens,
@@ -200,6 +208,18 @@ fn made(path: &str) -> Option<Found<'_>> {
         id: None,
         provider: None,
         model: None,
+        action: None,
+    })
+}
+
+/// `/search/TOOL`: the tool stands where a model does.
+fn tool_of(name: &str) -> Option<Found<'_>> {
+    (!name.is_empty() && !name.contains('/')).then(|| Found {
+        op: Op::Search,
+        verb: Verb::Create,
+        id: None,
+        provider: None,
+        model: Some(percent_decode_str(name).decode_utf8_lossy()),
         action: None,
     })
 }
@@ -268,6 +288,8 @@ mod tests {
                 None,
             ),
             ("/v2/rerank", Op::Rerank, None),
+            ("/search", Op::Search, None),
+            ("/v1/search/my%20tool", Op::Search, Some("my tool")),
             ("/openai/v1/responses", Op::Responses, None),
             (
                 "/v1/models/org/m%3A1:generateContent",

@@ -10,3 +10,4 @@ pub(crate) mod inspect;
 pub(crate) mod manage;
 pub(crate) mod models;
 pub(crate) mod pages;
+pub(crate) mod tools;

@@ -58,9 +58,7 @@ pub(crate) async fn one(Keyed(live): Keyed, Path(id): Path<String>) -> Response 
 
 /// `GET /model/info`.
 pub(crate) async fn info(Keyed(live): Keyed, Query(which): Query<Which>) -> Json<Value> {
-    let data: Vec<Value> = live
-        .router
-        .groups()
+    let data: Vec<Value> = catalog::models(&live.router)
         .flat_map(|(_, deployments)| deployments)
         .filter(|d| which.litellm_model_id.as_ref().is_none_or(|id| *id == d.id))
         .map(|deployment| full(deployment))
@@ -70,9 +68,7 @@ pub(crate) async fn info(Keyed(live): Keyed, Query(which): Query<Which>) -> Json
 
 /// `GET /model_group/info`.
 pub(crate) async fn groups(Keyed(live): Keyed, Query(which): Query<Which>) -> Json<Value> {
-    let data: Vec<Value> = live
-        .router
-        .groups()
+    let data: Vec<Value> = catalog::models(&live.router)
         .filter(|(name, _)| {
             which
                 .model_group

@@ -14,7 +14,7 @@ use serde_json::json;
 use crate::{
     auth,
     error::{Dialect, Refusal},
-    routes::{details, docs, explain, health, inspect, manage, models},
+    routes::{details, docs, explain, health, inspect, manage, models, tools},
     state::{Gateway, Live},
 };
 
@@ -40,6 +40,8 @@ pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
         router = router.route(path, get(docs::page));
     }
     router
+        .route("/search/tools", get(tools::list))
+        .route("/v1/search/tools", get(tools::list))
         .route("/v2/model/info", get(details::page))
         .route("/model_group/info", get(models::groups))
         .route("/model/new", post(manage::add))

@@ -7,6 +7,7 @@
 )]
 
 mod answers;
+mod beside;
 mod checks;
 mod failures;
 mod fault_matrix;

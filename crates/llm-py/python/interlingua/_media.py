@@ -227,7 +227,10 @@ async def amoderation(
 
 
 def search(query: str | list[str], search_provider: str | None = None, **kwargs: Any) -> SearchResponse:
-    """Searches the web: `max_results`, `search_domain_filter`, `max_tokens_per_page`, `country`."""
+    """Searches the web: `max_results`, `search_domain_filter`, `max_tokens_per_page`, `country`.
+
+    A router's `search` names one of its `search_tools` as `search_tool_name`.
+    """
     return _answer(SearchResponse, *_call("search", _searching(query, search_provider, kwargs)))
 
 
@@ -249,7 +252,7 @@ async def aocr(model: str, document: dict[str, Any], **kwargs: Any) -> OCRRespon
 # How calls are made
 
 
-def _given(arguments: dict[str, Any], model: str) -> dict[str, Any]:
+def _given(arguments: dict[str, Any], model: str | None) -> dict[str, Any]:
     params = {**arguments, **arguments.get("kwargs", {}), "model": model}
     params.pop("kwargs", None)
     if "base_url" in params and params.get("api_base") is None:
@@ -303,7 +306,9 @@ def _judging(params: dict[str, Any], model: str | None) -> dict[str, Any]:
 def _searching(query: Any, provider: str | None, params: dict[str, Any]) -> dict[str, Any]:
     model = params.pop("model", None)
     if model is None and provider is None:
-        raise BadRequestError("'search_provider' is missing", param="search_provider")
+        if "search_tool_name" not in params:
+            raise BadRequestError("'search_provider' is missing", param="search_provider")
+        return _given({"query": query, **params}, None)
     return _given({"query": query, **params}, model or f"{provider}/search")
 
 

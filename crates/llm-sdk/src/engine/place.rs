@@ -10,7 +10,7 @@ use super::begun::Begun;
 use crate::{
     Engine, Request, Response, RouteOptions,
     ask::Asking,
-    deploy,
+    beside, deploy,
     ledger::Ledger,
     network::Network,
     request::Mock,
@@ -43,6 +43,7 @@ impl Engine {
         begun: &mut Begun,
         mut request: Request,
     ) -> Result<Where, Error> {
+        beside::refuse(&request, self.router.as_deref())?;
         // Without a router this is some vendor's parameter.
         let priority = match self.router.is_some() {
             true => request.body.take("priority")?,

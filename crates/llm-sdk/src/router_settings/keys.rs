@@ -48,6 +48,7 @@ pub const KEYS: &[(State, &[&str])] = &[
             "enable_tag_filtering",
             "tag_filtering_match_any",
             "tag_routing_prefix",
+            "search_tools",
             "provider_budget_config",
             "model_group_affinity_config",
             "deployment_affinity_ttl_seconds",
@@ -120,7 +121,6 @@ pub const KEYS: &[(State, &[&str])] = &[
     (Later("guardrails"), &["guardrail_list"]),
     (Later("alerts"), &["alerting_config"]),
     (Later("assistants"), &["assistants_config"]),
-    (Later("search"), &["search_tools"]),
     (
         Inert("connections are pooled by address, not by client object"),
         &["client_ttl"],

@@ -27,6 +27,8 @@ pub struct RouterSettings {
     pub hidden: BTreeSet<String>,
     /// `default_litellm_params`: parameters that every deployment starts from.
     pub default_params: Map,
+    /// `search_tools`, as they are given.
+    pub search_tools: Vec<Map>,
     /// The models that are mentioned. Whether they exist is known when all deployments are.
     pub mentions: Vec<Mention>,
 }
@@ -60,6 +62,9 @@ impl RouterSettings {
         }
         if let Some(params) = reader.take("default_litellm_params") {
             self.default_params = params;
+        }
+        if let Some(tools) = reader.take("search_tools") {
+            self.search_tools = tools;
         }
         reader.later();
         reader.remarks

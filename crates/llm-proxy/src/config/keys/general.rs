@@ -33,6 +33,7 @@ pub(crate) const GENERAL: Section = Section {
                 "background_health_check_model_groups",
                 "pass_through_endpoints",
                 "pass_through_request_timeout",
+                "search_tools",
             ],
         ),
         (
@@ -191,8 +192,8 @@ pub(crate) const GENERAL: Section = Section {
         ),
         (Later("vector stores"), &["vector_store_deny_by_default"]),
         (
-            Later("search"),
-            &["search_tool_deny_by_default", "search_tools"],
+            Later("keys, users and teams"),
+            &["search_tool_deny_by_default"],
         ),
         (
             Later("Responses"),

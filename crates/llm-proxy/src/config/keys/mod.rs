@@ -39,7 +39,7 @@ impl Section {
 }
 
 /// The sections, in the order of the reference.
-pub const SECTIONS: &[Section] = &[ROOT, MODEL, ROUTER, LITELLM, GENERAL, ENDPOINT];
+pub const SECTIONS: &[Section] = &[ROOT, MODEL, TOOL, ROUTER, LITELLM, GENERAL, ENDPOINT];
 
 /// The file itself.
 pub(crate) const ROOT: Section = Section {
@@ -55,6 +55,9 @@ pub(crate) const ROOT: Section = Section {
                 "environment_variables",
                 "include",
                 "credential_list",
+                "search_tools",
+                "files_settings",
+                "finetune_settings",
             ],
         ),
         (
@@ -65,10 +68,7 @@ pub(crate) const ROOT: Section = Section {
         (Later("MCP"), &["mcp_servers", "mcp_tools"]),
         (Later("agents"), &["agents", "agent_list"]),
         (Later("vector stores"), &["vector_store_registry"]),
-        (Later("search"), &["search_tools"]),
         (Later("code execution"), &["sandbox_tools"]),
-        (Later("files and batches"), &["files_settings"]),
-        (Later("fine-tuning"), &["finetune_settings"]),
         (Later("assistants"), &["assistant_settings"]),
         (Later("pass-through"), &["default_vertex_config"]),
         (Later("logging callbacks"), &["callback_settings"]),
@@ -80,6 +80,18 @@ pub(crate) const ROOT: Section = Section {
 pub(crate) const MODEL: Section = Section {
     name: "model_list[]",
     keys: &[(Built, &["model_name", "litellm_params", "model_info"])],
+};
+
+/// An entry of `search_tools`.
+pub(crate) const TOOL: Section = Section {
+    name: "search_tools[]",
+    keys: &[
+        (
+            Built,
+            &["search_tool_name", "litellm_params", "search_tool_info"],
+        ),
+        (Inert("a tool is known by its name"), &["search_tool_id"]),
+    ],
 };
 
 /// An entry of `pass_through_endpoints`.
