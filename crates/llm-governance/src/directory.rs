@@ -17,7 +17,6 @@ use llm_store::{
     },
 };
 use quick_cache::sync::Cache;
-use tokio::sync::Mutex;
 
 use crate::{Entry, Governed};
 
@@ -31,7 +30,7 @@ pub(crate) struct Shelf<R> {
     generation: AtomicU64,
     ttl: Duration,
     /// Many requests that need the same row read it once.
-    reading: [Mutex<()>; LANES],
+    reading: [tokio::sync::Mutex<()>; LANES],
 }
 
 /// Rows of one table that are read at the same time, at most.
@@ -143,7 +142,7 @@ impl<R: Governed> Shelf<R> {
             cache: Cache::new(rows.max(1)),
             generation: AtomicU64::new(0),
             ttl,
-            reading: std::array::from_fn(|_| Mutex::new(())),
+            reading: std::array::from_fn(|_| tokio::sync::Mutex::new(())),
         }
     }
 
@@ -156,7 +155,7 @@ impl<R: Governed> Shelf<R> {
         }
     }
 
-    fn lane(&self, id: &str) -> &Mutex<()> {
+    fn lane(&self, id: &str) -> &tokio::sync::Mutex<()> {
         let mut hasher = DefaultHasher::new();
         id.hash(&mut hasher);
         &self.reading[hasher.finish() as usize % LANES]
