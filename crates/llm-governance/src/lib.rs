@@ -21,6 +21,7 @@ mod role;
 mod route_groups;
 pub mod routes;
 mod settings;
+mod spend;
 mod terms;
 
 pub use access::Access;

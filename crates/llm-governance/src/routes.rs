@@ -124,7 +124,9 @@ impl Call {
 
 /// Every management route.
 pub fn all() -> impl Iterator<Item = &'static Route> {
-    [crate::keys::ROUTES].into_iter().flatten()
+    [crate::keys::ROUTES, crate::spend::ROUTES]
+        .into_iter()
+        .flatten()
 }
 
 impl Governance {

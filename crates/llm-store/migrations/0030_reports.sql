@@ -11,7 +11,8 @@ DROP INDEX spend_by_time;
 CREATE INDEX spend_by_time ON spend (start_time, id, spend, total_tokens, end_time);
 CREATE INDEX spend_by_model ON spend (model, start_time);
 CREATE INDEX spend_by_end_user ON spend (end_user, start_time) WHERE end_user IS NOT NULL;
-CREATE INDEX spend_by_error ON spend (start_time) WHERE error_code IS NOT NULL;
+CREATE INDEX spend_failed ON spend (start_time, id) WHERE status <> 'success';
+CREATE INDEX spend_by_call ON spend (call_id);
 
 CREATE INDEX spend_days_by_entity ON spend_days (dimension, entity, day);
 CREATE INDEX spend_days_by_key ON spend_days (dimension, api_key, day);

@@ -36,7 +36,7 @@ pub struct Days<'a> {
 pub enum Find {
     /// All rows of the time.
     Time,
-    /// Failures that have a code.
+    /// Whatever did not succeed.
     Failed,
     /// Of a key.
     Key,
@@ -52,6 +52,8 @@ pub enum Find {
     Session,
     /// Of a provider's answer.
     Request,
+    /// Of what the client knows the request by.
+    Call,
 }
 
 /// In which order rows come.
@@ -131,7 +133,7 @@ impl Narrow {
 }
 
 impl Find {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Time,
         Self::Failed,
         Self::Key,
@@ -141,6 +143,7 @@ impl Find {
         Self::Model,
         Self::Session,
         Self::Request,
+        Self::Call,
     ];
 
     /// The column that has the value; none where the time or a failure alone finds the rows.
@@ -154,6 +157,7 @@ impl Find {
             Self::Model => Some("model"),
             Self::Session => Some("session_id"),
             Self::Request => Some("request_id"),
+            Self::Call => Some("call_id"),
         }
     }
 }
@@ -179,6 +183,7 @@ pub(crate) struct Reports {
     days_of_entity: Summing,
     days_of_key: Summing,
     by_entity: &'static str,
+    by_kind: &'static str,
     keys_by_spend: &'static str,
     users_by_spend: &'static str,
 }
@@ -189,6 +194,7 @@ pub(crate) static REPORTS: LazyLock<Reports> = LazyLock::new(|| Reports {
     days_of_entity: summing("AND t.entity = $10"),
     days_of_key: summing("AND t.api_key = $10"),
     by_entity: by_entity(),
+    by_kind: by_kind(),
     keys_by_spend: by_spend::<Key>(),
     users_by_spend: by_spend::<User>(),
 });
@@ -199,7 +205,12 @@ impl Reports {
         let requests = requests.flat_map(|one| [one.newest, one.sorted, one.count]);
         let days = [&self.days, &self.days_of_entity, &self.days_of_key];
         let days = days.into_iter().flat_map(|one| [one.rows, one.count]);
-        let rest = [self.by_entity, self.keys_by_spend, self.users_by_spend];
+        let rest = [
+            self.by_entity,
+            self.by_kind,
+            self.keys_by_spend,
+            self.users_by_spend,
+        ];
         requests
             .map(|text| ("requests", text))
             .chain(days.map(|text| ("days", text)))
@@ -221,7 +232,7 @@ fn finding(find: Find) -> [Finding; 2] {
                 .to_owned();
         match (find, find.column()) {
             (_, Some(column)) => matching += &format!(" AND t.{column} = ${}", place()),
-            (Find::Failed, None) => matching += " AND t.error_code IS NOT NULL",
+            (Find::Failed, None) => matching += " AND t.status <> 'success'",
             _ => {}
         }
         if narrow {
@@ -293,15 +304,30 @@ fn summing(found: &str) -> Summing {
 
 /// Parameters: 1 dimension, 2 first day, 3 last day, 4 limit.
 fn by_entity() -> &'static str {
-    let sums = SpendDay::COLUMNS.iter().skip(SpendDay::KEY.len());
-    let sums = sums.map(|sum| format!("CAST(SUM(t.{sum}) AS BIGINT) AS {sum}"));
-    let sums = sums.collect::<Vec<_>>().join(", ");
+    let sums = sums();
     format!(
         "SELECT '' AS day, t.dimension, t.entity, '' AS api_key, '' AS model, '' AS model_group, '' AS provider, \
          '' AS endpoint, {sums} FROM spend_days AS t WHERE t.dimension = $1 AND t.day >= $2 AND t.day <= $3 \
          GROUP BY t.dimension, t.entity ORDER BY SUM(t.spend) DESC, t.entity LIMIT $4"
     )
     .leak()
+}
+
+/// Parameters: 1 dimension, 2 first day, 3 last day.
+fn by_kind() -> &'static str {
+    let sums = sums();
+    let kind = "t.day, t.dimension, t.model, t.model_group, t.provider, t.endpoint";
+    format!(
+        "SELECT t.day, t.dimension, '' AS entity, '' AS api_key, t.model, t.model_group, t.provider, t.endpoint, {sums} \
+         FROM spend_days AS t WHERE t.dimension = $1 AND t.day >= $2 AND t.day <= $3 GROUP BY {kind}"
+    )
+    .leak()
+}
+
+fn sums() -> String {
+    let sums = SpendDay::COLUMNS.iter().skip(SpendDay::KEY.len());
+    let sums = sums.map(|sum| format!("CAST(SUM(t.{sum}) AS BIGINT) AS {sum}"));
+    sums.collect::<Vec<_>>().join(", ")
 }
 
 fn by_spend<R: Record>() -> &'static str {
@@ -384,6 +410,20 @@ impl Store {
             Cell::Integer(Some(limit)),
         ];
         let rows = query(REPORTS.by_entity, cells)
+            .fetch_all(&mut *self.reader().await?)
+            .await?;
+        rows.iter().map(SpendDay::read).collect()
+    }
+
+    /// The sums of a dimension for each day, model, provider and operation.
+    pub async fn sums_by_kind(
+        &self,
+        dimension: &str,
+        from: &str,
+        to: &str,
+    ) -> Result<Vec<SpendDay>, Error> {
+        let cells = [dimension, from, to].map(text);
+        let rows = query(REPORTS.by_kind, cells)
             .fetch_all(&mut *self.reader().await?)
             .await?;
         rows.iter().map(SpendDay::read).collect()
