@@ -4,11 +4,16 @@
 //! not know sockets, models or providers: the gateway does. Start reading at [`Governance`]; routes are in [`routes`].
 
 mod access;
+mod access_groups;
 mod admit;
+mod audit;
 mod authenticate;
+mod budget;
 mod budgets;
 mod caller;
 mod changes;
+mod credentials;
+mod customers;
 mod directory;
 mod edit;
 mod entry;
@@ -16,12 +21,16 @@ pub mod form;
 mod governance;
 mod keys;
 mod model_access;
+mod models;
+mod projects;
 mod refusal;
 mod role;
 mod route_groups;
 pub mod routes;
+mod secrets;
 mod settings;
 mod spend;
+mod tags;
 mod terms;
 
 pub use access::Access;
@@ -31,6 +40,7 @@ pub use edit::{Actor, Edit};
 pub use entry::{Entry, Governed};
 pub use form::{Field, Form};
 pub use governance::{Changed, Governance};
+pub use models::{ModelEntry, StoredModel};
 pub use refusal::Refusal;
 pub use role::Role;
 pub use routes::{Answer, Call, Raw, Route};

@@ -124,9 +124,19 @@ impl Call {
 
 /// Every management route.
 pub fn all() -> impl Iterator<Item = &'static Route> {
-    [crate::keys::ROUTES, crate::spend::ROUTES]
-        .into_iter()
-        .flatten()
+    [
+        crate::keys::ROUTES,
+        crate::budget::ROUTES,
+        crate::customers::ROUTES,
+        crate::tags::ROUTES,
+        crate::access_groups::ROUTES,
+        crate::projects::ROUTES,
+        crate::credentials::ROUTES,
+        crate::audit::ROUTES,
+        crate::spend::ROUTES,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 impl Governance {

@@ -174,6 +174,47 @@ pub(crate) const FORGET_ALERTS: &str = "DELETE FROM alerts WHERE raised_at < $1"
 pub(crate) const CHARGED_SINCE: &str = "SELECT scope, id, meter, spent, reserved, total, resets_at, charged_at FROM balances \
      WHERE charged_at > $1 AND scope <> 'session' ORDER BY charged_at LIMIT $2";
 
+/// Reading changes: by who, with which key, what, to which table, to which row, a part of its name, from, until.
+pub(crate) struct Audit {
+    pub(crate) newest: &'static str,
+    pub(crate) oldest: &'static str,
+    pub(crate) count: &'static str,
+}
+
+/// Reading changes.
+pub(crate) static AUDIT: LazyLock<Audit> = LazyLock::new(|| {
+    let texts = [
+        "changed_by",
+        "changed_by_api_key",
+        "action",
+        "table_name",
+        "object_id",
+    ];
+    let equal = texts
+        .iter()
+        .zip(1..)
+        .map(|(column, at)| format!("(CAST(${at} AS TEXT) IS NULL OR {column} = ${at})"));
+    let matching = equal.collect::<Vec<_>>().join(" AND ");
+    let matching = format!(
+        "{matching} AND (CAST($6 AS TEXT) IS NULL OR object_id LIKE $6 ESCAPE '!') \
+         AND (CAST($7 AS BIGINT) IS NULL OR updated_at >= $7) \
+         AND (CAST($8 AS BIGINT) IS NULL OR updated_at < $8)"
+    );
+    let columns = AuditEntry::COLUMNS.join(", ");
+    let page = |order: &str| -> &'static str {
+        format!(
+            "SELECT {columns} FROM audit_log WHERE {matching} \
+             ORDER BY updated_at {order}, id {order} LIMIT $9 OFFSET $10"
+        )
+        .leak()
+    };
+    Audit {
+        newest: page("DESC"),
+        oldest: page("ASC"),
+        count: format!("SELECT COUNT(*) FROM audit_log WHERE {matching}").leak(),
+    }
+});
+
 /// Rows that go in one statement; the rest of a batch goes one by one.
 pub(crate) const CHUNK: usize = 50;
 
@@ -313,6 +354,9 @@ pub fn all() -> Vec<Statement> {
         both("raise", RAISE),
         both("forget alerts", FORGET_ALERTS),
         both("charged since", CHARGED_SINCE),
+        both("audit", AUDIT.newest),
+        both("audit", AUDIT.oldest),
+        both("audit", AUDIT.count),
     ];
     for (name, sized) in [
         ("add spend", MADE.add_spend),

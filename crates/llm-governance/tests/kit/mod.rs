@@ -1,21 +1,27 @@
 //! A governance over a database of its own, and callers of its routes.
 #![allow(dead_code, unreachable_pub, clippy::expect_used, clippy::panic)]
 
+#[path = "../../../llm-store/tests/kit/mod.rs"]
+mod database;
+
 use std::sync::Arc;
+
+use database::{Database, databases};
 
 use llm_governance::{
     Caller, Governance, Raw, Refusal, Settings,
     routes::{self, Content},
 };
 use llm_ledger::Ledger;
-use llm_store::{Keyring, Store};
+use llm_store::Keyring;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-/// A governance and the folder it lives in.
+/// A governance and the database it lives in.
 pub struct Office {
     pub governance: Governance,
-    _folder: TempDir,
+    /// Which database it is.
+    pub on: &'static str,
+    database: Database,
 }
 
 impl Office {
@@ -23,21 +29,40 @@ impl Office {
         Self::with(Settings::default()).await
     }
 
+    /// One on each database there is.
+    pub async fn everywhere() -> Vec<Self> {
+        Self::everywhere_with(Settings::default()).await
+    }
+
+    pub async fn everywhere_with(settings: Settings) -> Vec<Self> {
+        let mut all = Vec::new();
+        for database in databases().await {
+            all.push(Self::on(database, settings.clone()).await);
+        }
+        all
+    }
+
     pub async fn with(settings: Settings) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let file = folder.path().join("gateway.db");
-        let store = Store::open(&llm_store::Settings::sqlite(&file))
-            .await
-            .expect("a store");
-        let journal = llm_ledger::Settings::new(folder.path().join("journal"));
+        Self::on(database::sqlite(), settings).await
+    }
+
+    async fn on(database: Database, settings: Settings) -> Self {
+        let store = database.open().await;
+        let journal = llm_ledger::Settings::new(database.folder().join("journal"));
         let ledger = Ledger::open(store.clone(), journal)
             .await
             .expect("a ledger");
         let keyring = Keyring::new(["salt"]);
         Self {
             governance: Governance::new(store, ledger, keyring, settings),
-            _folder: folder,
+            on: database.name,
+            database,
         }
+    }
+
+    /// The folder of the journal, and of an SQLite file.
+    pub fn folder(&self) -> std::path::PathBuf {
+        self.database.folder()
     }
 
     /// Calls a route as the admin, with a body.
@@ -101,7 +126,13 @@ fn parts(pattern: &str, path: &str) -> Option<Vec<(String, String)>> {
     let (mut pattern, mut path) = (pattern.split('/'), path.split('/'));
     let mut parts = Vec::new();
     loop {
-        match (pattern.next(), path.next()) {
+        let name = pattern.next();
+        if let Some(rest) = name.and_then(|n| n.strip_prefix("{*")) {
+            let value: Vec<&str> = path.collect();
+            parts.push((rest.trim_end_matches('}').to_owned(), value.join("/")));
+            return Some(parts);
+        }
+        match (name, path.next()) {
             (None, None) => return Some(parts),
             (Some(name), Some(part)) => {
                 match name.strip_prefix('{').and_then(|n| n.strip_suffix('}')) {
