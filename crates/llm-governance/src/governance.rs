@@ -6,11 +6,11 @@ use std::{
     },
 };
 
-use llm_ledger::Ledger;
-use llm_store::{Keyring, Store};
+use llm_ledger::{Ledger, Spender};
+use llm_store::{Keyring, Store, rows::Budget};
 use tokio::sync::broadcast;
 
-use crate::{Settings, changes, directory::Directory};
+use crate::{Entry, Governed, Refusal, Settings, changes, directory::Directory, keys, users};
 
 /// Who may do what, and what it costs: the governance of one process. Clones are the same one.
 #[derive(Clone)]
@@ -25,6 +25,7 @@ pub(crate) struct Inner {
     pub(crate) settings: Settings,
     pub(crate) directory: Directory,
     pub(crate) database_up: AtomicBool,
+    throttle: users::Throttle,
     changed: broadcast::Sender<Changed>,
 }
 
@@ -55,10 +56,14 @@ impl Governance {
             keyring,
             settings,
             database_up: AtomicBool::new(true),
+            throttle: users::Throttle::default(),
             changed: broadcast::Sender::new(1024),
         });
-        // Ends by itself once the governance is gone.
+        // These end by themselves once the governance is gone.
         tokio::spawn(changes::follow(Arc::downgrade(&inner)));
+        if let Some(every) = inner.settings.rotate_every {
+            tokio::spawn(keys::rotation::follow(Arc::downgrade(&inner), every));
+        }
         Self { inner }
     }
 
@@ -92,6 +97,10 @@ impl Governance {
         self.inner.changed.subscribe()
     }
 
+    pub(crate) fn throttle(&self) -> &users::Throttle {
+        &self.inner.throttle
+    }
+
     pub(crate) fn directory(&self) -> &Directory {
         &self.inner.directory
     }
@@ -106,6 +115,35 @@ impl Governance {
     pub async fn close(&self) {
         self.inner.ledger.clone().close().await;
         self.inner.store.close().await;
+    }
+}
+
+impl From<Arc<Inner>> for Governance {
+    fn from(inner: Arc<Inner>) -> Self {
+        Self { inner }
+    }
+}
+
+impl Governance {
+    /// A shared budget.
+    pub(crate) async fn budget(&self, id: Option<&str>) -> Result<Option<Budget>, Refusal> {
+        match id {
+            Some(id) => Ok(self.store().get::<Budget>(&[id]).await?),
+            None => Ok(None),
+        }
+    }
+
+    /// Lets the present window of a row's budget end as the row says now.
+    pub(crate) async fn set_window<R: Governed>(
+        &self,
+        row: &R,
+        budget: Option<&Budget>,
+    ) -> Result<(), Refusal> {
+        let entry = Entry::new(row.clone(), budget, &self.settings().calendar);
+        let account = row.account();
+        let spender = entry.terms.spenders.into_iter().next();
+        let spender = spender.unwrap_or_else(|| Spender::of(account));
+        Ok(self.ledger().set_window(&spender).await?)
     }
 }
 

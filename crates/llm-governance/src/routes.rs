@@ -124,7 +124,14 @@ impl Call {
 
 /// Every management route.
 pub fn all() -> impl Iterator<Item = &'static Route> {
-    [crate::keys::ROUTES].into_iter().flatten()
+    [
+        crate::keys::ROUTES,
+        crate::users::ROUTES,
+        crate::teams::ROUTES,
+        crate::organizations::ROUTES,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 impl Governance {
@@ -135,6 +142,10 @@ impl Governance {
         caller: Arc<Caller>,
         raw: Raw,
     ) -> Result<Answer, Refusal> {
+        let caller = match route.access {
+            Access::Public | Access::Model => caller,
+            _ => self.placed(caller).await?,
+        };
         self.may_call(&caller, route.access, &route.method.method(), route.path)?;
         let call = Call {
             governance: self.clone(),

@@ -122,7 +122,7 @@ fn matching(filters: &[&str]) -> String {
     parts.join(" AND ")
 }
 
-fn order<R: Record>() -> String {
+pub(crate) fn order<R: Record>() -> String {
     let time = ["created_at", "deleted_at", "start_time", "updated_at"]
         .into_iter()
         .find(|time| R::COLUMNS.contains(time))
@@ -131,7 +131,7 @@ fn order<R: Record>() -> String {
     time.into_iter().chain(key).collect::<Vec<_>>().join(", ")
 }
 
-fn select<R: Record>() -> String {
+pub(crate) fn select<R: Record>() -> String {
     let columns: Vec<String> = R::COLUMNS.iter().map(|name| format!("t.{name}")).collect();
     let columns = columns.join(", ");
     let table = R::TABLE;

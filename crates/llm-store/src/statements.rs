@@ -3,12 +3,12 @@
 use std::sync::LazyLock;
 
 use crate::{
-    Crud, Record,
+    Crud, Finder, Record, Searched,
     record::places,
     rows::{
-        AccessGroup, AuditEntry, Budget, Credential, Customer, DeletedKey, DeletedTeam, Key, Model,
-        Organization, OrganizationMember, Project, RetiredKey, SpendDay, SpendRow, Tag, Team,
-        TeamMember, User,
+        AccessGroup, AuditEntry, Budget, Credential, Customer, DeletedKey, DeletedTeam, Invitation,
+        Key, Model, Organization, OrganizationMember, Project, RetiredKey, SpendDay, SpendRow, Tag,
+        Team, TeamMember, User,
     },
 };
 
@@ -118,6 +118,11 @@ pub(crate) const FORGET_LEASES: &str = "DELETE FROM instances WHERE lease_until 
 /// The tokens that led to a replaced key lead to its new one.
 pub(crate) const FORWARD_RETIRED: &str =
     "UPDATE retired_keys SET active_token = $2 WHERE active_token = $1";
+
+/// Takes a job that nobody has, that is this process's, or whose time is up.
+pub(crate) const TAKE_JOB: &str = "INSERT INTO jobs (name, owner, until) VALUES ($1, $2, $3) \
+     ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, until = excluded.until \
+     WHERE jobs.owner = excluded.owner OR jobs.until <= $4";
 
 /// How far a journal was shipped.
 pub(crate) const POSITION: &str =
@@ -264,6 +269,7 @@ pub fn all() -> Vec<Statement> {
         both("end lease", END_LEASE),
         both("forget leases", FORGET_LEASES),
         both("forward retired", FORWARD_RETIRED),
+        both("take job", TAKE_JOB),
         both("position", POSITION),
         both("set position", SET_POSITION),
         both("under way", UNDER_WAY),
@@ -294,7 +300,19 @@ pub fn all() -> Vec<Statement> {
         all.extend([insert, add, update, delete, get, list, count].map(|text| both("table", text)));
         all.push(postgres("table", lock));
     }
+    for finder in finders() {
+        all.extend([finder.up, finder.down, finder.count].map(|text| both("search", text)));
+    }
     all
+}
+
+fn finders() -> Vec<&'static Finder> {
+    vec![
+        Key::finder(),
+        User::finder(),
+        Team::finder(),
+        Organization::finder(),
+    ]
 }
 
 fn tables() -> Vec<&'static Crud> {
@@ -314,6 +332,7 @@ fn tables() -> Vec<&'static Crud> {
         AccessGroup::crud(),
         Project::crud(),
         Credential::crud(),
+        Invitation::crud(),
         Model::crud(),
         AuditEntry::crud(),
         SpendRow::crud(),

@@ -12,6 +12,9 @@ use llm_store::{Keyring, Store};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+/// A PostgreSQL server that may be filled with databases; `cargo xtask test` starts one and sets it.
+const SERVER: &str = "INTERLINGUA_TEST_POSTGRES";
+
 /// A governance and the folder it lives in.
 pub struct Office {
     pub governance: Governance,
@@ -19,16 +22,35 @@ pub struct Office {
 }
 
 impl Office {
+    /// One over SQLite.
     pub async fn open() -> Self {
         Self::with(Settings::default()).await
     }
 
+    /// One over SQLite that is governed by these rules.
     pub async fn with(settings: Settings) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("gateway.db");
-        let store = Store::open(&llm_store::Settings::sqlite(&file))
-            .await
-            .expect("a store");
+        Self::over(llm_store::Settings::sqlite(&file), folder, settings).await
+    }
+
+    /// One over each database there is.
+    pub async fn each() -> Vec<Self> {
+        Self::each_with(Settings::default()).await
+    }
+
+    /// One over each database there is, governed by these rules.
+    pub async fn each_with(settings: Settings) -> Vec<Self> {
+        let mut offices = vec![Self::with(settings.clone()).await];
+        if let Some(database) = postgres().await {
+            let folder = tempfile::tempdir().expect("a folder");
+            offices.push(Self::over(database, folder, settings).await);
+        }
+        offices
+    }
+
+    async fn over(database: llm_store::Settings, folder: TempDir, settings: Settings) -> Self {
+        let store = Store::open(&database).await.expect("a store");
         let journal = llm_ledger::Settings::new(folder.path().join("journal"));
         let ledger = Ledger::open(store.clone(), journal)
             .await
@@ -38,6 +60,19 @@ impl Office {
             governance: Governance::new(store, ledger, keyring, settings),
             _folder: folder,
         }
+    }
+
+    /// Makes a user with this role and a key of its own; answers the key.
+    pub async fn user(&self, id: &str, role: &str) -> String {
+        let body = json!({"user_id": id, "user_role": role});
+        let made = self.post("/user/new", body).await.expect("a user");
+        made["key"].as_str().expect("a key").to_owned()
+    }
+
+    /// Makes a key; answers it.
+    pub async fn key(&self, body: Value) -> String {
+        let made = self.post("/key/generate", body).await.expect("a key");
+        made["key"].as_str().expect("a key").to_owned()
     }
 
     /// Calls a route as the admin, with a body.
@@ -94,6 +129,20 @@ impl Office {
             Content::Text(_, text) => Ok(text.into()),
         }
     }
+}
+
+/// A database of its own on the server, if there is a server.
+async fn postgres() -> Option<llm_store::Settings> {
+    let server = std::env::var(SERVER).ok()?;
+    sqlx::any::install_default_drivers();
+    let name = format!("test_{}", uuid::Uuid::now_v7().simple());
+    let admin = sqlx::AnyPool::connect(&server).await.expect("the server");
+    let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
+    let made = sqlx::query(create).execute(&admin).await;
+    made.expect("a database");
+    admin.close().await;
+    let (address, _) = server.rsplit_once('/').expect("an address");
+    Some(llm_store::Settings::new(format!("{address}/{name}")))
 }
 
 /// The parts of `path`, if it has the form of `pattern`.

@@ -1,0 +1,24 @@
+-- Invitations: whoever has one sets a password once.
+CREATE TABLE invitations (
+    id TEXT NOT NULL PRIMARY KEY,
+    user_id TEXT NOT NULL,
+    is_accepted BIGINT NOT NULL,
+    accepted_at BIGINT,
+    expires_at BIGINT NOT NULL,
+    created_at BIGINT NOT NULL,
+    created_by TEXT,
+    updated_at BIGINT NOT NULL,
+    updated_by TEXT
+);
+CREATE INDEX invitations_by_user ON invitations (user_id);
+
+-- Which process does a job that one alone may do, and until when the others leave it to it.
+CREATE TABLE jobs (
+    name TEXT NOT NULL PRIMARY KEY,
+    owner TEXT NOT NULL,
+    until BIGINT NOT NULL
+);
+
+CREATE INDEX keys_by_organization ON keys (organization_id);
+CREATE INDEX keys_by_rotation ON keys (key_rotation_at);
+CREATE INDEX keys_by_budget ON keys (budget_id);
