@@ -3,11 +3,16 @@
 use std::sync::Arc;
 
 use llm_ledger::{Ask, Estimate, Pending, Reservation};
-use llm_store::rows::{AccessGroup, Customer, SpendRow, Tag};
+use llm_store::{
+    Account, Scope,
+    rows::{AccessGroup, Budget, Customer, SpendRow, Tag},
+};
 
 use crate::{
     Caller, Governance, Refusal,
     budgets::{Beside, spenders},
+    model_access::names,
+    terms::{Own, Terms},
 };
 
 /// A request that wants in.
@@ -38,7 +43,7 @@ impl Governance {
     /// Lets a request in, or says why not. Money for it is held from here on.
     pub async fn admit(&self, caller: &Arc<Caller>, work: Work<'_>) -> Result<Admission, Refusal> {
         let tags = self.tags(caller, work.tags);
-        let beside = self.beside(work, &tags).await?;
+        let beside = self.beside(caller, work, &tags).await?;
         if let Some(customer) = &beside.customer {
             self.may_serve(&customer.row, work.model)?;
         }
@@ -59,11 +64,12 @@ impl Governance {
         })
     }
 
-    /// The request's tags, and those of its key and its team.
+    /// The request's tags, and those of its key, its team and its project.
     fn tags(&self, caller: &Caller, own: &[String]) -> Vec<String> {
         let of_key = caller.key.as_ref().map(|key| &key.row.metadata);
         let of_team = caller.team.as_ref().map(|team| &team.row.metadata);
-        let inherited = of_key.into_iter().chain(of_team);
+        let of_project = caller.project.as_ref().map(|project| &project.row.metadata);
+        let inherited = of_key.into_iter().chain(of_team).chain(of_project);
         let inherited = inherited
             .filter_map(|metadata| metadata.get("tags")?.as_array())
             .flatten()
@@ -77,12 +83,17 @@ impl Governance {
         tags
     }
 
-    async fn beside(&self, work: Work<'_>, tags: &[String]) -> Result<Beside, Refusal> {
+    async fn beside(
+        &self,
+        caller: &Caller,
+        work: Work<'_>,
+        tags: &[String],
+    ) -> Result<Beside, Refusal> {
         let directory = self.directory();
         let mut beside = Beside::default();
         if let Some(id) = work.customer {
             beside.customer = directory.get::<Customer>(&[id]).await?;
-            beside.customer_id = Some(id.to_owned());
+            beside.customer_terms = self.customer_terms(caller, id, &beside).await?;
             if beside.customer.is_none() {
                 self.meet(id);
             }
@@ -90,11 +101,45 @@ impl Governance {
         for tag in tags {
             beside.tags.extend(directory.get::<Tag>(&[tag]).await?);
         }
-        for group in work.groups {
-            let known = directory.get::<AccessGroup>(&[group]).await?;
-            beside.access_groups.extend(known);
-        }
+        let is_of = |group: &AccessGroup| {
+            let named =
+                |name: &String| *name == group.access_group_name || *name == group.access_group_id;
+            work.groups.iter().any(named) || names(&group.access_model_names, work.model)
+        };
+        let groups = directory.access_groups().await?;
+        let groups = groups.iter().filter(|group| is_of(&group.row));
+        beside.access_groups.extend(groups.cloned());
         Ok(beside)
+    }
+
+    /// What bounds a customer: its own budget, or else the one that the key has for its customers, or the usual one. So it
+    /// is from the first request on, before there is a row.
+    async fn customer_terms(
+        &self,
+        caller: &Caller,
+        id: &str,
+        beside: &Beside,
+    ) -> Result<Option<Terms>, Refusal> {
+        let known = beside.customer.as_ref();
+        if let Some(own) = known.filter(|customer| customer.row.budget_id.is_some()) {
+            return Ok(Some(own.terms.clone()));
+        }
+        let of_key = caller.key.as_ref().and_then(|key| {
+            let budget = key.row.metadata.get("end_user_budget_id")?;
+            budget.as_str()
+        });
+        let settings = self.settings();
+        let budget = match of_key.or(settings.customer_budget_id.as_deref()) {
+            Some(budget) => self.directory().get::<Budget>(&[budget]).await?,
+            None => None,
+        };
+        let own = Own {
+            max_budget: settings.max_customer_budget.filter(|_| budget.is_none()),
+            ..Own::default()
+        };
+        let account = Account::of(Scope::Customer, id);
+        let budget = budget.as_ref().map(|budget| &budget.row);
+        Ok(Some(Terms::of(&account, &own, budget, &settings.calendar)))
     }
 
     /// A customer is there from its first request on. Nobody waits for that.
@@ -102,7 +147,6 @@ impl Governance {
         let governance = self.clone();
         let customer = Customer {
             user_id: id.to_owned(),
-            budget_id: self.settings().customer_budget_id.clone(),
             ..Customer::default()
         };
         tokio::spawn(async move {

@@ -15,8 +15,8 @@ use crate::{Caller, Entry, Refusal, Settings, terms::Terms};
 #[derive(Debug, Default)]
 pub(crate) struct Beside {
     pub(crate) customer: Option<Arc<Entry<Customer>>>,
-    /// Where there is no row of it yet.
-    pub(crate) customer_id: Option<String>,
+    /// What bounds that customer, also where there is no row of it yet.
+    pub(crate) customer_terms: Option<Terms>,
     pub(crate) tags: Vec<Arc<Entry<Tag>>>,
     pub(crate) access_groups: Vec<Arc<Entry<AccessGroup>>>,
 }
@@ -62,16 +62,9 @@ pub(crate) fn spenders(
     if let Some(member) = &caller.member {
         all.extend(member.terms.spenders.iter().cloned());
     }
-    match (&beside.customer, &beside.customer_id) {
-        (Some(customer), _) => all.extend(customer.terms.spenders.iter().cloned()),
-        (None, Some(id)) => {
-            let spender = Spender::of(Account::of(Scope::Customer, id));
-            all.push(match settings.max_customer_budget {
-                Some(max) => spender.at_most(max),
-                None => spender,
-            });
-        }
-        (None, None) => {}
+    if let Some(terms) = &beside.customer_terms {
+        all.extend(terms.spenders.iter().cloned());
+        all.extend(of_model(terms, model));
     }
     if let Some(key) = &caller.key {
         all.extend(key.terms.spenders.iter().skip(1).cloned());

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -63,6 +63,16 @@ pub(crate) struct Directory {
     tags: Shelf<Tag>,
     access_groups: Shelf<AccessGroup>,
     budgets: Shelf<Budget>,
+    all_groups: Roll<AccessGroup>,
+}
+
+/// All rows of a table.
+pub(crate) type Rows<R> = Arc<Vec<Arc<Entry<R>>>>;
+
+/// All rows of a table that is small and asked for as a whole, and until when they are remembered.
+struct Roll<R> {
+    rows: Mutex<Option<(Rows<R>, Instant)>>,
+    generation: AtomicU64,
 }
 
 /// Which shelf a row belongs to.
@@ -83,7 +93,9 @@ macro_rules! shelved {
                 let calendar = settings.calendar.clone();
                 let (rows, ttl) = (settings.cached_rows, settings.cache_ttl);
                 let lenient = settings.serve_without_database;
-                Self { store, calendar, lenient, retired: Cache::new(1_000), $($shelf: Shelf::new(rows, ttl),)* }
+                let all_groups = Roll::default();
+                let retired = Cache::new(1_000);
+                Self { store, calendar, lenient, all_groups, retired, $($shelf: Shelf::new(rows, ttl),)* }
             }
 
             /// Forgets a row, and with a budget every row that may name it.
@@ -97,12 +109,16 @@ macro_rules! shelved {
                 if table == <Budget as Record>::TABLE {
                     self.forget_all();
                 }
+                if table == <AccessGroup as Record>::TABLE {
+                    self.all_groups.forget();
+                }
             }
 
             /// Forgets everything.
             pub(crate) fn forget_all(&self) {
                 self.retired.clear();
                 $(self.$shelf.forget_all();)*
+                self.all_groups.forget();
             }
         }
     };
@@ -149,7 +165,60 @@ impl<R: Governed> Shelf<R> {
     }
 }
 
+impl<R> Default for Roll<R> {
+    fn default() -> Self {
+        Self {
+            rows: Mutex::new(None),
+            generation: AtomicU64::new(0),
+        }
+    }
+}
+
+impl<R> Roll<R> {
+    fn forget(&self) {
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        *self.lock() = None;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<(Rows<R>, Instant)>> {
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Directory {
+    /// All access groups.
+    pub(crate) async fn access_groups(&self) -> Result<Rows<AccessGroup>, Error> {
+        let roll = &self.all_groups;
+        let known = roll.lock().clone();
+        if let Some((rows, until)) = &known
+            && *until > Instant::now()
+        {
+            return Ok(Arc::clone(rows));
+        }
+        let generation = roll.generation.load(Ordering::Acquire);
+        let rows = match self.all_of::<AccessGroup>().await {
+            Ok(rows) => Arc::new(rows),
+            Err(error) if error.is_unavailable() && self.lenient => {
+                return known.map(|(rows, _)| rows).ok_or(error);
+            }
+            Err(error) => return Err(error),
+        };
+        let mut slot = roll.lock();
+        if roll.generation.load(Ordering::Acquire) == generation {
+            *slot = Some((Arc::clone(&rows), Instant::now() + self.access_groups.ttl));
+        }
+        Ok(rows)
+    }
+
+    async fn all_of<R: Shelved>(&self) -> Result<Vec<Arc<Entry<R>>>, Error> {
+        let page = self.store.list::<R>(&[], i64::MAX, 0).await?;
+        let mut entries = Vec::with_capacity(page.rows.len());
+        for row in page.rows {
+            entries.extend(self.entry(async || Ok(Some(row))).await?);
+        }
+        Ok(entries)
+    }
+
     /// The key with this hash, or the one that replaced it while the old one's grace lasts.
     pub(crate) async fn key(&self, token: &str) -> Result<Option<Arc<Entry<Key>>>, Error> {
         if let Some(key) = self.get(&[token]).await? {

@@ -98,6 +98,18 @@ impl Edit<'_> {
         after: &R,
         taken: Refusal,
     ) -> Result<(), Refusal> {
+        let nothing = (Object::new(), Object::new());
+        self.update_secret(before, after, nothing, taken).await
+    }
+
+    /// Replaces a row with secrets. `secret` is what is written down of them: masked, before and after.
+    pub(crate) async fn update_secret<R: Governed>(
+        &mut self,
+        before: &R,
+        after: &R,
+        secret: (Object, Object),
+        taken: Refusal,
+    ) -> Result<(), Refusal> {
         let key = before.key();
         let parts: Vec<&str> = key.iter().map(String::as_str).collect();
         match self.transaction.update(&parts, after).await {
@@ -105,8 +117,15 @@ impl Edit<'_> {
             Err(llm_store::Error::Exists { .. }) => return Err(taken),
             Err(error) => return Err(error.into()),
         }
+        let with = |row: Value, secret: Object| match row {
+            Value::Object(mut row) => {
+                row.extend(secret);
+                Value::from(row)
+            }
+            other => other,
+        };
         let (old, new) = (shown(before)?, shown(after)?);
-        let (old, new) = differences(old, new);
+        let (old, new) = differences(with(old, secret.0), with(new, secret.1));
         self.note::<R>("updated", &key, Some(old), Some(new)).await
     }
 

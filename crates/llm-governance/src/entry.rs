@@ -4,8 +4,8 @@ use llm_ledger::Calendar;
 use llm_store::{
     Account, Record, Scope,
     rows::{
-        AccessGroup, Budget, Customer, Key, Organization, OrganizationMember, Project, Tag, Team,
-        TeamMember, User,
+        AccessGroup, Budget, Credential, Customer, Key, Model, Organization, OrganizationMember,
+        Project, Tag, Team, TeamMember, User,
     },
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -259,4 +259,32 @@ impl Governed for Budget {
     fn own(&self) -> Own<'_> {
         Own::default()
     }
+}
+
+/// Rows that have a secret and spend nothing.
+macro_rules! secretive {
+    ($($row:ident by $id:ident hides $secret:ident;)*) => {$(
+        impl Governed for $row {
+            fn key(&self) -> Vec<String> {
+                vec![self.$id.clone()]
+            }
+
+            fn account(&self) -> Account {
+                Account::of(Scope::Global, &self.$id)
+            }
+
+            fn own(&self) -> Own<'_> {
+                Own::default()
+            }
+
+            fn keep_hidden(&mut self, before: &Self) {
+                self.$secret.clone_from(&before.$secret);
+            }
+        }
+    )*};
+}
+
+secretive! {
+    Credential by credential_id hides credential_values;
+    Model by model_id hides litellm_params;
 }

@@ -6,11 +6,11 @@ use std::{
     },
 };
 
-use llm_ledger::{Ledger, Spender};
+use llm_ledger::Ledger;
 use llm_store::{Keyring, Store, rows::Budget};
 use tokio::sync::broadcast;
 
-use crate::{Entry, Governed, Refusal, Settings, changes, directory::Directory, keys, users};
+use crate::{Refusal, Settings, changes, directory::Directory, keys, users};
 
 /// Who may do what, and what it costs: the governance of one process. Clones are the same one.
 #[derive(Clone)]
@@ -131,19 +131,6 @@ impl Governance {
             Some(id) => Ok(self.store().get::<Budget>(&[id]).await?),
             None => Ok(None),
         }
-    }
-
-    /// Lets the present window of a row's budget end as the row says now.
-    pub(crate) async fn set_window<R: Governed>(
-        &self,
-        row: &R,
-        budget: Option<&Budget>,
-    ) -> Result<(), Refusal> {
-        let entry = Entry::new(row.clone(), budget, &self.settings().calendar);
-        let account = row.account();
-        let spender = entry.terms.spenders.into_iter().next();
-        let spender = spender.unwrap_or_else(|| Spender::of(account));
-        Ok(self.ledger().set_window(&spender).await?)
     }
 }
 

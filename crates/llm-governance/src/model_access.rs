@@ -22,17 +22,20 @@ impl Governance {
         aliases.find_map(|aliases| aliases.get(name)?.as_str())
     }
 
-    /// Refuses a model that the caller may not ask. `groups` are the access groups that the model is in.
+    /// Refuses a model that the caller may not ask. `groups` are the access groups that the model is in
+    /// ([`Governance::groups_of`]).
     pub fn may_ask(&self, caller: &Caller, model: &str, groups: &[String]) -> Result<(), Refusal> {
         let wanted = Wanted { model, groups };
         if let Some(key) = &caller.key {
             let models = &key.row.models;
             let by_team = models.iter().any(|name| name == TEAM);
-            if !by_team && !wanted.is_in(models) {
+            let by_group = wanted.is_of(&key.row.access_group_ids);
+            if !by_team && !by_group && !wanted.is_in(models) {
                 return Err(denied("key", model, models));
             }
         }
         if let Some(team) = &caller.team
+            && !wanted.is_of(&team.row.access_group_ids)
             && !wanted.is_in(&team.row.models)
         {
             return Err(denied("team", model, &team.row.models));
@@ -85,6 +88,11 @@ impl Wanted<'_> {
         models.is_empty() || models.iter().any(|name| self.is(name))
     }
 
+    /// Whether it is in one of these access groups.
+    fn is_of(&self, groups: &[String]) -> bool {
+        groups.iter().any(|group| self.groups.contains(group))
+    }
+
     fn is(&self, name: &str) -> bool {
         match name {
             ALL | "*" => true,
@@ -104,6 +112,12 @@ impl Wanted<'_> {
             },
         }
     }
+}
+
+/// Whether a list names a model, by itself or by a pattern. An empty list names none.
+pub(crate) fn names(models: &[String], model: &str) -> bool {
+    let wanted = Wanted { model, groups: &[] };
+    models.iter().any(|name| wanted.is(name))
 }
 
 fn denied(whose: &str, model: &str, models: &[String]) -> Refusal {

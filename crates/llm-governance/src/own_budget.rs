@@ -4,22 +4,9 @@ use llm_store::rows::Budget;
 use uuid::Uuid;
 
 use crate::{
-    Actor, Edit, Field, Form, Refusal,
-    form::Kind::{Count, Dollars, Duration, ModelBudgets, Texts},
+    Actor, Edit, Form, Refusal,
+    budget::{BUDGET, sound},
 };
-
-/// What a budget has.
-const BUDGET: &[&[Field]] = &[&[
-    Field::column("max_budget", Dollars),
-    Field::column("soft_budget", Dollars),
-    Field::column("budget_duration", Duration),
-    Field::column("model_max_budget", ModelBudgets),
-    Field::column("allowed_models", Texts),
-    Field::column("tpm_limit", Count),
-    Field::column("rpm_limit", Count),
-    Field::column("tpd_limit", Count),
-    Field::column("max_parallel_requests", Count),
-]];
 
 /// A field of a request, and the budget's column that it means.
 pub(crate) type Names = &'static [(&'static str, &'static str)];
@@ -60,12 +47,14 @@ pub(crate) async fn keep(
             updated_by: actor.user_id.clone(),
             ..Budget::default()
         };
-        let budget = columns.applied(BUDGET, &blank)?;
+        let budget = columns.applied(&[BUDGET], &blank)?;
+        sound(&budget)?;
         let taken = Refusal::taken("budget_id", "this budget exists");
         edit.insert(&budget, taken).await?;
         return Ok(Some(budget));
     };
-    let mut after = columns.applied(BUDGET, &before)?;
+    let mut after = columns.applied(&[BUDGET], &before)?;
+    sound(&after)?;
     after.updated_at = now;
     after.updated_by.clone_from(&actor.user_id);
     let taken = Refusal::taken("budget_id", "this budget exists");

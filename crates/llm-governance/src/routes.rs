@@ -129,6 +129,13 @@ pub fn all() -> impl Iterator<Item = &'static Route> {
         crate::users::ROUTES,
         crate::teams::ROUTES,
         crate::organizations::ROUTES,
+        crate::budget::ROUTES,
+        crate::customers::ROUTES,
+        crate::tags::ROUTES,
+        crate::access_groups::ROUTES,
+        crate::projects::ROUTES,
+        crate::credentials::ROUTES,
+        crate::audit::ROUTES,
     ]
     .into_iter()
     .flatten()

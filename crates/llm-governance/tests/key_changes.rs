@@ -35,7 +35,7 @@ async fn spend(office: &Office, key: &str, nano: i64) {
 
 #[tokio::test]
 async fn a_replaced_key_works_through_its_grace_and_keeps_its_account() {
-    for office in Office::each().await {
+    for office in Office::everywhere().await {
         let old = office
             .key(json!({"key_alias": "ci", "max_budget": 1}))
             .await;
@@ -86,7 +86,7 @@ async fn a_replaced_key_works_through_its_grace_and_keeps_its_account() {
 
 #[tokio::test]
 async fn keys_are_replaced_by_themselves_when_they_are_due() {
-    for office in Office::each().await {
+    for office in Office::everywhere().await {
         let refused = office
             .post("/key/generate", json!({"auto_rotate": true}))
             .await
@@ -114,7 +114,7 @@ async fn keys_are_replaced_by_themselves_when_they_are_due() {
 
 #[tokio::test]
 async fn one_instance_at_a_time_does_a_job() {
-    for office in Office::each().await {
+    for office in Office::everywhere().await {
         let store = office.governance.store();
         let now = Moment::now();
         let until = now.plus(1_000);
@@ -139,7 +139,7 @@ async fn one_instance_at_a_time_does_a_job() {
 
 #[tokio::test]
 async fn what_was_spent_can_be_reset_downwards() {
-    for office in Office::each().await {
+    for office in Office::everywhere().await {
         let key = office.key(json!({"max_budget": 1})).await;
         spend(&office, &key, 900_000_000).await;
         let path = format!("/key/{key}/reset_spend");
@@ -197,7 +197,7 @@ async fn several_keys_are_changed_each_by_itself() {
 
 #[tokio::test]
 async fn keys_are_found_by_what_is_known_of_them() {
-    for office in Office::each().await {
+    for office in Office::everywhere().await {
         let team = office
             .post("/team/new", json!({"team_id": "t"}))
             .await
@@ -271,7 +271,7 @@ async fn keys_are_found_by_what_is_known_of_them() {
 
 #[tokio::test]
 async fn no_more_is_promised_than_there_is() {
-    for office in Office::each().await {
+    for office in Office::everywhere().await {
         let team = json!({"team_id": "t", "rpm_limit": 100, "model_tpm_limit": {"m": 1000}});
         office.post("/team/new", team).await.unwrap();
         let promise = |rpm: u64| json!({"team_id": "t", "rpm_limit": rpm, "rpm_limit_type": "guaranteed_throughput"});
@@ -329,7 +329,7 @@ async fn what_the_configuration_says_bounds_and_fills() {
 
 #[tokio::test]
 async fn nobody_widens_a_key_that_was_given_to_it() {
-    for office in Office::each().await {
+    for office in Office::everywhere().await {
         let own = office.user("u", "internal_user").await;
         let given = office
             .key(json!({"user_id": "u", "max_budget": 1, "guardrails": ["pii"], "metadata": {"a": 1}}))

@@ -16,7 +16,7 @@ async fn admin(office: &Office, method: &str, path: &str, body: Value) -> Value 
 
 #[tokio::test]
 async fn an_organization_has_a_budget_and_models_that_cap_its_teams() {
-    for office in Office::each().await {
+    for office in Office::everywhere().await {
         let refused = office
             .post("/organization/new", json!({}))
             .await
@@ -82,7 +82,7 @@ async fn an_organization_has_a_budget_and_models_that_cap_its_teams() {
 
 #[tokio::test]
 async fn an_organizations_admin_runs_what_is_in_it() {
-    for office in Office::each().await {
+    for office in Office::everywhere().await {
         for id in ["o", "p"] {
             let body = json!({"organization_id": id, "organization_alias": id, "max_budget": 1});
             office.post("/organization/new", body).await.unwrap();

@@ -35,7 +35,7 @@ fn member<'a>(info: &'a Value, user: &str) -> &'a Value {
 
 #[tokio::test]
 async fn a_team_is_made_with_whoever_makes_it() {
-    for office in Office::each().await {
+    for office in Office::everywhere().await {
         let body = json!({
             "team_id": "t", "team_alias": "Research", "max_budget": 10, "budget_duration": "1d", "models": ["a"],
             "members_with_roles": [{"user_email": "Ann@example.com", "role": "user"}], "tags": ["x"],
@@ -79,7 +79,7 @@ async fn a_team_is_made_with_whoever_makes_it() {
 
 #[tokio::test]
 async fn members_spend_what_the_team_gives_them() {
-    for office in Office::each().await {
+    for office in Office::everywhere().await {
         let body =
             json!({"team_id": "t", "team_member_budget": 1, "team_member_budget_duration": "30d"});
         office.post("/team/new", body).await.unwrap();
@@ -158,7 +158,7 @@ async fn members_spend_what_the_team_gives_them() {
 
 #[tokio::test]
 async fn a_team_goes_with_its_keys_and_members() {
-    for office in Office::each().await {
+    for office in Office::everywhere().await {
         office
             .post("/team/new", json!({"team_id": "t"}))
             .await
@@ -240,7 +240,7 @@ async fn models_come_and_go_and_never_become_all_of_them() {
 
 #[tokio::test]
 async fn a_team_admin_runs_the_team_within_its_bounds() {
-    for office in Office::each().await {
+    for office in Office::everywhere().await {
         let team = json!({"team_id": "t", "max_budget": 10, "guardrails": ["pii"]});
         office.post("/team/new", team).await.unwrap();
         office

@@ -13,7 +13,7 @@ const GOOD: &str = "Correct-Horse-1";
 
 #[tokio::test]
 async fn a_user_is_made_with_a_key_and_its_places() {
-    for office in Office::each().await {
+    for office in Office::everywhere().await {
         office
             .post("/team/new", json!({"team_id": "t"}))
             .await
@@ -78,7 +78,7 @@ async fn a_user_is_made_with_a_key_and_its_places() {
 
 #[tokio::test]
 async fn a_user_is_changed_and_deleted_with_all_it_has() {
-    for office in Office::each().await {
+    for office in Office::everywhere().await {
         office
             .post("/team/new", json!({"team_id": "t"}))
             .await
@@ -131,7 +131,7 @@ async fn a_user_is_changed_and_deleted_with_all_it_has() {
 
 #[tokio::test]
 async fn users_are_listed_to_admins() {
-    for office in Office::each().await {
+    for office in Office::everywhere().await {
         for (id, role) in [
             ("a", "internal_user"),
             ("b", "proxy_admin_viewer"),
@@ -191,7 +191,7 @@ async fn users_are_listed_to_admins() {
 
 #[tokio::test]
 async fn an_invitation_is_used_once_and_lets_its_user_in() {
-    for office in Office::each().await {
+    for office in Office::everywhere().await {
         let body = json!({"user_id": "u", "user_email": "u@example.com"});
         office.post("/user/new", body).await.unwrap();
         let made = office

@@ -1,7 +1,7 @@
 //! A wire format: bytes in, bytes out.
 
 use bytes::Bytes;
-use llm_types::{ChatChunk, JsonObject, Op, Usage};
+use llm_types::{ChatChunk, JsonObject, Op, Usage, Verb};
 
 use crate::{
     Answer, Call, Error, Outgoing, Reply, Step, error_table, frame::Frame, live::Session,
@@ -14,6 +14,11 @@ use crate::{
 /// several vendors share, or that has nothing in common with the others, has a value of its own: see
 /// [`Provider::wires`](crate::Provider::wires).
 pub trait Protocol: Sync {
+    /// What can be done with what `op` makes: few vendors do all that OpenAI does.
+    fn verbs(&self, op: Op) -> &'static [Verb] {
+        op.verbs()
+    }
+
     /// The addresses whose contents the request must hold as bytes, because the vendor fetches none itself.
     fn fetches(&self, call: &Call<'_>) -> Vec<String> {
         let _ = call;

@@ -18,6 +18,7 @@
 //! ```
 
 mod account;
+mod audit;
 mod balances;
 mod cell;
 mod changes;
@@ -39,6 +40,7 @@ mod token;
 mod transaction;
 
 pub use account::{Account, Scope};
+pub use audit::AuditFilter;
 pub use balances::{Balance, Held, Hold, Limit};
 pub use cell::{Cell, Column};
 pub use changes::Change;

@@ -143,6 +143,47 @@ pub(crate) const ALL_HELD: &str = "SELECT CAST(COALESCE(SUM(reserved), 0) AS BIG
 pub(crate) const SUM_OF_ROWS: &str = "SELECT CAST(COALESCE(SUM(spend), 0) AS BIGINT), COUNT(*) FROM spend \
      WHERE (CAST($1 AS TEXT) IS NULL OR api_key = $1)";
 
+/// Reading changes: by who, with which key, what, to which table, to which row, a part of its name, from, until.
+pub(crate) struct Audit {
+    pub(crate) newest: &'static str,
+    pub(crate) oldest: &'static str,
+    pub(crate) count: &'static str,
+}
+
+/// Reading changes.
+pub(crate) static AUDIT: LazyLock<Audit> = LazyLock::new(|| {
+    let texts = [
+        "changed_by",
+        "changed_by_api_key",
+        "action",
+        "table_name",
+        "object_id",
+    ];
+    let equal = texts
+        .iter()
+        .zip(1..)
+        .map(|(column, at)| format!("(CAST(${at} AS TEXT) IS NULL OR {column} = ${at})"));
+    let matching = equal.collect::<Vec<_>>().join(" AND ");
+    let matching = format!(
+        "{matching} AND (CAST($6 AS TEXT) IS NULL OR object_id LIKE $6 ESCAPE '!') \
+         AND (CAST($7 AS BIGINT) IS NULL OR updated_at >= $7) \
+         AND (CAST($8 AS BIGINT) IS NULL OR updated_at < $8)"
+    );
+    let columns = AuditEntry::COLUMNS.join(", ");
+    let page = |order: &str| -> &'static str {
+        format!(
+            "SELECT {columns} FROM audit_log WHERE {matching} \
+             ORDER BY updated_at {order}, id {order} LIMIT $9 OFFSET $10"
+        )
+        .leak()
+    };
+    Audit {
+        newest: page("DESC"),
+        oldest: page("ASC"),
+        count: format!("SELECT COUNT(*) FROM audit_log WHERE {matching}").leak(),
+    }
+});
+
 /// Rows that go in one statement; the rest of a batch goes one by one.
 pub(crate) const CHUNK: usize = 50;
 
@@ -275,6 +316,9 @@ pub fn all() -> Vec<Statement> {
         both("under way", UNDER_WAY),
         both("all held", ALL_HELD),
         both("sum of rows", SUM_OF_ROWS),
+        both("audit", AUDIT.newest),
+        both("audit", AUDIT.oldest),
+        both("audit", AUDIT.count),
     ];
     for (name, sized) in [
         ("add spend", MADE.add_spend),

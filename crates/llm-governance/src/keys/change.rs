@@ -50,7 +50,7 @@ pub(super) async fn apply(call: &Call, form: &Form) -> Result<Key, Refusal> {
     edit.commit().await?;
     if form.has("budget_duration") || form.has("budget_id") {
         let budget = governance.budget(after.budget_id.as_deref()).await?;
-        governance.set_window(&after, budget.as_ref()).await?;
+        governance.rewindow(&after, budget.as_ref()).await?;
     }
     if let Some(spent) = spent {
         governance

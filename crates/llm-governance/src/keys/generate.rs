@@ -39,7 +39,7 @@ async fn make(call: &Call, mut form: Form) -> Result<Answer, Refusal> {
     settle(governance, &mut form)?;
     may_make(&call.caller, &mut form)?;
     if !call.caller.is_admin() {
-        governance.is_member(&form).await?;
+        governance.has_member(&form).await?;
     }
     let mut edit = governance.edit(&call.actor).await?;
     let made = insert(&mut edit, &call.actor, &form).await?;
@@ -139,7 +139,7 @@ pub(super) async fn open_window(
     if key.budget_duration.as_ref().or(of_budget).is_none() {
         return Ok(());
     }
-    governance.set_window(key, budget).await
+    governance.rewindow(key, budget).await
 }
 
 /// What a key is told to be, and no column holds as it was said.
@@ -290,7 +290,7 @@ pub(crate) async fn budget_of(edit: &mut Edit<'_>, form: &Form) -> Result<Option
 
 impl Governance {
     /// Refuses a key of a team for somebody who is not in it.
-    async fn is_member(&self, form: &Form) -> Result<(), Refusal> {
+    async fn has_member(&self, form: &Form) -> Result<(), Refusal> {
         let (Some(team), Some(user)) = (form.text("team_id"), form.text("user_id")) else {
             return Ok(());
         };

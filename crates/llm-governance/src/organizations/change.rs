@@ -1,10 +1,8 @@
-use llm_store::rows::{Budget, Organization, OrganizationMember, Team};
+use llm_store::rows::{Organization, OrganizationMember, Team};
 use serde_json::{Value, json};
 
 use super::{described, fields, members, named, runs, unknown};
-use crate::{
-    Answer, Call, Edit, Form, Refusal, keys::generate::budget_of, own_budget, terms::dollars,
-};
+use crate::{Answer, Call, Refusal, budget::linked::given, terms::dollars};
 
 /// `POST /organization/new`.
 pub(super) async fn new(call: Call) -> Result<Answer, Refusal> {
@@ -22,7 +20,8 @@ pub(super) async fn new(call: Call) -> Result<Answer, Refusal> {
         ..Organization::default()
     };
     let mut row = form.applied(fields::NEW, &blank)?;
-    let budget = budget(&call, &mut edit, form, &mut row).await?;
+    let budget = given(&call, &mut edit, None).await?;
+    row.budget_id = budget.as_ref().map(|budget| budget.budget_id.clone());
     let taken = format!("the organization '{}' exists", row.organization_id);
     edit.insert(&row, Refusal::bad("organization_id", taken))
         .await?;
@@ -31,33 +30,9 @@ pub(super) async fn new(call: Call) -> Result<Answer, Refusal> {
         .as_ref()
         .is_some_and(|budget| budget.budget_duration.is_some())
     {
-        governance.set_window(&row, budget.as_ref()).await?;
+        governance.rewindow(&row, budget.as_ref()).await?;
     }
     Ok(Value::Object(described(governance, &row).await?).into())
-}
-
-/// The budget that the request names, or describes: one of the two.
-async fn budget(
-    call: &Call,
-    edit: &mut Edit<'_>,
-    form: &Form,
-    row: &mut Organization,
-) -> Result<Option<Budget>, Refusal> {
-    let described = own_budget::is_named(form, fields::BUDGET);
-    if form.text("budget_id").is_some() {
-        if described {
-            let message = "'budget_id' names a shared budget: it is changed by /budget/update";
-            return Err(Refusal::bad("budget_id", message));
-        }
-        return budget_of(edit, form).await;
-    }
-    row.budget_id.take_if(|id| id.is_empty());
-    let id = row.budget_id.clone();
-    let budget = own_budget::keep(edit, &call.actor, id.as_deref(), form, fields::BUDGET).await?;
-    if let Some(budget) = &budget {
-        row.budget_id = Some(budget.budget_id.clone());
-    }
-    Ok(budget)
 }
 
 /// `PATCH /organization/update` and `PATCH /v2/organization/{organization_id}`.
@@ -94,7 +69,8 @@ pub(super) async fn update(call: Call) -> Result<Answer, Refusal> {
             }
         }
     }
-    let budget = budget(&call, &mut edit, form, &mut after).await?;
+    let budget = given(&call, &mut edit, before.budget_id.as_deref()).await?;
+    after.budget_id = budget.as_ref().map(|budget| budget.budget_id.clone());
     let spent = form.get("spend").and_then(dollars);
     after.spend = spent.unwrap_or(after.spend);
     after.updated_at = edit.now();
@@ -103,7 +79,7 @@ pub(super) async fn update(call: Call) -> Result<Answer, Refusal> {
     edit.update(&before, &after, taken).await?;
     edit.commit().await?;
     if form.has("budget_duration") || form.has("budget_id") {
-        governance.set_window(&after, budget.as_ref()).await?;
+        governance.rewindow(&after, budget.as_ref()).await?;
     }
     if let Some(spent) = spent {
         let account = crate::Governed::account(&after);

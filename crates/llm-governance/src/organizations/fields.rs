@@ -2,9 +2,8 @@
 
 use crate::{
     Field,
-    form::Kind::{
-        Choice, Count, Counts, Dollars, Duration, Json, List, ModelBudgets, Object, Text, Texts,
-    },
+    budget::BUDGET,
+    form::Kind::{Choice, Counts, Dollars, Duration, Json, List, Object, Text, Texts},
     own_budget::Names,
 };
 
@@ -22,24 +21,6 @@ const ORGANIZATION: &[Field] = &[
     Field::metadata("model_tpm_limit", Counts),
     Field::metadata("tags", Texts),
     Field::apart("organization_id", Text),
-    Field::apart("max_budget", Dollars),
-    Field::apart("soft_budget", Dollars),
-    Field::apart("budget_duration", Duration),
-    Field::apart("model_max_budget", ModelBudgets),
-    Field::apart("tpm_limit", Count),
-    Field::apart("rpm_limit", Count),
-    Field::apart("max_parallel_requests", Count),
-];
-
-/// What of a request goes into the organization's budget.
-pub(super) const BUDGET: Names = &[
-    ("max_budget", "max_budget"),
-    ("soft_budget", "soft_budget"),
-    ("budget_duration", "budget_duration"),
-    ("model_max_budget", "model_max_budget"),
-    ("tpm_limit", "tpm_limit"),
-    ("rpm_limit", "rpm_limit"),
-    ("max_parallel_requests", "max_parallel_requests"),
 ];
 
 /// What of a request goes into a member's budget.
@@ -51,9 +32,9 @@ pub(super) const MEMBER_BUDGET: Names = &[
 /// What the organization's own admins change of it; the rest bounds it.
 pub(super) const OF_ITS_ADMINS: &[&str] = &["organization_id", "organization_alias", "metadata"];
 
-pub(super) const NEW: &[&[Field]] = &[ORGANIZATION];
+pub(super) const NEW: &[&[Field]] = &[ORGANIZATION, BUDGET];
 
-pub(super) const UPDATE: &[&[Field]] = &[ORGANIZATION, &[Field::apart("spend", Dollars)]];
+pub(super) const UPDATE: &[&[Field]] = &[ORGANIZATION, BUDGET, &[Field::apart("spend", Dollars)]];
 
 pub(super) const MANY: &[&[Field]] = &[&[Field::apart("organization_ids", Texts)]];
 

@@ -37,11 +37,11 @@ pub(super) async fn update(call: Call) -> Result<Answer, Refusal> {
     edit.update(&before, &after, taken()).await?;
     edit.commit().await?;
     if form.has("budget_duration") {
-        governance.set_window(&after, None).await?;
+        governance.rewindow(&after, None).await?;
     }
     if let Some((budget, members)) = changed.filter(|_| form.has("team_member_budget_duration")) {
         for member in members {
-            governance.set_window(&member, Some(&budget)).await?;
+            governance.rewindow(&member, Some(&budget)).await?;
         }
     }
     if let Some(spent) = spent {

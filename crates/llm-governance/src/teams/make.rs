@@ -35,7 +35,7 @@ pub(super) async fn new(mut call: Call) -> Result<Answer, Refusal> {
     let joined = first_members(&call, &form, &mut edit, &team).await?;
     edit.commit().await?;
     if team.budget_duration.is_some() {
-        governance.set_window(&team, None).await?;
+        governance.rewindow(&team, None).await?;
     }
     governance.open_windows(&joined).await?;
     Ok(Value::Object(described(governance, &team).await?).into())

@@ -110,7 +110,7 @@ impl Governance {
         for one in joined {
             let budget = one.budget.as_ref();
             if budget.is_some_and(|budget| budget.budget_duration.is_some()) {
-                self.set_window(&one.member, budget).await?;
+                self.rewindow(&one.member, budget).await?;
             }
         }
         Ok(())

@@ -130,7 +130,7 @@ pub(super) async fn update(call: Call) -> Result<Answer, Refusal> {
     edit.update(&before, &after, no_member(id)).await?;
     edit.commit().await?;
     if after.budget_id != before.budget_id || form.has("budget_duration") {
-        governance.set_window(&after, budget.as_ref()).await?;
+        governance.rewindow(&after, budget.as_ref()).await?;
     }
     let membership = membership_of(&team, &after, budget.as_ref())?;
     let mut answer = json!({

@@ -72,7 +72,7 @@ pub(super) async fn budget(call: Call) -> Result<Answer, Refusal> {
     }
     edit.commit().await?;
     let budget = governance.budget(usual.as_deref()).await?;
-    governance.set_window(&after, budget.as_ref()).await?;
+    governance.rewindow(&after, budget.as_ref()).await?;
     Ok(membership_of(&team, &after, budget.as_ref())?.into())
 }
 

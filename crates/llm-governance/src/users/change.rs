@@ -34,7 +34,7 @@ async fn apply(call: &Call, form: &Form) -> Result<User, Refusal> {
     edit.update(&before, &after, taken(&after)).await?;
     edit.commit().await?;
     if form.has("budget_duration") {
-        governance.set_window(&after, None).await?;
+        governance.rewindow(&after, None).await?;
     }
     if let Some(spent) = spent {
         governance

@@ -39,7 +39,7 @@ pub(super) async fn new(mut call: Call) -> Result<Answer, Refusal> {
     };
     edit.commit().await?;
     if user.budget_duration.is_some() {
-        governance.set_window(&user, None).await?;
+        governance.rewindow(&user, None).await?;
     }
     governance.open_windows(&joined).await?;
     let mut answer = match &made {

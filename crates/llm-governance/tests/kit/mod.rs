@@ -1,24 +1,27 @@
 //! A governance over a database of its own, and callers of its routes.
 #![allow(dead_code, unreachable_pub, clippy::expect_used, clippy::panic)]
 
+#[path = "../../../llm-store/tests/kit/mod.rs"]
+mod database;
+
 use std::sync::Arc;
+
+use database::{Database, databases};
 
 use llm_governance::{
     Caller, Governance, Raw, Refusal, Settings,
     routes::{self, Content},
 };
 use llm_ledger::Ledger;
-use llm_store::{Keyring, Store};
+use llm_store::Keyring;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-/// A PostgreSQL server that may be filled with databases; `cargo xtask test` starts one and sets it.
-const SERVER: &str = "INTERLINGUA_TEST_POSTGRES";
-
-/// A governance and the folder it lives in.
+/// A governance and the database it lives in.
 pub struct Office {
     pub governance: Governance,
-    _folder: TempDir,
+    /// Which database it is.
+    pub on: &'static str,
+    database: Database,
 }
 
 impl Office {
@@ -27,38 +30,34 @@ impl Office {
         Self::with(Settings::default()).await
     }
 
-    /// One over SQLite that is governed by these rules.
-    pub async fn with(settings: Settings) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let file = folder.path().join("gateway.db");
-        Self::over(llm_store::Settings::sqlite(&file), folder, settings).await
+    /// One on each database there is.
+    pub async fn everywhere() -> Vec<Self> {
+        Self::everywhere_with(Settings::default()).await
     }
 
-    /// One over each database there is.
-    pub async fn each() -> Vec<Self> {
-        Self::each_with(Settings::default()).await
-    }
-
-    /// One over each database there is, governed by these rules.
-    pub async fn each_with(settings: Settings) -> Vec<Self> {
-        let mut offices = vec![Self::with(settings.clone()).await];
-        if let Some(database) = postgres().await {
-            let folder = tempfile::tempdir().expect("a folder");
-            offices.push(Self::over(database, folder, settings).await);
+    pub async fn everywhere_with(settings: Settings) -> Vec<Self> {
+        let mut all = Vec::new();
+        for database in databases().await {
+            all.push(Self::on(database, settings.clone()).await);
         }
-        offices
+        all
     }
 
-    async fn over(database: llm_store::Settings, folder: TempDir, settings: Settings) -> Self {
-        let store = Store::open(&database).await.expect("a store");
-        let journal = llm_ledger::Settings::new(folder.path().join("journal"));
+    pub async fn with(settings: Settings) -> Self {
+        Self::on(database::sqlite(), settings).await
+    }
+
+    async fn on(database: Database, settings: Settings) -> Self {
+        let store = database.open().await;
+        let journal = llm_ledger::Settings::new(database.folder().join("journal"));
         let ledger = Ledger::open(store.clone(), journal)
             .await
             .expect("a ledger");
         let keyring = Keyring::new(["salt"]);
         Self {
             governance: Governance::new(store, ledger, keyring, settings),
-            _folder: folder,
+            on: database.name,
+            database,
         }
     }
 
@@ -73,6 +72,11 @@ impl Office {
     pub async fn key(&self, body: Value) -> String {
         let made = self.post("/key/generate", body).await.expect("a key");
         made["key"].as_str().expect("a key").to_owned()
+    }
+
+    /// The folder of the journal, and of an SQLite file.
+    pub fn folder(&self) -> std::path::PathBuf {
+        self.database.folder()
     }
 
     /// Calls a route as the admin, with a body.
@@ -131,26 +135,18 @@ impl Office {
     }
 }
 
-/// A database of its own on the server, if there is a server.
-async fn postgres() -> Option<llm_store::Settings> {
-    let server = std::env::var(SERVER).ok()?;
-    sqlx::any::install_default_drivers();
-    let name = format!("test_{}", uuid::Uuid::now_v7().simple());
-    let admin = sqlx::AnyPool::connect(&server).await.expect("the server");
-    let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
-    let made = sqlx::query(create).execute(&admin).await;
-    made.expect("a database");
-    admin.close().await;
-    let (address, _) = server.rsplit_once('/').expect("an address");
-    Some(llm_store::Settings::new(format!("{address}/{name}")))
-}
-
 /// The parts of `path`, if it has the form of `pattern`.
 fn parts(pattern: &str, path: &str) -> Option<Vec<(String, String)>> {
     let (mut pattern, mut path) = (pattern.split('/'), path.split('/'));
     let mut parts = Vec::new();
     loop {
-        match (pattern.next(), path.next()) {
+        let name = pattern.next();
+        if let Some(rest) = name.and_then(|n| n.strip_prefix("{*")) {
+            let value: Vec<&str> = path.collect();
+            parts.push((rest.trim_end_matches('}').to_owned(), value.join("/")));
+            return Some(parts);
+        }
+        match (name, path.next()) {
             (None, None) => return Some(parts),
             (Some(name), Some(part)) => {
                 match name.strip_prefix('{').and_then(|n| n.strip_suffix('}')) {

@@ -17,6 +17,7 @@ pub(super) const ROW: Provider = Provider {
         Op::ImageEdit,
         Op::Transcription,
         Op::Speech,
+        Op::Video,
     ],
     params: Params::STANDARD
         .without(&["logit_bias", "logprobs", "top_logprobs"])
@@ -31,6 +32,7 @@ pub(super) const ROW: Provider = Provider {
         (Op::ImageEdit, &protocols::gemini::images::STUDIO),
         (Op::Transcription, &protocols::audio::GeminiTranscription),
         (Op::Speech, &protocols::audio::GeminiSpeech),
+        (Op::Video, &protocols::video::Veo::Studio),
     ],
     docs: "https://ai.google.dev/api/generate-content",
     ..Provider::OPENAI_LIKE

@@ -40,6 +40,7 @@ pub(super) const ROW: Provider = Provider {
         Op::ImageEdit,
         Op::Transcription,
         Op::Speech,
+        Op::Video,
     ],
     model_speaks: Some(vertex::speaks),
     params: Params::THINKING,
@@ -59,6 +60,7 @@ pub(super) const ROW: Provider = Provider {
             &crate::protocols::audio::GeminiTranscription,
         ),
         (Op::Speech, &crate::protocols::audio::GeminiSpeech),
+        (Op::Video, &crate::protocols::video::Veo::Vertex),
     ],
     docs: "https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference",
     ..Provider::OPENAI_LIKE

@@ -15,6 +15,7 @@ mod moderation;
 mod ocr;
 mod rerank;
 mod search;
+mod video;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
