@@ -33,6 +33,7 @@ mod route_groups;
 pub mod routes;
 mod secrets;
 mod settings;
+mod spend;
 mod standing;
 mod tags;
 mod teams;

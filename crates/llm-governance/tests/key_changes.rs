@@ -113,31 +113,6 @@ async fn keys_are_replaced_by_themselves_when_they_are_due() {
 }
 
 #[tokio::test]
-async fn one_instance_at_a_time_does_a_job() {
-    for office in Office::everywhere().await {
-        let store = office.governance.store();
-        let now = Moment::now();
-        let until = now.plus(1_000);
-        assert!(store.take_job("j", "a", now, until).await.unwrap());
-        assert!(!store.take_job("j", "b", now, until).await.unwrap());
-        assert!(store.take_job("j", "a", now, until).await.unwrap());
-        let later = until.plus(1);
-        assert!(
-            store
-                .take_job("j", "b", later, later.plus(1_000))
-                .await
-                .unwrap()
-        );
-        assert!(
-            !store
-                .take_job("j", "a", later, later.plus(1_000))
-                .await
-                .unwrap()
-        );
-    }
-}
-
-#[tokio::test]
 async fn what_was_spent_can_be_reset_downwards() {
     for office in Office::everywhere().await {
         let key = office.key(json!({"max_budget": 1})).await;

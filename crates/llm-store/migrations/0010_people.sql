@@ -12,13 +12,6 @@ CREATE TABLE invitations (
 );
 CREATE INDEX invitations_by_user ON invitations (user_id);
 
--- Which process does a job that one alone may do, and until when the others leave it to it.
-CREATE TABLE jobs (
-    name TEXT NOT NULL PRIMARY KEY,
-    owner TEXT NOT NULL,
-    until BIGINT NOT NULL
-);
-
 CREATE INDEX keys_by_organization ON keys (organization_id);
 CREATE INDEX keys_by_rotation ON keys (key_rotation_at);
 CREATE INDEX keys_by_budget ON keys (budget_id);

@@ -114,24 +114,26 @@ pub(crate) async fn follow(governance: Weak<Inner>, every: Duration) {
             return;
         };
         let governance = Governance::from(inner);
-        let now = Moment::now();
-        let lease = i64::try_from(every.as_millis()).unwrap_or(i64::MAX / 4);
-        let until = now.plus(lease.saturating_mul(2));
-        match governance.store().take_job(JOB, &owner, now, until).await {
-            Ok(true) => {}
-            Ok(false) => continue,
-            Err(error) => {
-                tracing::debug!(%error, "whether keys are due is not known");
-                continue;
-            }
-        }
-        if let Err(refusal) = governance.rotate_due(now).await {
+        if let Err(refusal) = governance.rotate_in_turn(&owner, every).await {
             tracing::warn!(reason = refusal.message, "keys were not replaced");
         }
     }
 }
 
 impl Governance {
+    /// Replaces the keys that are due, if no other process is at it or was so a moment ago.
+    async fn rotate_in_turn(&self, owner: &str, every: Duration) -> Result<(), Refusal> {
+        let now = Moment::now();
+        let pause = i64::try_from(every.as_millis()).unwrap_or(i64::MAX / 4);
+        // A round that takes longer is another process's to begin again: what is replaced is not due any more.
+        let until = now.plus(pause);
+        if !self.store().begin_job(JOB, owner, until, now).await? {
+            return Ok(());
+        }
+        self.rotate_due(now).await?;
+        Ok(self.store().end_job(JOB, owner, until).await?)
+    }
+
     /// Replaces the keys that are due; says how many. The new key itself is told nobody: whoever has the old one asks for
     /// it before the grace ends.
     pub async fn rotate_due(&self, now: Moment) -> Result<usize, Refusal> {
