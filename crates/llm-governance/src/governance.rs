@@ -10,7 +10,13 @@ use llm_ledger::Ledger;
 use llm_store::{Keyring, Store, rows::Budget};
 use tokio::sync::broadcast;
 
-use crate::{Refusal, Settings, changes, directory::Directory, keys, users};
+use crate::{
+    Refusal, Settings,
+    alerts::{self, Alerts},
+    changes,
+    directory::Directory,
+    keys, retention, users,
+};
 
 /// Who may do what, and what it costs: the governance of one process. Clones are the same one.
 #[derive(Clone)]
@@ -64,7 +70,19 @@ impl Governance {
         if let Some(every) = inner.settings.rotate_every {
             tokio::spawn(keys::rotation::follow(Arc::downgrade(&inner), every));
         }
+        if let Some(retention) = inner.settings.retention {
+            tokio::spawn(retention::keep(Arc::downgrade(&inner), retention));
+        }
         Self { inner }
+    }
+
+    pub(crate) fn of(inner: Arc<Inner>) -> Self {
+        Self { inner }
+    }
+
+    /// Raises alerts for budgets that are crossed, and for a database that is away, until this governance is gone.
+    pub fn watch(&self, alerts: Alerts) {
+        tokio::spawn(alerts::watch(Arc::downgrade(&self.inner), alerts));
     }
 
     /// The store.
@@ -115,12 +133,6 @@ impl Governance {
     pub async fn close(&self) {
         self.inner.ledger.clone().close().await;
         self.inner.store.close().await;
-    }
-}
-
-impl From<Arc<Inner>> for Governance {
-    fn from(inner: Arc<Inner>) -> Self {
-        Self { inner }
     }
 }
 

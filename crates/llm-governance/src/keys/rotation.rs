@@ -113,7 +113,7 @@ pub(crate) async fn follow(governance: Weak<Inner>, every: Duration) {
         let Some(inner) = governance.upgrade() else {
             return;
         };
-        let governance = Governance::from(inner);
+        let governance = Governance::of(inner);
         if let Err(refusal) = governance.rotate_in_turn(&owner, every).await {
             tracing::warn!(reason = refusal.message, "keys were not replaced");
         }

@@ -89,7 +89,7 @@ pub(super) fn compare(password: &str, stored: Option<&str>) -> Match {
 }
 
 fn derive(password: &str, salt: &[u8], hash: &mut [u8]) -> Option<()> {
-    let cost = scrypt::Params::new(14, 8, 1).ok()?;
+    let cost = scrypt::Params::new(14, 8, 1, HASH).ok()?;
     scrypt::scrypt(password.as_bytes(), salt, &cost, hash).ok()
 }
 

@@ -13,6 +13,7 @@ mod failures;
 mod fault_matrix;
 mod fault_server;
 mod films;
+mod governed;
 mod hostile;
 mod keys;
 mod life;
