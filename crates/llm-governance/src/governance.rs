@@ -15,6 +15,7 @@ use crate::{
     alerts::{self, Alerts},
     changes,
     directory::Directory,
+    limits::{self, Limiter},
     retention,
 };
 
@@ -30,6 +31,7 @@ pub(crate) struct Inner {
     pub(crate) keyring: Keyring,
     pub(crate) settings: Settings,
     pub(crate) directory: Directory,
+    pub(crate) limiter: Arc<Limiter>,
     pub(crate) database_up: AtomicBool,
     changed: broadcast::Sender<Changed>,
 }
@@ -60,6 +62,7 @@ impl Governance {
             ledger,
             keyring,
             settings,
+            limiter: limits::limiter(),
             database_up: AtomicBool::new(true),
             changed: broadcast::Sender::new(1024),
         });
@@ -88,6 +91,10 @@ impl Governance {
     /// The ledger.
     pub fn ledger(&self) -> &Ledger {
         &self.inner.ledger
+    }
+
+    pub(crate) fn limiter(&self) -> &Arc<Limiter> {
+        &self.inner.limiter
     }
 
     /// What secrets are sealed with.
