@@ -12,11 +12,8 @@ mod checks;
 mod failures;
 mod fault_matrix;
 mod fault_server;
-<<<<<<< HEAD
-mod governed;
-=======
 mod films;
->>>>>>> main
+mod governed;
 mod hostile;
 mod keys;
 mod life;
