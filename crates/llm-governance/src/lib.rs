@@ -20,6 +20,7 @@ mod edit;
 mod entry;
 pub mod form;
 mod governance;
+pub mod import;
 mod keys;
 mod model_access;
 mod models;
