@@ -6,14 +6,15 @@
     reason = "tests stop at the first surprise"
 )]
 
+mod alerts;
 mod answers;
 mod beside;
 mod checks;
 mod failures;
 mod fault_matrix;
 mod fault_server;
-mod governed;
 mod films;
+mod governed;
 mod hostile;
 mod keys;
 mod life;
