@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use llm_types::{JsonObject, Op};
 use serde::{
-    Deserialize,
+    Deserialize, Serialize,
     de::{DeserializeOwned, IgnoredAny},
 };
 use serde_json::Value;
@@ -12,37 +12,53 @@ use serde_json::Value;
 use crate::CostContext;
 
 /// What a request asked for and its answer delivered, apart from tokens: the owned half of a [`CostContext`].
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Measures {
     /// The tier that served it, else the one that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub service_tier: Option<String>,
     /// Seconds of the recording or the video.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub seconds: Option<f64>,
     /// `720p`, `1080p`, ...: the shorter side of a video.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub resolution: Option<String>,
     /// Images made.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub images: Option<u64>,
     /// `1024x1024`, as price lists split images by it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub image_size: Option<String>,
     /// `low`, `high`, `hd`, ...: likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub image_quality: Option<String>,
     /// Characters to be spoken.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub prompt_characters: Option<u64>,
     /// Units of search.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub queries: Option<u64>,
     /// Results that a search was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub results: Option<u64>,
     /// Pages read.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub pages: Option<u64>,
     /// Pages annotated.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub annotated_pages: Option<u64>,
     /// `low`, `medium`, `high`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub search_context_size: Option<String>,
     /// Web searches among the answer's items.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub web_searches: Option<u64>,
     /// File searches among the answer's items.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub file_searches: Option<u64>,
     /// Code interpreters among the answer's items.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub code_interpreter_sessions: Option<u64>,
 }
 

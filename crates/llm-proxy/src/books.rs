@@ -63,30 +63,12 @@ impl Default for Database {
 /// Opens the gateway's books, where it keeps any. A database that is away is waited for in the background where the
 /// settings let requests go on without it, and is an error otherwise.
 pub(crate) async fn open(gateway: &Arc<Gateway>, settings: &Settings) -> Result<()> {
-    let database = &settings.database;
-    let (url, journal) = match &database.place {
-        Place::Nowhere => return Ok(()),
-        Place::Beside(file) if !is_writable(file) => {
-            tracing::warn!(
-                file = %file.display(),
-                "keys and spend are not kept: the folder cannot be written to (name a place with --db)"
-            );
-            return Ok(());
-        }
-        Place::Beside(file) => (of_file(file), beside(file)),
-        Place::Named(text) if is_server(text) => (text.clone(), PathBuf::from("llm-proxy.journal")),
-        Place::Named(text) => {
-            let file = Path::new(text.strip_prefix("sqlite://").unwrap_or(text));
-            (of_file(file), beside(file))
-        }
+    let Some((store, journal)) = place(&settings.database) else {
+        return Ok(());
     };
-    let mut store = llm_store::Settings::new(url);
-    store.max_connections = database.connections;
-    store.acquire_timeout = database.patience;
-    let journal = database.journal.clone().unwrap_or(journal);
     let mut ledger = llm_ledger::Settings::new(journal);
-    ledger.overflow = database.overflow;
-    ledger.unpriced = database.unpriced;
+    ledger.overflow = settings.database.overflow;
+    ledger.unpriced = settings.database.unpriced;
     let plan = Plan {
         store,
         ledger,
@@ -102,6 +84,30 @@ pub(crate) async fn open(gateway: &Arc<Gateway>, settings: &Settings) -> Result<
         Err(error) => return Err(error).context("the database cannot be opened"),
     }
     Ok(())
+}
+
+/// The database, and the folder of the journal; nothing where nothing is kept.
+pub(crate) fn place(database: &Database) -> Option<(llm_store::Settings, PathBuf)> {
+    let (url, journal) = match &database.place {
+        Place::Nowhere => return None,
+        Place::Beside(file) if !is_writable(file) => {
+            tracing::warn!(
+                file = %file.display(),
+                "keys and spend are not kept: the folder cannot be written to (name a place with --db)"
+            );
+            return None;
+        }
+        Place::Beside(file) => (of_file(file), beside(file)),
+        Place::Named(text) if is_server(text) => (text.clone(), PathBuf::from("llm-proxy.journal")),
+        Place::Named(text) => {
+            let file = Path::new(text.strip_prefix("sqlite://").unwrap_or(text));
+            (of_file(file), beside(file))
+        }
+    };
+    let mut store = llm_store::Settings::new(url);
+    store.max_connections = database.connections;
+    store.acquire_timeout = database.patience;
+    Some((store, database.journal.clone().unwrap_or(journal)))
 }
 
 /// What it takes to open the books.

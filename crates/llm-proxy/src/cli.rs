@@ -110,6 +110,30 @@ pub(crate) enum Command {
         #[arg(long)]
         strict: bool,
     },
+    /// What was spent.
+    #[command(subcommand)]
+    Spend(Spend),
+}
+
+/// What can be done with what was spent.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Spend {
+    /// Prices requests again, by the present prices, with what their accounts and days have spent.
+    ///
+    /// It may be interrupted and begun anew. With an SQLite file the gateway has to be stopped meanwhile. Give --config and
+    /// --db before `spend`.
+    #[command(rename_all = "kebab-case")]
+    Reprice {
+        /// The first day, as 2026-11-21 [default: the first there is].
+        #[arg(long)]
+        from: Option<String>,
+        /// The last day [default: today].
+        #[arg(long)]
+        to: Option<String>,
+        /// Say what would change, and change nothing.
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 /// LiteLLM's flags that have nothing to steer here: accepted, with a word about it.

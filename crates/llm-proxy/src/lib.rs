@@ -3,6 +3,7 @@
 //! It knows HTTP, keys and configuration files; it knows no vendor's wire and decides no route: that is the engine's.
 //! Start reading at [`settings`] (what a gateway goes by) and `gateway.rs` (the whole life of a request).
 
+mod alerting;
 mod auth;
 mod banner;
 mod body;
@@ -33,6 +34,7 @@ pub mod probing;
 mod realtime;
 mod record;
 mod reload;
+mod repricing;
 mod respond;
 mod route_record;
 mod routes;

@@ -1,9 +1,17 @@
 //! How requests ended: one line in the log, and the metrics.
 
-use std::{borrow::Cow, fmt::Write, sync::Arc, time::Duration};
+use std::{
+    borrow::Cow,
+    fmt::Write,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use llm_cost::NanoDollars;
-use llm_governance::Caller;
+use llm_governance::{
+    Caller,
+    alerts::{Alerts, Finished},
+};
 use llm_router::Standing;
 use llm_sdk::{Observer, Outcome, Record};
 use serde::{Serialize, Serializer};
@@ -27,6 +35,8 @@ use crate::{
 pub(crate) struct Hub {
     pub(crate) metrics: Metrics,
     pub(crate) lines: Lines,
+    /// Where alerts go, if anybody wants them.
+    pub(crate) alerts: OnceLock<Alerts>,
     json: bool,
     requests: bool,
 }
@@ -110,6 +120,7 @@ impl Hub {
         Self {
             metrics: Metrics::new(),
             lines,
+            alerts: OnceLock::new(),
             json: logs.json,
             requests: logs.requests && !quiet,
         }
@@ -167,6 +178,9 @@ impl Observer for Recorder {
         let metrics = &self.hub.metrics;
         let recovered = metrics.record(record, self.route, key, known, well);
         self.rests(record);
+        if let Some(alerts) = self.hub.alerts.get() {
+            alert(alerts, record);
+        }
         if let (true, Some(deployment)) = (recovered, answered_by) {
             tracing::info!(
                 deployment = %deployment.id, group = %deployment.group,
@@ -209,6 +223,25 @@ impl Observer for Recorder {
             ..Entry::default()
         });
     }
+}
+
+/// What a request that went on too long, or that its provider failed, is told of.
+fn alert(alerts: &Alerts, record: &Record) {
+    let Some(deployment) = &record.deployment else {
+        return;
+    };
+    let base = &deployment.target.base_url;
+    alerts.finished(&Finished {
+        call_id: &record.call_id,
+        model: &record.requested,
+        provider: deployment.target.provider.name,
+        api_base: base.split('?').next().unwrap_or_default(),
+        took: record.took,
+        status: match &record.outcome {
+            Outcome::Failed { status, .. } => Some(*status),
+            Outcome::Answered | Outcome::HungUp | Outcome::Outpaced => None,
+        },
+    });
 }
 
 /// The key's name in metrics.

@@ -27,7 +27,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use crate::{
-    books, gateway,
+    alerting, books, gateway,
     logs::{self, Lines},
     probing,
     record::Hub,
@@ -82,6 +82,9 @@ pub(crate) async fn serve_logging(
         .transpose()?;
     let limits = settings.limits;
     let hub = Arc::new(Hub::new(&settings.logs, lines));
+    if let Some(alerts) = alerting::start(&settings)? {
+        let _ = hub.alerts.set(alerts);
+    }
     let live = Live::new(settings)?;
     let gateway = Arc::new(Gateway::new(live, hub));
     books::open(&gateway, &gateway.live().settings).await?;

@@ -14,6 +14,7 @@ use llm_router::Deployment;
 use serde_json::Value;
 
 pub use crate::{
+    alerting::{Alerting, Mail},
     books::{Database, Place},
     labels::Role,
     passing::{Endpoint, PassThrough},
@@ -93,6 +94,8 @@ pub struct Settings {
     pub database: Database,
     /// How keys, budgets and spend are governed.
     pub governance: llm_governance::Settings,
+    /// Which alerts go where.
+    pub alerting: Alerting,
     /// What the user should know though nothing is wrong.
     pub notices: Vec<String>,
 }
@@ -279,6 +282,7 @@ impl Settings {
             default_params: llm_types::Map::new(),
             database: Database::default(),
             governance: llm_governance::Settings::default(),
+            alerting: Alerting::default(),
             notices: Vec::new(),
         }
     }

@@ -1,7 +1,7 @@
 //! How a request went, as the row of its spending.
 
 use llm_cost::NanoDollars;
-use llm_sdk::{Outcome, Record};
+use llm_sdk::{Charge, Outcome, Record};
 use llm_store::{Moment, rows::SpendRow};
 use llm_types::{Op, Verb};
 use serde_json::{Value, json};
@@ -35,7 +35,7 @@ pub(crate) fn filled(row: SpendRow, record: &Record, labels: &Labels, digest: &s
         api_base: deployment.map(|d| without_query(&d.target.base_url)),
         spend: charge.total().unwrap_or(NanoDollars(0)),
         price_digest: Some(digest.to_owned()),
-        price_gap: gap(record),
+        price_gap: gap(charge, usage.is_some()),
         usage_value: usage.and_then(|usage| serde_json::to_value(usage).ok()),
         start_time: started,
         end_time: after(record.took),
@@ -49,6 +49,16 @@ pub(crate) fn filled(row: SpendRow, record: &Record, labels: &Labels, digest: &s
         row.cache_read_input_tokens = count(usage.cached_tokens());
         row.cache_creation_input_tokens = count(usage.cache_write_tokens());
     }
+    (row.error_code, row.error_class) = match &record.outcome {
+        Outcome::Answered | Outcome::Outpaced => (None, None),
+        Outcome::Failed { kind, status, .. } => {
+            (Some(status.to_string()), Some(class(*kind).to_owned()))
+        }
+        Outcome::HungUp => (
+            Some("499".to_owned()),
+            Some("ClientDisconnected".to_owned()),
+        ),
+    };
     evidence(&mut row, record);
     row
 }
@@ -74,6 +84,12 @@ fn evidence(row: &mut SpendRow, record: &Record) {
         ),
         Outcome::Outpaced => note("outpaced", true.into()),
     }
+    if let Some(basis) = &record.charge.basis {
+        note(
+            "price_basis",
+            serde_json::to_value(basis).unwrap_or_default(),
+        );
+    }
     if record.estimated {
         note("estimated", true.into());
     }
@@ -90,11 +106,9 @@ fn evidence(row: &mut SpendRow, record: &Record) {
 }
 
 /// Why a part of it has no price.
-fn gap(record: &Record) -> Option<String> {
-    let cost = match (&record.charge.cost, &record.usage) {
-        (Some(cost), _) => cost,
-        (None, Some(_)) => return Some("no price is known".to_owned()),
-        (None, None) => return None,
+pub(crate) fn gap(charge: &Charge, is_used: bool) -> Option<String> {
+    let Some(cost) = &charge.cost else {
+        return is_used.then(|| "no price is known".to_owned());
     };
     let gaps: Vec<String> = cost
         .gaps

@@ -18,11 +18,12 @@ use tokio::net::TcpListener;
 
 use crate::{
     banner, books,
-    cli::{Args, Command},
+    cli::{Args, Command, Spend},
     config,
     logs::{self, Lines},
     probe,
     reload::{self, Loader, Watch},
+    repricing,
     routes::pages,
     server::{self, Running},
     settings::{Place, Quick, Settings, Tls, flag},
@@ -67,6 +68,11 @@ fn command(args: Args) -> Result<ExitCode> {
         Ok(settings) => settings,
         Err(problems) => return Ok(report(&problems)),
     };
+    if let Some(Command::Spend(Spend::Reprice { from, to, dry_run })) = &args.command {
+        let days = (from.as_deref(), to.as_deref());
+        say(&repricing::run(settings, days, *dry_run)?);
+        return Ok(ExitCode::SUCCESS);
+    }
     if args.skip_server_startup {
         say("Interlingua: Setup complete. Skipping server startup as requested.");
         return Ok(ExitCode::SUCCESS);

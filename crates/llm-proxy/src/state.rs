@@ -173,6 +173,9 @@ impl Gateway {
 
     /// Keeps keys, budgets and spend from now on.
     pub(crate) fn govern(&self, governance: Governance) {
+        if let Some(alerts) = self.hub.alerts.get() {
+            governance.watch(alerts.clone());
+        }
         // There is one ledger in a process: a second would count apart.
         let _ = self.governance.set(governance);
     }

@@ -67,7 +67,7 @@ pub use live::{Live, Opening, Stop};
 pub use llm_types::nearest;
 pub use local::{Clerk, LocalBatches};
 pub use passing::{Passed, PassedBody, Passing, Relay};
-pub use price::{Charge, Prices, facts};
+pub use price::{Basis, Charge, Prices, facts};
 pub use record::{Observer, Outcome, Record};
 pub use request::{Request, RouteOptions};
 pub use responses::{FolderStore, MemoryStore, ResponseStore};

@@ -277,6 +277,7 @@ impl Bill {
     fn beforehand(&self) -> Charge {
         Charge {
             cost: None,
+            basis: None,
             adjusted: self.flat.map(|flat| adjust(flat, &Terms::default())),
         }
     }

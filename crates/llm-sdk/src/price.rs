@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, PoisonError, RwLock},
-    time::{Instant, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use llm_cost::{
@@ -12,6 +12,7 @@ use llm_cost::{
 use llm_providers::{ModelFacts, Target};
 use llm_router::{Deployment, TokenPrice};
 use llm_types::{Map, Usage};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::surroundings::prices;
@@ -26,6 +27,18 @@ pub struct Charge {
     pub cost: Option<Cost>,
     /// The bill after discount and margin.
     pub adjusted: Option<Adjusted>,
+    /// What it was made of besides the usage; nothing where several bills are one.
+    pub basis: Option<Box<Basis>>,
+}
+
+/// What a charge depends on besides the usage, so that it can be made again by other prices.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Basis {
+    /// The name that the price was found under.
+    pub model: String,
+    /// What was asked for and delivered besides tokens.
+    pub measures: Measures,
 }
 
 impl Charge {
@@ -93,10 +106,29 @@ impl Prices {
             measures,
             started: Instant::now(),
         };
-        self.charge(&rates, Some(usage))
+        self.charge(&rates, Some(usage), SystemTime::now())
     }
 
-    fn charge(&self, rates: &Rates, usage: Option<&Usage>) -> Charge {
+    /// What a request that was answered at `at` and took so long costs by these prices.
+    pub fn again(
+        self: &Arc<Self>,
+        deployment: &Arc<Deployment>,
+        usage: &Usage,
+        basis: &Basis,
+        (at, took): (SystemTime, Duration),
+    ) -> Charge {
+        let now = Instant::now();
+        let rates = Rates {
+            prices: Arc::clone(self),
+            deployment: Arc::clone(deployment),
+            model: basis.model.clone(),
+            measures: basis.measures.clone(),
+            started: now.checked_sub(took).unwrap_or(now),
+        };
+        self.charge(&rates, Some(usage), at)
+    }
+
+    fn charge(&self, rates: &Rates, usage: Option<&Usage>, at: SystemTime) -> Charge {
         let Some(usage) = usage else {
             return Charge::default();
         };
@@ -109,7 +141,7 @@ impl Prices {
         };
         let mut context = rates.measures.context(provider);
         context.vertex_location = deployment.target.setting("vertex_location");
-        context.at = SystemTime::now()
+        context.at = at
             .duration_since(SystemTime::UNIX_EPOCH)
             .ok()
             .map(|since| since.as_secs());
@@ -124,10 +156,16 @@ impl Prices {
         context.elapsed = Some(rates.started.elapsed().as_secs_f64());
         let unknown = Pricing::default();
         let bill = cost(pricing.as_deref().unwrap_or(&unknown), usage, &context);
+        let basis = Basis {
+            model: rates.model.clone(),
+            measures: rates.measures.clone(),
+        };
+        let basis = Some(Box::new(basis));
         if pricing.is_none() && !bill.reported {
             return Charge {
                 cost: Some(bill),
                 adjusted: None,
+                basis,
             };
         }
         let terms = Terms::of(provider, self.discounts.as_ref(), self.margins.as_ref());
@@ -135,6 +173,7 @@ impl Prices {
         Charge {
             cost: Some(bill),
             adjusted: Some(adjusted),
+            basis,
         }
     }
 
@@ -253,7 +292,7 @@ impl Rates {
 
     /// Prices `usage`.
     pub(crate) fn charge(&self, usage: Option<&Usage>) -> Charge {
-        self.prices.charge(self, usage)
+        self.prices.charge(self, usage, SystemTime::now())
     }
 }
 

@@ -10,6 +10,7 @@ use llm_providers::resolve::Surroundings;
 use llm_sdk::router_settings::RouterSettings;
 
 use super::{
+    alerting,
     deployments::{Defaults, Deployments},
     file::{self, File, Values},
     keys,
@@ -71,6 +72,7 @@ fn build(path: &Path, mut file: File, around: &Overlay<'_>, problems: &mut Probl
         ..RouterSettings::default()
     };
     sections::general(&mut file.general, &mut settings, &mut names, problems);
+    alerting::read(&mut file.general, around, &mut settings, problems);
     for (values, keys) in [
         (&mut file.litellm, routing::LITELLM),
         (&mut file.router, &keys::ROUTER.names().collect::<Vec<_>>()),

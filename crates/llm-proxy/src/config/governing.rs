@@ -1,7 +1,10 @@
 //! The keys that say where keys, budgets and spend are kept, and how they are governed.
 
+use std::time::Duration;
+
 use llm_cost::Dollars;
-use llm_ledger::{Calendar, Overflow, Period, Unpriced};
+use llm_governance::Retention;
+use llm_ledger::{Calendar, Overflow, Period, PeriodError, Unpriced};
 use llm_types::Map;
 
 use super::{file::Values, node::Node, problem::Problems, sections::seconds};
@@ -29,6 +32,7 @@ pub(super) fn general(values: &mut Values, settings: &mut Settings, problems: &m
     if let Some(longest) = seconds("spend_journal_full_wait", values, problems) {
         settings.database.overflow = Overflow::Block(longest);
     }
+    retention(values, settings, problems);
     let rules = &mut settings.governance;
     if let Some(ttl) = seconds("user_api_key_cache_ttl", values, problems) {
         rules.cache_ttl = ttl;
@@ -50,6 +54,53 @@ pub(super) fn general(values: &mut Values, settings: &mut Settings, problems: &m
             *switch = on;
         }
     }
+}
+
+/// How long spend rows are kept.
+fn retention(values: &mut Values, settings: &mut Settings, problems: &mut Problems) {
+    let keep = period("maximum_spend_logs_retention_period", values, problems);
+    let every = period("maximum_spend_logs_retention_interval", values, problems);
+    let batch = values.take("maximum_spend_logs_cleanup_batch_size", problems);
+    let batches = values.take("maximum_spend_logs_cleanup_max_batches", problems);
+    let budget = period("maximum_spend_logs_cleanup_run_budget", values, problems);
+    let patience = period("maximum_spend_logs_cleanup_batch_timeout", values, problems);
+    let Some(keep) = keep else { return };
+    let Some(every) = every.or_else(|| "1d".parse().ok()) else {
+        return;
+    };
+    let usual = Retention::of(keep, every);
+    settings.governance.retention = Some(Retention {
+        batch: batch.unwrap_or(usual.batch),
+        batches: batches.unwrap_or(usual.batches),
+        budget: budget.map_or(usual.budget, length),
+        patience: patience.map_or(usual.patience, length),
+        ..usual
+    });
+}
+
+/// `7d`, `5m`: or a number of seconds.
+fn period(key: &str, values: &mut Values, problems: &mut Problems) -> Option<Period> {
+    let node = values.take_node(key)?;
+    let text = match (node.text(), node.number()) {
+        (Some(text), _) => text.to_owned(),
+        (None, Some(seconds)) => format!("{seconds}s"),
+        (None, None) => String::new(),
+    };
+    match text.parse() {
+        Ok(period) => Some(period),
+        Err(error) => {
+            let error: PeriodError = error;
+            problems.error(node.at, format!("'{key}': {error}"));
+            None
+        }
+    }
+}
+
+/// How long a period is from now.
+fn length(period: Period) -> Duration {
+    let now = llm_store::Moment::now();
+    let milliseconds = period.after(now).0.saturating_sub(now.0);
+    Duration::from_millis(milliseconds.unsigned_abs())
 }
 
 /// Those of `litellm_settings`.

@@ -1,5 +1,6 @@
 //! LiteLLM's `config.yaml`: what users write, read into what we run.
 
+mod alerting;
 mod beside;
 mod build;
 mod deployments;

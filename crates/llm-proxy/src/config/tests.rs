@@ -54,6 +54,91 @@ fn every_key_that_is_built_is_read() {
     assert!(loaded(&text).expect("settings").notices.is_empty());
 }
 
+/// Only these variables are known.
+struct Variables(&'static [(&'static str, &'static str)]);
+
+impl Surroundings for Variables {
+    fn var(&self, name: &str) -> Option<String> {
+        let found = self.0.iter().find(|(known, _)| *known == name);
+        found.map(|(_, value)| (*value).to_owned())
+    }
+    fn file(&self, _: &str) -> Option<String> {
+        None
+    }
+    fn provider_of(&self, _: &str) -> Option<String> {
+        None
+    }
+}
+
+#[test]
+fn alerts_go_where_variables_say_and_what_is_lacking_is_named() {
+    let text = "general_settings:\n  alerting: [slack, webhook, email, pigeon]\n  alerting_threshold: 12\n  \
+                alert_types: [llm_too_slow, budget_alerts, weather]\n  \
+                alert_to_webhook_url: {budget_alerts: https://hooks.example.com/money}\n  \
+                alerting_args: {minor_outage_alert_threshold: 3, daily_report_frequency: 5}\n";
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), text).expect("written");
+    let around = Variables(&[
+        ("SLACK_WEBHOOK_URL", "https://hooks.example.com/all"),
+        ("SMTP_HOST", "mail.example.com"),
+        ("SMTP_SENDER_EMAIL", "gateway@example.com"),
+        ("SMTP_TLS", "false"),
+    ]);
+    let settings = load(file.path(), &around).expect("settings");
+    let alerts = &settings.alerting.alerts;
+    let ways: Vec<&str> = alerts
+        .ways
+        .iter()
+        .map(llm_governance::alerts::Way::name)
+        .collect();
+    assert_eq!(ways, ["slack", "email"]);
+    assert_eq!(
+        (alerts.slow, alerts.kinds.len(), alerts.minor_outage),
+        (Duration::from_secs(12), 2, 3)
+    );
+    let mail = settings.alerting.mail.as_ref().expect("a mail server");
+    assert_eq!((mail.port, mail.tls), (587, false));
+    let notices = settings.notices.join("\n");
+    for part in [
+        "'pigeon' in 'alerting' has no effect",
+        "WEBHOOK_URL is not set",
+        "'weather' is no alert",
+        "'daily_report_frequency' in 'alerting_args' has no effect yet",
+    ] {
+        assert!(notices.contains(part), "{part}: {notices}");
+    }
+    assert!(!format!("{settings:?}").contains("hooks.example.com"));
+}
+
+#[test]
+fn spend_rows_are_kept_as_long_as_is_said() {
+    let settings = loaded(
+        "general_settings: {maximum_spend_logs_retention_period: 7d, maximum_spend_logs_cleanup_run_budget: 2m, \
+         maximum_spend_logs_cleanup_batch_size: 50}\n",
+    )
+    .expect("settings");
+    let retention = settings.governance.retention.expect("a limit");
+    assert_eq!(
+        (retention.keep.to_string(), retention.every.to_string()),
+        ("7d".to_owned(), "1d".to_owned())
+    );
+    assert_eq!(
+        (
+            retention.batch,
+            retention.batches,
+            retention.budget.as_secs()
+        ),
+        (50, 500, 120)
+    );
+    let problems = loaded("general_settings: {maximum_spend_logs_retention_period: 30x}\n");
+    let problems = problems.expect_err("no duration");
+    assert!(
+        problems[0]
+            .message
+            .contains("'maximum_spend_logs_retention_period'")
+    );
+}
+
 #[test]
 fn settings_come_from_where_litellm_has_them() {
     let settings = loaded(

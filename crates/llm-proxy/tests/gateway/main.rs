@@ -6,6 +6,7 @@
     reason = "tests stop at the first surprise"
 )]
 
+mod alerts;
 mod answers;
 mod beside;
 mod checks;

@@ -43,7 +43,12 @@ impl Bill {
 impl Charge {
     /// Both together. Where one of them is not known, the bill's gaps say so.
     pub(crate) fn plus(self, other: Self) -> Self {
+        let basis = match (&self.cost, &other.cost) {
+            (Some(_), Some(_)) => None,
+            _ => self.basis.or(other.basis),
+        };
         Self {
+            basis,
             cost: match (self.cost, other.cost) {
                 (Some(a), Some(b)) => Some(a.plus(b)),
                 (a, b) => a.or(b),
