@@ -16,6 +16,8 @@ use crate::CostContext;
 pub struct Measures {
     /// The tier that served it, else the one that was asked for.
     pub service_tier: Option<String>,
+    /// Whether it was part of a batch.
+    pub batch: bool,
     /// Seconds of the recording or the video.
     pub seconds: Option<f64>,
     /// `720p`, `1080p`, ...: the shorter side of a video.
@@ -86,6 +88,7 @@ impl Measures {
         CostContext {
             provider,
             service_tier: self.service_tier.as_deref(),
+            batch: self.batch,
             seconds: self.seconds,
             resolution: self.resolution.as_deref(),
             images: self.images,

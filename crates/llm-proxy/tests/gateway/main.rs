@@ -7,6 +7,7 @@
 )]
 
 mod answers;
+mod batches;
 mod beside;
 mod checks;
 mod failures;
