@@ -22,7 +22,7 @@ pub struct ByteAnswer {
     usage: Option<Usage>,
     charge: Charge,
     /// What prices the lines of an answer that counts them, and the file that they are.
-    counted: Option<(Rates, String)>,
+    counted: Option<Box<(Rates, String)>>,
 }
 
 impl ByteAnswer {
@@ -46,15 +46,16 @@ impl ByteAnswer {
             reporter,
             usage,
             charge,
-            counted: file.map(|file| (rates, file)),
+            counted: file.map(|file| Box::new((rates, file))),
         }
     }
 
     /// All lines have passed: what they say was consumed is known.
     fn settle(&mut self) {
-        let Some((rates, file)) = self.counted.take() else {
+        let Some(counted) = self.counted.take() else {
             return;
         };
+        let (rates, file) = *counted;
         if let Some(bill) = settled::bill(&rates, &file, self.download.consumed()) {
             self.usage = Some(bill.usage.clone());
             self.charge = bill.charge.clone();
