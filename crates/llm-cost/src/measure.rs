@@ -18,6 +18,8 @@ pub struct Measures {
     /// The tier that served it, else the one that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service_tier: Option<String>,
+    /// Whether it was part of a batch.
+    pub batch: bool,
     /// Seconds of the recording or the video.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seconds: Option<f64>,
@@ -102,6 +104,7 @@ impl Measures {
         CostContext {
             provider,
             service_tier: self.service_tier.as_deref(),
+            batch: self.batch,
             seconds: self.seconds,
             resolution: self.resolution.as_deref(),
             images: self.images,

@@ -15,7 +15,7 @@ use http::{HeaderMap, header};
 use llm_types::Usage;
 use tokio::time::{Instant, Sleep};
 
-use crate::{Call, Error, Kind, Limits, transport::ByteStream};
+use crate::{Call, Error, Kind, Limits, rewrite::Lines, transport::ByteStream};
 
 /// An answer's bytes as they come. Ends with `None` only when all are there; one that breaks, stalls or stops short ends
 /// with one `Err`. Dropping it hangs up on the vendor.
@@ -28,6 +28,7 @@ pub struct Download {
     length: Option<u64>,
     content_type: String,
     usage: Option<Usage>,
+    lines: Option<Lines>,
     stall: Option<(Duration, Pin<Box<Sleep>>)>,
     deadline: Option<Pin<Box<Sleep>>>,
     over: bool,
@@ -53,6 +54,7 @@ impl Download {
             length,
             content_type: kind.to_owned(),
             usage: call.wire().spent(call),
+            lines: call.wire().rewriter(call).map(Lines::new),
             stall: limits
                 .stall
                 .map(|limit| (limit, Box::pin(tokio::time::sleep(limit)))),
@@ -70,14 +72,42 @@ impl Download {
         &self.content_type
     }
 
-    /// How many there are, where the vendor says so.
+    /// How many there are, where the vendor says so and they stay as they are.
     pub fn length(&self) -> Option<u64> {
-        self.length
+        self.length.filter(|_| self.lines.is_none())
+    }
+
+    /// What the lines that have passed so far consumed, by model.
+    pub fn consumed(&self) -> &[(String, Usage)] {
+        self.lines.as_ref().map_or(&[], Lines::consumed)
     }
 
     /// What they consumed.
     pub fn usage(&self) -> Option<&Usage> {
         self.usage.as_ref()
+    }
+
+    /// What bytes become; `None` where no line of them is whole yet.
+    fn rewritten(&mut self, bytes: Bytes) -> Option<Result<Bytes, Error>> {
+        let Some(lines) = &mut self.lines else {
+            return Some(Ok(bytes));
+        };
+        let rewritten = lines.push(&bytes);
+        self.over |= rewritten.is_err();
+        match rewritten {
+            Ok(bytes) if bytes.is_empty() => None,
+            other => Some(other.map_err(|e| e.of(self.provider))),
+        }
+    }
+
+    /// All bytes are there.
+    fn end(&mut self) -> Option<Result<Bytes, Error>> {
+        self.over = true;
+        let last = self.lines.as_mut()?.finish();
+        match last {
+            Ok(bytes) if bytes.is_empty() => None,
+            other => Some(other.map_err(|e| e.of(self.provider))),
+        }
     }
 
     fn fail(&mut self, kind: Kind, message: String) -> Poll<Option<Result<Bytes, Error>>> {
@@ -110,7 +140,23 @@ impl Stream for Download {
         if self.over {
             return Poll::Ready(None);
         }
-        match self.body.poll_next_unpin(cx) {
+        loop {
+            let polled = self.body.poll_next_unpin(cx);
+            if let Some(ready) = self.received(polled, cx) {
+                return ready;
+            }
+        }
+    }
+}
+
+impl Download {
+    /// What a poll of the body means; `None`: poll again.
+    fn received(
+        &mut self,
+        polled: Poll<Option<Result<Bytes, Error>>>,
+        cx: &mut Context<'_>,
+    ) -> Option<Poll<Option<Result<Bytes, Error>>>> {
+        Some(match polled {
             Poll::Ready(Some(Ok(bytes))) => {
                 if let Some(left) = &mut self.left {
                     *left = left.saturating_sub(bytes.len() as u64);
@@ -119,7 +165,7 @@ impl Stream for Download {
                     let next = Instant::now() + *limit;
                     alarm.as_mut().reset(next);
                 }
-                Poll::Ready(Some(Ok(bytes)))
+                Poll::Ready(Some(self.rewritten(bytes)?))
             }
             Poll::Ready(Some(Err(error))) => {
                 self.over = true;
@@ -130,16 +176,13 @@ impl Stream for Download {
                     let message = format!("the answer was cut short: {left} bytes are missing");
                     self.fail(Kind::Connection, message)
                 }
-                _ => {
-                    self.over = true;
-                    Poll::Ready(None)
-                }
+                _ => Poll::Ready(self.end()),
             },
             Poll::Pending => match self.is_late(cx) {
                 Some(message) => self.fail(Kind::Timeout, message),
                 None => Poll::Pending,
             },
-        }
+        })
     }
 }
 

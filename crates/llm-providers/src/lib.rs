@@ -50,6 +50,7 @@ mod protocol;
 pub mod protocols;
 mod provider;
 pub mod resolve;
+mod rewrite;
 mod target;
 
 #[cfg(feature = "client")]
@@ -80,7 +81,9 @@ pub use native::{ELSEWHERE, Native, address, below, vendor_at};
 pub use options::{CallOptions, JsonObjectEq};
 pub use params::{Params, supported_params};
 pub use protocol::{Chunk, Chunks, Decoder, Framing, Protocol};
+pub use protocols::batch::INPUT as BATCH_INPUT;
 pub use provider::{Auth, Edit, Exchange, Login, Outside, Prefill, Provider, Quirk, Setting};
+pub use rewrite::Rewriter;
 #[cfg(feature = "client")]
 pub use stream::EventStream;
 pub use target::{ModelFacts, Target};

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use llm_types::{ChatChunk, JsonObject, Op, Usage, Verb};
 
 use crate::{
-    Answer, Call, Error, Outgoing, Reply, Step, error_table, frame::Frame, live::Session,
+    Answer, Call, Error, Outgoing, Reply, Rewriter, Step, error_table, frame::Frame, live::Session,
     protocols::vectors,
 };
 
@@ -70,6 +70,12 @@ pub trait Protocol: Sync {
 
     /// What a call consumes that its answer does not tell: the characters that are spoken, say.
     fn spent(&self, call: &Call<'_>) -> Option<Usage> {
+        let _ = call;
+        None
+    }
+
+    /// What rewrites an answer of bytes line by line, as it passes.
+    fn rewriter(&self, call: &Call<'_>) -> Option<Box<dyn Rewriter>> {
         let _ = call;
         None
     }

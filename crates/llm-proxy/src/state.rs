@@ -115,6 +115,10 @@ impl Live {
             settings.discounts.clone(),
             settings.margins.clone(),
         );
+        let prices = match old {
+            Some(old) => prices.succeeding(old.engine.prices()),
+            None => prices,
+        };
         let mut engine = Engine::routed(Arc::clone(&router), client, Arc::new(prices));
         if let Some(secret) = settings.secret() {
             engine = engine.sealing(Ids::sealed(secret.expose().as_bytes()));

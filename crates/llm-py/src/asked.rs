@@ -61,6 +61,11 @@ impl Asked {
         self.op.function(self.verb)
     }
 
+    /// Whether a batch begins with it.
+    pub(crate) fn begins_batch(&self) -> bool {
+        (self.op, self.verb) == (Op::Batch, Verb::Create)
+    }
+
     /// The request. Opens files.
     pub(crate) fn request(self) -> Result<Request, Error> {
         let fields = JsonObject::parse(&self.body)?;

@@ -103,7 +103,13 @@ pub(crate) fn start(
     let requested = asked.name().to_owned();
     let core = runtime::core().map_err(|e| errors::plain(py, &e))?;
     let pipe = Arc::new(Pipe::new(1));
-    let work = run(engine(&core.engine), asked, first, Arc::clone(&pipe));
+    let engine = engine(&core.engine);
+    if let (Some(local), true) = (engine.local(), asked.begins_batch()) {
+        // Lines find their way as the call does that has them answered.
+        let _inside = core.runtime.enter();
+        local.attend(&engine);
+    }
+    let work = run(engine, asked, first, Arc::clone(&pipe));
     let abort = core.runtime.spawn(work).abort_handle();
     let pid = std::process::id();
     Ok(Call {

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 import pathlib
+import subprocess
+import sys
 from typing import Any
 
 import interlingua
@@ -178,3 +181,69 @@ def test_the_module_s_own_key(at: Upstream, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(interlingua, "openai_key", "sk-module")
     interlingua.file_retrieve("file-1")
     assert at.last.headers["authorization"] == "Bearer sk-module"
+
+
+def test_a_video_as_it_is_printed(upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODELSLAB_API_KEY", "key")
+    monkeypatch.setenv("MODELSLAB_API_BASE", f"{upstream.url}/api/v6")
+
+    def answer(asked: Asked) -> Reply:
+        if asked.path == "/film.mp4":
+            return Reply(raw=b"film")
+        if asked.path.endswith("/text2video"):
+            return Reply(json={"status": "processing", "id": 7, "output": []})
+        return Reply(json={"status": "success", "id": 7, "output": [f"{upstream.url}/film.mp4"]})
+
+    upstream.answer = answer
+    video = interlingua.video_generation(model="modelslab/text-to-video", prompt="A cat", seconds=4, size="512x512")
+    assert video.status == "in_progress" and upstream.last.body["num_frames"] == 32
+    assert upstream.last.body["key"] == "key" and upstream.last.body["height"] == 512
+    assert interlingua.video_status(video_id=video.id).status == "completed"
+    assert upstream.last.path == "/api/v6/video/fetch/7"
+    assert interlingua.video_content(video_id=video.id) == b"film"
+    with pytest.raises(interlingua.BadRequestError, match="video_remix"):
+        interlingua.video_remix(video.id, "A dog")
+
+
+def test_a_video_is_charged_when_it_is_ordered(at: Upstream) -> None:
+    made = interlingua.video_generation(model="openai/sora-2", prompt="A cat", seconds=4)
+    assert made._hidden_params["response_cost"] == pytest.approx(0.4)
+    assert not interlingua.video_status(video_id=made.id)._hidden_params["response_cost"]
+
+
+def test_bytes_are_taken_as_they_come(at: Upstream, tmp_path: pathlib.Path) -> None:
+    whole = interlingua.file_content("file-1", custom_llm_provider="openai")
+    assert whole.content == whole.read() == b"\0bytes" * 50_000
+    taken = interlingua.file_content("file-1", custom_llm_provider="openai")
+    taken.stream_to_file(tmp_path / "bytes")
+    assert (tmp_path / "bytes").read_bytes() == whole.content
+    with pytest.raises(RuntimeError, match="piece by piece"):
+        taken.read()
+    pieces = interlingua.file_content("file-1", custom_llm_provider="openai").iter_bytes(1000)
+    assert all(len(piece) <= 1000 for piece in pieces)
+
+
+PROGRAM = """
+import json, time
+import interlingua
+
+line = {"custom_id": "a", "url": "/v1/chat/completions", "body": {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hi"}]}}
+file = interlingua.create_file(file=json.dumps(line).encode(), purpose="batch", custom_llm_provider="local")
+batch = interlingua.create_batch("24h", "/v1/chat/completions", file.id, custom_llm_provider="local")
+while interlingua.retrieve_batch(batch.id).status not in ("completed", "failed"):
+    time.sleep(0.05)
+answers = interlingua.file_content(interlingua.retrieve_batch(batch.id).output_file_id).json()
+print(answers["custom_id"], answers["response"]["body"]["choices"][0]["message"]["content"])
+"""
+
+
+def test_a_program_s_own_batches(upstream: Upstream, tmp_path: pathlib.Path) -> None:
+    environment = {
+        **os.environ,
+        "INTERLINGUA_DATA_FOLDER": str(tmp_path),
+        "OPENAI_API_KEY": "k",
+        "OPENAI_BASE_URL": f"{upstream.url}/v1",
+    }
+    command = [sys.executable, "-c", PROGRAM]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
+    assert ran.stdout.strip() == "a Hello!", ran.stderr

@@ -11,7 +11,7 @@ use llm_providers::{Download, Error};
 use llm_router::Lease;
 use llm_types::Usage;
 
-use crate::{Charge, Outcome, engine::ended, price::Rates, record::Reporter};
+use crate::{Charge, Outcome, engine::ended, price::Rates, record::Reporter, settled};
 
 /// An answer's bytes as they come. Ends with `None` only when all are there. Dropping it hangs up on the vendor.
 #[derive(Debug)]
@@ -21,12 +21,15 @@ pub struct ByteAnswer {
     reporter: Reporter,
     usage: Option<Usage>,
     charge: Charge,
+    /// What prices the lines of an answer that counts them, and the file that they are.
+    counted: Option<Box<(Rates, String)>>,
 }
 
 impl ByteAnswer {
     pub(crate) fn new(
         download: Box<Download>,
-        rates: &Rates,
+        rates: Rates,
+        file: Option<String>,
         lease: Lease,
         mut reporter: Reporter,
     ) -> Self {
@@ -43,6 +46,24 @@ impl ByteAnswer {
             reporter,
             usage,
             charge,
+            counted: file.map(|file| Box::new((rates, file))),
+        }
+    }
+
+    /// All lines have passed: what they say was consumed is known.
+    fn settle(&mut self) {
+        let Some(counted) = self.counted.take() else {
+            return;
+        };
+        let (rates, file) = *counted;
+        if let Some(bill) = settled::bill(&rates, &file, self.download.consumed()) {
+            self.usage = Some(bill.usage.clone());
+            self.charge = bill.charge.clone();
+            self.reporter.note(|record| {
+                record.call_id = bill.call_id;
+                record.usage = Some(bill.usage);
+                record.charge = bill.charge;
+            });
         }
     }
 
@@ -76,6 +97,9 @@ impl Stream for ByteAnswer {
             Poll::Pending => return Poll::Pending,
             Poll::Ready(next) => next,
         };
+        if next.is_none() {
+            this.settle();
+        }
         let finish = || ended(this.usage.as_ref(), &this.charge, None);
         match &next {
             Some(Ok(_)) => {}

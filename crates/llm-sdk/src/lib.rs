@@ -49,6 +49,7 @@ mod resource;
 mod responses;
 mod restamp;
 pub mod router_settings;
+mod settled;
 mod sources;
 mod stream;
 pub mod surroundings;

@@ -15,7 +15,7 @@ use llm_types::{Map, Usage};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::surroundings::prices;
+use crate::{settled::Settled, surroundings::prices};
 
 /// Deployments whose prices are remembered, at most: wildcard groups have as many models as clients can name.
 const REMEMBERED: usize = 4096;
@@ -59,6 +59,8 @@ pub struct Prices {
     discounts: Option<Value>,
     margins: Option<Value>,
     known: RwLock<Known>,
+    /// Batches that were charged.
+    pub(crate) settled: Arc<Settled>,
 }
 
 impl Prices {
@@ -69,7 +71,14 @@ impl Prices {
             discounts,
             margins,
             known: RwLock::default(),
+            settled: Arc::default(),
         }
+    }
+
+    /// The same prices, knowing what was charged at `old` ones.
+    pub fn succeeding(mut self, old: &Self) -> Self {
+        self.settled = Arc::clone(&old.settled);
+        self
     }
 
     /// The process's own table: the build's, with what was registered since.
@@ -79,6 +88,7 @@ impl Prices {
             discounts: None,
             margins: None,
             known: RwLock::default(),
+            settled: Arc::default(),
         }
     }
 

@@ -8,6 +8,7 @@ use llm_router::{Deployment, Router};
 use llm_types::{JsonObject, Op, Verb};
 use serde_json::value::RawValue;
 
+use crate::local::is_local;
 use crate::{Beside, ids::Ids};
 
 /// What a request refers to.
@@ -206,6 +207,10 @@ fn item_of(op: Op, item: Box<RawValue>, ids: &Ids, keeper: &Deployment) -> Box<R
 
 fn rename(op: Op, object: &mut JsonObject, ids: &Ids, keeper: &Deployment) {
     for key in id_keys(op) {
+        // What is kept here is known by its own id.
+        if object.str(key).is_some_and(|id| is_local(&id)) {
+            continue;
+        }
         if let Some(id) = object.str(key) {
             let id = ids.hand_out(keeper, &id);
             object.set_str(*key, &id);

@@ -9,6 +9,10 @@ use llm_types::JsonObject;
 use super::{Credential, Secret};
 use crate::{Auth, Error, Kind, Outgoing, Target, protocols::azure::is_v1};
 
+/// The service that a request is signed for, where it is not its provider's.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SignedFor(pub(crate) &'static str);
+
 /// Puts `credential` on `request` as `target`'s row says. Comes last: signatures cover the final bytes.
 pub fn apply(
     target: &Target,
@@ -21,6 +25,9 @@ pub fn apply(
         (Auth::None, _) | (_, Credential::None) => Ok(()),
         #[cfg(feature = "sigv4")]
         (Auth::SigV4 { service }, Credential::Aws(keys)) => {
+            // Some requests of a service go to another one: to its files, say.
+            let other = request.extensions().get::<SignedFor>();
+            let service = other.map_or(service, |other| other.0);
             super::sign(request, keys, super::aws::region(target), service, now)
         }
         #[cfg(not(feature = "sigv4"))]
@@ -53,6 +60,12 @@ pub fn apply(
             HeaderName::from_static("x-goog-api-key"),
             key.expose(),
         ),
+        (Auth::SigV4 { .. }, Credential::Key(_))
+            if request.extensions().get::<SignedFor>().is_some() =>
+        {
+            let message = "files in S3 need AWS keys: a key of Bedrock's own does not open them";
+            Err(Error::new(Kind::Auth, message))
+        }
         (Auth::Bearer | Auth::SigV4 { .. }, Credential::Key(key)) => bearer(request, key),
         (_, Credential::Aws(_)) => Err(Error::new(Kind::Auth, "AWS keys do not fit this provider")),
         #[cfg(feature = "client")]

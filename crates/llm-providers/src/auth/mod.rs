@@ -19,6 +19,7 @@ mod secret;
 #[cfg(feature = "sigv4")]
 mod sigv4;
 
+pub(crate) use apply::SignedFor;
 pub use apply::apply;
 pub use secret::Secret;
 #[cfg(feature = "sigv4")]

@@ -4,7 +4,8 @@ use std::time::SystemTime;
 
 use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{
-    PayloadChecksumKind, SignableBody, SignableRequest, SigningSettings, sign as sign_request,
+    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings,
+    UriPathNormalizationMode, sign as sign_request,
 };
 use http::Request;
 
@@ -35,6 +36,12 @@ pub fn sign(
     )
     .into();
     let mut settings = SigningSettings::default();
+    // S3 signs paths as they are, and wants to know what the body must be.
+    if service == "s3" {
+        settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
+        settings.percent_encoding_mode = PercentEncodingMode::Single;
+        settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
+    }
     // What is read from disk while it is sent cannot be in a signature that comes before it: TLS holds it together.
     if request.body().bytes().is_none() {
         settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;

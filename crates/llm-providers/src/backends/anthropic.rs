@@ -2,7 +2,10 @@ use llm_types::Op;
 
 use crate::{
     Auth, Params, Provider,
-    protocols::anthropic::{Anthropic, settle},
+    protocols::{
+        anthropic::{Anthropic, settle},
+        batch,
+    },
 };
 
 /// <https://docs.anthropic.com/en/api/messages>
@@ -14,7 +17,7 @@ pub(super) const ROW: Provider = Provider {
     token_env: &["ANTHROPIC_AUTH_TOKEN"],
     auth: Auth::Anthropic,
     headers: &[("anthropic-version", "2023-06-01")],
-    ops: &[Op::Chat, Op::Messages, Op::CountTokens],
+    ops: &[Op::Chat, Op::Messages, Op::CountTokens, Op::Batch, Op::File],
     params: Params {
         refuses: REFUSES,
         accepts: &["reasoning_effort", "thinking"],
@@ -26,6 +29,10 @@ pub(super) const ROW: Provider = Provider {
     hosts: &["api.anthropic.com"],
     quirk: Some(settle),
     protocol: &Anthropic,
+    wires: &[
+        (Op::Batch, &batch::AnthropicBatches),
+        (Op::File, &batch::AnthropicResults),
+    ],
     docs: "https://docs.anthropic.com/en/api/messages",
     ..Provider::OPENAI_LIKE
 };

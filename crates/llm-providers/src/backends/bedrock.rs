@@ -1,6 +1,10 @@
 use llm_types::Op;
 
-use crate::{Auth, Params, Provider, Setting, auth::aws, protocols::bedrock};
+use crate::{
+    Auth, Params, Provider, Setting,
+    auth::aws,
+    protocols::{batch, bedrock},
+};
 
 /// <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html>
 pub(super) const ROW: Provider = Provider {
@@ -14,6 +18,11 @@ pub(super) const ROW: Provider = Provider {
     settings: &[
         aws::REGION,
         Setting::new("aws_bedrock_runtime_endpoint", &[]),
+        Setting::new("s3_bucket_name", &["AWS_S3_BUCKET_NAME"]),
+        Setting::new("s3_output_bucket_name", &["AWS_S3_OUTPUT_BUCKET_NAME"]),
+        Setting::new("s3_endpoint_url", &[]),
+        Setting::new("s3_encryption_key_id", &["AWS_S3_ENCRYPTION_KEY_ID"]),
+        Setting::new("aws_batch_role_arn", &["AWS_BATCH_ROLE_ARN"]),
     ],
     ops: &[
         Op::Chat,
@@ -21,6 +30,8 @@ pub(super) const ROW: Provider = Provider {
         Op::Embedding,
         Op::ImageGeneration,
         Op::Rerank,
+        Op::Batch,
+        Op::File,
     ],
     model_speaks: Some(bedrock::speaks),
     params: Params {
@@ -49,6 +60,8 @@ pub(super) const ROW: Provider = Provider {
     wires: &[
         (Op::Rerank, &bedrock::Rerank),
         (Op::ImageGeneration, &bedrock::IMAGES),
+        (Op::Batch, &batch::BedrockBatches),
+        (Op::File, &batch::BedrockFiles),
     ],
     docs: "https://docs.aws.amazon.com/bedrock/latest/userguide/conversation-inference.html",
     ..Provider::OPENAI_LIKE

@@ -1,7 +1,12 @@
 use llm_types::{Map, Op};
 use serde_json::{Value, json};
 
-use crate::{Call, Edit, Error, Params, Provider, call::JSON_TOOL, params, protocols::audio};
+use crate::{
+    Call, Edit, Error, Params, Provider,
+    call::JSON_TOOL,
+    params,
+    protocols::{audio, batch},
+};
 
 /// Groq: <https://console.groq.com/docs/api-reference>
 pub(super) const ROW: Provider = Provider {
@@ -24,6 +29,8 @@ pub(super) const ROW: Provider = Provider {
     wires: &[
         (Op::Transcription, &audio::GROQ),
         (Op::Translation, &audio::GROQ),
+        (Op::File, &batch::Counted),
+        (Op::Batch, &batch::Counted),
     ],
     docs: "https://console.groq.com/docs/api-reference",
     ..Provider::OPENAI_LIKE

@@ -2,7 +2,7 @@ use llm_types::Op;
 
 use crate::{
     Call, Edit, Error, Params, Prefill, Provider,
-    protocols::{audio, mistral_batch, moderation, ocr},
+    protocols::{audio, batch, mistral_batch, moderation, ocr},
 };
 
 /// Mistral: <https://docs.mistral.ai/api/>
@@ -34,6 +34,7 @@ pub(super) const ROW: Provider = Provider {
         (Op::Ocr, &ocr::Mistral),
         (Op::Transcription, &audio::VOXTRAL),
         (Op::Batch, &mistral_batch::MistralBatches),
+        (Op::File, &batch::Counted),
     ],
     docs: "https://docs.mistral.ai/api/",
     ..Provider::OPENAI_LIKE

@@ -4,7 +4,7 @@ use crate::{
     Auth, ModelFacts, Params, Provider, Setting,
     auth::google::{PROJECT_ENV, login},
     params::thoughts::SIGNED_IDS,
-    protocols::vertex,
+    protocols::{batch, vertex},
 };
 
 /// <https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference>
@@ -27,6 +27,7 @@ pub(super) const ROW: Provider = Provider {
             ],
         )
         .or(vertex::LOCATION),
+        Setting::new("gcs_bucket_name", &["GCS_BUCKET_NAME"]),
     ],
     ops: &[
         Op::Chat,
@@ -41,6 +42,9 @@ pub(super) const ROW: Provider = Provider {
         Op::Transcription,
         Op::Speech,
         Op::Video,
+        Op::Batch,
+        Op::File,
+        Op::FineTuning,
     ],
     model_speaks: Some(vertex::speaks),
     params: Params::THINKING,
@@ -61,6 +65,9 @@ pub(super) const ROW: Provider = Provider {
         ),
         (Op::Speech, &crate::protocols::audio::GeminiSpeech),
         (Op::Video, &crate::protocols::video::Veo::Vertex),
+        (Op::Batch, &batch::VertexBatches),
+        (Op::File, &batch::VertexFiles),
+        (Op::FineTuning, &vertex::Tuning),
     ],
     docs: "https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference",
     ..Provider::OPENAI_LIKE

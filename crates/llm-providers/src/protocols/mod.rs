@@ -3,6 +3,7 @@
 pub mod anthropic;
 pub mod audio;
 pub mod azure;
+pub(crate) mod batch;
 pub mod bedrock;
 pub mod cohere;
 pub mod databricks;

@@ -9,6 +9,7 @@
 )]
 
 mod audio;
+mod batch;
 mod embeddings;
 mod images;
 mod moderation;

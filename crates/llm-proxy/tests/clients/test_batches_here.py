@@ -19,7 +19,7 @@ model_list:
 router_settings: {{num_retries: 0, disable_cooldowns: true}}
 general_settings: {{master_key: {key}, data_folder: "{folder}"}}
 """
-HERE = {"custom_llm_provider": "anthropic"}
+HERE = {"custom_llm_provider": "local"}
 
 
 def line(id, model="claude", text=None, **body):

@@ -8,6 +8,7 @@
 
 mod alerts;
 mod answers;
+mod batches;
 mod beside;
 mod checks;
 mod failures;

@@ -75,6 +75,8 @@ def _both(ask: Callable[P, Ask]) -> tuple[Callable[P, Any], Callable[P, Coroutin
             return _read(made, answer, meta, routed=routed)
         if not made.whole:
             return ByteStream(answer, meta)
+        if type(answer) is not bytes and made.kind is not bytes:
+            return HttpxBinaryResponseContent(ByteStream(answer, meta), meta.hidden)
         whole = answer if type(answer) is bytes else b"".join(ByteStream(answer, meta))
         return _bytes(made, whole, meta)
 

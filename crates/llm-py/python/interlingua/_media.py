@@ -174,7 +174,7 @@ def speech(
     """Reads a text aloud. Chat models that speak do so, too; without a voice a usual one is taken."""
     sound, meta = _call("speech", _given(locals(), model))
     if type(sound) is not bytes:
-        sound = b"".join(ByteStream(sound, meta))
+        sound = ByteStream(sound, meta)
     return HttpxBinaryResponseContent(sound, meta.hidden)
 
 

@@ -20,6 +20,7 @@ use crate::{
     record::Reporter,
     responses::Keeper,
     restamp::Stamp,
+    settled::{self, Bill},
 };
 
 /// What an answer is dressed with.
@@ -142,7 +143,7 @@ impl Engine {
 }
 
 fn respond(
-    begun: Begun,
+    mut begun: Begun,
     placed: Placed,
     mut meta: Meta,
     attempted: Attempted,
@@ -159,7 +160,14 @@ fn respond(
         Sent::Bytes(download, headers) => {
             meta.headers = headers;
             let Dress { rates, lease, .. } = dress;
-            Body::Bytes(ByteAnswer::new(download, &rates, lease, begun.reporter))
+            let file = placed.network.id;
+            Body::Bytes(ByteAnswer::new(
+                download,
+                rates,
+                file,
+                lease,
+                begun.reporter,
+            ))
         }
         Sent::Answer(mut answer, headers) => {
             meta.headers = headers;
@@ -192,6 +200,15 @@ fn respond(
                         usage: &mut usage,
                     };
                     ordered.video(bytes, &stamp)
+                }
+                Op::Batch => {
+                    let id = placed.network.id.as_deref().unwrap_or_default();
+                    let consumed = usage.take();
+                    if let Some(bill) = ended_batch(&bytes, id, consumed, &mut rates) {
+                        usage = Some(bill.usage);
+                        begun.reporter.note(|record| record.call_id = bill.call_id);
+                    }
+                    bytes
                 }
                 _ => bytes,
             };
@@ -285,6 +302,23 @@ fn images(bytes: Bytes, stamp: &Stamp, asked: &JsonObject, rates: &mut Rates) ->
             answer.to_bytes()
         }
     }
+}
+
+/// The bill of a batch that is over, where it says what it consumed and nobody was told yet.
+fn ended_batch(
+    bytes: &Bytes,
+    id: &str,
+    consumed: Option<Usage>,
+    rates: &mut Rates,
+) -> Option<Bill> {
+    let batch = JsonObject::parse(bytes).ok()?;
+    let model = batch.str("model").unwrap_or_default().into_owned();
+    let bill = settled::bill(rates, id, &[(model.clone(), consumed?)])?;
+    rates.measures.batch = true;
+    if !model.is_empty() {
+        rates.model = model;
+    }
+    Some(bill)
 }
 
 /// What was ordered, and what that consumes.

@@ -3,9 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use http::HeaderMap;
-use llm_providers::Error;
+use llm_providers::{Error, Kind};
 use llm_router::Router;
-use llm_types::Op;
+use llm_types::{Op, Verb};
 
 use super::{alone, fail};
 use crate::{
@@ -63,6 +63,22 @@ impl Engine {
                 charge: Charge::default(),
             },
         }))
+    }
+}
+
+impl Engine {
+    /// The request with what it refers to and what is kept here, where its vendor takes that along.
+    pub(super) async fn lent(&self, mut request: Request) -> Result<Request, Error> {
+        let (Some(local), Op::Batch, Verb::Create) = (&self.local, request.op, request.verb) else {
+            return Ok(request);
+        };
+        let local = Arc::clone(local);
+        let lent = tokio::task::spawn_blocking(move || {
+            local.lend(&mut request)?;
+            Ok(request)
+        });
+        let failed = |_| Error::new(Kind::Upstream, "the input could not be read");
+        lent.await.map_err(failed)?
     }
 }
 

@@ -11,7 +11,9 @@ use std::{fmt, path::PathBuf, sync::Arc};
 
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
-use llm_providers::{Credential, Error, Kind, Provider, Target};
+use llm_providers::{
+    BATCH_INPUT, Credential, Data, Error, Kind, Provider, Stored, Target, Upload, lookup,
+};
 use llm_router::{Deployment, Router};
 use llm_types::{JsonObject, Op, Verb};
 use serde_json::json;
@@ -83,7 +85,7 @@ impl LocalBatches {
 
     /// Whether `request` is for what is kept here: by its id, by its file, by its vendor's name, or because nobody else
     /// can do it.
-    pub(crate) fn takes(&self, request: &Request, router: &Router) -> bool {
+    pub(crate) fn takes(&self, request: &Request, router: Option<&Router>) -> bool {
         if !matches!(request.op, Op::File | Op::Batch) {
             return false;
         }
@@ -92,7 +94,7 @@ impl LocalBatches {
         }
         if request.op == Op::Batch && request.verb == Verb::Create {
             let file = request.body.str("input_file_id");
-            return file.is_some_and(|id| is_local(&id));
+            return file.is_some_and(|id| is_local(&id)) && !hands_on(request, router);
         }
         if request
             .query
@@ -101,6 +103,14 @@ impl LocalBatches {
         {
             return true;
         }
+        let Some(router) = router else {
+            return self.takes_direct(request);
+        };
+        let is_named = request.provider.is_some() || !request.model.is_empty();
+        let does = |target: &Target| {
+            let keeps_files = target.does(Op::File, Verb::Create);
+            target.does(request.op, request.verb) && (is_named || keeps_files)
+        };
         let mut asked = router
             .groups()
             .flat_map(|(_, deployments)| deployments)
@@ -114,7 +124,43 @@ impl LocalBatches {
             )
             .peekable();
         request.provider.as_deref() == Some(ROW.name)
-            || (asked.peek().is_some() && !asked.any(|known| known.target.speaks(request.op)))
+            || (asked.peek().is_some() && !asked.any(|known| does(&known.target)))
+    }
+
+    /// The same where no router is: a vendor is known by its name alone.
+    fn takes_direct(&self, request: &Request) -> bool {
+        let Some(name) = request.provider.as_deref() else {
+            return false;
+        };
+        let known = lookup(name);
+        name == ROW.name || known.is_some_and(|row| !row.does(request.op, request.verb))
+    }
+
+    /// Puts the input of a batch that a vendor answers, and that is kept here, into the request for it. Blocks.
+    pub(crate) fn lend(&self, request: &mut Request) -> Result<(), Error> {
+        let id = request.body.str("input_file_id").unwrap_or_default();
+        if !is_local(&id) {
+            return Ok(());
+        }
+        let path = self.shelf.path(&id)?;
+        self.shelf.get(&id)?;
+        drop(id);
+        let lent = std::fs::File::open(path).and_then(Stored::new);
+        let stored = lent.map_err(broken("the file cannot be read"))?;
+        let mut body = llm_providers::Body {
+            fields: std::mem::take(&mut request.body),
+            files: std::mem::take(&mut request.files),
+        };
+        body.attach(
+            BATCH_INPUT,
+            Upload {
+                filename: None,
+                content_type: None,
+                data: Data::Disk(stored),
+            },
+        );
+        (request.body, request.files) = (body.fields, body.files);
+        Ok(())
     }
 
     /// Answers a request that it [`takes`](Self::takes).
@@ -199,13 +245,33 @@ impl LocalBatches {
     }
 }
 
+/// Whether a batch whose input is kept here is answered by a vendor that is asked for by its name, or by its model's: one
+/// that keeps no files itself takes the input with the request.
+fn hands_on(request: &Request, router: Option<&Router>) -> bool {
+    let Some(router) = router else {
+        let row = request.provider.as_deref().and_then(lookup);
+        return row.is_some_and(|row| {
+            row.does(Op::Batch, Verb::Create) && !row.does(Op::File, Verb::Create)
+        });
+    };
+    let takes = |known: &Deployment| {
+        known.target.does(Op::Batch, Verb::Create) && !known.target.does(Op::File, Verb::Create)
+    };
+    let mut all = router.groups().flat_map(|(_, deployments)| deployments);
+    match (&request.provider, request.model.as_str()) {
+        (Some(name), _) => all.any(|known| known.target.provider.name == name && takes(known)),
+        (None, "") => false,
+        (None, model) => router.deployments(model).iter().any(|known| takes(known)),
+    }
+}
+
 /// The ids of what is kept here, which nobody can guess.
 fn fresh(kind: &str) -> String {
     format!("{kind}local-{}", uuid::Uuid::new_v4().simple())
 }
 
 /// Whether an id is one of ours. Such an id is a file's name, and nothing else is.
-fn is_local(id: &str) -> bool {
+pub(crate) fn is_local(id: &str) -> bool {
     let rest = ["file-local-", "batch_local-"]
         .iter()
         .find_map(|prefix| id.strip_prefix(prefix));

@@ -159,7 +159,7 @@ pub(crate) fn error_of(provider: &'static str, body: &Bytes) -> Error {
 }
 
 /// Where a base URL leads that may or may not end in the version or the whole path.
-fn address(base: &str, tail: &str) -> String {
+pub(crate) fn address(base: &str, tail: &str) -> String {
     let base = base.trim_end_matches('/');
     let base = base.strip_suffix("/messages").unwrap_or(base);
     let base = base.strip_suffix("/v1").unwrap_or(base);

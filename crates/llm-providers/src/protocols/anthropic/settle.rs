@@ -4,10 +4,13 @@ use llm_types::{Map, Op};
 use serde_json::{Number, Value};
 
 use super::{caps::Caps, thinking};
-use crate::{Call, Error, params::refuse};
+use crate::{Call, Error, params::refuse, protocols::batch};
 
 /// A row's quirk: settles the parameters that depend on the model or on their value.
 pub(crate) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
+    if call.op == Op::Batch {
+        batch::settle(call);
+    }
     if call.op != Op::Chat {
         return Ok(());
     }

@@ -151,6 +151,7 @@ pub(crate) fn speaks(target: &Target, op: Op) -> bool {
     match op {
         Op::Messages => Model::of(target).claude_since(3, 0),
         Op::ImageGeneration => images::makes_images(target),
+        Op::Batch | Op::File => target.setting("s3_bucket_name").is_some(),
         _ => true,
     }
 }

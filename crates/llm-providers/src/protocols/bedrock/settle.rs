@@ -10,13 +10,17 @@ use super::{
 };
 use crate::{
     Call, Error, params,
-    protocols::{anthropic, legacy},
+    protocols::{anthropic, batch, legacy},
 };
 
 /// The row's quirk: settles what depends on the model.
 pub(crate) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
     let model = Model::of(call.target);
     match call.op {
+        Op::Batch => {
+            batch::settle(call);
+            Ok(())
+        }
         Op::Embedding => embedding::settle(call),
         Op::ImageGeneration => images::settle(call),
         Op::Chat if model.api == Some(Api::Invoke) => match Dialect::of(&model)? {

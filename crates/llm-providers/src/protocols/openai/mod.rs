@@ -14,7 +14,7 @@ mod wire;
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Uri, header::CONTENT_TYPE};
-use llm_types::{BodyKind, JsonObject, Map, Op, Usage, Verb};
+use llm_types::{BodyKind, JsonObject, Map, Op, Usage, Verb, responses::ResponsesUsage};
 use serde_json::Value;
 
 use super::{audio, vectors};
@@ -246,8 +246,9 @@ pub(crate) fn decode(call: &Call<'_>, reply: Reply) -> Result<Step, Error> {
             if !(object.contains("id") && object.contains("object")) {
                 refused(provider, &reply)?;
             }
-            // What is only looked at was paid for when it was made.
+            // What is only looked at was paid for when it was made, unless nobody knew then what it would consume.
             let usage = match call.verb {
+                Verb::Get | Verb::Cancel if call.op == Op::Batch => ended(&object),
                 Verb::Create | Verb::Compact | Verb::Remix => {
                     object.get::<Usage>("usage").unwrap_or_default()
                 }
@@ -257,6 +258,15 @@ pub(crate) fn decode(call: &Call<'_>, reply: Reply) -> Result<Step, Error> {
         }
     };
     Ok(Step::Done(answer))
+}
+
+/// What a batch that is over consumed.
+fn ended(batch: &JsonObject) -> Option<Usage> {
+    let over = ["completed", "expired", "cancelled", "failed"];
+    let status = batch.str("status")?;
+    let usage: ResponsesUsage = batch.get("usage").ok()??;
+    let usage = usage.normalise();
+    (over.contains(&&*status) && usage.total_tokens > 0).then_some(usage)
 }
 
 /// Some say 200 and mean an error.

@@ -9,6 +9,7 @@ mod partner;
 mod predict;
 mod rerank;
 pub(crate) mod storage;
+mod tuning;
 
 use http::Request;
 use llm_types::{JsonObject, Op};
@@ -19,7 +20,7 @@ use crate::{
     path,
     protocols::{
         anthropic::{self, Flavor, Reading},
-        gemini,
+        batch, gemini,
         openai::{self, OpenAi},
     },
 };
@@ -29,6 +30,7 @@ pub(crate) use address::{LOCATION, outside};
 pub(crate) use images::IMAGES;
 pub use ocr::Ocr;
 pub use rerank::Rerank;
+pub(crate) use tuning::Tuning;
 
 /// Vertex AI.
 #[derive(Debug)]
@@ -109,6 +111,13 @@ impl Protocol for Vertex {
 pub(crate) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
     let target = call.target;
     let wire = Wire::of(&target.model);
+    if call.op == Op::Batch {
+        batch::settle(call);
+        return Ok(());
+    }
+    if call.op == Op::FineTuning {
+        return tuning::settle(call);
+    }
     if matches!(wire, Wire::Gemini | Wire::GeminiEndpoint(_)) {
         return gemini::settle(call);
     }
@@ -137,6 +146,8 @@ pub(crate) fn speaks(target: &Target, op: Op) -> bool {
         (Op::Embedding, wire) => {
             matches!(wire, Wire::Gemini | Wire::GeminiEndpoint(_) | Wire::Bge(_))
         }
+        (Op::Batch | Op::File, _) => target.setting("gcs_bucket_name").is_some(),
+        (Op::FineTuning, _) => true,
         (Op::Ocr, wire) => matches!(wire, Wire::Raw("mistralai", _)),
         (_, wire) => !matches!(wire, Wire::Bge(_)),
     }
@@ -157,6 +168,31 @@ pub(crate) fn params(model: &str, claude: Params) -> Params {
 pub(crate) fn generate_address(call: &Call<'_>) -> Result<String, Error> {
     let resource = resource(call.model(), Wire::of(call.model()))?;
     address::of(call, "v1beta1", &resource, "generateContent")
+}
+
+/// Whether a model is one of Anthropic's.
+pub(crate) fn is_claude(model: &str) -> bool {
+    matches!(Wire::of(model), Wire::Claude(_))
+}
+
+/// The full name of a model that answers batches.
+pub(crate) fn publisher_model(model: &str) -> Result<String, Error> {
+    match Wire::of(model) {
+        Wire::Claude(name) => Ok(format!(
+            "publishers/anthropic/models/{}",
+            path::segments(name)?
+        )),
+        wire @ (Wire::Gemini | Wire::GeminiEndpoint(_)) => resource(model, wire),
+        _ => Err(Error::bad_request(
+            "model",
+            format!("{model} answers no batches here: Gemini and Claude do"),
+        )),
+    }
+}
+
+/// Where things of this kind are in one's project.
+pub(crate) fn project_address(call: &Call<'_>, kind: &str) -> Result<String, Error> {
+    address::of(call, "v1", "", kind)
 }
 
 /// Where `verb` is done with one of Google's own models, or with what it began.

@@ -37,7 +37,7 @@ impl Object {
     }
 }
 
-pub(super) fn host<'a>(call: &'a Call<'_>) -> &'a str {
+pub(crate) fn host<'a>(call: &'a Call<'_>) -> &'a str {
     let base = call.base_url().trim_end_matches('/');
     if base == call.target.provider.base_url {
         return HOST;

@@ -7,16 +7,28 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterable, Iterator
     from typing import Any
 
 
 class HttpxBinaryResponseContent:
-    """Bytes that came whole, under the names that httpx and the `openai` package give them."""
+    """Bytes under the names that httpx and the `openai` package give them.
 
-    def __init__(self, content: bytes, hidden: Any = None) -> None:
-        self.content = content
+    They are taken as they come where the caller takes them piece by piece, and are whole in memory only where somebody asks
+    for all of them.
+    """
+
+    def __init__(self, content: bytes | ByteStream, hidden: Any = None) -> None:
+        self._content = content if isinstance(content, bytes) else None
+        self._stream = None if isinstance(content, bytes) else content
         self._hidden = hidden
+
+    @property
+    def content(self) -> bytes:
+        """All bytes."""
+        if self._content is None:
+            self._content = b"".join(self._taken())
+        return self._content
 
     @property
     def _hidden_params(self) -> dict[str, Any]:
@@ -39,38 +51,65 @@ class HttpxBinaryResponseContent:
 
     async def aread(self) -> bytes:
         """The bytes."""
-        return self.content
+        if self._content is None:
+            self._content = b"".join([piece async for piece in self._taken()])
+        return self._content
 
     def iter_bytes(self, chunk_size: int | None = None) -> Iterator[bytes]:
         """The bytes piece by piece."""
-        size = chunk_size or len(self.content) or 1
-        for at in range(0, len(self.content), size):
-            yield self.content[at : at + size]
+        for piece in self._pieces():
+            yield from _cut(piece, chunk_size)
 
     async def aiter_bytes(self, chunk_size: int | None = None) -> AsyncIterator[bytes]:
         """The bytes piece by piece."""
-        for piece in self.iter_bytes(chunk_size):
-            yield piece
+        if self._content is not None:
+            for part in _cut(self._content, chunk_size):
+                yield part
+            return
+        async for piece in self._taken():
+            for part in _cut(piece, chunk_size):
+                yield part
 
     def iter_lines(self) -> Iterator[str]:
         """The text line by line."""
         return iter(self.text.splitlines())
 
     def write_to_file(self, file: str | os.PathLike[str]) -> None:
-        """Writes the bytes into a file."""
+        """Writes the bytes into a file, as they come."""
         with open(file, "wb") as out:
-            out.write(self.content)
+            for piece in self._pieces():
+                out.write(piece)
 
     def stream_to_file(self, file: str | os.PathLike[str], *, chunk_size: int | None = None) -> None:
-        """Writes the bytes into a file."""
+        """Writes the bytes into a file, as they come."""
         self.write_to_file(file)
 
     async def astream_to_file(self, file: str | os.PathLike[str], *, chunk_size: int | None = None) -> None:
-        """Writes the bytes into a file."""
-        self.write_to_file(file)
+        """Writes the bytes into a file, as they come."""
+        with open(file, "wb") as out:
+            async for piece in self.aiter_bytes():
+                out.write(piece)
 
     def close(self) -> None:
-        """Does nothing: all bytes are here."""
+        """Hangs up, where bytes are still to come."""
+        if self._stream is not None:
+            self._stream.close()
+
+    def _pieces(self) -> Iterable[bytes]:
+        return [self._content] if self._content is not None else self._taken()
+
+    def _taken(self) -> ByteStream:
+        """The stream, which is there once."""
+        if self._stream is None:
+            raise RuntimeError("these bytes were taken piece by piece, and are not here any more")
+        stream, self._stream = self._stream, None
+        return stream
+
+
+def _cut(piece: bytes, size: int | None) -> Iterator[bytes]:
+    size = size or len(piece) or 1
+    for at in range(0, len(piece), size):
+        yield piece[at : at + size]
 
 
 class ByteStream:
