@@ -20,6 +20,7 @@ mod door;
 mod error;
 mod form;
 mod gateway;
+mod importing;
 mod labels;
 mod lines;
 mod logs;
@@ -42,6 +43,7 @@ mod spend_row;
 mod sse;
 mod start;
 mod state;
+mod stored;
 mod tab;
 mod tls;
 

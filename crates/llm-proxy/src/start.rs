@@ -19,7 +19,7 @@ use tokio::net::TcpListener;
 use crate::{
     banner, books,
     cli::{Args, Command},
-    config,
+    config, importing,
     logs::{self, Lines},
     probe,
     reload::{self, Loader, Watch},
@@ -67,6 +67,11 @@ fn command(args: Args) -> Result<ExitCode> {
         Ok(settings) => settings,
         Err(problems) => return Ok(report(&problems)),
     };
+    if let Some(Command::Import(import)) = &args.command {
+        let (report, code) = importing::run(import, &settings)?;
+        say(report.trim_end());
+        return Ok(code);
+    }
     if args.skip_server_startup {
         say("Interlingua: Setup complete. Skipping server startup as requested.");
         return Ok(ExitCode::SUCCESS);
