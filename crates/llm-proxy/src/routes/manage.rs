@@ -265,7 +265,7 @@ impl<'a> Desk<'a> {
         tracing::info!(deployment = %show(id), group = %show(&model.row.model_name), "{done}");
         let live = self.gateway.live();
         let mut shown = match live.router.deployment(id) {
-            Some(deployment) => described(&deployment),
+            Some(deployment) => described(deployment),
             None => json!({"model_id": id, "model_info": model.row.model_info}),
         };
         shown["model_name"] = model.public_name().into();
