@@ -11,7 +11,7 @@ use llm_governance::Governance;
 use llm_ledger::Ledger;
 use llm_store::{Keyring, Store};
 
-use crate::{settings::Settings, state::Gateway};
+use crate::{settings::Settings, state::Gateway, stored};
 
 /// Where keys, budgets and spend are kept.
 #[derive(Debug, Clone)]
@@ -60,10 +60,39 @@ impl Default for Database {
     }
 }
 
+impl Database {
+    /// How its database is opened and where its journal is; nothing where nothing is kept.
+    pub(crate) fn address(&self) -> Option<(llm_store::Settings, PathBuf)> {
+        let (url, journal) = match &self.place {
+            Place::Nowhere => return None,
+            Place::Beside(file) if !is_writable(file) => {
+                tracing::warn!(
+                    file = %file.display(),
+                    "keys and spend are not kept: the folder cannot be written to (name a place with --db)"
+                );
+                return None;
+            }
+            Place::Beside(file) => (of_file(file), beside(file)),
+            Place::Named(text) if is_server(text) => {
+                (text.clone(), PathBuf::from("llm-proxy.journal"))
+            }
+            Place::Named(text) => {
+                let file = Path::new(text.strip_prefix("sqlite://").unwrap_or(text));
+                (of_file(file), beside(file))
+            }
+        };
+        let mut store = llm_store::Settings::new(url);
+        store.max_connections = self.connections;
+        store.acquire_timeout = self.patience;
+        Some((store, self.journal.clone().unwrap_or(journal)))
+    }
+}
+
 /// Opens the gateway's books, where it keeps any. A database that is away is waited for in the background where the
 /// settings let requests go on without it, and is an error otherwise.
 pub(crate) async fn open(gateway: &Arc<Gateway>, settings: &Settings) -> Result<()> {
-    let Some((store, journal)) = place(&settings.database) else {
+    let database = &settings.database;
+    let Some((store, journal)) = database.address() else {
         return Ok(());
     };
     let mut ledger = llm_ledger::Settings::new(journal);
@@ -76,7 +105,7 @@ pub(crate) async fn open(gateway: &Arc<Gateway>, settings: &Settings) -> Result<
         salts: settings.salts(),
     };
     match plan.carry_out().await {
-        Ok(governance) => gateway.govern(governance),
+        Ok(governance) => begin(gateway, governance).await,
         Err(error) if settings.governance.serve_without_database && is_away(&error) => {
             tracing::warn!(%error, "the database is away: requests are served without it");
             tokio::spawn(again(Arc::clone(gateway), plan));
@@ -84,30 +113,6 @@ pub(crate) async fn open(gateway: &Arc<Gateway>, settings: &Settings) -> Result<
         Err(error) => return Err(error).context("the database cannot be opened"),
     }
     Ok(())
-}
-
-/// The database, and the folder of the journal; nothing where nothing is kept.
-pub(crate) fn place(database: &Database) -> Option<(llm_store::Settings, PathBuf)> {
-    let (url, journal) = match &database.place {
-        Place::Nowhere => return None,
-        Place::Beside(file) if !is_writable(file) => {
-            tracing::warn!(
-                file = %file.display(),
-                "keys and spend are not kept: the folder cannot be written to (name a place with --db)"
-            );
-            return None;
-        }
-        Place::Beside(file) => (of_file(file), beside(file)),
-        Place::Named(text) if is_server(text) => (text.clone(), PathBuf::from("llm-proxy.journal")),
-        Place::Named(text) => {
-            let file = Path::new(text.strip_prefix("sqlite://").unwrap_or(text));
-            (of_file(file), beside(file))
-        }
-    };
-    let mut store = llm_store::Settings::new(url);
-    store.max_connections = database.connections;
-    store.acquire_timeout = database.patience;
-    Some((store, database.journal.clone().unwrap_or(journal)))
 }
 
 /// What it takes to open the books.
@@ -132,8 +137,16 @@ async fn again(gateway: Arc<Gateway>, plan: Plan) {
         tokio::time::sleep(AGAIN).await;
         if let Ok(governance) = plan.carry_out().await {
             tracing::info!("the database answers");
-            return gateway.govern(governance);
+            return begin(&gateway, governance).await;
         }
+    }
+}
+
+/// Goes by what the database says from now on.
+async fn begin(gateway: &Arc<Gateway>, governance: Governance) {
+    gateway.govern(governance);
+    if let Some(governance) = gateway.governance() {
+        stored::begin(gateway, governance).await;
     }
 }
 

@@ -27,7 +27,7 @@ pub(crate) struct Args {
     pub(crate) config: Option<PathBuf>,
     /// Where keys, budgets and spend are kept: an SQLite file, a PostgreSQL server as postgres://…, or `none`
     /// [default: llm-proxy.db, where there is a master key].
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true, global = true)]
     pub(crate) db: Option<String>,
     /// Serve this one model, as provider/model.
     #[arg(long, short)]
@@ -113,6 +113,11 @@ pub(crate) enum Command {
     /// What was spent.
     #[command(subcommand)]
     Spend(Spend),
+    /// Takes over keys, users, teams, budgets, models, credentials and what was spent from a LiteLLM database.
+    ///
+    /// What is written is read back and compared. The exit code is 0 where everything is here and equal, and 1 where
+    /// anything differs. A second run takes over what has changed since.
+    Import(Import),
 }
 
 /// What can be done with what was spent.
@@ -134,6 +139,23 @@ pub(crate) enum Spend {
         #[arg(long)]
         dry_run: bool,
     },
+}
+
+/// Where to take over from, and how.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Import {
+    /// The database to read: postgres://user:password@host/name. Nothing is written to it.
+    #[arg(long, env = "LITELLM_DATABASE_URL", hide_env_values = true)]
+    pub(crate) from_litellm_db: String,
+    /// The key that its secrets are encrypted with [default: LITELLM_SALT_KEY, else LITELLM_MASTER_KEY].
+    #[arg(long, hide_env_values = true)]
+    pub(crate) from_salt_key: Option<String>,
+    /// Say what would be done, and write nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Replace what this gateway has charged itself.
+    #[arg(long)]
+    pub(crate) overwrite: bool,
 }
 
 /// LiteLLM's flags that have nothing to steer here: accepted, with a word about it.

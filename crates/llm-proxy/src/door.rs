@@ -94,10 +94,12 @@ pub(crate) async fn open_tab(
         ask.route_as = Some(model.to_owned());
     }
     let model = ask.route_as.as_ref().unwrap_or(&ask.model).clone();
-    let groups = groups_of(live, &model);
+    let groups = governance
+        .groups_of(&model, &groups_of(live, &model))
+        .await?;
     if ask.verb == Verb::Create || !ask.model.is_empty() {
         governance.may_ask(caller, &model, &groups)?;
-        may_fall_back(governance, live, caller, ask)?;
+        may_fall_back(governance, live, caller, ask).await?;
     }
     ask.route.caller = Some(caller.key_hash().to_owned());
     let bound = live.engine.bound(ask);
@@ -138,7 +140,7 @@ pub(crate) async fn open_tab_for(
     let Some(governance) = gateway.governance() else {
         return Ok(None);
     };
-    let groups = groups_of(live, model);
+    let groups = governance.groups_of(model, &groups_of(live, model)).await?;
     if !model.is_empty() {
         governance.may_ask(caller, model, &groups)?;
     }
@@ -171,7 +173,7 @@ pub(crate) fn groups_of(live: &Live, model: &str) -> Vec<String> {
 }
 
 /// Whom a client wants asked instead, it must be allowed to ask.
-fn may_fall_back(
+async fn may_fall_back(
     governance: &Governance,
     live: &Live,
     caller: &Caller,
@@ -190,7 +192,8 @@ fn may_fall_back(
         .map(|fallback| fallback.group.as_str());
     let mapped = route.context_window_fallbacks.values().map(String::as_str);
     for model in listed.chain(mapped) {
-        governance.may_ask(caller, model, &groups_of(live, model))?;
+        let groups = governance.groups_of(model, &groups_of(live, model)).await?;
+        governance.may_ask(caller, model, &groups)?;
     }
     Ok(())
 }

@@ -21,6 +21,7 @@ mod door;
 mod error;
 mod form;
 mod gateway;
+mod importing;
 mod labels;
 mod lines;
 mod logs;
@@ -44,6 +45,7 @@ mod spend_row;
 mod sse;
 mod start;
 mod state;
+mod stored;
 mod tab;
 mod tls;
 

@@ -26,7 +26,7 @@ pub(crate) fn run(
     (from, to): (Option<&str>, Option<&str>),
     dry_run: bool,
 ) -> Result<String> {
-    let Some((place, _)) = books::place(&settings.database) else {
+    let Some((place, _)) = settings.database.address() else {
         bail!("no database is named: give --db, or database_url in the configuration");
     };
     // What the gateway keeps beside its database is not needed, and may be in use.

@@ -19,7 +19,7 @@ use tokio::net::TcpListener;
 use crate::{
     banner, books,
     cli::{Args, Command, Spend},
-    config,
+    config, importing,
     logs::{self, Lines},
     probe,
     reload::{self, Loader, Watch},
@@ -72,6 +72,11 @@ fn command(args: Args) -> Result<ExitCode> {
         let days = (from.as_deref(), to.as_deref());
         say(&repricing::run(settings, days, *dry_run)?);
         return Ok(ExitCode::SUCCESS);
+    }
+    if let Some(Command::Import(import)) = &args.command {
+        let (report, code) = importing::run(import, &settings)?;
+        say(report.trim_end());
+        return Ok(code);
     }
     if args.skip_server_startup {
         say("Interlingua: Setup complete. Skipping server startup as requested.");

@@ -93,7 +93,12 @@ fn together(one: Charge, other: Charge) -> Charge {
         (Some(one), Some(other)) => Some(sum(one, other)),
         (one, other) => one.or(other),
     };
-    Charge { cost, adjusted }
+    // Of several models together nothing can be priced again.
+    Charge {
+        cost,
+        adjusted,
+        basis: None,
+    }
 }
 
 fn sum(one: Adjusted, other: Adjusted) -> Adjusted {

@@ -108,6 +108,8 @@ fn own(table: Table) -> Table {
         .put(Managed, "/model/update", post(manage::change))
         .put(Managed, "/model/{id}/update", patch(manage::patch))
         .put(Managed, "/model/delete", post(manage::remove))
+        .put(Admin, "/model/block", post(manage::block))
+        .put(Admin, "/model/unblock", post(manage::unblock))
         .put(Admin, "/v1/router/explain", explain)
         .put(Info, "/health", get(health::probe))
         .put(Admin, "/health/readiness/details", get(health::details))

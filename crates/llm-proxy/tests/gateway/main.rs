@@ -22,5 +22,6 @@ mod life;
 mod passing;
 mod realtime;
 mod routing;
+mod stored;
 mod support;
 mod surface;
