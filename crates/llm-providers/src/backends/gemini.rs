@@ -17,6 +17,7 @@ pub(super) const ROW: Provider = Provider {
         Op::ImageEdit,
         Op::Transcription,
         Op::Speech,
+        Op::Realtime,
     ],
     params: Params::STANDARD
         .without(&["logit_bias", "logprobs", "top_logprobs"])

@@ -40,6 +40,7 @@ pub(super) const ROW: Provider = Provider {
         Op::ImageEdit,
         Op::Transcription,
         Op::Speech,
+        Op::Realtime,
     ],
     model_speaks: Some(vertex::speaks),
     params: Params::THINKING,
