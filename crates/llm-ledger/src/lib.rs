@@ -46,5 +46,5 @@ pub use calendar::{Calendar, Window};
 pub use error::{Error, Refusal};
 pub use ledger::{Ledger, Status};
 pub use period::{Period, PeriodError};
-pub use reservation::{Reservation, Settled};
+pub use reservation::{Pending, Reservation, Settled};
 pub use settings::{Overflow, Settings, Unpriced};

@@ -35,6 +35,23 @@ impl fmt::Debug for Reservation {
     }
 }
 
+/// A charge whose row is being written.
+#[derive(Debug)]
+pub struct Pending {
+    written: tokio::sync::oneshot::Receiver<Result<(), Error>>,
+    overrun: NanoDollars,
+}
+
+impl Pending {
+    /// Waits until the row lasts.
+    pub async fn written(self) -> Result<Settled, Error> {
+        self.written.await.map_err(|_| Error::Closed)??;
+        Ok(Settled {
+            overrun: self.overrun,
+        })
+    }
+}
+
 /// How a request was settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settled {
@@ -53,9 +70,19 @@ impl Reservation {
         NanoDollars(self.held)
     }
 
+    /// Whom it is charged to.
+    pub fn spenders(&self) -> &[Spender] {
+        &self.spenders
+    }
+
     /// Charges what the request cost, in place of what was held. Once this returns, the row lasts; if the caller stops
     /// waiting, it is written all the same. The row's id and accounts are set here.
-    pub async fn settle(mut self, mut row: SpendRow) -> Result<Settled, Error> {
+    pub async fn settle(self, row: SpendRow) -> Result<Settled, Error> {
+        self.charge(row)?.written().await
+    }
+
+    /// The same without waiting: the charge is made, and its row will be written whether or not anybody waits for that.
+    pub fn charge(mut self, mut row: SpendRow) -> Result<Pending, Error> {
         self.ended = true;
         row.id.clone_from(&self.id);
         row.accounts = self.accounts();
@@ -82,8 +109,7 @@ impl Reservation {
         };
         let record = record(charged)?;
         let written = self.ledger.journal.append(&record);
-        written.await.map_err(|_| Error::Closed)??;
-        Ok(Settled { overrun })
+        Ok(Pending { written, overrun })
     }
 
     /// Notes that the request goes out now, without waiting. If this process dies before it is settled, `row` is what is

@@ -86,6 +86,7 @@ fn in_messages(event: Option<&[u8]>, data: &[u8]) -> bool {
     }
 }
 
+/// What ends a part says again what its pieces said; what ends an item may be all that is told of it.
 fn in_responses(event: Option<&[u8]>) -> bool {
     !matches!(
         event,
@@ -96,6 +97,14 @@ fn in_responses(event: Option<&[u8]>) -> bool {
                 | b"response.output_item.added"
                 | b"response.content_part.added"
                 | b"response.reasoning_summary_part.added"
+                | b"response.output_text.done"
+                | b"response.refusal.done"
+                | b"response.content_part.done"
+                | b"response.function_call_arguments.done"
+                | b"response.reasoning_text.done"
+                | b"response.reasoning_summary_text.done"
+                | b"response.reasoning_summary_part.done"
+                | b"keepalive"
         )
     )
 }

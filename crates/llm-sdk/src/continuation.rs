@@ -2,8 +2,11 @@
 //!
 //! Start at [`Onward`], which has everything that another attempt needs. Everything else here is pure.
 
+mod anew;
 mod ask;
 mod bill;
+mod native;
+mod reading;
 mod said;
 mod splice;
 
@@ -21,7 +24,8 @@ use crate::{
 pub use ask::Way;
 pub(crate) use ask::{Rest, obstacle};
 pub(crate) use bill::{Bill, estimate};
-pub(crate) use said::{Said, Sent, as_chat};
+pub(crate) use reading::Reading;
+pub(crate) use said::{Said, Sent};
 pub(crate) use splice::Splice;
 
 /// One place where an answer broke and went on.

@@ -48,6 +48,15 @@ impl Wardrobe {
         }
     }
 
+    /// Who keeps a response that its vendor began, as `shown`, and does not end: only here it is whole.
+    pub(crate) fn keeper_of(&self, shown: &str, body: &JsonObject) -> Option<Keeper> {
+        let handed = self.ids.as_ref().and_then(|ids| ids.read(shown).ok());
+        let id = handed
+            .flatten()
+            .map_or_else(|| shown.to_owned(), |handed| handed.id);
+        self.recalled.keeper(&self.responses, id, body)
+    }
+
     /// A response that we make goes by an id of ours, and is kept under it.
     fn kept(
         &self,

@@ -167,7 +167,7 @@ impl Network {
         let options = merged(&attempt.deployment.options, &self.options);
         let rest = self
             .recalled
-            .whole(body, true)
+            .whole(body, !attempt.target.speaks(self.op))
             .and_then(|whole| {
                 let body = whole.as_ref().unwrap_or(body);
                 carry.request(self.op, body, &attempt.target, &options, prefill)

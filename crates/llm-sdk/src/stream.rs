@@ -18,7 +18,7 @@ use llm_types::{Op, Usage};
 
 use crate::{
     Charge, Continued,
-    continuation::{Bill, Onward, Resuming, Sent, Splice, as_chat},
+    continuation::{Bill, Onward, Resuming, Sent, Splice},
     ledger,
     price::Rates,
     record::Reporter,
@@ -56,8 +56,8 @@ pub struct AnswerStream {
     /// Events that say nothing yet, until one comes that does.
     waiting: Vec<Event>,
     sent: Sent,
-    /// Where the source goes on with an answer that has begun: the dialect it was asked in, and what joins the two.
-    splice: Option<(Op, Splice)>,
+    /// Where the source goes on with an answer that has begun: what joins the two.
+    splice: Option<Splice>,
     usage_told: bool,
     /// The attempts before this one.
     bill: Bill,
@@ -177,10 +177,13 @@ impl AnswerStream {
         for chunk in batch {
             let result = match self.splice.take() {
                 None => self.event(chunk, &mut events),
-                Some((op, mut splice)) => {
-                    let told = as_chat(op, chunk).and_then(|chunk| splice.push(chunk));
-                    self.splice = Some((op, splice));
-                    told.and_then(|told| told.map_or(Ok(()), |told| self.tell(told, &mut events)))
+                Some(mut splice) => {
+                    let told = splice.push(chunk);
+                    self.splice = Some(splice);
+                    told.and_then(|told| {
+                        let mut told = told.into_iter();
+                        told.try_for_each(|chunk| self.tell(chunk, &mut events))
+                    })
                 }
             };
             if let Err(error) = result {
@@ -201,8 +204,12 @@ impl AnswerStream {
         let op = self.op();
         let holds = match self.mode() {
             StreamFailover::Off => false,
-            // Anthropic's blocks have a beginning and an end: a client must not be left with an empty one.
-            StreamFailover::Continue if op == Op::Messages && self.bridge.is_none() => true,
+            // Blocks and items have a beginning and an end: a client must not be left with an empty one.
+            StreamFailover::Continue
+                if matches!(op, Op::Messages | Op::Responses) && self.bridge.is_none() =>
+            {
+                true
+            }
             _ => !self.began,
         };
         // A bridged vendor was asked in chat.

@@ -18,8 +18,10 @@
 //! ```
 
 mod account;
+mod audit;
 mod balances;
 mod cell;
+mod changes;
 mod dollars;
 mod error;
 mod governance;
@@ -36,8 +38,10 @@ mod token;
 mod transaction;
 
 pub use account::{Account, Scope};
+pub use audit::AuditFilter;
 pub use balances::{Balance, Held, Hold, Limit};
 pub use cell::{Cell, Column};
+pub use changes::Change;
 pub use error::Error;
 pub use governance::Deletion;
 pub use moment::Moment;

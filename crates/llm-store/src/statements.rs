@@ -23,6 +23,17 @@ pub struct Statement {
     pub postgres_only: bool,
 }
 
+/// What changed since a moment.
+pub(crate) const CHANGES: &str =
+    "SELECT id, table_name, object_id FROM changes WHERE changed_at > $1 ORDER BY id";
+
+/// Adds a change.
+pub(crate) const TELL: &str =
+    "INSERT INTO changes (id, table_name, object_id, changed_at) VALUES ($1, $2, $3, $4)";
+
+/// Removes changes that everybody knows.
+pub(crate) const FORGET_CHANGES: &str = "DELETE FROM changes WHERE changed_at < $1";
+
 /// An account's counts.
 pub(crate) const BALANCE: &str = "SELECT spent, reserved, total, resets_at FROM balances WHERE scope = $1 AND id = $2 AND meter = $3";
 
@@ -126,6 +137,47 @@ pub(crate) const ALL_HELD: &str = "SELECT CAST(COALESCE(SUM(reserved), 0) AS BIG
 /// What the rows of a key, or of all keys, add up to.
 pub(crate) const SUM_OF_ROWS: &str = "SELECT CAST(COALESCE(SUM(spend), 0) AS BIGINT), COUNT(*) FROM spend \
      WHERE (CAST($1 AS TEXT) IS NULL OR api_key = $1)";
+
+/// Reading changes: by who, with which key, what, to which table, to which row, a part of its name, from, until.
+pub(crate) struct Audit {
+    pub(crate) newest: &'static str,
+    pub(crate) oldest: &'static str,
+    pub(crate) count: &'static str,
+}
+
+/// Reading changes.
+pub(crate) static AUDIT: LazyLock<Audit> = LazyLock::new(|| {
+    let texts = [
+        "changed_by",
+        "changed_by_api_key",
+        "action",
+        "table_name",
+        "object_id",
+    ];
+    let equal = texts
+        .iter()
+        .zip(1..)
+        .map(|(column, at)| format!("(CAST(${at} AS TEXT) IS NULL OR {column} = ${at})"));
+    let matching = equal.collect::<Vec<_>>().join(" AND ");
+    let matching = format!(
+        "{matching} AND (CAST($6 AS TEXT) IS NULL OR object_id LIKE $6 ESCAPE '!') \
+         AND (CAST($7 AS BIGINT) IS NULL OR updated_at >= $7) \
+         AND (CAST($8 AS BIGINT) IS NULL OR updated_at < $8)"
+    );
+    let columns = AuditEntry::COLUMNS.join(", ");
+    let page = |order: &str| -> &'static str {
+        format!(
+            "SELECT {columns} FROM audit_log WHERE {matching} \
+             ORDER BY updated_at {order}, id {order} LIMIT $9 OFFSET $10"
+        )
+        .leak()
+    };
+    Audit {
+        newest: page("DESC"),
+        oldest: page("ASC"),
+        count: format!("SELECT COUNT(*) FROM audit_log WHERE {matching}").leak(),
+    }
+});
 
 /// Rows that go in one statement; the rest of a batch goes one by one.
 pub(crate) const CHUNK: usize = 50;
@@ -238,6 +290,9 @@ pub fn all() -> Vec<Statement> {
         postgres_only: true,
     };
     let mut all = vec![
+        both("changes", CHANGES),
+        both("tell", TELL),
+        both("forget changes", FORGET_CHANGES),
         both("balance", BALANCE),
         both("open balance", OPEN_BALANCE),
         both("set spent", SET_SPENT),
@@ -255,6 +310,9 @@ pub fn all() -> Vec<Statement> {
         both("under way", UNDER_WAY),
         both("all held", ALL_HELD),
         both("sum of rows", SUM_OF_ROWS),
+        both("audit", AUDIT.newest),
+        both("audit", AUDIT.oldest),
+        both("audit", AUDIT.count),
     ];
     for (name, sized) in [
         ("add spend", MADE.add_spend),

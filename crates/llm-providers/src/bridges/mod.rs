@@ -12,7 +12,10 @@ use llm_types::{ChatChunk, ChatResponse, JsonObject, Op};
 
 use crate::{
     CallOptions, Decoder, Error, Notice, Target, backends,
-    protocols::anthropic::{ChatStream, Reading},
+    protocols::{
+        anthropic::{ChatStream, Reading},
+        gemini,
+    },
 };
 
 /// Carries one client dialect over chat. N + M conversions, never a grid.
@@ -78,6 +81,8 @@ pub fn over_chat(op: Op) -> Option<&'static dyn Bridge> {
 pub fn reader(op: Op) -> Option<Box<dyn Decoder>> {
     match op {
         Op::Messages => Some(Box::new(ChatStream::new(Reading::plain()))),
+        Op::Responses => Some(Box::new(responses::Reader::default())),
+        Op::GenerateContent => Some(Box::new(gemini::ChatStream::plain())),
         _ => None,
     }
 }

@@ -1,7 +1,9 @@
 //! Recorded traffic of the Responses API, passed through: nothing is changed, everything that counts is read.
 
 use bytes::Bytes;
-use llm_providers::{Body, Call, CallOptions, Chunk, Credential, Payload, Step, Target, lookup};
+use llm_providers::{
+    Body, Call, CallOptions, Chunk, Credential, Payload, Step, Target, bridges, lookup,
+};
 use llm_types::{JsonObject, Op, Usage};
 use serde_json::Value;
 
@@ -136,6 +138,18 @@ pub(crate) fn events(body: &Bytes) -> Vec<Value> {
         .collect()
 }
 
+/// What the last event's output says, item by item.
+fn said(last: Option<&Chunk>) -> Vec<(Value, Value)> {
+    let Some(Chunk::Raw { data, .. }) = last else {
+        return Vec::new();
+    };
+    let event: Value = serde_json::from_slice(data).expect("json");
+    let output = event["response"]["output"].as_array().into_iter().flatten();
+    output
+        .map(|item| (item["id"].clone(), item["content"][0]["text"].clone()))
+        .collect()
+}
+
 fn streamed(cassette: &Cassette) -> Result<(), String> {
     let target = target(cassette);
     let options = CallOptions::default();
@@ -171,7 +185,8 @@ fn streamed(cassette: &Cassette) -> Result<(), String> {
         return Err(format!("usage {:?}", stream.usage));
     }
     let cut = body.slice(..body.len() - body.len() / 4);
-    if decode_stream(&call, &cut, usize::MAX).error.is_none() {
+    let cut = decode_stream(&call, &cut, usize::MAX);
+    if cut.error.is_none() && said(cut.chunks.last()) != said(stream.chunks.last()) {
         return Err("taken for whole when it was cut".into());
     }
     however_cut(&call, &body, &stream)
@@ -184,4 +199,61 @@ fn streams_pass_untouched() {
         tally.check(&cassette.id, streamed(&cassette));
     }
     tally.settle("Responses, streams passed on", NO_STREAMS);
+}
+
+/// Recordings that nobody can go on with from some event on.
+const NOT_GONE_ON_WITH: [&str; 9] = [
+    "web_search_call",
+    "file_search_call",
+    "tool_search_call",
+    "apply_patch_call",
+    "local_shell_call",
+    "custom_tool_call",
+    "program",
+    "program_output",
+    "mcp_list_tools",
+];
+
+/// After each event of a recording, its stream is ended by us: all items are closed, under the vendor's numbers.
+fn gone_on(cassette: &Cassette) -> Result<(), String> {
+    let sent: Vec<Bytes> = events(&cassette.body())
+        .into_iter()
+        .map(|event| event.to_string().into())
+        .collect();
+    for n in 1..sent.len() {
+        let before = sent[..n].iter().map(|data| &data[..]);
+        let Some(mut writer) = bridges::responses::stream_after(&JsonObject::new(), before) else {
+            let last: Value = serde_json::from_slice(&sent[n - 1]).expect("json");
+            let kind = last["item"]["type"].as_str().unwrap_or_default();
+            return match NOT_GONE_ON_WITH.contains(&kind) {
+                true => Ok(()),
+                false => Err(format!("not after {last}")),
+            };
+        };
+        let mut out = Vec::new();
+        writer.finish(&mut out).map_err(|e| e.to_string())?;
+        let all: Vec<Value> = sent[..n]
+            .iter()
+            .chain(out.iter().map(|event| &event.data))
+            .map(|data| serde_json::from_slice(data).expect("json"))
+            .collect();
+        let count = |kind: &str| all.iter().filter(|event| event["type"] == kind).count();
+        if count("response.output_item.added") > count("response.output_item.done") {
+            return Err(format!("an item is open after event {n}"));
+        }
+        let numbers = all.iter().map(|event| event["sequence_number"].as_u64());
+        if !numbers.clone().zip(numbers.skip(1)).all(|(a, b)| a <= b) {
+            return Err(format!("the numbers go back after event {n}"));
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn streams_are_gone_on_with_after_every_event() {
+    let mut tally = Tally::default();
+    for cassette in recordings(true) {
+        tally.check(&cassette.id, gone_on(&cassette));
+    }
+    tally.settle("Responses, streams gone on with", NO_STREAMS);
 }

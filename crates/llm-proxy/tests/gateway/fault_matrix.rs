@@ -1,4 +1,4 @@
-//! Every fault of a vendor, for one deployment and for three, without fallbacks and with two, whole and streamed, in two
+//! Every fault of a vendor, for one deployment and for three, without fallbacks and with two, whole and streamed, in three
 //! dialects: how often who is asked, and what the client gets. The table in the reference is made from this.
 
 use std::{collections::BTreeMap, fmt::Write, path::Path, sync::Arc, time::Duration};
@@ -71,6 +71,11 @@ const ROWS: &[Row] = &[
         (1, 1, Broken, true),
     ),
     same(Fault::Malformed, "malformed", (3, 3, Refused(502), true)),
+    same(
+        Fault::Garbled,
+        "one event is malformed",
+        (1, 1, Answer, true),
+    ),
     (
         Fault::NoEnd,
         "no end mark",
@@ -142,9 +147,19 @@ struct Cell {
     row: usize,
     pool: u32,
     fallbacks: bool,
-    messages: bool,
+    dialect: Dialect,
     stream: bool,
 }
+
+/// What a client speaks. The vendor speaks chat and Responses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Dialect {
+    Chat,
+    Messages,
+    Responses,
+}
+
+use Dialect::{Chat, Messages, Responses};
 
 /// What happened in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,14 +172,14 @@ impl Cell {
     fn all() -> Vec<Self> {
         let mut all = Vec::new();
         for row in 0..ROWS.len() {
-            for bits in 0..16 {
-                all.push(Self {
+            for dialect in [Chat, Messages, Responses] {
+                all.extend((0..8).map(|bits| Self {
                     row,
                     pool: if bits & 1 == 0 { 1 } else { 3 },
                     fallbacks: bits & 2 != 0,
-                    messages: bits & 4 != 0,
-                    stream: bits & 8 != 0,
-                });
+                    dialect,
+                    stream: bits & 4 != 0,
+                }));
             }
         }
         all
@@ -172,15 +187,16 @@ impl Cell {
 
     fn group(&self) -> String {
         let Self { row, pool, .. } = self;
-        let flags = [self.fallbacks, self.messages, self.stream].map(u8::from);
-        format!("r{row}p{pool}f{}m{}s{}", flags[0], flags[1], flags[2])
+        let dialect = self.dialect as u8;
+        let flags = [self.fallbacks, self.stream].map(u8::from);
+        format!("r{row}p{pool}d{dialect}f{}s{}", flags[0], flags[1])
     }
 
     fn expected(&self) -> Happened {
-        let (fault, _, whole, stream) = ROWS[self.row];
+        let (_, _, whole, stream) = ROWS[self.row];
         let (one, three, end, helps) = if self.stream { stream } else { whole };
         let own = if self.pool == 1 { one } else { three };
-        if !self.fallbacks || !helps || fault == Fault::Flapping {
+        if !self.fallbacks || !helps || end == Answer {
             return Happened { attempts: own, end };
         }
         if end == Broken || (end == Stopped && self.stream) {
@@ -232,15 +248,18 @@ impl Cell {
     }
 
     async fn run(&self, gateway: &Gateway) -> Happened {
-        let body = json!({
-            "model": self.group(), "stream": self.stream, "max_tokens": 5,
-            "messages": [{"role": "user", "content": "Hi"}],
-        });
-        let path = if self.messages {
-            "/v1/messages"
-        } else {
-            "/v1/chat/completions"
+        let mut body = json!({"model": self.group(), "stream": self.stream});
+        let path = match self.dialect {
+            Chat => "/v1/chat/completions",
+            Messages => "/v1/messages",
+            Responses => "/v1/responses",
         };
+        if self.dialect == Responses {
+            body["input"] = "Hi".into();
+        } else {
+            body["max_tokens"] = 5.into();
+            body["messages"] = json!([{"role": "user", "content": "Hi"}]);
+        }
         let headers = [("x-interlingua-debug", "router")];
         let got = gateway.send("POST", path, &headers, body.to_string()).await;
         let route: Value = serde_json::from_str(got.header("x-interlingua-route"))
@@ -262,25 +281,26 @@ impl Cell {
             return Refused(status);
         }
         let text = got.text();
-        let error = match self.messages {
-            true => text.contains("event: error"),
-            false => text.contains("\"error\":"),
+        let (error, stopped) = match self.dialect {
+            Chat => ("\"error\":", r#""finish_reason":"content_filter""#),
+            Messages => ("event: error", r#""stop_reason":"refusal""#),
+            Responses => ("event: error", r#""reason":"content_filter""#),
         };
-        if self.stream && error {
+        if self.stream && text.contains(error) {
             return Broken;
         }
-        let stopped = match self.messages {
-            true => r#""stop_reason":"refusal""#,
-            false => r#""finish_reason":"content_filter""#,
-        };
         if text.contains(stopped) {
             return Stopped;
         }
-        let whole = match (self.stream, self.messages) {
-            (false, false) => got.json()["choices"][0]["message"]["content"] == "Hello",
-            (false, true) => got.json()["content"][0]["text"] == "Hello",
-            (true, false) => text.contains("lo\"") && text.trim_end().ends_with("data: [DONE]"),
-            (true, true) => text.contains("lo\"") && text.contains("\"type\":\"message_stop\""),
+        let whole = match (self.stream, self.dialect) {
+            (false, Chat) => got.json()["choices"][0]["message"]["content"] == "Hello",
+            (false, Messages) => got.json()["content"][0]["text"] == "Hello",
+            (false, Responses) => got.json()["output"][0]["content"][0]["text"] == "Hello",
+            (true, Chat) => text.contains("lo\"") && text.trim_end().ends_with("data: [DONE]"),
+            (true, Messages) => text.contains("lo\"") && text.contains("\"type\":\"message_stop\""),
+            (true, Responses) => {
+                text.contains("lo\"") && text.contains("\"type\":\"response.completed\"")
+            }
         };
         assert!(
             whole,
@@ -383,7 +403,7 @@ fn table() -> String {
     let mut text = String::from(
         "# Faults\n\n<!-- Made by the test `every_fault_ends_as_the_reference_says`. Do not edit. -->\n\n\
          What becomes of a request when its vendor fails, with two retries (the default). Every cell is tested over \
-         real sockets, for chat completions and for Anthropic's Messages: none hangs, none ends in a part of an answer \
+         real sockets, for chat completions, for Anthropic's Messages and for Responses: none hangs, none ends in a part of an answer \
          that passes for the whole, and nobody is asked more than three times.\n\n\
          *Attempts*: with one deployment, with three that all fail in the same way; of a stream, until it begins. A stream \
          that breaks later is [carried on](../guides/failover.md). *Then*: what the client gets \

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -37,6 +37,8 @@ pub(crate) enum Fault {
     Cut,
     /// What comes is no answer.
     Malformed,
+    /// One event of a stream cannot be read.
+    Garbled,
     /// A stream's end mark is missing.
     NoEnd,
     /// A status, with or without `Retry-After`.
@@ -105,7 +107,7 @@ impl FaultServer {
 
     /// One request and its failure; the connection ends with it.
     async fn serve(&self, mut socket: TcpStream) {
-        let Some((path, stream)) = request(&mut socket).await else {
+        let Some((path, wire)) = request(&mut socket).await else {
             return;
         };
         let mut parts = path.split('/').skip(1);
@@ -125,12 +127,20 @@ impl FaultServer {
             *times
         };
         let fault = self.faults.get(name).copied().unwrap_or(Fault::None);
-        answer(&mut socket, fault, stream, times).await;
+        answer(&mut socket, fault, wire, times).await;
     }
 }
 
-/// The path, and whether a stream is asked for.
-async fn request(socket: &mut TcpStream) -> Option<(String, bool)> {
+/// What is asked for.
+#[derive(Clone, Copy)]
+struct Wire {
+    stream: bool,
+    /// OpenAI's Responses; chat otherwise.
+    responses: bool,
+}
+
+/// The path, and what is asked for.
+async fn request(socket: &mut TcpStream) -> Option<(String, Wire)> {
     let mut seen = Vec::new();
     let mut buffer = [0; 4096];
     loop {
@@ -153,46 +163,56 @@ async fn request(socket: &mut TcpStream) -> Option<(String, bool)> {
         }
         let path = head.split(' ').nth(1)?.to_owned();
         let body: Value = serde_json::from_str(body).ok()?;
-        return Some((path, body["stream"] == true));
+        let wire = Wire {
+            stream: body["stream"] == true,
+            responses: path.ends_with("/responses"),
+        };
+        return Some((path, wire));
     }
 }
 
-async fn answer(socket: &mut TcpStream, fault: Fault, stream: bool, times: u32) {
+async fn answer(socket: &mut TcpStream, fault: Fault, wire: Wire, times: u32) {
     match fault {
         Fault::Refused | Fault::Dns | Fault::Tls | Fault::Reset => {}
         Fault::Silent => forever(socket).await,
         Fault::Slow => {
-            say(socket, &head(200, stream, None)).await;
+            say(socket, &head(200, wire.stream, None)).await;
             forever(socket).await;
         }
         Fault::Stall => {
-            part(socket, stream).await;
+            part(socket, wire).await;
             forever(socket).await;
         }
-        Fault::Cut => part(socket, stream).await,
+        Fault::Cut => part(socket, wire).await,
         Fault::Malformed => {
-            say(socket, &head(200, stream, None)).await;
-            let text = if stream {
-                "data: {nonsense\n\n"
-            } else {
-                "nonsense"
+            let text = match wire.stream {
+                true => "data: {nonsense\n\n",
+                false => "nonsense",
             };
-            whole(socket, text).await;
+            give(socket, wire, text).await;
+        }
+        Fault::Garbled if wire.stream => {
+            let mut events = wire.events("stop");
+            let middle = events.len() / 2;
+            events.insert(middle, "data: {nonsense\n\n".into());
+            give(socket, wire, &events.concat()).await;
         }
         Fault::NoEnd => {
-            say(socket, &head(200, stream, None)).await;
-            whole(socket, &events(3)).await;
+            let text = match wire.stream {
+                true => wire.begun(2).concat(),
+                false => String::new(),
+            };
+            give(socket, wire, &text).await;
         }
         Fault::Status(status, retry_after) => refuse(socket, status, "", retry_after).await,
         Fault::ErrorInside => {
-            say(socket, &head(200, stream, None)).await;
             let error =
                 r#"{"error":{"message":"overloaded inside","type":"overloaded_error","code":503}}"#;
-            let text = match stream {
+            let text = match wire.stream {
                 true => format!("data: {error}\n\n"),
                 false => error.to_owned(),
             };
-            whole(socket, &text).await;
+            give(socket, wire, &text).await;
         }
         Fault::ContextWindow | Fault::WindowListed => {
             refuse(socket, 400, "context_length_exceeded", None).await
@@ -200,40 +220,144 @@ async fn answer(socket: &mut TcpStream, fault: Fault, stream: bool, times: u32) 
         Fault::ContentPolicy | Fault::PolicyListed => {
             refuse(socket, 400, "content_policy_violation", None).await
         }
-        Fault::Filtered => {
-            say(socket, &head(200, stream, None)).await;
-            let text = if stream {
-                let chunks = [CHUNKS[0], CHUNKS[3], CHUNKS[4]];
-                let all = chunks.map(|chunk| format!("data: {chunk}\n\n")).concat();
-                all.replace(r#""stop""#, r#""content_filter""#)
-            } else {
-                let mut stopped = completion("");
-                stopped["choices"][0]["finish_reason"] = "content_filter".into();
-                stopped.to_string()
-            };
-            whole(socket, &text).await;
-        }
+        Fault::Filtered => give(socket, wire, &wire.whole("", "content_filter")).await,
         Fault::Flapping if times % 2 == 1 => refuse(socket, 500, "", None).await,
-        Fault::None | Fault::Flapping => {
-            say(socket, &head(200, stream, None)).await;
-            let text = if stream {
-                events(CHUNKS.len())
-            } else {
-                completion("Hello").to_string()
-            };
-            whole(socket, &text).await;
+        Fault::None | Fault::Flapping | Fault::Garbled => {
+            give(socket, wire, &wire.whole("Hello", "stop")).await;
         }
     }
     let _ = socket.shutdown().await;
 }
 
-/// A part of the answer that looks well.
-async fn part(socket: &mut TcpStream, stream: bool) {
-    say(socket, &head(200, stream, None)).await;
-    let text = if stream {
-        events(2)
+impl Wire {
+    /// An answer of nothing or of "Hello".
+    fn whole(self, text: &str, finish: &str) -> String {
+        match (self.stream, self.responses) {
+            (true, _) if text.is_empty() => self.ended(finish).concat(),
+            (true, _) => self.events(finish).concat(),
+            (false, true) => response(text, finish).to_string(),
+            (false, false) => {
+                let mut whole = completion(text);
+                whole["choices"][0]["finish_reason"] = finish.into();
+                whole.to_string()
+            }
+        }
+    }
+
+    /// A stream that says "Hello".
+    fn events(self, finish: &str) -> Vec<String> {
+        if !self.responses {
+            return data(&CHUNKS);
+        }
+        let mut events = self.begun(2);
+        let item = json!({"id": "m", "type": "message", "role": "assistant", "status": "completed",
+            "content": [{"type": "output_text", "text": "Hello", "annotations": []}]});
+        let place = json!({"item_id": "m", "output_index": 0, "content_index": 0});
+        for (kind, key, value) in [
+            ("response.output_text.done", "text", json!("Hello")),
+            (
+                "response.content_part.done",
+                "part",
+                item["content"][0].clone(),
+            ),
+        ] {
+            let mut event = place.clone();
+            event["type"] = kind.into();
+            event[key] = value;
+            events.push(numbered(event, events.len()));
+        }
+        let done = json!({"type": "response.output_item.done", "output_index": 0, "item": item});
+        events.push(numbered(done, events.len()));
+        let last = json!({"type": "response.completed", "response": response("Hello", finish)});
+        events.push(numbered(last, events.len()));
+        events
+    }
+
+    /// A stream that says so many pieces of "Hello", and no more.
+    fn begun(self, pieces: usize) -> Vec<String> {
+        if !self.responses {
+            return data(&CHUNKS[..=pieces]);
+        }
+        let item = json!({"id": "m", "type": "message", "role": "assistant", "status": "in_progress", "content": []});
+        let part = json!({"type": "output_text", "text": "", "annotations": []});
+        let mut begun = response("", "stop");
+        begun["status"] = "in_progress".into();
+        let mut events = vec![
+            json!({"type": "response.created", "response": begun}),
+            json!({"type": "response.output_item.added", "output_index": 0, "item": item}),
+            json!({"type": "response.content_part.added", "item_id": "m", "output_index": 0, "content_index": 0, "part": part}),
+        ];
+        events.extend(["Hel", "lo"].iter().take(pieces).map(|text| {
+            json!({"type": "response.output_text.delta", "item_id": "m", "output_index": 0, "content_index": 0, "delta": text})
+        }));
+        events
+            .into_iter()
+            .zip(0..)
+            .map(|(event, n)| numbered(event, n))
+            .collect()
+    }
+
+    /// A stream that says nothing but why.
+    fn ended(self, finish: &str) -> Vec<String> {
+        if !self.responses {
+            let events = data(&[CHUNKS[0], CHUNKS[3], CHUNKS[4]]);
+            let finish = format!("\"{finish}\"");
+            return events
+                .iter()
+                .map(|event| event.replace("\"stop\"", &finish))
+                .collect();
+        }
+        let mut begun = response("", "stop");
+        begun["status"] = "in_progress".into();
+        let ended = response("", finish);
+        let events = [
+            json!({"type": "response.created", "response": begun}),
+            json!({"type": "response.incomplete", "response": ended}),
+        ];
+        events
+            .into_iter()
+            .zip(0..)
+            .map(|(event, n)| numbered(event, n))
+            .collect()
+    }
+}
+
+fn data(chunks: &[&str]) -> Vec<String> {
+    chunks
+        .iter()
+        .map(|chunk| format!("data: {chunk}\n\n"))
+        .collect()
+}
+
+fn numbered(mut event: Value, number: usize) -> String {
+    event["sequence_number"] = number.into();
+    let kind = event["type"].as_str().unwrap();
+    format!("event: {kind}\ndata: {event}\n\n")
+}
+
+fn response(text: &str, finish: &str) -> Value {
+    let (status, missing) = match finish {
+        "stop" => ("completed", Value::Null),
+        reason => ("incomplete", json!({"reason": reason})),
+    };
+    let message = json!({"id": "m", "type": "message", "role": "assistant", "status": "completed",
+        "content": [{"type": "output_text", "text": text, "annotations": []}]});
+    let output = if text.is_empty() {
+        json!([])
     } else {
-        completion("Hello").to_string()[..40].to_owned()
+        json!([message])
+    };
+    json!({"id": "resp_1", "object": "response", "created_at": 5, "model": "vendor-model", "status": status,
+        "error": null, "incomplete_details": missing, "output": output,
+        "usage": {"input_tokens": 7, "output_tokens": 2, "total_tokens": 9}})
+}
+
+/// A part of the answer that looks well.
+async fn part(socket: &mut TcpStream, wire: Wire) {
+    say(socket, &head(200, wire.stream, None)).await;
+    let text = match wire.stream {
+        true => wire.begun(1).concat(),
+        false => wire.whole("Hello", "stop")[..40].to_owned(),
     };
     say(socket, &chunk(&text)).await;
 }
@@ -245,9 +369,9 @@ async fn refuse(socket: &mut TcpStream, status: u16, code: &str, retry_after: Op
     whole(socket, &error.to_string()).await;
 }
 
-fn events(n: usize) -> String {
-    let lines = CHUNKS.iter().take(n);
-    lines.map(|chunk| format!("data: {chunk}\n\n")).collect()
+async fn give(socket: &mut TcpStream, wire: Wire, text: &str) {
+    say(socket, &head(200, wire.stream, None)).await;
+    whole(socket, text).await;
 }
 
 fn head(status: u16, stream: bool, retry_after: Option<u8>) -> String {

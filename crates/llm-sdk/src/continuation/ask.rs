@@ -4,10 +4,18 @@ use llm_providers::{CallOptions, Error, Kind, Prefill, Target, bridges};
 use llm_types::{JsonObject, Op, Prompt};
 use serde_json::{Value, json, value::RawValue};
 
-use super::said::{CallSaid, Said};
+use super::{
+    anew, native,
+    said::{CallSaid, Said},
+};
 
 /// An answer keeps room for at least this many tokens, however many it has used.
 const LEAST_ROOM: u64 = 16;
+
+/// What a model is told that has seen the beginning of its answer.
+pub(super) const GO_ON: &str = "Your last message was cut off while it was being sent. Continue it from exactly where it \
+    stops: write only what comes next, beginning with the very next character, even in the middle of a word. \
+    Repeat nothing of it, and add no introduction, no comment and no apology.";
 
 /// How the rest of an answer is had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -51,6 +59,9 @@ pub(crate) fn obstacle(op: Op, body: &JsonObject, said: &Said) -> Option<&'stati
     if is_on("audio") {
         return Some("speech was asked for");
     }
+    if op == Op::Responses && (is_on("background") || is_on("conversation")) {
+        return Some("its vendor goes on with it, or keeps it");
+    }
     // A signature vouches for one attempt's thinking: half of it can be neither signed nor taken back.
     let only_thought = said.text.is_empty() && said.calls.is_empty();
     if op == Op::Messages && said.unsigned && only_thought {
@@ -72,6 +83,9 @@ pub(crate) fn rest(
 ) -> Result<Rest, Error> {
     if op == Op::Completion && target.speaks(Op::Completion) {
         return completion(body, said);
+    }
+    if op == Op::Responses && target.speaks(op) {
+        return native::rest(body, &target.model, said);
     }
     let mut chat = match op {
         Op::Chat => body.clone(),
@@ -212,9 +226,6 @@ pub(crate) fn given(said: &Said) -> &str {
 }
 
 fn asked(chat: &mut JsonObject, said: &Said) -> Result<(), Error> {
-    const GO_ON: &str = "Your last message was cut off while it was being sent. Continue it from exactly where it \
-        stops: write only what comes next, beginning with the very next character, even in the middle of a word. \
-        Repeat nothing of it, and add no introduction, no comment and no apology.";
     let mut all = messages(chat)?;
     let mut text = said.text.clone();
     let before = last(&all);
@@ -237,11 +248,7 @@ fn asked(chat: &mut JsonObject, said: &Said) -> Result<(), Error> {
 }
 
 fn document(chat: &mut JsonObject, said: &Said) -> Result<(), Error> {
-    let content = format!(
-        "Your answer was cut off while it was being sent. Give all of it once more. It must begin with exactly this \
-         text, character by character, and then go on:\n\n{}",
-        said.text
-    );
+    let content = anew::document(said);
     add(chat, vec![json!({"role": "user", "content": content})])
 }
 
@@ -258,35 +265,20 @@ fn call(
         "tool_choice",
         &json!({"type": "function", "function": {"name": open.name}}),
     );
-    let mut ask = String::from("Your answer was cut off while it was being sent. ");
-    if !said.text.is_empty() {
-        ask.push_str(&format!("It said:\n\n{}\n\n", said.text));
-    }
-    for call in made {
-        let line = format!(
-            "It called `{}` with {}; do not repeat that call.\n",
-            call.name, call.arguments
-        );
-        ask.push_str(&line);
-    }
-    ask.push_str(&format!(
-        "Now make its last call, of `{}`, once more and completely.",
-        open.name
-    ));
-    if !open.arguments.is_empty() {
-        let begin = " Its arguments must begin with exactly this text, character by character, and then go on:\n\n";
-        ask.push_str(begin);
-        ask.push_str(&open.arguments);
-    }
-    add(chat, vec![json!({"role": "user", "content": ask})])
+    let content = anew::call(said, open, made);
+    add(chat, vec![json!({"role": "user", "content": content})])
 }
 
 /// What was sent counts against the longest answer that the client wants.
 fn leave_room(chat: &mut JsonObject, target: &Target, said: &Said) {
     for key in ["max_tokens", "max_completion_tokens"] {
-        if let Ok(Some(most)) = chat.get::<u64>(key) {
-            let used = llm_cost::count_text(&target.model, &said.text).tokens;
-            chat.set(key, &most.saturating_sub(used).max(LEAST_ROOM.min(most)));
-        }
+        room(chat, key, &target.model, said);
+    }
+}
+
+pub(super) fn room(body: &mut JsonObject, key: &'static str, model: &str, said: &Said) {
+    if let Ok(Some(most)) = body.get::<u64>(key) {
+        let used = llm_cost::count_text(model, &said.text).tokens;
+        body.set(key, &most.saturating_sub(used).max(LEAST_ROOM.min(most)));
     }
 }

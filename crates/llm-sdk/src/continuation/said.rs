@@ -2,11 +2,10 @@
 
 use std::borrow::Cow;
 
-use llm_providers::{Chunk, Chunks, bridges, frame::Frame};
-use llm_types::{
-    ChatChunk, ChunkChoice, CompletionResponse, Delta, Map, Op, ThinkingBlock, ToolCall,
-};
+use llm_providers::{Chunk, bridges};
+use llm_types::{ChatChunk, Delta, JsonObject, Map, Op, ThinkingBlock, ToolCall};
 
+use super::Reading;
 use crate::Event;
 
 /// An answer of more bytes than this is not carried on.
@@ -86,9 +85,13 @@ impl Sent {
     pub(crate) fn writer(
         &mut self,
         op: Op,
-        body: &llm_types::JsonObject,
+        body: &JsonObject,
     ) -> Option<Box<dyn bridges::BridgeStream>> {
         self.raw.truncate(self.left);
+        if op == Op::Responses {
+            let sent = self.raw.iter().map(|event| &event.data[..]);
+            return bridges::responses::stream_after(body, sent);
+        }
         let mut writer = bridges::over_chat(op)?.stream(body);
         let mut written = Vec::new();
         for chunk in read(op, &self.raw)? {
@@ -104,70 +107,6 @@ impl Sent {
             sent.count() == written.count()
         };
         (blocks("content_block_start") && blocks("content_block_stop")).then_some(writer)
-    }
-}
-
-/// Events of a dialect as chat chunks; `None` where one cannot be read.
-fn read(op: Op, events: &[Event]) -> Option<Vec<ChatChunk>> {
-    match op {
-        Op::Chat => events
-            .iter()
-            .map(|event| serde_json::from_slice(&event.data).ok())
-            .collect(),
-        Op::Completion => events
-            .iter()
-            .map(|event| from_completion(&event.data))
-            .collect(),
-        _ => {
-            let mut reader = bridges::reader(op)?;
-            let mut chunks = Chunks::default();
-            for event in events {
-                let frame = Frame {
-                    event: event.name.clone(),
-                    data: event.data.clone(),
-                    exception: false,
-                };
-                reader.push(frame, &mut chunks).ok()?;
-            }
-            chunks
-                .items
-                .into_iter()
-                .map(|chunk| chunk.into_chat().ok())
-                .collect()
-        }
-    }
-}
-
-/// A piece of a text completion as a chat chunk.
-pub(crate) fn from_completion(data: &[u8]) -> Option<ChatChunk> {
-    let piece: CompletionResponse = serde_json::from_slice(data).ok()?;
-    let choices = piece.choices.into_iter().map(|choice| ChunkChoice {
-        index: choice.index,
-        delta: Delta {
-            content: Some(choice.text),
-            ..Delta::default()
-        },
-        finish_reason: choice.finish_reason,
-        logprobs: choice.logprobs,
-        ..ChunkChoice::default()
-    });
-    Some(ChatChunk {
-        id: piece.id,
-        object: "chat.completion.chunk".into(),
-        created: piece.created,
-        model: piece.model,
-        choices: choices.collect(),
-        usage: piece.usage,
-        extra: piece.extra,
-    })
-}
-
-/// A chunk of a vendor's as a chat chunk. `op`: the dialect it was asked in.
-pub(crate) fn as_chat(op: Op, chunk: Chunk) -> Result<ChatChunk, llm_providers::Error> {
-    match (op, chunk) {
-        (Op::Completion, Chunk::Raw { data, .. }) => from_completion(&data)
-            .ok_or_else(|| llm_providers::Error::decode("", "it is no piece of a completion")),
-        (_, chunk) => chunk.into_chat(),
     }
 }
 
@@ -300,4 +239,18 @@ fn has_results(fields: &Map) -> bool {
         "refusal",
     ];
     fields.keys().any(|key| !NOTES.contains(&key.as_str()))
+}
+
+/// Events of a dialect as chat chunks; `None` where one cannot be read.
+fn read(op: Op, events: &[Event]) -> Option<Vec<ChatChunk>> {
+    let mut reading = Reading::of(op)?;
+    let mut all = Vec::new();
+    for event in events {
+        let chunk = Chunk::Raw {
+            event: event.name.clone(),
+            data: event.data.clone(),
+        };
+        reading.push(chunk, &mut all).ok()?;
+    }
+    Some(all)
 }

@@ -1,14 +1,15 @@
 //! The chunks of another attempt as the rest of an answer.
 
-use llm_providers::{Error, Kind};
+use llm_providers::{Chunk, Error, Kind};
 use llm_router::{Differs, DocumentSeam, Seam};
 use llm_types::{ChatChunk, Delta, ToolCall};
 
-use super::{Way, ask::given, said::Said};
+use super::{Reading, Way, ask::given, said::Said};
 
 /// Makes the chunks of an attempt continue those that a client has.
-#[derive(Debug)]
 pub(crate) struct Splice {
+    /// The chunks' dialect.
+    reading: Reading,
     head: ChatChunk,
     seam: Joint,
     over: bool,
@@ -29,7 +30,7 @@ enum Joint {
 
 impl Splice {
     /// The splice after `said`.
-    pub(crate) fn after(said: &Said, way: Way, echoes: bool) -> Self {
+    pub(crate) fn after(said: &Said, way: Way, echoes: bool, reading: Reading) -> Self {
         let seam = match (way, said.calls.last()) {
             (Way::Call, Some(open)) => Joint::Call {
                 seam: DocumentSeam::after(&open.arguments),
@@ -45,14 +46,22 @@ impl Splice {
             _ => Joint::Text(Seam::asked(&said.text)),
         };
         Self {
+            reading,
             head: said.head.clone(),
             seam,
             over: false,
         }
     }
 
-    /// What of a chunk the client is to be told; `None`: nothing.
-    pub(crate) fn push(&mut self, chunk: ChatChunk) -> Result<Option<ChatChunk>, Error> {
+    /// What of a vendor's chunk the client is to be told.
+    pub(crate) fn push(&mut self, chunk: Chunk) -> Result<Vec<ChatChunk>, Error> {
+        let mut read = Vec::new();
+        self.reading.push(chunk, &mut read)?;
+        let told = read.into_iter().map(|chunk| self.fit(chunk));
+        told.filter_map(Result::transpose).collect()
+    }
+
+    fn fit(&mut self, chunk: ChatChunk) -> Result<Option<ChatChunk>, Error> {
         let mut told = self.head.clone();
         for mut choice in chunk.choices.into_iter().filter(|choice| choice.index == 0) {
             let finish = choice.finish_reason.take().filter(|_| !self.over);

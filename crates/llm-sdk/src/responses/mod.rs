@@ -153,6 +153,10 @@ impl Recalled {
         if body.raw("store").is_some_and(|raw| &raw[..] == b"false") {
             return None;
         }
+        // What a vendor keeps of the conversation cannot be put before it here.
+        if self.before.is_none() && body.str("previous_response_id").is_some() {
+            return None;
+        }
         Some(Keeper {
             store: Arc::clone(store),
             id,

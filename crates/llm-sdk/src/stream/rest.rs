@@ -52,11 +52,7 @@ impl AnswerStream {
         let mut out = std::mem::take(&mut self.waiting);
         self.sent.flush();
         self.began = true;
-        if self
-            .splice
-            .as_ref()
-            .is_some_and(|(_, splice)| !splice.is_over())
-        {
+        if self.splice.as_ref().is_some_and(|splice| !splice.is_over()) {
             let message = "the stream broke, and the rest ended before the answer was complete";
             return Err(Error::new(Kind::Connection, message));
         }

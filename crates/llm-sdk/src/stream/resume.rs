@@ -9,7 +9,7 @@ use llm_types::Op;
 use super::{AnswerStream, Source};
 use crate::{
     Continued,
-    continuation::{Carry, Sent, Splice, echoes, obstacle},
+    continuation::{Carry, Reading, Sent, Splice, echoes, obstacle},
     engine::ended,
     network::{Attempted, Bridged},
 };
@@ -60,7 +60,15 @@ impl AnswerStream {
         let onward = self.onward.as_ref()?;
         let (op, body) = (onward.network.op, &onward.network.body);
         if self.bridge.is_none() && op != Op::Chat {
-            self.bridge = Some(self.sent.writer(op, body)?);
+            let writer = self.sent.writer(op, body)?;
+            let said = self.sent.said(op);
+            let keeper = (op == Op::Responses)
+                .then(|| onward.wardrobe.keeper_of(&said.head.id, body))
+                .flatten();
+            self.bridge = Some(match keeper {
+                Some(keeper) => keeper.over(writer),
+                None => writer,
+            });
         }
         let said = self.sent.said(op);
         if obstacle(op, body, said).is_some() {
@@ -92,8 +100,9 @@ impl AnswerStream {
             let op = self.op();
             let said = self.sent.said(op);
             self.counted = llm_cost::count_text(&self.rates.model, &said.everything()).tokens;
-            let splice = Splice::after(said, way, echoes(&deployment.target));
-            self.splice = Some((attempted.spoken, splice));
+            let reading = Reading::of(attempted.spoken).unwrap_or(Reading::Chat);
+            let echoes = echoes(&deployment.target);
+            self.splice = Some(Splice::after(said, way, echoes, reading));
             self.continued.push(Continued {
                 from: from.id.clone(),
                 to: deployment.id.clone(),

@@ -23,8 +23,12 @@ const DIALECTS: [Op; 3] = [Op::Chat, Op::Messages, Op::Completion];
 /// A model behind `url`. `begins`: it takes the beginning of its answer.
 fn model(wire: Wire, url: &str, begins: bool) -> Value {
     let (name, base) = match (wire, begins) {
-        (Wire::OpenAi | Wire::Text, false) => ("openai/gpt-4o", format!("{url}/v1")),
-        (Wire::OpenAi | Wire::Text, true) => ("hosted_vllm/llama", format!("{url}/v1")),
+        (Wire::OpenAi | Wire::Text | Wire::Responses, false) => {
+            ("openai/gpt-4o", format!("{url}/v1"))
+        }
+        (Wire::OpenAi | Wire::Text | Wire::Responses, true) => {
+            ("hosted_vllm/llama", format!("{url}/v1"))
+        }
         (Wire::Anthropic, true) => ("anthropic/claude-opus-4-5", url.to_owned()),
         (Wire::Anthropic, false) => ("anthropic/claude-opus-4-6", url.to_owned()),
         (Wire::Gemini, _) => ("gemini/gemini-2.5-flash", format!("{url}/v1beta")),

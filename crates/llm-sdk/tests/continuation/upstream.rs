@@ -39,6 +39,8 @@ pub(crate) enum Wire {
     Gemini,
     /// OpenAI's text completions.
     Text,
+    /// OpenAI's Responses.
+    Responses,
 }
 
 pub(crate) struct Upstream {
@@ -77,6 +79,7 @@ async fn serve(mut socket: TcpStream, script: Script, log: Arc<Mutex<Vec<Value>>
         path if path.contains("GenerateContent") => Wire::Gemini,
         path if path.ends_with("/messages") => Wire::Anthropic,
         path if path.ends_with("/v1/completions") => Wire::Text,
+        path if path.ends_with("/responses") => Wire::Responses,
         _ => Wire::OpenAi,
     };
     let (bytes, end) = match script {
@@ -143,6 +146,7 @@ fn rest(wire: Wire, body: &Value) -> &'static str {
     }
     let list = match wire {
         Wire::Gemini => &body["contents"],
+        Wire::Responses => &body["input"],
         _ => &body["messages"],
     };
     let own = list
@@ -193,6 +197,7 @@ pub(crate) fn stream(wire: Wire, text: &str) -> Vec<u8> {
         Wire::Anthropic => anthropic(text),
         Wire::Gemini => gemini(text),
         Wire::Text => completion(text),
+        Wire::Responses => responses(text),
     };
     events.concat().into_bytes()
 }
@@ -277,4 +282,118 @@ fn completion(text: &str) -> Vec<String> {
     events.push(piece(json!([]), usage));
     events.push("data: [DONE]\n\n".into());
     events
+}
+
+/// A stream of Responses: numbered events.
+pub(crate) struct Numbered {
+    events: Vec<String>,
+    output: Vec<Value>,
+}
+
+impl Numbered {
+    pub(crate) fn begin() -> Self {
+        let mut new = Self {
+            events: Vec::new(),
+            output: Vec::new(),
+        };
+        for kind in ["response.created", "response.in_progress"] {
+            new.push(json!({"type": kind, "response": envelope("in_progress", &[], Value::Null)}));
+        }
+        new
+    }
+
+    pub(crate) fn push(&mut self, mut event: Value) {
+        event["sequence_number"] = self.events.len().into();
+        self.events.push(named(event));
+    }
+
+    /// A thought in short, in two parts.
+    pub(crate) fn think(&mut self, parts: [&str; 2]) {
+        let index = self.output.len();
+        let item = |summary: Value| json!({"id": "rs_1", "type": "reasoning", "summary": summary});
+        self.push(json!({"type": "response.output_item.added", "output_index": index, "item": item(json!([]))}));
+        for (number, text) in parts.iter().enumerate() {
+            let place = json!({"item_id": "rs_1", "output_index": index, "summary_index": number});
+            let whole = json!({"type": "summary_text", "text": text});
+            let empty = json!({"type": "summary_text", "text": ""});
+            for (kind, key, value) in [
+                ("response.reasoning_summary_part.added", "part", empty),
+                (
+                    "response.reasoning_summary_text.delta",
+                    "delta",
+                    json!(text),
+                ),
+                ("response.reasoning_summary_text.done", "text", json!(text)),
+                ("response.reasoning_summary_part.done", "part", whole),
+            ] {
+                let mut event = place.clone();
+                event["type"] = kind.into();
+                event[key] = value;
+                self.push(event);
+            }
+        }
+        let all: Vec<Value> = parts
+            .iter()
+            .map(|text| json!({"type": "summary_text", "text": text}))
+            .collect();
+        self.done(index, item(all.into()));
+    }
+
+    pub(crate) fn say(&mut self, text: &str) {
+        let index = self.output.len();
+        let item = |status: &str, content: Value| json!({"id": "msg_1", "type": "message", "status": status, "role": "assistant", "content": content});
+        let part = |text: &str| json!({"type": "output_text", "text": text, "annotations": [], "logprobs": []});
+        let place = json!({"item_id": "msg_1", "output_index": index, "content_index": 0});
+        let with = |kind: &str, key: &str, value: Value| {
+            let mut event = place.clone();
+            event["type"] = kind.into();
+            event[key] = value;
+            event
+        };
+        self.push(json!({"type": "response.output_item.added", "output_index": index, "item": item("in_progress", json!([]))}));
+        self.push(with("response.content_part.added", "part", part("")));
+        for token in tokens(text) {
+            self.push(with("response.output_text.delta", "delta", token.into()));
+        }
+        self.push(with("response.output_text.done", "text", text.into()));
+        self.push(with("response.content_part.done", "part", part(text)));
+        self.done(index, item("completed", json!([part(text)])));
+    }
+
+    /// A call in pieces of `size` characters.
+    pub(crate) fn call(&mut self, arguments: &str, size: usize) {
+        let index = self.output.len();
+        let item = |status: &str, given: &str| json!({"id": "fc_1", "type": "function_call", "status": status, "call_id": "call_a", "name": "find", "arguments": given});
+        self.push(json!({"type": "response.output_item.added", "output_index": index, "item": item("in_progress", "")}));
+        let chars: Vec<char> = arguments.chars().collect();
+        for piece in chars.chunks(size) {
+            let piece: String = piece.iter().collect();
+            self.push(json!({"type": "response.function_call_arguments.delta", "item_id": "fc_1", "output_index": index, "delta": piece}));
+        }
+        self.push(json!({"type": "response.function_call_arguments.done", "item_id": "fc_1", "output_index": index, "arguments": arguments}));
+        self.done(index, item("completed", arguments));
+    }
+
+    fn done(&mut self, index: usize, item: Value) {
+        self.push(json!({"type": "response.output_item.done", "output_index": index, "item": item.clone()}));
+        self.output.push(item);
+    }
+
+    pub(crate) fn end(mut self) -> Vec<String> {
+        let usage = json!({"input_tokens": 11, "output_tokens": 13, "total_tokens": 24});
+        let whole = envelope("completed", &self.output, usage);
+        self.push(json!({"type": "response.completed", "response": whole}));
+        self.events
+    }
+}
+
+fn envelope(status: &str, output: &[Value], usage: Value) -> Value {
+    json!({"id": "resp_1", "object": "response", "created_at": 7, "status": status, "model": "m", "output": output,
+        "tools": [], "prompt_cache_retention": "24h", "error": null, "incomplete_details": null, "usage": usage})
+}
+
+fn responses(text: &str) -> Vec<String> {
+    let mut events = Numbered::begin();
+    events.say(text);
+    events.end()
 }

@@ -137,7 +137,7 @@ table! {
 
 table! {
     /// A named set of models, servers and agents.
-    AccessGroup in "access_groups", key [access_group_id], by [access_group_name],
+    AccessGroup in "access_groups", key [access_group_id], by [access_group_name, budget_id],
     spends "access_group" of "t.access_group_id";
     /// Its id.
     access_group_id: String,
@@ -169,7 +169,8 @@ table! {
 
 table! {
     /// A project of a team.
-    Project in "projects", key [project_id], by [project_alias, team_id], spends "project" of "t.project_id";
+    Project in "projects", key [project_id], by [project_alias, team_id, budget_id],
+    spends "project" of "t.project_id";
     /// Its id.
     project_id: String,
     /// Its name.

@@ -139,7 +139,8 @@ table! {
 
 table! {
     /// A user's place in an organization.
-    OrganizationMember in "organization_members", key [organization_id, user_id], by [organization_id, user_id];
+    OrganizationMember in "organization_members", key [organization_id, user_id],
+    by [organization_id, user_id, budget_id];
     /// The organization.
     organization_id: String,
     /// The user.

@@ -179,3 +179,26 @@ impl Frame<'_> {
         response
     }
 }
+
+/// The end of a response that a vendor began as `begun`.
+pub(super) fn ended(
+    begun: &JsonObject,
+    status: &str,
+    missing: &Value,
+    output: &[Value],
+    usage: &Value,
+) -> JsonObject {
+    let mut response = begun.clone();
+    response.set_str("status", status);
+    response.set("incomplete_details", missing);
+    response.set("output", &output);
+    response.set("usage", usage);
+    response
+}
+
+/// `place` with one more key.
+pub(super) fn with(place: &Value, key: &str, value: Value) -> Value {
+    let mut event = place.clone();
+    event[key] = value;
+    event
+}

@@ -1,6 +1,7 @@
 //! OpenAI Responses over chat, for every provider that does not speak Responses itself.
 
 mod items;
+mod reader;
 mod request;
 mod response;
 mod stream;
@@ -12,6 +13,8 @@ use llm_types::{ChatResponse, JsonObject};
 
 use super::{Bridge, BridgeStream};
 use crate::{CallOptions, Error, Notice};
+
+pub(super) use reader::Reader;
 
 /// OpenAI Responses over chat. What an earlier response said must be in `input` already: a bridge remembers nothing.
 #[derive(Debug)]
@@ -33,4 +36,13 @@ impl Bridge for Responses {
     fn stream(&self, body: &JsonObject) -> Box<dyn BridgeStream> {
         Box::new(stream::Events::new(body))
     }
+}
+
+/// What goes on with a stream of which its vendor has written the events `sent`: under its ids and numbers, to an end that
+/// holds the whole answer. `None` where that cannot be done. `body` is the client's request.
+pub fn stream_after<'a>(
+    body: &JsonObject,
+    sent: impl IntoIterator<Item = &'a [u8]>,
+) -> Option<Box<dyn BridgeStream>> {
+    Some(Box::new(stream::Events::after(body, sent)?))
 }

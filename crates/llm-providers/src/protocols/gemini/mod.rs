@@ -34,6 +34,7 @@ use crate::{
 pub(crate) use names::clean as function_name;
 pub(crate) use prepare::settle;
 pub(crate) use request::{Service, body, fetches};
+pub(crate) use stream::ChatStream;
 
 /// How many inputs batchEmbedContents takes.
 const LARGEST_BATCH: usize = 100;
@@ -107,7 +108,7 @@ pub(crate) fn decode(call: &Call<'_>, reply: Reply) -> Result<Step, Error> {
 /// Reads a streamed reply.
 pub(crate) fn decoder(call: &Call<'_>) -> Result<Box<dyn Decoder>, Error> {
     match call.op {
-        Op::Chat => Ok(Box::new(stream::ChatStream::new(call))),
+        Op::Chat => Ok(Box::new(ChatStream::new(call))),
         Op::GenerateContent => Ok(Box::new(native::NativeStream::new(call))),
         _ => Err(call.unsupported()),
     }

@@ -45,6 +45,17 @@ impl ChatStream {
             asked: call.model().to_owned(),
             include_usage: call.include_usage,
             names: Arc::new(names::replaced(call)),
+            ..Self::plain()
+        }
+    }
+
+    /// A decoder for a stream whose request is not known.
+    pub(crate) fn plain() -> Self {
+        Self {
+            provider: "",
+            asked: String::new(),
+            include_usage: false,
+            names: Arc::default(),
             head: None,
             candidates: BTreeMap::new(),
             blocked: None,

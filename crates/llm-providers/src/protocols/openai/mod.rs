@@ -7,6 +7,7 @@ mod images;
 mod message;
 mod repair;
 mod responses;
+mod so_far;
 mod stream;
 mod usage;
 mod wire;

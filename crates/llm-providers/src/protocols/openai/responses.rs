@@ -5,7 +5,10 @@ use llm_types::{JsonObject, Usage, responses::ResponsesUsage};
 use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 
-use super::usage;
+use super::{
+    so_far::{COMPLETED, SoFar},
+    usage,
+};
 use crate::{Answer, Call, Chunks, Decoder, Error, Kind, Reply, error_table, frame::Frame};
 
 /// The answer as it came, its usage counted.
@@ -29,15 +32,17 @@ fn counted(raw: &[u8]) -> Option<Usage> {
     Some(usage)
 }
 
-/// Passes events on as they are, and reads only the last one.
+/// Passes events on as they are, and reads only those that say how far the answer is.
 pub(super) struct ResponsesStream {
     provider: &'static str,
+    so_far: SoFar,
 }
 
 impl ResponsesStream {
     pub(super) fn new(call: &Call<'_>) -> Self {
         Self {
             provider: call.target.provider.name,
+            so_far: SoFar::new(call),
         }
     }
 
@@ -81,6 +86,7 @@ impl Decoder for ResponsesStream {
             "error" => return Err(refusal(self.provider, &data)),
             _ => {}
         }
+        self.so_far.event(&kind, head.sequence_number, &data);
         // Clients tell events apart by their names, which some hosts leave out.
         let event = frame
             .event
@@ -93,7 +99,12 @@ impl Decoder for ResponsesStream {
         if out.done {
             return Ok(());
         }
-        Err(Error::cut(self.provider))
+        let Some(end) = self.so_far.end() else {
+            return Err(Error::cut(self.provider));
+        };
+        out.raw(Some(Bytes::from_static(COMPLETED.as_bytes())), end);
+        out.done = true;
+        Ok(())
     }
 }
 
@@ -103,6 +114,7 @@ struct Head<'a> {
     kind: Option<std::borrow::Cow<'a, str>>,
     #[serde(borrow)]
     object: Option<std::borrow::Cow<'a, str>>,
+    sequence_number: Option<u64>,
 }
 
 #[derive(Deserialize)]

@@ -37,6 +37,47 @@ struct Item {
     is_custom: bool,
 }
 
+impl Call {
+    /// A call that its vendor began as `item`, the one at `index` of the output.
+    pub(super) fn begun(place: u64, index: usize, item: &Value) -> Option<Self> {
+        let text = |key: &str| item[key].as_str().map(str::to_owned);
+        let (id, name) = (text("id")?, text("name")?);
+        let call_id = text("call_id").unwrap_or_else(|| id.clone());
+        let mut call = Self {
+            place,
+            id: Some(call_id.clone()),
+            name: name.clone(),
+            arguments: String::new(),
+            depth: Depth::default(),
+            told: 0,
+            item: Some(Item {
+                index,
+                id,
+                call_id,
+                name,
+                is_custom: false,
+            }),
+        };
+        call.follow(&text("arguments").unwrap_or_default());
+        Some(call)
+    }
+
+    /// Takes a fragment that its vendor told.
+    pub(super) fn follow(&mut self, more: &str) {
+        self.depth.read(more);
+        self.arguments.push_str(more);
+        self.told = self.arguments.len();
+    }
+
+    pub(super) fn is_at(&self, index: usize) -> bool {
+        self.item.as_ref().is_some_and(|item| item.index == index)
+    }
+
+    pub(super) fn place(&self) -> u64 {
+        self.place
+    }
+}
+
 impl Events {
     /// Takes a fragment of a call.
     pub(super) fn call(
@@ -166,17 +207,17 @@ impl Events {
     fn told_all(&mut self, item: &Item, arguments: String, out: &mut Vec<Event>) -> String {
         let place = json!({"item_id": item.id, "output_index": item.index});
         if !item.is_custom {
-            let mut event = super::with(&place, "arguments", arguments.as_str().into());
+            let mut event = items::with(&place, "arguments", arguments.as_str().into());
             event["name"] = Value::from(item.name.as_str());
             self.tell("response.function_call_arguments.done", event, out);
             return arguments;
         }
         let input = items::custom_input(&arguments);
         if !input.is_empty() {
-            let event = super::with(&place, "delta", input.as_str().into());
+            let event = items::with(&place, "delta", input.as_str().into());
             self.tell("response.custom_tool_call_input.delta", event, out);
         }
-        let event = super::with(&place, "input", input.as_str().into());
+        let event = items::with(&place, "input", input.as_str().into());
         self.tell("response.custom_tool_call_input.done", event, out);
         input
     }

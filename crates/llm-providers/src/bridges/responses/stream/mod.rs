@@ -1,12 +1,13 @@
 //! Chat chunks as a response's events.
 
+mod after;
 mod calls;
 
 use llm_types::{ChatChunk, Delta, JsonObject, ThinkingBlock, ToolCall, Usage};
 use serde_json::{Value, json};
 
 use super::{
-    items::{self, Frame},
+    items::{self, Frame, with},
     response,
     tools::Offered,
 };
@@ -36,6 +37,10 @@ pub(super) struct Events {
     closed: Vec<u64>,
     finish: Option<String>,
     usage: Option<Usage>,
+    /// The response as its vendor began it, where it is only gone on with here.
+    begun: Option<JsonObject>,
+    /// Thoughts of its vendor's that were open when something else began.
+    aside: Vec<Open>,
 }
 
 struct Open {
@@ -53,6 +58,8 @@ enum Kind {
         done: Vec<Value>,
         part: Option<Part>,
     },
+    /// A vendor's own thought, to which nothing is added.
+    Begun(after::Thought),
 }
 
 /// The part of a message that is being told.
@@ -89,6 +96,8 @@ impl Events {
             closed: Vec::new(),
             finish: None,
             usage: None,
+            begun: None,
+            aside: Vec::new(),
         }
     }
 
@@ -112,14 +121,17 @@ impl Events {
             "in_progress" => Value::Null,
             _ => response::usage(self.usage.take()),
         };
-        let frame = Frame {
-            asked: &self.asked,
-            id: &self.id,
-            created: self.created,
-            model: &self.model,
-            service_tier: self.service_tier.as_deref(),
+        let whole = match &self.begun {
+            Some(begun) => items::ended(begun, status, &missing, &self.output, &usage),
+            None => Frame {
+                asked: &self.asked,
+                id: &self.id,
+                created: self.created,
+                model: &self.model,
+                service_tier: self.service_tier.as_deref(),
+            }
+            .around(status, &missing, &self.output, &usage),
         };
-        let whole = frame.around(status, &missing, &self.output, &usage);
         let mut event = JsonObject::new();
         event.set_str("type", kind);
         event.set("sequence_number", &self.number);
@@ -417,6 +429,7 @@ impl Events {
         };
         let item = match kind {
             Kind::Message { done, .. } => items::message(&id, status, done),
+            Kind::Begun(thought) => thought.end(self, index, &id, out),
             Kind::Thought { text, seal } => {
                 if !text.is_empty() {
                     let place = json!({"item_id": id, "output_index": index, "summary_index": 0});
@@ -471,6 +484,7 @@ impl BridgeStream for Events {
         let (status, _) = items::outcome(self.finish.as_deref());
         self.close_with(status, out);
         self.close_calls(status, out);
+        self.close_aside(out);
         let kind = match status {
             "incomplete" => "response.incomplete",
             _ => "response.completed",
@@ -478,11 +492,4 @@ impl BridgeStream for Events {
         self.tell_whole(kind, status, out);
         Ok(())
     }
-}
-
-/// `place` with one more key.
-fn with(place: &Value, key: &str, value: Value) -> Value {
-    let mut event = place.clone();
-    event[key] = value;
-    event
 }

@@ -1,0 +1,172 @@
+//! From a key to whoever it belongs to.
+
+use std::sync::Arc;
+
+use http::{Method, StatusCode};
+use llm_store::{
+    Moment, hash_token,
+    rows::{Key, Organization, Project, Team, TeamMember, User},
+};
+use serde_json::json;
+
+use crate::{Access, Caller, Entry, Governance, Refusal, Role, route_groups};
+
+impl Governance {
+    /// Whoever this key belongs to; `None` if nobody knows it. A key that is blocked or too old is refused.
+    pub async fn caller(&self, key: &str) -> Result<Option<Arc<Caller>>, Refusal> {
+        let found = match self.directory().key(&hash_token(key)).await {
+            Ok(found) => found,
+            Err(error) if error.is_unavailable() && self.settings().serve_without_database => {
+                return Ok(Some(Arc::new(Caller {
+                    name: Some("failed-to-connect-to-db".to_owned()),
+                    ..Caller::plain(Role::Unowned)
+                })));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let Some(key) = found else {
+            return Ok(None);
+        };
+        Ok(Some(Arc::new(self.caller_of(key).await?)))
+    }
+
+    /// Whoever has this key. Refuses a key that is not in force.
+    async fn caller_of(&self, key: Arc<Entry<Key>>) -> Result<Caller, Refusal> {
+        in_force(&key.row)?;
+        let directory = self.directory();
+        let row = &key.row;
+        let user = match &row.user_id {
+            Some(id) => directory.get::<User>(&[id]).await?,
+            None => None,
+        };
+        if user.as_ref().is_some_and(|user| is_deactivated(&user.row)) {
+            let message = "the owner of this key was deactivated";
+            return Err(Refusal::unauthenticated(message));
+        }
+        let (mut team, mut member) = (None, None);
+        if let Some(id) = &row.team_id {
+            team = directory.get::<Team>(&[id]).await?;
+            if let Some(user) = &row.user_id {
+                member = directory.get::<TeamMember>(&[id, user]).await?;
+            }
+        }
+        if let Some(team) = team.as_ref().filter(|team| team.row.blocked) {
+            return Err(Refusal::unauthenticated(format!(
+                "Team={} is blocked. Update via `/team/unblock` if you're an admin.",
+                team.row.team_id
+            )));
+        }
+        let project = match &row.project_id {
+            Some(id) => directory.get::<Project>(&[id]).await?,
+            None => None,
+        };
+        if let Some(project) = project.as_ref().filter(|project| project.row.blocked) {
+            return Err(Refusal::unauthenticated(format!(
+                "Project={} is blocked. Update via `/project/update` if you're an admin.",
+                project.row.project_id
+            )));
+        }
+        let of_team = team
+            .as_ref()
+            .and_then(|team| team.row.organization_id.as_ref());
+        let organization = match row.organization_id.as_ref().or(of_team) {
+            Some(id) => directory.get::<Organization>(&[id]).await?,
+            None => None,
+        };
+        let role = match &user {
+            Some(user) => {
+                let given = user.row.user_role.as_deref();
+                given.and_then(Role::of_user).unwrap_or(Role::InternalUser)
+            }
+            None => Role::Unowned,
+        };
+        Ok(Caller {
+            role,
+            key: Some(key),
+            user,
+            team,
+            member,
+            organization,
+            project,
+            name: None,
+        })
+    }
+
+    /// Refuses who may not call a route of this kind.
+    pub fn may_call(
+        &self,
+        caller: &Caller,
+        access: Access,
+        method: &Method,
+        path: &str,
+    ) -> Result<(), Refusal> {
+        if let Some(key) = &caller.key {
+            let allowed = &key.row.allowed_routes;
+            if access != Access::Public
+                && !allowed.is_empty()
+                && !route_groups::contain(allowed, access, path)
+            {
+                let message = format!(
+                    "Virtual key is not allowed to call this route. Only allowed to call routes: {allowed:?}. \
+                     Tried to call route: {path}"
+                );
+                return Err(Refusal {
+                    detail: Some(json!(message)),
+                    ..Refusal::forbidden(message)
+                });
+            }
+        }
+        if access.allows(caller.role, method) {
+            return Ok(());
+        }
+        if caller.role == Role::Anyone {
+            let message = "this route needs a master key: start the gateway with one";
+            return Err(Refusal::unauthenticated(message));
+        }
+        if caller.role == Role::ProxyAdminViewer {
+            let message = format!("a viewer may not call {path}");
+            return Err(Refusal::forbidden(message));
+        }
+        Err(Refusal::new(
+            StatusCode::UNAUTHORIZED,
+            "auth_error",
+            format!(
+                "Only proxy admin can be used to generate, delete, update info for new keys/users/teams. \
+                 Route={path}. Your role={}. Your user_id={}",
+                caller.role.name(),
+                masked(caller.user_id().unwrap_or("none")),
+            ),
+        )
+        .of("None"))
+    }
+}
+
+fn in_force(key: &Key) -> Result<(), Refusal> {
+    if key.blocked == Some(true) {
+        return Err(Refusal::unauthenticated(
+            "Key is blocked. Update via `/key/unblock` if you're an admin.",
+        ));
+    }
+    let now = Moment::now();
+    if let Some(expires) = key.expires.filter(|expires| *expires <= now) {
+        let name = key.key_name.clone().unwrap_or_default();
+        let message = format!(
+            "Authentication Error - Expired Key. Key Expiry time {} and current time {}",
+            expires.to_jiff(),
+            now.to_jiff()
+        );
+        return Err(Refusal::new(StatusCode::UNAUTHORIZED, "expired_key", message).of(name));
+    }
+    Ok(())
+}
+
+/// SCIM takes users away by this.
+fn is_deactivated(user: &User) -> bool {
+    user.metadata.get("scim_active") == Some(&serde_json::Value::Bool(false))
+}
+
+/// Enough of an id for its owner to know it.
+fn masked(id: &str) -> String {
+    let start: String = id.chars().take(4).collect();
+    format!("{start}****")
+}

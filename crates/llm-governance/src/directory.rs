@@ -1,0 +1,282 @@
+//! Rows that requests need again and again, remembered.
+
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use llm_ledger::Calendar;
+use llm_store::{
+    Account, Error, Moment, Record, Store,
+    rows::{
+        AccessGroup, Budget, Customer, Key, Organization, Project, Tag, Team, TeamMember, User,
+    },
+};
+use quick_cache::sync::Cache;
+
+use crate::{Entry, Governed};
+
+/// How long it is remembered that there is no such row: a key may have been made elsewhere just now.
+const ABSENT: Duration = Duration::from_secs(1);
+
+/// The rows of one table.
+pub(crate) struct Shelf<R> {
+    cache: Cache<String, Slot<R>>,
+    /// Counts what was forgotten: a row that was read before must not be remembered after.
+    generation: AtomicU64,
+    ttl: Duration,
+}
+
+struct Slot<R> {
+    entry: Option<Arc<Entry<R>>>,
+    until: Instant,
+}
+
+impl<R> Clone for Slot<R> {
+    fn clone(&self) -> Self {
+        Self {
+            entry: self.entry.clone(),
+            until: self.until,
+        }
+    }
+}
+
+/// The rows that say who may do what.
+pub(crate) struct Directory {
+    store: Store,
+    calendar: Calendar,
+    /// Rows that are past their time are used while the database is away.
+    lenient: bool,
+    keys: Shelf<Key>,
+    users: Shelf<User>,
+    teams: Shelf<Team>,
+    members: Shelf<TeamMember>,
+    organizations: Shelf<Organization>,
+    projects: Shelf<Project>,
+    customers: Shelf<Customer>,
+    tags: Shelf<Tag>,
+    access_groups: Shelf<AccessGroup>,
+    budgets: Shelf<Budget>,
+    all_groups: Roll<AccessGroup>,
+}
+
+/// All rows of a table.
+pub(crate) type Rows<R> = Arc<Vec<Arc<Entry<R>>>>;
+
+/// All rows of a table that is small and asked for as a whole, and until when they are remembered.
+struct Roll<R> {
+    rows: Mutex<Option<(Rows<R>, Instant)>>,
+    generation: AtomicU64,
+}
+
+/// Which shelf a row belongs to.
+pub(crate) trait Shelved: Governed {
+    fn shelf(directory: &Directory) -> &Shelf<Self>;
+}
+
+macro_rules! shelved {
+    ($($row:ident on $shelf:ident),*) => {
+        $(impl Shelved for $row {
+            fn shelf(directory: &Directory) -> &Shelf<Self> {
+                &directory.$shelf
+            }
+        })*
+
+        impl Directory {
+            pub(crate) fn new(store: Store, settings: &crate::Settings) -> Self {
+                let calendar = settings.calendar.clone();
+                let (rows, ttl) = (settings.cached_rows, settings.cache_ttl);
+                let lenient = settings.serve_without_database;
+                let all_groups = Roll::default();
+                Self { store, calendar, lenient, all_groups, $($shelf: Shelf::new(rows, ttl),)* }
+            }
+
+            /// Forgets a row, and with a budget every row that may name it.
+            pub(crate) fn forget(&self, table: &str, id: &str) {
+                $(if table == <$row as Record>::TABLE {
+                    self.$shelf.forget(id);
+                })*
+                if table == <Budget as Record>::TABLE {
+                    self.forget_all();
+                }
+                if table == <AccessGroup as Record>::TABLE {
+                    self.all_groups.forget();
+                }
+            }
+
+            /// Forgets everything.
+            pub(crate) fn forget_all(&self) {
+                $(self.$shelf.forget_all();)*
+                self.all_groups.forget();
+            }
+        }
+    };
+}
+
+shelved!(
+    Key on keys, User on users, Team on teams, TeamMember on members, Organization on organizations,
+    Project on projects, Customer on customers, Tag on tags, AccessGroup on access_groups,
+    Budget on budgets
+);
+
+impl<R: Governed> Shelf<R> {
+    fn new(rows: usize, ttl: Duration) -> Self {
+        Self {
+            cache: Cache::new(rows.max(1)),
+            generation: AtomicU64::new(0),
+            ttl,
+        }
+    }
+
+    fn forget(&self, id: &str) {
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        self.cache.remove(id);
+    }
+
+    fn forget_all(&self) {
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        self.cache.clear();
+    }
+
+    fn remember(&self, id: &str, entry: Option<Arc<Entry<R>>>, read_at: u64) {
+        let lasts = if entry.is_some() { self.ttl } else { ABSENT };
+        let slot = Slot {
+            entry,
+            until: Instant::now() + lasts,
+        };
+        if self.generation.load(Ordering::Acquire) == read_at {
+            self.cache.insert(id.to_owned(), slot);
+            // Somebody may have forgotten it between the two.
+            if self.generation.load(Ordering::Acquire) != read_at {
+                self.cache.remove(id);
+            }
+        }
+    }
+}
+
+impl<R> Default for Roll<R> {
+    fn default() -> Self {
+        Self {
+            rows: Mutex::new(None),
+            generation: AtomicU64::new(0),
+        }
+    }
+}
+
+impl<R> Roll<R> {
+    fn forget(&self) {
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        *self.lock() = None;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<(Rows<R>, Instant)>> {
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Directory {
+    /// All access groups.
+    pub(crate) async fn access_groups(&self) -> Result<Rows<AccessGroup>, Error> {
+        let roll = &self.all_groups;
+        let known = roll.lock().clone();
+        if let Some((rows, until)) = &known
+            && *until > Instant::now()
+        {
+            return Ok(Arc::clone(rows));
+        }
+        let generation = roll.generation.load(Ordering::Acquire);
+        let rows = match self.all_of::<AccessGroup>().await {
+            Ok(rows) => Arc::new(rows),
+            Err(error) if error.is_unavailable() && self.lenient => {
+                return known.map(|(rows, _)| rows).ok_or(error);
+            }
+            Err(error) => return Err(error),
+        };
+        let mut slot = roll.lock();
+        if roll.generation.load(Ordering::Acquire) == generation {
+            *slot = Some((Arc::clone(&rows), Instant::now() + self.access_groups.ttl));
+        }
+        Ok(rows)
+    }
+
+    async fn all_of<R: Shelved>(&self) -> Result<Vec<Arc<Entry<R>>>, Error> {
+        let page = self.store.list::<R>(&[], i64::MAX, 0).await?;
+        let mut entries = Vec::with_capacity(page.rows.len());
+        for row in page.rows {
+            entries.extend(self.entry(async || Ok(Some(row))).await?);
+        }
+        Ok(entries)
+    }
+
+    /// The key with this hash, or the one that replaced it while the old one's grace lasts.
+    pub(crate) async fn key(&self, token: &str) -> Result<Option<Arc<Entry<Key>>>, Error> {
+        self.find(token, async || self.store.key(token, Moment::now()).await)
+            .await
+    }
+
+    /// The row with this key.
+    pub(crate) async fn get<R: Shelved>(
+        &self,
+        key: &[&str],
+    ) -> Result<Option<Arc<Entry<R>>>, Error> {
+        match key {
+            [id] => self.find(id, async || self.store.get::<R>(key).await).await,
+            parts => {
+                let id = joined(parts);
+                self.find(&id, async || self.store.get::<R>(key).await)
+                    .await
+            }
+        }
+    }
+
+    async fn find<R: Shelved>(
+        &self,
+        id: &str,
+        read: impl AsyncFnOnce() -> Result<Option<R>, Error>,
+    ) -> Result<Option<Arc<Entry<R>>>, Error> {
+        let shelf = R::shelf(self);
+        let known = shelf.cache.get(id);
+        if let Some(slot) = &known
+            && slot.until > Instant::now()
+        {
+            return Ok(slot.entry.clone());
+        }
+        let generation = shelf.generation.load(Ordering::Acquire);
+        let entry = match self.entry(read).await {
+            Ok(entry) => entry,
+            Err(error) if error.is_unavailable() && self.lenient => {
+                return match known.and_then(|slot| slot.entry) {
+                    Some(old) => Ok(Some(old)),
+                    None => Err(error),
+                };
+            }
+            Err(error) => return Err(error),
+        };
+        shelf.remember(id, entry.clone(), generation);
+        Ok(entry)
+    }
+
+    async fn entry<R: Shelved>(
+        &self,
+        read: impl AsyncFnOnce() -> Result<Option<R>, Error>,
+    ) -> Result<Option<Arc<Entry<R>>>, Error> {
+        let Some(row) = read().await? else {
+            return Ok(None);
+        };
+        let budget = match row.budget_id() {
+            Some(id) => self.store.get::<Budget>(&[id]).await?,
+            None => None,
+        };
+        let entry = Entry::new(row, budget.as_ref(), &self.calendar);
+        Ok(Some(Arc::new(entry)))
+    }
+}
+
+/// The name of a row whose key has several parts.
+pub(crate) fn joined(parts: &[&str]) -> String {
+    let separator = Account::SEPARATOR.to_string();
+    parts.join(&separator)
+}

@@ -1,0 +1,242 @@
+//! Administrative changes: made together or not at all, written down, and known to every instance.
+
+use llm_store::{
+    Deletion, Moment, Record, Transaction,
+    rows::{AuditEntry, Key, Object, Team},
+};
+use serde::Serialize;
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::{Caller, Governance, Governed, Refusal, directory::joined};
+
+/// Who changes something.
+#[derive(Debug, Clone, Default)]
+pub struct Actor {
+    /// The user.
+    pub user_id: Option<String>,
+    /// The hash of the key that the change was asked with.
+    pub key: Option<String>,
+    /// Whom the request itself names (`litellm-changed-by`).
+    pub on_behalf_of: Option<String>,
+}
+
+/// A change that is being made. Dropped, it does not happen.
+pub struct Edit<'a> {
+    governance: &'a Governance,
+    actor: &'a Actor,
+    transaction: Transaction,
+    touched: Vec<(&'static str, String)>,
+    now: Moment,
+}
+
+impl Actor {
+    /// Whoever asks, and whom it says it asks for.
+    pub fn of(caller: &Caller, on_behalf_of: Option<String>) -> Self {
+        Self {
+            user_id: caller.user_id().map(str::to_owned),
+            key: Some(caller.key_hash().to_owned()),
+            on_behalf_of,
+        }
+    }
+
+    /// The name to write down as who did it.
+    pub fn name(&self) -> Option<&str> {
+        self.on_behalf_of.as_deref().or(self.user_id.as_deref())
+    }
+}
+
+impl Governance {
+    /// Begins a change.
+    pub async fn edit<'a>(&'a self, actor: &'a Actor) -> Result<Edit<'a>, Refusal> {
+        Ok(Edit {
+            governance: self,
+            actor,
+            transaction: self.store().begin().await?,
+            touched: Vec::new(),
+            now: Moment::now(),
+        })
+    }
+}
+
+impl Edit<'_> {
+    /// When it happens.
+    pub fn now(&self) -> Moment {
+        self.now
+    }
+
+    /// The row with this key; nobody else changes it before this ends.
+    pub async fn get<R: Record>(&mut self, key: &[&str]) -> Result<Option<R>, Refusal> {
+        Ok(self.transaction.get(key).await?)
+    }
+
+    /// Adds a row. `taken` is what the caller is told where there is one like it.
+    pub async fn insert<R: Governed>(&mut self, row: &R, taken: Refusal) -> Result<(), Refusal> {
+        match self.transaction.insert(row).await {
+            Ok(()) => {}
+            Err(llm_store::Error::Exists { .. }) => return Err(taken),
+            Err(error) => return Err(error.into()),
+        }
+        let after = shown(row)?;
+        self.note::<R>("created", &row.key(), None, Some(after))
+            .await
+    }
+
+    /// Replaces a row.
+    pub async fn update<R: Governed>(
+        &mut self,
+        before: &R,
+        after: &R,
+        taken: Refusal,
+    ) -> Result<(), Refusal> {
+        let nothing = (Object::new(), Object::new());
+        self.update_secret(before, after, nothing, taken).await
+    }
+
+    /// Replaces a row with secrets. `secret` is what is written down of them: masked, before and after.
+    pub(crate) async fn update_secret<R: Governed>(
+        &mut self,
+        before: &R,
+        after: &R,
+        secret: (Object, Object),
+        taken: Refusal,
+    ) -> Result<(), Refusal> {
+        let key = before.key();
+        let parts: Vec<&str> = key.iter().map(String::as_str).collect();
+        match self.transaction.update(&parts, after).await {
+            Ok(_) => {}
+            Err(llm_store::Error::Exists { .. }) => return Err(taken),
+            Err(error) => return Err(error.into()),
+        }
+        let with = |row: Value, secret: Object| match row {
+            Value::Object(mut row) => {
+                row.extend(secret);
+                Value::from(row)
+            }
+            other => other,
+        };
+        let (old, new) = (shown(before)?, shown(after)?);
+        let (old, new) = differences(with(old, secret.0), with(new, secret.1));
+        self.note::<R>("updated", &key, Some(old), Some(new)).await
+    }
+
+    /// Removes a row.
+    pub async fn delete<R: Governed>(&mut self, row: &R) -> Result<(), Refusal> {
+        let key = row.key();
+        let parts: Vec<&str> = key.iter().map(String::as_str).collect();
+        self.transaction.delete::<R>(&parts).await?;
+        let before = shown(row)?;
+        self.note::<R>("deleted", &key, Some(before), None).await
+    }
+
+    /// Moves a key to the deleted ones.
+    pub async fn delete_key(&mut self, key: &Key) -> Result<(), Refusal> {
+        let deletion = self.deletion();
+        self.transaction.delete_key(&key.token, &deletion).await?;
+        let before = shown(key)?;
+        self.note::<Key>("deleted", &Governed::key(key), Some(before), None)
+            .await
+    }
+
+    /// Moves a team to the deleted ones. Its keys and members are the caller's to delete.
+    pub async fn delete_team(&mut self, team: &Team) -> Result<(), Refusal> {
+        let deletion = self.deletion();
+        self.transaction
+            .delete_team(&team.team_id, &deletion)
+            .await?;
+        let before = shown(team)?;
+        self.note::<Team>("deleted", &team.key(), Some(before), None)
+            .await
+    }
+
+    /// Gives a key another token; the old one works until `revoke_at`.
+    pub async fn replace_token(
+        &mut self,
+        before: &Key,
+        after: &Key,
+        revoke_at: Moment,
+    ) -> Result<(), Refusal> {
+        self.transaction
+            .replace_token(&before.token, after, revoke_at)
+            .await?;
+        let (old, new) = (shown(before)?, shown(after)?);
+        let key = Governed::key(before);
+        self.note::<Key>("rotated", &key, Some(old), Some(new))
+            .await?;
+        self.touched.push((Key::TABLE, after.token.clone()));
+        Ok(())
+    }
+
+    /// Writes down a change that no row shows, and has every instance forget the row.
+    pub async fn note<R: Record>(
+        &mut self,
+        action: &str,
+        key: &[String],
+        before: Option<Value>,
+        after: Option<Value>,
+    ) -> Result<(), Refusal> {
+        let parts: Vec<&str> = key.iter().map(String::as_str).collect();
+        let id = joined(&parts);
+        if self.governance.settings().audit {
+            let entry = AuditEntry {
+                id: Uuid::now_v7().to_string(),
+                updated_at: self.now,
+                changed_by: self.actor.name().map(str::to_owned),
+                changed_by_api_key: self.actor.key.clone(),
+                action: action.to_owned(),
+                table_name: R::TABLE.to_owned(),
+                object_id: parts.join("/"),
+                before_value: before,
+                updated_values: after,
+            };
+            self.transaction.insert(&entry).await?;
+        }
+        self.touched.push((R::TABLE, id));
+        Ok(())
+    }
+
+    /// Makes the change. From then on this instance goes by it, and the others within a second.
+    pub async fn commit(mut self) -> Result<(), Refusal> {
+        for (table, id) in &self.touched {
+            self.transaction.tell(table, id, self.now).await?;
+        }
+        self.transaction.commit().await?;
+        for (table, id) in &self.touched {
+            self.governance.forget(table, id);
+        }
+        Ok(())
+    }
+
+    fn deletion(&self) -> Deletion {
+        Deletion {
+            at: self.now,
+            by: self.actor.user_id.clone(),
+            by_api_key: self.actor.key.clone(),
+            changed_by: self.actor.on_behalf_of.clone(),
+        }
+    }
+}
+
+/// A row as its readers see it.
+pub(crate) fn shown<R: Serialize>(row: &R) -> Result<Value, Refusal> {
+    serde_json::to_value(row).map_err(|error| {
+        tracing::error!(%error, "a row cannot be shown");
+        Refusal::internal()
+    })
+}
+
+/// Of two rows, only what differs.
+fn differences(old: Value, new: Value) -> (Value, Value) {
+    let (Value::Object(mut old), Value::Object(mut new)) = (old, new) else {
+        return (Value::Null, Value::Null);
+    };
+    let same: Vec<String> = old
+        .iter()
+        .filter(|(name, value)| new.get(*name) == Some(value))
+        .map(|(name, _)| name.clone())
+        .collect();
+    let without = |object: &mut Object| same.iter().for_each(|name| drop(object.remove(name)));
+    without(&mut old);
+    without(&mut new);
+    (old.into(), new.into())
+}

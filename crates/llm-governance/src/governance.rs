@@ -1,0 +1,125 @@
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use llm_ledger::Ledger;
+use llm_store::{Keyring, Store};
+use tokio::sync::broadcast;
+
+use crate::{Settings, changes, directory::Directory};
+
+/// Who may do what, and what it costs: the governance of one process. Clones are the same one.
+#[derive(Clone)]
+pub struct Governance {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) store: Store,
+    pub(crate) ledger: Ledger,
+    pub(crate) keyring: Keyring,
+    pub(crate) settings: Settings,
+    pub(crate) directory: Directory,
+    pub(crate) database_up: AtomicBool,
+    changed: broadcast::Sender<Changed>,
+}
+
+/// A row that was changed, here or by another instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changed {
+    /// Its table; empty where anything may have changed.
+    pub table: String,
+    /// Its key.
+    pub object: String,
+}
+
+impl fmt::Debug for Governance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Governance")
+            .field("store", &self.inner.store)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Governance {
+    /// Governs by what `store` says and charges to `ledger`. Secrets are sealed with `keyring`.
+    pub fn new(store: Store, ledger: Ledger, keyring: Keyring, settings: Settings) -> Self {
+        let inner = Arc::new(Inner {
+            directory: Directory::new(store.clone(), &settings),
+            store,
+            ledger,
+            keyring,
+            settings,
+            database_up: AtomicBool::new(true),
+            changed: broadcast::Sender::new(1024),
+        });
+        // Ends by itself once the governance is gone.
+        tokio::spawn(changes::follow(Arc::downgrade(&inner)));
+        Self { inner }
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
+    /// The ledger.
+    pub fn ledger(&self) -> &Ledger {
+        &self.inner.ledger
+    }
+
+    /// What secrets are sealed with.
+    pub fn keyring(&self) -> &Keyring {
+        &self.inner.keyring
+    }
+
+    /// The rules.
+    pub fn settings(&self) -> &Settings {
+        &self.inner.settings
+    }
+
+    /// Whether the database answered when it was asked last, a moment ago.
+    pub fn is_database_up(&self) -> bool {
+        self.inner.database_up.load(Ordering::Acquire)
+    }
+
+    /// Rows that are changed from now on.
+    pub fn changes(&self) -> broadcast::Receiver<Changed> {
+        self.inner.changed.subscribe()
+    }
+
+    pub(crate) fn directory(&self) -> &Directory {
+        &self.inner.directory
+    }
+
+    /// Forgets a row that was changed here.
+    pub(crate) fn forget(&self, table: &str, object: &str) {
+        self.inner.directory.forget(table, object);
+        self.inner.tell(table, object);
+    }
+
+    /// Ships what is settled, and ends. Requests under way should have ended before.
+    pub async fn close(&self) {
+        self.inner.ledger.clone().close().await;
+        self.inner.store.close().await;
+    }
+}
+
+impl Inner {
+    /// Nobody may be listening.
+    pub(crate) fn tell(&self, table: &str, object: &str) {
+        let _ = self.changed.send(Changed {
+            table: table.to_owned(),
+            object: object.to_owned(),
+        });
+    }
+
+    /// Anything may have changed.
+    pub(crate) fn tell_all(&self) {
+        self.tell("", "");
+    }
+}

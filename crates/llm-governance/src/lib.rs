@@ -1,0 +1,47 @@
+//! Governance: who is asking, what it may do, and what it may spend.
+//!
+//! Keys, users, teams and what bounds them; the management routes as data; letting requests in and charging them. It does
+//! not know sockets, models or providers: the gateway does. Start reading at [`Governance`]; routes are in [`routes`].
+
+mod access;
+mod access_groups;
+mod admit;
+mod audit;
+mod authenticate;
+mod budget;
+mod budgets;
+mod caller;
+mod changes;
+mod credentials;
+mod customers;
+mod directory;
+mod edit;
+mod entry;
+pub mod form;
+mod governance;
+mod keys;
+mod model_access;
+mod models;
+mod projects;
+mod refusal;
+mod role;
+mod route_groups;
+pub mod routes;
+mod secrets;
+mod settings;
+mod tags;
+mod terms;
+
+pub use access::Access;
+pub use admit::{Admission, Work};
+pub use caller::{Caller, MASTER, MASTER_USER};
+pub use edit::{Actor, Edit};
+pub use entry::{Entry, Governed};
+pub use form::{Field, Form};
+pub use governance::{Changed, Governance};
+pub use models::{ModelEntry, StoredModel};
+pub use refusal::Refusal;
+pub use role::Role;
+pub use routes::{Answer, Call, Raw, Route};
+pub use settings::Settings;
+pub use terms::{Limits, ModelLimits, Own, Terms};

@@ -1,0 +1,185 @@
+//! The management routes, as data: path, who may call, what fields, and who answers.
+
+use std::{future::Future, pin::Pin, sync::Arc};
+
+use http::{Method, StatusCode};
+use llm_store::rows::Object;
+use serde_json::Value;
+
+use crate::{Access, Actor, Caller, Field, Form, Governance, Refusal};
+
+/// A management route.
+#[derive(Clone, Copy)]
+pub struct Route {
+    /// The method, by its name.
+    pub method: Verb,
+    /// The path: `{name}` is one part of it, `{*name}` the rest.
+    pub path: &'static str,
+    /// Who may call it.
+    pub access: Access,
+    /// What it does, in one line.
+    pub about: &'static str,
+    /// The fields of its body.
+    pub body: &'static [&'static [Field]],
+    /// The fields of its query.
+    pub query: &'static [&'static [Field]],
+    /// Who answers.
+    pub answer: fn(Call) -> Answering,
+}
+
+/// The methods of management routes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Verb {
+    /// Reads.
+    Get,
+    /// Makes, or whatever else.
+    Post,
+    /// Replaces.
+    Put,
+    /// Changes.
+    Patch,
+    /// Removes.
+    Delete,
+}
+
+impl Verb {
+    /// As HTTP has it.
+    pub fn method(self) -> Method {
+        match self {
+            Self::Get => Method::GET,
+            Self::Post => Method::POST,
+            Self::Put => Method::PUT,
+            Self::Patch => Method::PATCH,
+            Self::Delete => Method::DELETE,
+        }
+    }
+}
+
+/// An answer that is being made.
+pub type Answering = Pin<Box<dyn Future<Output = Result<Answer, Refusal>> + Send>>;
+
+/// What a management route answers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The body.
+    pub body: Content,
+}
+
+/// The body of an answer.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Content {
+    /// JSON.
+    Json(Value),
+    /// A text of this type.
+    Text(&'static str, String),
+}
+
+impl From<Value> for Answer {
+    fn from(value: Value) -> Self {
+        Self {
+            status: StatusCode::OK,
+            body: Content::Json(value),
+        }
+    }
+}
+
+/// A request to a management route. Its fields were checked.
+pub struct Call {
+    /// Who governs.
+    pub governance: Governance,
+    /// Who asks.
+    pub caller: Arc<Caller>,
+    /// Who is written down for what it changes.
+    pub actor: Actor,
+    /// The parts of the path.
+    pub path: Vec<(String, String)>,
+    /// The body.
+    pub body: Form,
+    /// The query.
+    pub query: Form,
+}
+
+/// A request as it came.
+#[derive(Debug, Default)]
+pub struct Raw {
+    /// The parts of the path.
+    pub path: Vec<(String, String)>,
+    /// The query.
+    pub query: Vec<(String, String)>,
+    /// The body.
+    pub body: Object,
+    /// Whom the request says it is made for (`litellm-changed-by`).
+    pub changed_by: Option<String>,
+}
+
+impl Call {
+    /// A part of the path.
+    pub fn part(&self, name: &str) -> &str {
+        let part = self.path.iter().find(|(key, _)| key == name);
+        part.map_or("", |(_, value)| value)
+    }
+}
+
+/// Every management route.
+pub fn all() -> impl Iterator<Item = &'static Route> {
+    [
+        crate::keys::ROUTES,
+        crate::budget::ROUTES,
+        crate::customers::ROUTES,
+        crate::tags::ROUTES,
+        crate::access_groups::ROUTES,
+        crate::projects::ROUTES,
+        crate::credentials::ROUTES,
+        crate::audit::ROUTES,
+    ]
+    .into_iter()
+    .flatten()
+}
+
+impl Governance {
+    /// Answers a request to `route`: who may not call it is refused, and so is a field that is wrong.
+    pub async fn answer(
+        &self,
+        route: &Route,
+        caller: Arc<Caller>,
+        raw: Raw,
+    ) -> Result<Answer, Refusal> {
+        self.may_call(&caller, route.access, &route.method.method(), route.path)?;
+        let call = Call {
+            governance: self.clone(),
+            actor: Actor::of(&caller, raw.changed_by),
+            caller,
+            path: raw.path,
+            body: Form::check(route.body, raw.body, "body")?,
+            query: Form::query(route.query, raw.query)?,
+        };
+        let notices = [call.body.notices.clone(), call.query.notices.clone()].concat();
+        let mut answer = (route.answer)(call).await?;
+        if let Content::Json(Value::Object(body)) = &mut answer.body
+            && !notices.is_empty()
+        {
+            body.insert("notices".to_owned(), notices.into());
+        }
+        Ok(answer)
+    }
+}
+
+/// A route in one line of a table.
+macro_rules! route {
+    ($verb:ident $path:literal, $access:ident, $answer:path, $about:literal $(, body $body:expr)? $(, query $query:expr)?) => {
+        $crate::routes::Route {
+            method: $crate::routes::Verb::$verb,
+            path: $path,
+            access: $crate::Access::$access,
+            about: $about,
+            body: $crate::routes::route!(@fields $($body)?),
+            query: $crate::routes::route!(@fields $($query)?),
+            answer: |call| Box::pin($answer(call)),
+        }
+    };
+    (@fields) => { &[] };
+    (@fields $fields:expr) => { $fields };
+}
+pub(crate) use route;

@@ -1,0 +1,53 @@
+use std::time::Duration;
+
+use llm_cost::NanoDollars;
+use llm_ledger::Calendar;
+use llm_store::rows::Object;
+
+/// How a gateway is governed, as its configuration says.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How long rows are remembered though nobody says that they changed (`user_api_key_cache_ttl`).
+    pub cache_ttl: Duration,
+    /// Rows of each kind that are remembered.
+    pub cached_rows: usize,
+    /// Where days begin, for budgets.
+    pub calendar: Calendar,
+    /// The most that everybody together may spend, and its window (`max_budget`, `budget_duration`).
+    pub max_budget: Option<NanoDollars>,
+    /// The window of `max_budget`.
+    pub budget_duration: Option<llm_ledger::Period>,
+    /// What keys are made with where the request says nothing (`default_key_generate_params`).
+    pub key_defaults: Object,
+    /// The most that requests for keys may ask for (`upperbound_key_generate_params`).
+    pub key_bounds: Object,
+    /// The most that a customer without a budget may spend (`max_end_user_budget`).
+    pub max_customer_budget: Option<NanoDollars>,
+    /// The budget of customers that have none (`max_end_user_budget_id`).
+    pub customer_budget_id: Option<String>,
+    /// Whether a user's own budget counts for what its team keys spend (`apply_user_budget_to_team_keys`).
+    pub user_budget_on_team_keys: bool,
+    /// Whether requests are served while the database is away (`allow_requests_on_db_unavailable`).
+    pub serve_without_database: bool,
+    /// Whether every administrative change is written down (`store_audit_logs`).
+    pub audit: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            cache_ttl: Duration::from_secs(60),
+            cached_rows: 100_000,
+            calendar: Calendar::utc(),
+            max_budget: None,
+            budget_duration: None,
+            key_defaults: Object::new(),
+            key_bounds: Object::new(),
+            max_customer_budget: None,
+            customer_budget_id: None,
+            user_budget_on_team_keys: false,
+            serve_without_database: false,
+            audit: true,
+        }
+    }
+}

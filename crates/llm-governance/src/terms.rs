@@ -1,0 +1,242 @@
+//! What bounds somebody: budgets and limits, as a row says and as the shared budget that it names adds.
+
+use std::{collections::BTreeMap, str::FromStr, sync::Arc};
+
+use llm_cost::NanoDollars;
+use llm_ledger::{Calendar, Period, Spender, Window};
+use llm_store::{
+    Account, Moment,
+    rows::{Budget, Object},
+};
+use serde_json::Value;
+
+/// What bounds somebody. Read once, when the row is.
+#[derive(Debug, Clone, Default)]
+pub struct Terms {
+    /// The budget, and further windows with limits of their own.
+    pub spenders: Vec<Spender>,
+    /// Budgets of single models: a name or a pattern, and what may be spent on it.
+    pub models: Vec<(String, Spender)>,
+    /// An alert is due above this.
+    pub soft_budget: Option<NanoDollars>,
+    /// Requests and tokens.
+    pub limits: Limits,
+}
+
+/// How much somebody may ask for at once. `None`: as much as there is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Requests a minute.
+    pub rpm: Option<u64>,
+    /// Tokens a minute.
+    pub tpm: Option<u64>,
+    /// Tokens a day, for batches.
+    pub tpd: Option<u64>,
+    /// Requests at the same time.
+    pub parallel: Option<u64>,
+    /// Requests and tokens a minute of single models.
+    pub models: BTreeMap<String, ModelLimits>,
+    /// Requests a minute of single tags.
+    pub tags: BTreeMap<String, u64>,
+}
+
+/// How much of one model somebody may ask for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ModelLimits {
+    /// Requests a minute.
+    pub rpm: Option<u64>,
+    /// Tokens a minute.
+    pub tpm: Option<u64>,
+}
+
+/// What a row says of its own bounds.
+#[derive(Debug, Clone, Default)]
+pub struct Own<'a> {
+    /// The most it may spend.
+    pub max_budget: Option<NanoDollars>,
+    /// Added to that until a moment.
+    pub increase: Option<(NanoDollars, Moment)>,
+    /// An alert is due above this.
+    pub soft_budget: Option<NanoDollars>,
+    /// The window of the budget.
+    pub budget_duration: Option<&'a str>,
+    /// Further windows.
+    pub budget_limits: Option<&'a Value>,
+    /// Budgets of single models.
+    pub model_max_budget: Option<&'a Object>,
+    /// Requests a minute.
+    pub rpm: Option<i64>,
+    /// Tokens a minute.
+    pub tpm: Option<i64>,
+    /// Tokens a day.
+    pub tpd: Option<i64>,
+    /// Requests at the same time.
+    pub parallel: Option<i64>,
+    /// Requests a minute of single models.
+    pub model_rpm: Option<&'a Object>,
+    /// Tokens a minute of single models.
+    pub model_tpm: Option<&'a Object>,
+    /// Requests a minute of single tags.
+    pub tag_rpm: Option<&'a Object>,
+}
+
+impl<'a> Own<'a> {
+    /// Adds the limits that are kept in a row's metadata.
+    pub fn with_metadata(mut self, metadata: &'a Object) -> Self {
+        let object = |name: &str| metadata.get(name).and_then(Value::as_object);
+        self.model_rpm = self.model_rpm.or(object("model_rpm_limit"));
+        self.model_tpm = self.model_tpm.or(object("model_tpm_limit"));
+        self.tag_rpm = self.tag_rpm.or(object("tag_rpm_limit"));
+        let increase = metadata.get("temp_budget_increase").and_then(dollars);
+        let until = metadata
+            .get("temp_budget_expiry")
+            .and_then(|until| serde_json::from_value(until.clone()).ok());
+        self.increase = self.increase.or(increase.zip(until));
+        self
+    }
+}
+
+impl Terms {
+    /// The terms of `account`: its own, and where it has none, those of the budget that it names.
+    pub fn of(
+        account: &Account,
+        own: &Own<'_>,
+        shared: Option<&Budget>,
+        calendar: &Calendar,
+    ) -> Self {
+        let with = |pick: fn(&Budget) -> Option<i64>| shared.and_then(pick);
+        let count = |own: Option<i64>, shared: Option<i64>| {
+            own.or(shared).and_then(|count| u64::try_from(count).ok())
+        };
+        let duration = own
+            .budget_duration
+            .or(shared.and_then(|budget| budget.budget_duration.as_deref()));
+        let mut spender = Spender::of(account.clone());
+        spender.window = duration.and_then(|text| window(text, calendar));
+        spender.max = own
+            .max_budget
+            .or(shared.and_then(|budget| budget.max_budget));
+        let increase =
+            own.increase.or(shared
+                .and_then(|budget| budget.temp_budget_increase.zip(budget.temp_budget_expiry)));
+        if let (Some(max), Some((more, until))) = (spender.max, increase)
+            && until > Moment::now()
+        {
+            spender.max = Some(NanoDollars(max.0.saturating_add(more.0)));
+        }
+        let mut spenders = vec![spender];
+        spenders.extend(windows(account, own.budget_limits, calendar));
+        let shared_models = shared
+            .and_then(|budget| budget.model_max_budget.as_ref())
+            .and_then(Value::as_object);
+        let models = own
+            .model_max_budget
+            .filter(|models| !models.is_empty())
+            .or(shared_models);
+        let mut limits = Limits {
+            rpm: count(own.rpm, with(|budget| budget.rpm_limit)),
+            tpm: count(own.tpm, with(|budget| budget.tpm_limit)),
+            tpd: count(own.tpd, with(|budget| budget.tpd_limit)),
+            parallel: count(own.parallel, with(|budget| budget.max_parallel_requests)),
+            models: BTreeMap::new(),
+            tags: counts(own.tag_rpm).collect(),
+        };
+        for (model, rpm) in counts(own.model_rpm) {
+            limits.models.entry(model).or_default().rpm = Some(rpm);
+        }
+        for (model, tpm) in counts(own.model_tpm) {
+            limits.models.entry(model).or_default().tpm = Some(tpm);
+        }
+        for (model, terms) in models.into_iter().flatten() {
+            let count = |name: &str| terms.get(name).and_then(Value::as_u64);
+            let entry = ModelLimits {
+                rpm: count("rpm_limit"),
+                tpm: count("tpm_limit"),
+            };
+            if entry != ModelLimits::default() {
+                let known = limits.models.entry(model.clone()).or_default();
+                known.rpm = known.rpm.or(entry.rpm);
+                known.tpm = known.tpm.or(entry.tpm);
+            }
+        }
+        Self {
+            spenders,
+            models: model_budgets(account, models, calendar),
+            soft_budget: own
+                .soft_budget
+                .or(shared.and_then(|budget| budget.soft_budget)),
+            limits,
+        }
+    }
+
+    /// Whether any budget has a limit.
+    pub fn is_budgeted(&self) -> bool {
+        let bounded = |spender: &Spender| spender.max.is_some();
+        self.spenders.iter().any(bounded) || !self.models.is_empty()
+    }
+}
+
+/// The window that a text names; rows hold only texts that were checked.
+pub(crate) fn window(text: &str, calendar: &Calendar) -> Option<Window> {
+    let period = Period::from_str(text).ok()?;
+    Some(Window {
+        period,
+        calendar: Arc::new(calendar.clone()),
+    })
+}
+
+/// `[{"budget_duration": "1d", "max_budget": 10}]`: every window has an account of its own.
+fn windows<'a>(
+    account: &'a Account,
+    limits: Option<&'a Value>,
+    calendar: &'a Calendar,
+) -> impl Iterator<Item = Spender> + 'a {
+    let limits = limits.and_then(Value::as_array).into_iter().flatten();
+    limits.filter_map(move |limit| {
+        let duration = limit.get("budget_duration")?.as_str()?;
+        let max = dollars(limit.get("max_budget")?)?;
+        let meter = format!("window:{duration}");
+        let spender = Spender::of(account.clone().metered(meter)).at_most(max);
+        Some(spender.within(window(duration, calendar)?))
+    })
+}
+
+/// `{"gpt-4o": {"budget_limit": 10, "time_period": "1d"}}`.
+fn model_budgets(
+    account: &Account,
+    models: Option<&Object>,
+    calendar: &Calendar,
+) -> Vec<(String, Spender)> {
+    let models = models.into_iter().flatten();
+    let budgets = models.filter_map(|(model, terms)| {
+        let either = |a: &str, b: &str| terms.get(a).or_else(|| terms.get(b)).cloned();
+        let max = dollars(&either("budget_limit", "max_budget")?)?;
+        let spender = Spender::of(account.clone().metered(format!("model:{model}"))).at_most(max);
+        let duration = either("time_period", "budget_duration");
+        let within = duration
+            .as_ref()
+            .and_then(Value::as_str)
+            .and_then(|text| window(text, calendar));
+        let spender = match within {
+            Some(window) => spender.within(window),
+            None => spender,
+        };
+        Some((model.clone(), spender))
+    });
+    budgets.collect()
+}
+
+fn counts(object: Option<&Object>) -> impl Iterator<Item = (String, u64)> + '_ {
+    let entries = object.into_iter().flatten();
+    entries.filter_map(|(name, count)| Some((name.clone(), count.as_u64()?)))
+}
+
+/// An amount of dollars in JSON.
+pub(crate) fn dollars(value: &Value) -> Option<NanoDollars> {
+    let text = match value {
+        Value::Number(number) => number.to_string(),
+        Value::String(text) => text.clone(),
+        _ => return None,
+    };
+    llm_cost::Dollars::parse_nearest(&text).map(|amount| amount.to_nano())
+}
