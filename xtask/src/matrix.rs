@@ -22,11 +22,12 @@ const PROOFS: &str = "fixtures/proofs";
 const TESTS: &str = "crates/llm-providers/tests";
 
 /// The first word of a snapshot's name, and the operation that it stands for.
-const WORDS: [(&str, Op); 20] = [
+const WORDS: [(&str, Op); 22] = [
     ("answer", Op::Chat),
     ("batch", Op::Batch),
     ("chat", Op::Chat),
     ("completion", Op::Completion),
+    ("count", Op::CountTokens),
     ("draw", Op::ImageGeneration),
     ("edit", Op::ImageEdit),
     ("embedding", Op::Embedding),
@@ -37,6 +38,7 @@ const WORDS: [(&str, Op); 20] = [
     ("moderation", Op::Moderation),
     ("ocr", Op::Ocr),
     ("rerank", Op::Rerank),
+    ("response", Op::Responses),
     ("search", Op::Search),
     ("speak", Op::Speech),
     ("stream", Op::Chat),

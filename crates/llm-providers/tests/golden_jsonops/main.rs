@@ -14,6 +14,7 @@ mod images;
 mod moderation;
 mod ocr;
 mod rerank;
+mod rest;
 mod search;
 
 use bytes::Bytes;

@@ -130,7 +130,7 @@ fn the_setup_waits_for_the_clients_words() {
     update["session"] = json!({"audio": {"output": {"voice": "Puck"}}});
     talk.client(update.clone());
     talk.client(say("Hello"));
-    assert_eq!(talk.asked, [json!(0); 0]);
+    assert!(talk.asked.is_empty(), "{:?}", talk.asked);
     talk.client(json!({"type": "response.create"}));
     assert_eq!(talk.asked.len(), 1);
     let setup = &talk.asked[0]["setup"];
@@ -295,7 +295,7 @@ fn speech_is_heard_transcribed_and_interrupts() {
     );
     talk.forget();
     talk.vendor(json!({"serverContent": {"turnComplete": true}}));
-    assert_eq!(talk.told, [json!(0); 0]);
+    assert!(talk.told.is_empty(), "{:?}", talk.told);
     talk.vendor(spoken("AAAA", "Yes?"));
     // The item is the one that was spoken of.
     assert_eq!(
@@ -356,7 +356,7 @@ fn functions_are_called_and_answered() {
     talk.forget();
     assert_eq!(talk.refused(output("c9")), "item.call_id");
     talk.client(output("c1")).client(output("c2"));
-    assert_eq!(talk.asked, [json!(0); 0]);
+    assert!(talk.asked.is_empty(), "{:?}", talk.asked);
     talk.client(json!({"type": "response.create"}));
     assert_eq!(
         talk.asked,
@@ -420,7 +420,7 @@ fn a_cancelled_answer_is_not_told_any_further() {
         "c1"
     );
     talk.vendor(over(7, 3));
-    assert_eq!(talk.told, [json!(0); 0]);
+    assert!(talk.told.is_empty(), "{:?}", talk.told);
     assert_eq!(talk.session.usage().unwrap().total_tokens, 10);
     talk.client(json!({"type": "response.create"}));
     talk.vendor(spoken("AAAA", "Well"));
