@@ -22,7 +22,7 @@ const PROOFS: &str = "fixtures/proofs";
 const TESTS: &str = "crates/llm-providers/tests";
 
 /// The first word of a snapshot's name, and the operation that it stands for.
-const WORDS: [(&str, Op); 22] = [
+const WORDS: [(&str, Op); 24] = [
     ("answer", Op::Chat),
     ("batch", Op::Batch),
     ("chat", Op::Chat),
@@ -32,11 +32,13 @@ const WORDS: [(&str, Op); 22] = [
     ("edit", Op::ImageEdit),
     ("embedding", Op::Embedding),
     ("file", Op::File),
+    ("film", Op::Video),
     ("heard", Op::Transcription),
     ("image", Op::ImageGeneration),
     ("listen", Op::Transcription),
     ("moderation", Op::Moderation),
     ("ocr", Op::Ocr),
+    ("order", Op::Video),
     ("rerank", Op::Rerank),
     ("response", Op::Responses),
     ("search", Op::Search),

@@ -135,9 +135,12 @@ impl Measures {
             .text("size")
             .and_then(|size| sides(&size))
             .map(|(w, h)| w.min(h));
-        self.resolution = shorter
-            .map(|side| format!("{side}p"))
-            .or_else(|| both.text("resolution"));
+        let named = shorter.map(|side| match side {
+            2160 => "4k".to_owned(),
+            1440 => "2k".to_owned(),
+            side => format!("{side}p"),
+        });
+        self.resolution = named.or_else(|| both.text("resolution"));
     }
 
     fn pages(&mut self, both: &Both<'_>) {

@@ -29,6 +29,7 @@ mod route_groups;
 pub mod routes;
 mod secrets;
 mod settings;
+mod spend;
 mod tags;
 mod terms;
 

@@ -133,6 +133,7 @@ pub fn all() -> impl Iterator<Item = &'static Route> {
         crate::projects::ROUTES,
         crate::credentials::ROUTES,
         crate::audit::ROUTES,
+        crate::spend::ROUTES,
     ]
     .into_iter()
     .flatten()

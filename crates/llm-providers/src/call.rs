@@ -94,6 +94,14 @@ pub enum Step {
     },
     /// Send the last `Again` again after this long: the reply does not say what it is the reply to.
     Later(Duration),
+    /// The answer is what stands at this address, handed on as it comes.
+    Fetch {
+        /// Where.
+        uri: String,
+        /// Whether the protocol made the address itself, so that the credential may go there. One that a reply names
+        /// gets the credential only where it leads to the vendor's own host.
+        trusted: bool,
+    },
 }
 
 /// An answer in the dialect of the operation.
@@ -148,6 +156,9 @@ impl<'a> Call<'a> {
         let mut call = Self::new(op, target, body.into(), options);
         if !target.speaks(op) || !op.verbs().contains(&verb) {
             return Err(call.unsupported());
+        }
+        if !target.does(op, verb) {
+            return Err(backends::undone(target.provider, op, verb));
         }
         if verb.needs_id() && id.as_deref().is_none_or(str::is_empty) {
             return Err(Error::bad_request("id", "'id' is missing"));

@@ -1,5 +1,7 @@
 //! One attempt over the network: encode, apply the credential, send, check the status, decode or stream.
 
+mod linked;
+
 use std::{
     sync::{Arc, OnceLock},
     time::{Duration, SystemTime},
@@ -18,6 +20,7 @@ use crate::{
         TransportSettings, read_all, socket::Dialer,
     },
 };
+use linked::Link;
 
 /// Makes calls. One per process: the connection pool is its own. Cheap to clone.
 #[derive(Clone)]
@@ -49,6 +52,18 @@ pub struct Limits {
     pub max_reply: usize,
     /// How many events of a stream in a row may be unreadable before it counts as broken.
     pub malformed_events: u32,
+}
+
+/// What became of a reply, and of those that it led to.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "made once an attempt, and nearly always the large one"
+)]
+enum Settled {
+    /// The answer, and the reply that brought it.
+    Answer(Answer, Bytes),
+    /// It stands elsewhere.
+    Link(Link),
 }
 
 /// How many parts of one call are under way at the same time.
@@ -168,7 +183,10 @@ impl Client {
             return Ok(Outcome::Stream(Box::new(stream), parts.headers));
         }
         let headers = parts.headers.clone();
-        let (answer, body) = self.settled(call, parts, body, limits).await?;
+        let (answer, body) = match self.settled(call, parts, body, limits).await? {
+            Settled::Answer(answer, body) => (answer, body),
+            Settled::Link(link) => return self.linked(call, link, limits, began).await,
+        };
         if !replayed {
             return Ok(Outcome::Answer(answer, headers));
         }
@@ -179,14 +197,14 @@ impl Client {
         Ok(Outcome::Stream(Box::new(stream), headers))
     }
 
-    /// Reads a whole reply, and asks again as long as the protocol says so. The answer, and the reply that brought it.
+    /// Reads a whole reply, and asks again as long as the protocol says so.
     async fn settled(
         &self,
         call: &Call<'_>,
         mut parts: http::response::Parts,
         mut body: ByteStream,
         limits: &Limits,
-    ) -> Result<(Answer, Bytes), Error> {
+    ) -> Result<Settled, Error> {
         let mut asked = None;
         loop {
             let bytes = read_all(body, limits.max_reply).await?;
@@ -196,7 +214,8 @@ impl Client {
                 body: bytes.clone(),
             };
             let (request, after) = match call.decode(reply)? {
-                Step::Done(answer) => return Ok((answer, bytes)),
+                Step::Done(answer) => return Ok(Settled::Answer(answer, bytes)),
+                Step::Fetch { uri, trusted } => return Ok(Settled::Link(Link { uri, trusted })),
                 Step::Again { request, after } => (Some(request), after),
                 Step::Later(after) => (asked.take(), after),
             };

@@ -18,7 +18,7 @@ use reqwest::{
 
 use crate::{
     Error, Fetched, Kind,
-    transport::{TransportSettings, tls},
+    transport::{ByteStream, TransportSettings, tls},
 };
 
 /// What may be fetched, and how much of it.
@@ -100,6 +100,37 @@ impl Fetcher {
         Ok(all)
     }
 
+    /// What a vendor's reply refers to, as it comes: whoever runs that vendor may name any address, too.
+    pub(crate) async fn open(&self, url: &str) -> Result<http::Response<ByteStream>, Error> {
+        let failed = |kind, why: &str| {
+            let message = format!("'{}' cannot be fetched: {why}", plain(url));
+            Error::new(kind, message)
+        };
+        let place = Url::parse(url).map_err(|e| failed(Kind::Upstream, &e.to_string()))?;
+        self.check(&place)
+            .map_err(|why| failed(Kind::Upstream, &why))?;
+        // Whoever reads it has limits of its own.
+        let sent = self.http()?.get(place).timeout(LONGEST).send();
+        let mut response = sent
+            .await
+            .map_err(|e| failed(Kind::Connection, &cause(&e)))?;
+        let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
+        let body = response.bytes_stream().map_err(|e| {
+            let message = format!("the connection broke: {}", cause(&e));
+            Error::new(Kind::Connection, message)
+        });
+        let mut opened = http::Response::new(Box::pin(body) as ByteStream);
+        *opened.status_mut() = status;
+        *opened.headers_mut() = headers;
+        Ok(opened)
+    }
+
+    /// Whether an address is reached through a forward proxy.
+    pub(crate) fn is_behind_a_proxy(&self, url: &str) -> bool {
+        let uri = url.parse();
+        uri.is_ok_and(|uri| self.connections.proxies.matcher().intercept(&uri).is_some())
+    }
+
     async fn one(&self, http: &reqwest::Client, url: &str) -> Result<Fetched, String> {
         let url = Url::parse(url).map_err(|e| e.to_string())?;
         self.check(&url)?;
@@ -179,6 +210,9 @@ impl FetchSettings {
     }
 }
 
+/// How long a file may take that is handed on as it comes.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
 const FORBIDDEN: &str = "its address is not a public one";
 const BEHIND_A_PROXY: &str =
     "it is behind a forward proxy: send the file itself, or list its host in NO_PROXY";
@@ -245,16 +279,15 @@ fn is_public_v6(ip: Ipv6Addr) -> bool {
     }
 }
 
-/// Without the query: signed addresses carry secrets there.
 fn refused(url: &str, why: &str) -> Error {
-    let shown: String = url
-        .split(['?', '#'])
-        .next()
-        .unwrap_or_default()
-        .chars()
-        .take(200)
-        .collect();
-    Error::bad_request("messages", format!("'{shown}' cannot be fetched: {why}"))
+    let message = format!("'{}' cannot be fetched: {why}", plain(url));
+    Error::bad_request("messages", message)
+}
+
+/// An address to be shown: without the query, where signed ones carry secrets.
+pub(crate) fn plain(url: &str) -> String {
+    let address = url.split(['?', '#']).next().unwrap_or_default();
+    address.chars().take(200).collect()
 }
 
 /// The innermost cause: the outer ones repeat the address.

@@ -1,7 +1,7 @@
 //! A wire format: bytes in, bytes out.
 
 use bytes::Bytes;
-use llm_types::{ChatChunk, JsonObject, Op, Usage};
+use llm_types::{ChatChunk, JsonObject, Op, Usage, Verb};
 
 use crate::{
     Answer, Call, Error, Outgoing, Reply, Step, error_table, frame::Frame, live::Session,
@@ -17,6 +17,11 @@ pub trait Protocol: Sync {
     /// The wire's own name, by which two rows can be told to share it.
     fn kind(&self) -> &'static str {
         std::any::type_name::<Self>()
+    }
+
+    /// What can be done with what `op` makes: few vendors do all that OpenAI does.
+    fn verbs(&self, op: Op) -> &'static [Verb] {
+        op.verbs()
     }
 
     /// The addresses whose contents the request must hold as bytes, because the vendor fetches none itself.

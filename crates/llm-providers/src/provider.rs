@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use llm_types::{JsonObject, Op};
+use llm_types::{JsonObject, Op, Verb};
 
 use crate::{
     Credential, Error, ModelFacts, Params, Protocol, Target, protocols, resolve::Surroundings,
@@ -226,6 +226,11 @@ impl Provider {
     /// Whether `op` is spoken natively, by some model at least.
     pub fn speaks(&self, op: Op) -> bool {
         self.ops.contains(&op)
+    }
+
+    /// Whether `verb` can be done with what `op` makes.
+    pub fn does(&self, op: Op, verb: Verb) -> bool {
+        self.speaks(op) && self.wire(op).verbs(op).contains(&verb)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use llm_types::Op;
+use llm_types::{Op, Verb};
 
 use crate::{Credential, Provider};
 
@@ -81,6 +81,11 @@ impl Target {
     pub fn speaks(&self, op: Op) -> bool {
         let provider = self.provider;
         provider.speaks(op) && provider.model_speaks.is_none_or(|speaks| speaks(self, op))
+    }
+
+    /// Whether `verb` can be done with what `op` makes.
+    pub fn does(&self, op: Op, verb: Verb) -> bool {
+        self.speaks(op) && self.provider.does(op, verb)
     }
 
     /// A vendor's setting, if it is there and not empty.

@@ -75,7 +75,7 @@ fn answered(request: Value, answer: Value) -> Result<ChatResponse, Error> {
     let call = Call::prepare(Op::Chat, &target, Body::from(object(request)), &options)?;
     match call.decode(Reply::ok(answer.to_string()))? {
         Step::Done(answer) => answer.into_chat(),
-        Step::Again { .. } | Step::Later(_) => panic!("nothing is polled here"),
+        _ => panic!("nothing is polled here"),
     }
 }
 

@@ -41,7 +41,7 @@ fn whole(message: &Value) -> ChatResponse {
             .expect("an answer")
         {
             Step::Done(answer) => answer.into_chat().expect("chat"),
-            Step::Again { .. } | Step::Later(_) => panic!("nothing is polled here"),
+            _ => panic!("nothing is polled here"),
         }
     })
 }

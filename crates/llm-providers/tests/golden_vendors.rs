@@ -230,7 +230,7 @@ fn chat<'a>(target: &'a Target, stream: bool, options: &'a CallOptions) -> Call<
 fn whole(call: &Call<'_>, body: Bytes) -> ChatResponse {
     match call.decode(Reply::ok(body)).expect("an answer") {
         Step::Done(answer) => answer.into_chat().expect("chat"),
-        Step::Again { .. } | Step::Later(_) => panic!("not at once"),
+        _ => panic!("not at once"),
     }
 }
 

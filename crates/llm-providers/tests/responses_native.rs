@@ -119,7 +119,7 @@ fn decoded(reply: Value) -> Result<Option<llm_types::Usage>, Error> {
     let call = Call::prepare(Op::Responses, &target, asked(false), &options)?;
     match call.decode(Reply::ok(reply.to_string()))? {
         Step::Done(answer) => Ok(answer.usage),
-        Step::Again { .. } | Step::Later(_) => panic!("not at once"),
+        _ => panic!("not at once"),
     }
 }
 

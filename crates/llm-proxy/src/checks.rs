@@ -6,13 +6,11 @@ use std::{
     time::SystemTime,
 };
 
+use llm_sdk::{Checkup, Health, Round};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::{
-    logs::write_time,
-    routes::health::{Checked, Health, Round},
-};
+use crate::logs::write_time;
 
 /// Checks that are remembered, at most.
 const KEPT: usize = 1000;
@@ -102,7 +100,7 @@ impl Checks {
 }
 
 /// The record of a check; `None` where nothing was asked.
-fn check(found: &Checked, by: &'static str, now: &str) -> Option<Check> {
+fn check(found: &Checkup, by: &'static str, now: &str) -> Option<Check> {
     let error = match &found.health {
         Health::Healthy => None,
         Health::Unhealthy(error) => Some(error.to_string()),

@@ -2,11 +2,12 @@
 
 use std::{sync::Weak, time::Duration};
 
-use llm_providers::Error;
+use llm_router::Deployment;
+use llm_sdk::{Round, router_settings::CheckSettings};
 use serde_json::Value;
 
 use crate::{
-    routes::health::{Health, Round},
+    catalog,
     state::{Gateway, Live},
 };
 
@@ -47,6 +48,14 @@ impl Default for HealthChecks {
 }
 
 impl HealthChecks {
+    /// Takes over what `router_settings` say.
+    pub(crate) fn follow(&mut self, said: CheckSettings) {
+        self.routing = said.routing.unwrap_or(self.routing);
+        self.staleness = said.staleness.or(self.staleness);
+        self.ignore_transient = said.ignore_transient.unwrap_or(self.ignore_transient);
+        self.groups = said.groups.unwrap_or(std::mem::take(&mut self.groups));
+    }
+
     /// The filter of requests that goes by the findings, where there is to be one.
     pub(crate) fn filter(&self) -> Option<llm_router::HealthChecks> {
         // A finding that the next round should have renewed says nothing.
@@ -67,8 +76,8 @@ pub(crate) async fn run(gateway: Weak<Gateway>) {
         if rules.background {
             // While it is asked, the gateway may go.
             drop(strong);
-            let round = round(&live).await;
-            learn(&live, &round);
+            let round = live.background_round().await;
+            round.teach(&live.router, rules.ignore_transient);
             let Some(strong) = gateway.upgrade() else {
                 return;
             };
@@ -87,32 +96,22 @@ pub(crate) async fn run(gateway: Weak<Gateway>) {
     }
 }
 
-async fn round(live: &std::sync::Arc<Live>) -> Round {
-    let groups = &live.settings.health.groups;
-    Round::over(live, |deployment| {
-        let off = deployment.model_info.get("disable_background_health_check");
-        let wanted = groups.is_empty() || groups.contains(&deployment.group);
-        wanted && off != Some(&Value::Bool(true))
-    })
-    .await
-}
-
-fn learn(live: &Live, round: &Round) {
-    let rules = &live.settings.health;
-    for found in &round.results {
-        let deployment = &found.deployment;
-        match &found.health {
-            Health::Healthy => live.router.checked(deployment, true),
-            Health::Unhealthy(error) if !(rules.ignore_transient && is_transient(error)) => {
-                tracing::warn!(deployment = %deployment.id, group = %deployment.group, %error, "a health check failed");
-                live.router.checked(deployment, false);
-            }
-            Health::Unhealthy(_) | Health::Unchecked(_) => {}
-        }
+impl Live {
+    /// Asks every deployment that is `wanted` for a word.
+    pub(crate) async fn check_up(&self, wanted: impl Fn(&Deployment) -> bool) -> Round {
+        let all = catalog::models(&self.router)
+            .flat_map(|(_, deployments)| deployments.iter().cloned())
+            .filter(|deployment| wanted(deployment));
+        Round::over(&self.engine, all, self.settings.health.at_once).await
     }
-}
 
-fn is_transient(error: &Error) -> bool {
-    let status = error.status_code().as_u16();
-    matches!(status, 408 | 429 | 500..)
+    async fn background_round(&self) -> Round {
+        let groups = &self.settings.health.groups;
+        self.check_up(|deployment| {
+            let off = deployment.model_info.get("disable_background_health_check");
+            let wanted = groups.is_empty() || groups.contains(&deployment.group);
+            wanted && off != Some(&Value::Bool(true))
+        })
+        .await
+    }
 }

@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use llm_cost::PriceTable;
 use llm_router::{Deployment, Router};
-use llm_sdk::{Clerk, Engine, FolderStore, Ids, LocalBatches, Prices};
+use llm_sdk::{Clerk, Engine, FolderStore, Ids, LocalBatches, Prices, Round};
 use tokio::sync::Notify;
 
 use crate::{
@@ -22,7 +22,6 @@ use crate::{
     overlay::{Entry, Overlay},
     passing,
     record::Hub,
-    routes::health::Round,
     settings::Settings,
 };
 

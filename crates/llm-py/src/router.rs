@@ -152,6 +152,26 @@ impl Router {
         explained.map_err(|e: Error| errors::plain(py, &e))
     }
 
+    /// Asks the deployments of `name`, or all, for a word, and says what was found, as JSON. Waits with the interpreter
+    /// released.
+    #[pyo3(signature = (name=None))]
+    fn check(&self, py: Python<'_>, name: Option<String>) -> PyResult<String> {
+        let home = self.home().map_err(|e| errors::plain(py, &e))?;
+        let core = runtime::core().map_err(|e| errors::plain(py, &e))?;
+        let engine = core.engine.clone();
+        let work = async move { home.fleet.check_up(&engine, name.as_deref()).await };
+        let mut work = core.runtime.spawn(work);
+        let found = loop {
+            let soon = async { tokio::time::timeout(client::SIGNALS, &mut work).await };
+            if let Ok(done) = py.detach(|| core.runtime.block_on(soon)) {
+                break done;
+            }
+            py.check_signals().inspect_err(|_| work.abort())?;
+        };
+        let found = found.map_err(|e| errors::plain(py, &Error::decode("", e)))?;
+        Ok(found.to_string())
+    }
+
     /// How the deployments that answer for `model` are.
     fn states(&self, py: Python<'_>, model: &str) -> PyResult<Vec<State>> {
         let router = self.router(py)?;

@@ -5,17 +5,19 @@ use std::{
     fmt,
     hash::{BuildHasher, RandomState},
     sync::{Arc, LazyLock, Mutex, PoisonError},
+    time::Duration,
 };
 
 use arc_swap::ArcSwap;
 use llm_providers::{Error, resolve::Surroundings};
-use llm_router::{Deployment, Router};
+use llm_router::{Deployment, HealthChecks, Router};
 use llm_types::{JsonObject, Map};
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::{
-    Beside, deploy, nearest,
-    router_settings::{self, Remark, RouterSettings},
+    Beside, Engine, Round, deploy, nearest,
+    router_settings::{self, CheckSettings, Remark, RouterSettings},
     surroundings::{self, Process},
 };
 
@@ -25,6 +27,11 @@ pub struct Fleet {
     plan: Plan,
     now: ArcSwap<Built>,
 }
+
+/// For how long the finding of a health check counts, where nobody says.
+const STALE: Duration = Duration::from_secs(600);
+/// Deployments that are checked at the same time.
+const AT_ONCE: usize = 16;
 
 /// What a [`Fleet`] is made of, by the names of LiteLLM's `Router`.
 #[derive(Clone, Deserialize)]
@@ -57,6 +64,7 @@ struct Built {
     ids: Vec<Option<String>>,
     /// What is worth knowing of the settings.
     remarks: Vec<String>,
+    checks: CheckSettings,
     /// What was read from the environment, and what it said.
     read: BTreeMap<String, Said>,
 }
@@ -69,7 +77,13 @@ impl Plan {
 
     fn build(&self, before: Option<&Router>) -> Result<Built, Error> {
         let around = Noted::default();
-        let (settings, remarks) = self.settings()?;
+        let (mut settings, remarks) = self.settings()?;
+        if settings.checks.routing == Some(true) {
+            let staleness = settings.checks.staleness.unwrap_or(STALE);
+            let filter = Arc::new(HealthChecks { staleness });
+            settings.router.filters.push(filter);
+        }
+        let checks = std::mem::take(&mut settings.checks);
         let mut deployments = Vec::with_capacity(self.model_list.len());
         let mut ids = Vec::with_capacity(self.model_list.len());
         let mut counts = BTreeMap::new();
@@ -107,6 +121,7 @@ impl Plan {
             router: Arc::new(router),
             ids,
             remarks,
+            checks,
             read: around
                 .0
                 .into_inner()
@@ -207,6 +222,26 @@ impl Fleet {
     /// The id of each entry of the model list; `None` of one that was left out.
     pub fn ids(&self) -> Vec<Option<String>> {
         self.now.load().ids.clone()
+    }
+
+    /// Asks deployments for a word, tells the router, and reports what was found. `name`: a group or a deployment; where
+    /// there is none, the groups that the settings name, or all.
+    pub async fn check_up(&self, engine: &Engine, name: Option<&str>) -> Value {
+        let router = self.router();
+        let checks = self.now.load().checks.clone();
+        let groups = checks.groups.unwrap_or_default();
+        let wanted = |deployment: &Deployment| match name {
+            Some(name) => deployment.group == name || deployment.id == name,
+            None => groups.is_empty() || groups.contains(&deployment.group),
+        };
+        let models = router
+            .groups()
+            .filter(|(group, _)| Beside::of(group).is_none());
+        let all = models.flat_map(|(_, deployments)| deployments.iter().cloned());
+        let all: Vec<_> = all.filter(|deployment| wanted(deployment)).collect();
+        let round = Round::over(engine, all, AT_ONCE).await;
+        round.teach(&router, checks.ignore_transient.unwrap_or_default());
+        round.report(true, |_| true)
     }
 
     /// What is worth knowing of the settings: keys that have no effect.

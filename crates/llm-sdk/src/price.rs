@@ -227,6 +227,20 @@ pub(crate) struct Rates {
 }
 
 impl Rates {
+    /// Sharper videos of some models are listed as models of their own.
+    pub(crate) fn sharpen(&mut self) {
+        let side = self.measures.resolution.as_deref();
+        let side = side.and_then(|side| side.strip_suffix('p')?.parse::<u32>().ok());
+        if side.is_none_or(|side| side <= 720) {
+            return;
+        }
+        let sharp = format!("{}-high-res", self.model);
+        let provider = self.deployment.target.provider.name;
+        if self.prices.table().get(provider, &sharp).is_some() {
+            self.model = sharp;
+        }
+    }
+
     /// Prices `usage`.
     pub(crate) fn charge(&self, usage: Option<&Usage>) -> Charge {
         self.prices.charge(self, usage)
@@ -331,6 +345,70 @@ mod tests {
         ];
         for (provider, model, request, answer, expected) in cases {
             let charged = picture(provider, model, request, answer);
+            assert_eq!(charged.as_deref(), Some(expected), "{provider}/{model}");
+        }
+    }
+
+    fn film(provider: &str, model: &str, answer: &str) -> Option<String> {
+        let answer = JsonObject::parse(&answer.to_owned().into()).expect("an object");
+        let row = lookup(provider).expect("a row");
+        let target = Target::new(row, model, Credential::None);
+        let mut rates = Rates {
+            prices: Arc::new(Prices::of_process()),
+            deployment: Arc::new(Deployment::new("d", "g", target)),
+            model: model.to_owned(),
+            measures: Measures::of(Op::Video, &JsonObject::new(), Some(&answer)),
+            started: Instant::now(),
+        };
+        rates.sharpen();
+        let mut usage = Usage::default();
+        usage.units.seconds = rates.measures.seconds;
+        let total = rates.charge(Some(&usage)).total();
+        total.map(|total| total.to_string())
+    }
+
+    #[test]
+    fn videos_are_charged_by_the_second_at_their_resolution() {
+        let cases = [
+            (
+                "openai",
+                "sora-2",
+                r#"{"seconds":"4","size":"720x1280"}"#,
+                "0.4",
+            ),
+            (
+                "openai",
+                "sora-2-pro",
+                r#"{"seconds":"4","size":"720x1280"}"#,
+                "1.2",
+            ),
+            (
+                "azure",
+                "sora-2-pro",
+                r#"{"seconds":"4","size":"1792x1024"}"#,
+                "2",
+            ),
+            (
+                "vertex_ai",
+                "veo-3.1-generate-001",
+                r#"{"seconds":"8","size":"3840x2160"}"#,
+                "4.8",
+            ),
+            (
+                "gemini",
+                "veo-3.1-lite-generate-preview",
+                r#"{"seconds":"8"}"#,
+                "0.4",
+            ),
+            (
+                "runwayml",
+                "seedance2_5",
+                r#"{"seconds":"5","size":"1920x1080"}"#,
+                "3.4",
+            ),
+        ];
+        for (provider, model, answer, expected) in cases {
+            let charged = film(provider, model, answer);
             assert_eq!(charged.as_deref(), Some(expected), "{provider}/{model}");
         }
     }

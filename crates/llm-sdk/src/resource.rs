@@ -111,7 +111,7 @@ impl Referring<'_> {
     /// A deployment of the vendor that is asked for: the account that is named for such things, or else a model's. Where
     /// no vendor is asked for: of the only one that can do it, or of OpenAI.
     fn of_provider(&mut self, router: &Router) -> Result<String, Error> {
-        let op = self.op;
+        let (op, verb) = (self.op, self.verb);
         let named = |name: &str| {
             let group = Beside::doing(op)?.group(name);
             let first = router.deployments(&group).first()?;
@@ -119,7 +119,7 @@ impl Referring<'_> {
         };
         let able = || {
             let all = router.groups().flat_map(|(_, deployments)| deployments);
-            all.filter(|deployment| deployment.target.speaks(op))
+            all.filter(|deployment| deployment.target.does(op, verb))
         };
         let of = |name: &str| {
             let is_its = |known: &&Arc<Deployment>| known.target.provider.name == name;
@@ -132,7 +132,7 @@ impl Referring<'_> {
         if let Some(found) = found {
             return Ok(found.id.clone());
         }
-        let what = op.function(self.verb);
+        let what = op.function(verb);
         Err(match self.provider {
             Some(name) => Error::bad_request(
                 "custom_llm_provider",

@@ -131,7 +131,7 @@ fn order<R: Record>() -> String {
     time.into_iter().chain(key).collect::<Vec<_>>().join(", ")
 }
 
-fn select<R: Record>() -> String {
+pub(crate) fn select<R: Record>() -> String {
     let columns: Vec<String> = R::COLUMNS.iter().map(|name| format!("t.{name}")).collect();
     let columns = columns.join(", ");
     let table = R::TABLE;

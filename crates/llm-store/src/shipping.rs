@@ -9,8 +9,9 @@ use sqlx::{AnyConnection, any::AnyRow};
 use crate::{
     Account, Cell, Column, Error, Moment, Record, Store,
     balances::{account_cells, fault},
+    days::{add_days, days_of},
     record::query,
-    rows::{SpendDay, SpendRow},
+    rows::SpendRow,
     statements::{self, CHUNK, MADE, Sized},
 };
 
@@ -56,10 +57,10 @@ pub(crate) type Sums = BTreeMap<(Account, Option<i64>), Sum>;
 
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Sum {
-    spent: i64,
-    reserved: i64,
+    pub(crate) spent: i64,
+    pub(crate) reserved: i64,
     /// The last moment of the charges; they are of one window.
-    at: i64,
+    pub(crate) at: i64,
 }
 
 impl Store {
@@ -125,7 +126,7 @@ impl Store {
             }
         }
         add_balances(db, sums).await?;
-        add_days(db, &new).await?;
+        add_days(db, new.iter().flat_map(|one| days_of(&one.row))).await?;
         if let Some(position) = position {
             let cells = [
                 Cell::Text(Some(journal.to_owned())),
@@ -246,95 +247,8 @@ fn in_order(sums: Sums) -> Vec<((Account, Option<i64>), Sum)> {
     sums
 }
 
-async fn add_days(db: &mut AnyConnection, new: &[&Charged]) -> Result<(), Error> {
-    let mut days: BTreeMap<[String; 8], SpendDay> = BTreeMap::new();
-    for charged in new {
-        for day in days_of(&charged.row) {
-            let key = [
-                &day.day,
-                &day.dimension,
-                &day.entity,
-                &day.api_key,
-                &day.model,
-                &day.model_group,
-                &day.provider,
-                &day.endpoint,
-            ];
-            match days.entry(key.map(Clone::clone)) {
-                std::collections::btree_map::Entry::Vacant(place) => {
-                    place.insert(day);
-                }
-                std::collections::btree_map::Entry::Occupied(mut place) => {
-                    add_day(place.get_mut(), &day);
-                }
-            }
-        }
-    }
-    let rows = days.values().map(Record::cells).collect();
-    in_chunks(db, MADE.add_days, rows).await?;
-    Ok(())
-}
-
-/// What a request adds to the day it ended on, once for each entity it belongs to.
-fn days_of(row: &SpendRow) -> Vec<SpendDay> {
-    let failed = i64::from(row.status != "success");
-    let sum = SpendDay {
-        day: row.end_time.day(),
-        api_key: row.api_key.clone(),
-        model: row.model.clone(),
-        model_group: row.model_group.clone().unwrap_or_default(),
-        provider: row.provider.clone(),
-        endpoint: row.call_type.clone(),
-        spend: row.spend,
-        prompt_tokens: row.prompt_tokens,
-        completion_tokens: row.completion_tokens,
-        total_tokens: row.total_tokens,
-        cache_read_input_tokens: row.cache_read_input_tokens,
-        cache_creation_input_tokens: row.cache_creation_input_tokens,
-        api_requests: 1,
-        successful_requests: 1 - failed,
-        failed_requests: failed,
-        total_response_time_ms: row.end_time.0.saturating_sub(row.start_time.0).max(0),
-        timed_requests: 1,
-        ..SpendDay::default()
-    };
-    let tags: BTreeSet<&String> = row.request_tags.iter().collect();
-    let some = [
-        ("team", &row.team_id),
-        ("organization", &row.organization_id),
-        ("customer", &row.end_user),
-    ];
-    let some = some
-        .into_iter()
-        .filter_map(|(dimension, entity)| Some((dimension, entity.clone()?)));
-    let tags = tags.into_iter().map(|tag| ("tag", tag.clone()));
-    std::iter::once(("user", row.user_id.clone().unwrap_or_default()))
-        .chain(some)
-        .chain(tags)
-        .map(|(dimension, entity)| SpendDay {
-            dimension: dimension.to_owned(),
-            entity,
-            ..sum.clone()
-        })
-        .collect()
-}
-
-fn add_day(to: &mut SpendDay, more: &SpendDay) {
-    to.spend.0 = to.spend.0.saturating_add(more.spend.0);
-    to.prompt_tokens += more.prompt_tokens;
-    to.completion_tokens += more.completion_tokens;
-    to.total_tokens += more.total_tokens;
-    to.cache_read_input_tokens += more.cache_read_input_tokens;
-    to.cache_creation_input_tokens += more.cache_creation_input_tokens;
-    to.api_requests += more.api_requests;
-    to.successful_requests += more.successful_requests;
-    to.failed_requests += more.failed_requests;
-    to.total_response_time_ms += more.total_response_time_ms;
-    to.timed_requests += more.timed_requests;
-}
-
 /// Runs a statement for all rows: the full chunks at once, the others one by one.
-async fn in_chunks(
+pub(crate) async fn in_chunks(
     db: &mut AnyConnection,
     statement: Sized,
     rows: Vec<Vec<Cell>>,

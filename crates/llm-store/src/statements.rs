@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use crate::{
     Crud, Record,
     record::places,
+    reports::REPORTS,
     rows::{
         AccessGroup, AuditEntry, Budget, Credential, Customer, DeletedKey, DeletedTeam, Key, Model,
         Organization, OrganizationMember, Project, RetiredKey, SpendDay, SpendRow, Tag, Team,
@@ -137,6 +138,41 @@ pub(crate) const ALL_HELD: &str = "SELECT CAST(COALESCE(SUM(reserved), 0) AS BIG
 /// What the rows of a key, or of all keys, add up to.
 pub(crate) const SUM_OF_ROWS: &str = "SELECT CAST(COALESCE(SUM(spend), 0) AS BIGINT), COUNT(*) FROM spend \
      WHERE (CAST($1 AS TEXT) IS NULL OR api_key = $1)";
+
+/// Gives work to one instance: if it is due, and nobody does it or whoever did is late.
+pub(crate) const BEGIN_JOB: &str = "INSERT INTO jobs (name, owner, busy_until, next_at) VALUES ($1, $2, $3, 0) \
+     ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, busy_until = excluded.busy_until \
+     WHERE jobs.next_at <= $4 AND (jobs.busy_until <= $4 OR jobs.owner = excluded.owner)";
+
+/// Says that work is done, and when it is due again.
+pub(crate) const END_JOB: &str =
+    "UPDATE jobs SET busy_until = 0, next_at = $3 WHERE name = $1 AND owner = $2";
+
+/// Removes the oldest rows from before a moment.
+pub(crate) const FORGET_SPEND: &str = "DELETE FROM spend WHERE id IN \
+     (SELECT id FROM spend WHERE start_time < $1 ORDER BY start_time, id LIMIT $2)";
+
+/// Sets what a row cost, unless somebody else has.
+pub(crate) const REPRICE: &str = "UPDATE spend SET spend = $2, price_digest = $3, price_gap = $4 \
+     WHERE id = $1 AND spend = $5";
+
+/// Adds to what an account ever spent, and to what it spent in the present window if the charge's moment is in it. What an
+/// administrator set to nothing does not become less than that.
+pub(crate) const ADJUST_CHARGE: &str = "UPDATE balances SET total = total + CAST($4 AS BIGINT), \
+     spent = CASE WHEN resets_at <= $5 OR began_at > $5 THEN spent \
+     WHEN spent + CAST($4 AS BIGINT) < 0 THEN 0 ELSE spent + CAST($4 AS BIGINT) END \
+     WHERE scope = $1 AND id = $2 AND meter = $3";
+
+/// Raises an alert, once.
+pub(crate) const RAISE: &str =
+    "INSERT INTO alerts (name, raised_at) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
+
+/// Forgets alerts whose window is long over.
+pub(crate) const FORGET_ALERTS: &str = "DELETE FROM alerts WHERE raised_at < $1";
+
+/// Accounts that were charged since a moment.
+pub(crate) const CHARGED_SINCE: &str = "SELECT scope, id, meter, spent, reserved, total, resets_at, charged_at FROM balances \
+     WHERE charged_at > $1 AND scope <> 'session' ORDER BY charged_at LIMIT $2";
 
 /// Reading changes: by who, with which key, what, to which table, to which row, a part of its name, from, until.
 pub(crate) struct Audit {
@@ -310,6 +346,14 @@ pub fn all() -> Vec<Statement> {
         both("under way", UNDER_WAY),
         both("all held", ALL_HELD),
         both("sum of rows", SUM_OF_ROWS),
+        both("begin job", BEGIN_JOB),
+        both("end job", END_JOB),
+        both("forget spend", FORGET_SPEND),
+        both("reprice", REPRICE),
+        both("adjust charge", ADJUST_CHARGE),
+        both("raise", RAISE),
+        both("forget alerts", FORGET_ALERTS),
+        both("charged since", CHARGED_SINCE),
         both("audit", AUDIT.newest),
         both("audit", AUDIT.oldest),
         both("audit", AUDIT.count),
@@ -324,6 +368,7 @@ pub fn all() -> Vec<Statement> {
     ] {
         all.extend([both(name, sized.one), both(name, sized.many)]);
     }
+    all.extend(REPORTS.all().map(|(name, text)| both(name, text)));
     for crud in tables() {
         let Crud {
             insert,

@@ -395,7 +395,7 @@ async fn a_batch_that_comes_again_counts_once() {
         }
         let key: Key = store.get(&["k"]).await.unwrap().unwrap();
         assert_eq!(key.spend, NanoDollars(360));
-        let days = store.list::<SpendDay>(&[], 10, 0).await.unwrap();
+        let days = store.list::<SpendDay>(&[], 100, 0).await.unwrap();
         let mut sums: Vec<_> = days
             .rows
             .iter()
@@ -412,10 +412,16 @@ async fn a_batch_that_comes_again_counts_once() {
         assert_eq!(
             sums,
             [
+                ("all", "", 360, 120),
+                ("key_total", "k", 360, 120),
                 ("tag", "a", 360, 120),
                 ("tag", "b", 360, 120),
+                ("tag_total", "a", 360, 120),
+                ("tag_total", "b", 360, 120),
                 ("team", "t", 360, 120),
-                ("user", "u", 360, 120)
+                ("team_total", "t", 360, 120),
+                ("user", "u", 360, 120),
+                ("user_total", "u", 360, 120)
             ]
         );
     }

@@ -31,7 +31,7 @@ pub(crate) const ROUTES: &[Route] = &[
 ];
 
 /// The hash of a key that is named by itself or by its hash.
-fn token_of(named: &str) -> String {
+pub(crate) fn token_of(named: &str) -> String {
     let is_hash = named.len() == 64 && named.bytes().all(|byte| byte.is_ascii_hexdigit());
     if is_hash {
         return named.to_ascii_lowercase();

@@ -18,6 +18,7 @@ pub(super) const ROW: Provider = Provider {
         Op::Transcription,
         Op::Speech,
         Op::Realtime,
+        Op::Video,
     ],
     params: Params::STANDARD
         .without(&["logit_bias", "logprobs", "top_logprobs"])
@@ -32,6 +33,7 @@ pub(super) const ROW: Provider = Provider {
         (Op::ImageEdit, &protocols::gemini::images::STUDIO),
         (Op::Transcription, &protocols::audio::GeminiTranscription),
         (Op::Speech, &protocols::audio::GeminiSpeech),
+        (Op::Video, &protocols::video::Veo::Studio),
     ],
     docs: "https://ai.google.dev/api/generate-content",
     ..Provider::OPENAI_LIKE

@@ -1,6 +1,6 @@
 //! The vendors: one row each.
 
-use llm_types::{Map, Op};
+use llm_types::{Map, Op, Verb};
 
 use crate::{Call, Error, Kind, Provider, Target, params};
 
@@ -124,6 +124,7 @@ mod ragflow;
 mod recraft;
 mod reka;
 mod replicate;
+mod runwayml;
 mod sagemaker;
 mod sagemaker_chat;
 mod sagemaker_nova;
@@ -286,6 +287,7 @@ pub const ALL: &[&Provider] = &[
     &recraft::ROW,
     &reka::ROW,
     &replicate::ROW,
+    &runwayml::ROW,
     &sagemaker::ROW,
     &sagemaker_chat::ROW,
     &sagemaker_nova::ROW,
@@ -347,23 +349,36 @@ pub(crate) fn unsupported(target: &Target, op: Op) -> Error {
             target.model
         )
     } else {
-        let able: Vec<&str> = ALL
-            .iter()
-            .filter(|row| row.speaks(op))
-            .map(|row| row.name)
-            .collect();
-        let who = match able.as_slice() {
-            [] => "no provider does yet".to_owned(),
-            few if few.len() <= NAMED => format!("these do: {}", few.join(", ")),
-            many => format!(
-                "these do: {} and {} others",
-                many[..NAMED].join(", "),
-                many.len() - NAMED
-            ),
-        };
+        let who = able(|row| row.speaks(op));
         format!("{name} does not support {}; {who}", op.name())
     };
     Error::new(Kind::Unsupported, message).of(name)
+}
+
+/// The answer to what a provider does not do with what it makes.
+pub(crate) fn undone(provider: &Provider, op: Op, verb: Verb) -> Error {
+    let who = able(|row| row.does(op, verb));
+    let what = op.function(verb);
+    let message = format!("{} does not support {what}; {who}", provider.name);
+    Error::new(Kind::Unsupported, message).of(provider.name)
+}
+
+/// Who can do something, in words.
+fn able(can: impl Fn(&Provider) -> bool) -> String {
+    let able: Vec<&str> = ALL
+        .iter()
+        .filter(|row| can(row))
+        .map(|row| row.name)
+        .collect();
+    match able.as_slice() {
+        [] => "no provider does yet".to_owned(),
+        few if few.len() <= NAMED => format!("these do: {}", few.join(", ")),
+        many => format!(
+            "these do: {} and {} others",
+            many[..NAMED].join(", "),
+            many.len() - NAMED
+        ),
+    }
 }
 
 /// For vendors that refuse a `name` on messages of some roles.

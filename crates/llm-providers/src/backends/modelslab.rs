@@ -1,6 +1,9 @@
 use llm_types::Op;
 
-use crate::{Auth, Params, Provider, protocols::images};
+use crate::{
+    Auth, Params, Provider,
+    protocols::{images, video},
+};
 
 /// ModelsLab: <https://docs.modelslab.com/>
 pub(super) const ROW: Provider = Provider {
@@ -9,9 +12,10 @@ pub(super) const ROW: Provider = Provider {
     base_env: &["MODELSLAB_API_BASE"],
     key_env: &["MODELSLAB_API_KEY"],
     auth: Auth::Field("key"),
-    ops: &[Op::ImageGeneration],
+    ops: &[Op::ImageGeneration, Op::Video],
     params: Params::STANDARD.images(&["n", "size", "url"]),
     protocol: &images::MODELSLAB,
+    wires: &[(Op::Video, &video::ModelsLab)],
     docs: "https://docs.modelslab.com/",
     ..Provider::OPENAI_LIKE
 };

@@ -41,6 +41,7 @@ pub(super) const ROW: Provider = Provider {
         Op::Transcription,
         Op::Speech,
         Op::Realtime,
+        Op::Video,
     ],
     model_speaks: Some(vertex::speaks),
     params: Params::THINKING,
@@ -60,6 +61,7 @@ pub(super) const ROW: Provider = Provider {
             &crate::protocols::audio::GeminiTranscription,
         ),
         (Op::Speech, &crate::protocols::audio::GeminiSpeech),
+        (Op::Video, &crate::protocols::video::Veo::Vertex),
     ],
     docs: "https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference",
     ..Provider::OPENAI_LIKE

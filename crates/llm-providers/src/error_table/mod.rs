@@ -15,6 +15,7 @@ use crate::{Error, Kind, Reply};
 use said::Said;
 
 pub(crate) use said::cut;
+pub(crate) use wait::rfc3339;
 
 /// Headers in which vendors name a request.
 const REQUEST_IDS: [&str; 9] = [

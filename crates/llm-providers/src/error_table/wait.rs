@@ -143,7 +143,7 @@ fn http_date(text: &str) -> Option<i64> {
 }
 
 /// `2026-06-08T18:45:39Z` in seconds since 1970. Vendors write UTC.
-fn rfc3339(text: &str) -> Option<i64> {
+pub(crate) fn rfc3339(text: &str) -> Option<i64> {
     let (date, time) = text.split_once('T')?;
     let mut parts = date.split('-').map(|part| part.parse::<i64>().ok());
     let (year, month, day) = (parts.next()??, parts.next()??, parts.next()??);

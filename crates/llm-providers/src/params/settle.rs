@@ -24,6 +24,7 @@ pub(crate) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
             | Op::Moderation
             | Op::Search
             | Op::Ocr
+            | Op::Video
     );
     if !is_settled_here {
         edit::apply(provider.edits, body);

@@ -26,4 +26,5 @@ pub mod sagemaker;
 pub mod search;
 pub(crate) mod vectors;
 pub mod vertex;
+pub(crate) mod video;
 pub mod watsonx;

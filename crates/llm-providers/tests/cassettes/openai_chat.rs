@@ -82,7 +82,7 @@ pub(crate) fn answer(op: Op, cassette: &Cassette) -> Result<(), String> {
     let expected = of_document(&document);
     let answer = match call.decode(cassette.reply()).map_err(|e| e.to_string())? {
         Step::Done(answer) => answer,
-        Step::Again { .. } | Step::Later(_) => return Err("not answered at once".into()),
+        _ => return Err("not answered at once".into()),
     };
     let usage = answer.usage.clone();
     let bytes = answer.into_bytes().map_err(|e| e.to_string())?;

@@ -294,6 +294,7 @@ fn step(provider: &str, model: &str, reply: &str) -> Value {
             }),
             Step::Later(after) => json!({"later": after.as_millis() as u64}),
             Step::Done(_) => json!("done"),
+            Step::Fetch { uri, .. } => json!({"fetch": uri}),
         })
     });
     result.unwrap_or_else(|e| json!({"error": format!("{:?}: {e}", e.kind)}))

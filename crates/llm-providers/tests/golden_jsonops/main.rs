@@ -16,6 +16,7 @@ mod ocr;
 mod rerank;
 mod rest;
 mod search;
+mod video;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};

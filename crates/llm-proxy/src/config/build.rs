@@ -80,6 +80,7 @@ fn build(path: &Path, mut file: File, around: &Overlay<'_>, problems: &mut Probl
     sections::litellm(&mut file.litellm, &mut settings, problems);
     settings.router = routing.router.clone();
     settings.hidden = std::mem::take(&mut routing.hidden);
+    settings.health.follow(std::mem::take(&mut routing.checks));
     let mut deployments = Deployments::new(Defaults::take(&mut file, routing, problems));
     for model in std::mem::take(&mut file.models) {
         deployments.add(model, around, problems);

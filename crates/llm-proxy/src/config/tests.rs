@@ -367,6 +367,23 @@ fn headers_that_name_users_are_read_or_refused() {
 }
 
 #[test]
+fn what_is_done_with_health_checks_may_be_said_to_the_router() {
+    let settings = loaded(
+        "
+model_list: [{model_name: chat, litellm_params: {model: demo/demo}}]
+general_settings: {background_health_checks: true, health_check_staleness_threshold: 9}
+router_settings: {enable_health_check_routing: true, background_health_check_model_groups: [chat]}
+",
+    )
+    .expect("settings");
+    assert_eq!(settings.notices, [""; 0]);
+    let health = settings.health;
+    assert!(health.routing && health.groups == ["chat"]);
+    assert_eq!(health.staleness.map(|time| time.as_secs()), Some(9));
+    assert_eq!(settings.router.filters.len(), 1);
+}
+
+#[test]
 fn health_checks_are_set_and_an_empty_list_is_noticed() {
     let settings = loaded(
         "model_list: []

@@ -1,9 +1,6 @@
 //! Is the gateway alive, is it ready, and do its deployments answer.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::sync::Arc;
 
 use axum::{
     Json,
@@ -11,22 +8,12 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use futures_util::{StreamExt, stream};
-use llm_providers::{Error, Target};
 use llm_router::Deployment;
-use llm_sdk::Request;
-use llm_types::{JsonObject, Op};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::{
-    alone,
-    pages::{Keyed, Shared, json_reply},
-};
-use crate::{catalog, checks::Page, state::Live};
-
-/// How long a probe may take, where the deployment does not say.
-const PATIENCE: Duration = Duration::from_secs(60);
+use super::pages::{Keyed, Shared, json_reply};
+use crate::checks::Page;
 
 pub(crate) async fn options() -> Response {
     [(header::ALLOW, "GET, OPTIONS")].into_response()
@@ -68,56 +55,6 @@ pub(crate) struct Which {
     model_id: Option<String>,
 }
 
-/// What a probe found.
-#[derive(Debug)]
-pub(crate) enum Health {
-    Healthy,
-    Unhealthy(Error),
-    /// Nothing was asked, for this reason.
-    Unchecked(String),
-}
-
-/// What one round over deployments found.
-#[derive(Debug)]
-pub(crate) struct Round {
-    pub(crate) results: Vec<Checked>,
-}
-
-/// What was found of one deployment.
-#[derive(Debug)]
-pub(crate) struct Checked {
-    pub(crate) deployment: Arc<Deployment>,
-    pub(crate) health: Health,
-    pub(crate) took: Duration,
-}
-
-impl Round {
-    /// Asks every deployment that is `wanted` for a word.
-    pub(crate) async fn over(live: &Arc<Live>, wanted: impl Fn(&Deployment) -> bool) -> Self {
-        let all: Vec<Arc<Deployment>> = catalog::models(&live.router)
-            .flat_map(|(_, deployments)| deployments.iter().cloned())
-            .filter(|deployment| wanted(deployment))
-            .collect();
-        let results = stream::iter(all)
-            .map(|deployment| {
-                let live = Arc::clone(live);
-                async move {
-                    let began = Instant::now();
-                    let health = ask(&live, &deployment).await;
-                    Checked {
-                        deployment,
-                        health,
-                        took: began.elapsed(),
-                    }
-                }
-            })
-            .buffered(live.settings.health.at_once.max(1));
-        Self {
-            results: results.collect().await,
-        }
-    }
-}
-
 impl Which {
     fn wants(&self, deployment: &Deployment) -> bool {
         let model = self.model.as_ref();
@@ -136,44 +73,24 @@ pub(crate) async fn probe(
     let round = match known.filter(|_| live.settings.health.background) {
         Some(round) => round,
         None => {
-            let round = Round::over(&live, |deployment| which.wants(deployment)).await;
+            let round = live.check_up(|deployment| which.wants(deployment)).await;
             gateway.checks.remember(&round, "request");
             Arc::new(round)
         }
     };
     let details = live.settings.health.details;
-    let (mut healthy, mut unhealthy, mut unchecked) = (Vec::new(), Vec::new(), Vec::new());
     // Who was removed since is no longer of interest.
-    let there = |id: &str| live.router.deployment(id).is_some();
-    let wanted = round.results.iter();
-    for found in wanted.filter(|c| which.wants(&c.deployment) && there(&c.deployment.id)) {
-        let mut entry = describe(&found.deployment, details);
-        match &found.health {
-            Health::Healthy => healthy.push(Value::Object(entry)),
-            Health::Unhealthy(error) => {
-                if details {
-                    entry.insert("error".into(), error.to_string().into());
-                }
-                unhealthy.push(Value::Object(entry));
-            }
-            Health::Unchecked(reason) => {
-                entry.insert("reason".into(), reason.as_str().into());
-                unchecked.push(Value::Object(entry));
-            }
-        }
-    }
+    let wanted = |deployment: &Deployment| {
+        which.wants(deployment) && live.router.deployment(&deployment.id).is_some()
+    };
+    let body = round.report(details, wanted);
+    let none = |key: &str| body[key] == 0;
     let chosen = which.model.is_some() || which.model_id.is_some();
-    let status = if chosen && healthy.is_empty() && unchecked.is_empty() {
+    let status = if chosen && none("healthy_count") && none("not_checked_count") {
         StatusCode::SERVICE_UNAVAILABLE
     } else {
         StatusCode::OK
     };
-    let body = json!({
-        "healthy_count": healthy.len(), "unhealthy_count": unhealthy.len(),
-        "not_checked_count": unchecked.len(),
-        "healthy_endpoints": healthy, "unhealthy_endpoints": unhealthy,
-        "not_checked_endpoints": unchecked,
-    });
     json_reply(status, body.to_string())
 }
 
@@ -185,83 +102,4 @@ pub(crate) async fn history(State(gateway): Shared, _: Keyed, page: Query<Page>)
 /// `GET /health/latest`.
 pub(crate) async fn latest(State(gateway): Shared, _: Keyed) -> Json<Value> {
     Json(gateway.checks.latest())
-}
-
-/// Which deployment it is; without `details`, only its model.
-fn describe(deployment: &Deployment, details: bool) -> Map<String, Value> {
-    let base = deployment
-        .target
-        .base_url
-        .split('?')
-        .next()
-        .unwrap_or_default();
-    let model = format!(
-        "{}/{}",
-        deployment.target.provider.name, deployment.target.model
-    );
-    let fields = match details {
-        true => json!({"model": model, "api_base": base, "model_id": deployment.id}),
-        false => json!({"model": model}),
-    };
-    fields.as_object().cloned().unwrap_or_default()
-}
-
-/// One small request to one deployment, around the router.
-async fn ask(live: &Live, deployment: &Deployment) -> Health {
-    let info = |key: &str| deployment.model_info.get(key);
-    let mut target = deployment.target.clone();
-    if let Some(model) = info("health_check_model").and_then(Value::as_str) {
-        target.model = model
-            .rsplit_once('/')
-            .map_or(model, |(_, name)| name)
-            .to_owned();
-    }
-    if target.model.contains('*') {
-        return Health::Unchecked(
-            "it stands for many models: model_info.health_check_model names the one to ask".into(),
-        );
-    }
-    let mode = info("mode")
-        .and_then(Value::as_str)
-        .or(target.facts.mode.as_deref());
-    let (op, body) = match mode {
-        Some("embedding") => (Op::Embedding, json!({"input": ["test from litellm"]})),
-        Some("completion") => (
-            Op::Completion,
-            json!({"prompt": "test from litellm", "max_tokens": 16}),
-        ),
-        None | Some("chat" | "responses") => (
-            Op::Chat,
-            json!({"messages": [{"role": "user", "content": "hi"}], "max_tokens": 16}),
-        ),
-        Some(other) => {
-            return Health::Unchecked(format!("there is no small request of mode '{other}'"));
-        }
-    };
-    let limit = info("health_check_timeout").and_then(Value::as_f64);
-    let patience = limit
-        .and_then(|s| Duration::try_from_secs_f64(s).ok())
-        .unwrap_or(PATIENCE);
-    match answered(live, deployment, target, op, body, patience).await {
-        Ok(()) => Health::Healthy,
-        Err(error) => Health::Unhealthy(error),
-    }
-}
-
-async fn answered(
-    live: &Live,
-    deployment: &Deployment,
-    target: Target,
-    op: Op,
-    mut body: Value,
-    patience: Duration,
-) -> Result<(), Error> {
-    body["model"] = target.model.as_str().into();
-    let mut request = Request::from_object(op, JsonObject::from_serialize(&body)?)?;
-    request.route.timeouts.total = Some(patience);
-    alone::name(&mut request);
-    let client = live.engine.http().clone();
-    let engine = alone::engine(live, deployment, target, client)?;
-    let answer = engine.call(request).await;
-    answer.map(|_| ()).map_err(|failure| failure.error)
 }

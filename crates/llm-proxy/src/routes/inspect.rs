@@ -18,10 +18,7 @@ use llm_types::{JsonObject, Op};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 
-use super::{
-    alone,
-    pages::{Keyed, Refused, detail},
-};
+use super::pages::{Keyed, Refused, detail};
 use crate::{
     catalog, check,
     error::{Refusal, show},
@@ -108,13 +105,12 @@ pub(crate) async fn transform(Keyed(live): Keyed, body: Bytes) -> Result<Json<Va
         Credential::Token(_) => Credential::Token(llm_providers::Secret::new(MASK)),
         _ => Credential::None,
     };
-    alone::name(&mut request);
+    request.alone();
     let caught = Arc::new(Catcher::default());
     let client = Client::over(Arc::clone(&caught) as Arc<dyn Transport>)
         .fetching(live.settings.fetch.clone());
-    let outcome = alone::engine(&live, deployment, target, client)?
-        .call(request)
-        .await;
+    let engine = live.engine.knowing_only(deployment, target, client)?;
+    let outcome = engine.call(request).await;
     let request = caught
         .0
         .lock()

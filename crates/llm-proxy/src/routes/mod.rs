@@ -1,6 +1,5 @@
 //! Which path leads where.
 
-mod alone;
 pub(crate) mod details;
 pub(crate) mod docs;
 pub(crate) mod explain;

@@ -82,12 +82,8 @@ _OF_MODULE = (
 _ELSEWHERE = frozenset(
     {
         "auto_router_capability_limit",
-        "background_health_check_model_groups",
-        "enable_health_check_routing",
         "fallback_access_check",
         "fallback_budget_check",
-        "health_check_ignore_transient_errors",
-        "health_check_staleness_threshold",
         "router_general_settings",
     }
 )
@@ -311,6 +307,19 @@ class Router(Deployments):
         op = next((op for key, op in _ASKED_WITH if key in params), "completion")
         write = _request.chat_body if "messages" in params else _request.body
         return json.loads(self._router().explain(op, write(params)))
+
+    # Health
+
+    def health_check(self, model: str | None = None) -> dict[str, Any]:
+        """Asks the deployments for a word, or those of one name or id: who answers, who does not, and why.
+
+        With `enable_health_check_routing` calls go around who was found ill, unless all are. Who is well rests no longer.
+        """
+        return json.loads(self._router().check(model))
+
+    async def ahealth_check(self, model: str | None = None) -> dict[str, Any]:
+        """Asks the deployments for a word, or those of one name or id: who answers, who does not, and why."""
+        return await asyncio.to_thread(self.health_check, model)
 
     # Picking
 

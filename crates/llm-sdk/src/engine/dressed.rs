@@ -7,7 +7,7 @@ use http::HeaderMap;
 use llm_cost::Measures;
 use llm_providers::{Error, EventStream, Outcome as Sent, Payload};
 use llm_router::{Failed, Journey, Lease, Routed};
-use llm_types::{JsonObject, Op, Usage};
+use llm_types::{JsonObject, Op, Usage, Verb};
 
 use super::{begun::Begun, ended, place::Placed};
 use crate::{
@@ -163,7 +163,7 @@ fn respond(
         }
         Sent::Answer(mut answer, headers) => {
             meta.headers = headers;
-            let usage = answer.usage.take();
+            let mut usage = answer.usage.take();
             let (bytes, content_type) = match whole(answer, bridged.as_ref(), &dress.stamp) {
                 Ok(whole) => whole,
                 Err(error) => {
@@ -184,6 +184,14 @@ fn respond(
             let bytes = match begun.op {
                 Op::ImageGeneration | Op::ImageEdit | Op::ImageVariation => {
                     images(bytes, &stamp, &placed.network.body, &mut rates)
+                }
+                Op::Video if matches!(begun.verb, Verb::Create | Verb::Remix) => {
+                    let ordered = Ordered {
+                        asked: &placed.network.body,
+                        rates: &mut rates,
+                        usage: &mut usage,
+                    };
+                    ordered.video(bytes, &stamp)
                 }
                 _ => bytes,
             };
@@ -276,6 +284,32 @@ fn images(bytes: Bytes, stamp: &Stamp, asked: &JsonObject, rates: &mut Rates) ->
             answer.set("created", &stamp.created());
             answer.to_bytes()
         }
+    }
+}
+
+/// What was ordered, and what that consumes.
+struct Ordered<'a> {
+    asked: &'a JsonObject,
+    rates: &'a mut Rates,
+    usage: &'a mut Option<Usage>,
+}
+
+impl Ordered<'_> {
+    /// A video is billed by its seconds, once: when it is ordered. Nobody must ask after it for that.
+    fn video(self, bytes: Bytes, stamp: &Stamp) -> Bytes {
+        let Ok(mut answer) = JsonObject::parse(&bytes) else {
+            return bytes;
+        };
+        self.rates.measures = Measures::of(Op::Video, self.asked, Some(&answer));
+        self.rates.sharpen();
+        let seconds = self.rates.measures.seconds;
+        let usage = self.usage.get_or_insert_default();
+        usage.units.seconds = usage.units.seconds.or(seconds);
+        if let Ok(Some(1..)) = answer.get::<u64>("created_at") {
+            return bytes;
+        }
+        answer.set("created_at", &stamp.created());
+        answer.to_bytes()
     }
 }
 

@@ -8,7 +8,7 @@ mod read;
 mod redis;
 mod rules;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use llm_router::Settings;
 use llm_types::{JsonObject, Map};
@@ -29,8 +29,23 @@ pub struct RouterSettings {
     pub default_params: Map,
     /// `search_tools`, as they are given.
     pub search_tools: Vec<Map>,
+    /// What is done with the findings of health checks.
+    pub checks: CheckSettings,
     /// The models that are mentioned. Whether they exist is known when all deployments are.
     pub mentions: Vec<Mention>,
+}
+
+/// What is done with the findings of health checks, as far as it is said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CheckSettings {
+    /// Whether requests go around who was found ill.
+    pub routing: Option<bool>,
+    /// For how long a finding counts.
+    pub staleness: Option<Duration>,
+    /// Whether rate limits, time-outs and faults of the vendor are no findings.
+    pub ignore_transient: Option<bool>,
+    /// The groups that are checked while nobody asks for others; empty: all of them.
+    pub groups: Option<Vec<String>>,
 }
 
 impl RouterSettings {
@@ -82,8 +97,6 @@ impl RouterSettings {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use llm_router::{Fallback, HedgeRules, RetryShare, StreamFailover};
     use serde_json::{Value, json};
 

@@ -183,6 +183,29 @@ impl RouterSettings {
             let policy = policy(key, ALLOWED_FAILS, &value, &Place::of(key), reader);
             health.allowed_fails_policy = policy;
         }
+        self.checks(reader);
+    }
+
+    fn checks(&mut self, reader: &mut Reader<'_>) {
+        let checks = &mut self.checks;
+        if let Some(on) = reader.take("enable_health_check_routing") {
+            checks.routing = Some(on);
+        }
+        if let Some(time) = reader.seconds("health_check_staleness_threshold") {
+            checks.staleness = Some(time);
+        }
+        if let Some(on) = reader.take("health_check_ignore_transient_errors") {
+            checks.ignore_transient = Some(on);
+        }
+        let key = "background_health_check_model_groups";
+        let Some(groups) = reader.take::<Vec<String>>(key) else {
+            return;
+        };
+        for (i, group) in groups.iter().enumerate() {
+            let place = Place::of(key).item(i).itself();
+            self.mention(key, group, place, Role::Condition);
+        }
+        self.checks.groups = Some(groups);
     }
 }
 

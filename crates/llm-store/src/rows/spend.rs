@@ -19,6 +19,10 @@ table! {
     session_id: Option<String>,
     /// The operation.
     call_type: String,
+    /// The status that a failure was answered with.
+    error_code: Option<String>,
+    /// What kind of failure it was.
+    error_class: Option<String>,
     /// `success`, `failure`, or `unknown` when nobody saw how it ended.
     status: String,
     /// The hash of the key.
@@ -91,7 +95,7 @@ table! {
 }
 
 table! {
-    /// The sums of one day for one combination of entity, key, model, provider and operation.
+    /// The sums of one day for one combination of entity, key, model, provider and operation, or coarser ones.
     SpendDay in "spend_days",
     key [dimension, day, entity, api_key, model, model_group, provider, endpoint],
     by [dimension, entity, day, api_key, model];
@@ -99,6 +103,7 @@ table! {
     #[serde(rename = "date")]
     day: String,
     /// What kind of entity: `user`, `team`, `organization`, `customer` or `tag`. Each row counts once under `user`.
+    /// `all` has no entity and no key; `key_total`, `user_total` and so on have nothing but the entity.
     dimension: String,
     /// Which one; empty if the request had none.
     entity: String,
@@ -136,4 +141,8 @@ table! {
     total_response_time_ms: i64,
     /// How many of them were timed.
     timed_requests: i64,
+    /// Requests that the gateway's cache answered.
+    cache_hits: i64,
+    /// Tokens of those answers.
+    cached_completion_tokens: i64,
 }

@@ -21,7 +21,7 @@ use crate::{Answer, Call, Error, Kind, Outgoing, Protocol, Reply, Step, error_ta
 pub(crate) use dashscope::DASHSCOPE;
 pub(crate) use fal::FAL;
 pub(crate) use flux::BLACK_FOREST_LABS;
-pub(crate) use modelslab::MODELSLAB;
+pub(crate) use modelslab::{MODELSLAB, refusal as modelslab_refusal};
 pub(crate) use recraft::Recraft;
 pub(crate) use replicate::REPLICATE;
 pub(crate) use shape::{Ratio, ratio, sides};

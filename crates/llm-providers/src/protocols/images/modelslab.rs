@@ -80,17 +80,21 @@ fn read(call: &Call<'_>, reply: &Reply) -> Result<Step, Error> {
                 Value::String(text) => text.clone(),
                 other => other.to_string(),
             };
-            // It answers 200 whatever happened.
-            let lower = said.to_ascii_lowercase();
-            let mut error = failed(call, said);
-            if lower.contains("api key") || lower.contains("unauthorized") {
-                error.kind = Kind::Auth;
-            } else if lower.contains("rate limit") || lower.contains("limit exceeded") {
-                error.kind = Kind::RateLimit;
-            } else if lower.contains("required") || lower.contains("invalid") {
-                error.kind = Kind::BadRequest;
-            }
-            Err(error)
+            Err(refusal(call, said))
         }
     }
+}
+
+/// It answers 200 whatever happened: its words say what did.
+pub(crate) fn refusal(call: &Call<'_>, said: String) -> Error {
+    let lower = said.to_ascii_lowercase();
+    let mut error = failed(call, said);
+    if lower.contains("api key") || lower.contains("unauthorized") {
+        error.kind = Kind::Auth;
+    } else if lower.contains("rate limit") || lower.contains("limit exceeded") {
+        error.kind = Kind::RateLimit;
+    } else if lower.contains("required") || lower.contains("invalid") {
+        error.kind = Kind::BadRequest;
+    }
+    error
 }

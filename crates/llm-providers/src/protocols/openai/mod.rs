@@ -240,9 +240,12 @@ pub(crate) fn decode(call: &Call<'_>, reply: Reply) -> Result<Step, Error> {
         Op::ImageGeneration | Op::ImageEdit | Op::ImageVariation => images(call, reply)?,
         Op::Transcription | Op::Translation => audio::answer(call, reply)?,
         _ => {
-            refused(provider, &reply)?;
             let object = JsonObject::parse(&reply.body)
                 .map_err(|_| error_table::unreadable(provider, &reply.body))?;
+            // A batch or a video that failed says why, and is no failure to answer.
+            if !(object.contains("id") && object.contains("object")) {
+                refused(provider, &reply)?;
+            }
             // What is only looked at was paid for when it was made.
             let usage = match call.verb {
                 Verb::Create | Verb::Compact | Verb::Remix => {

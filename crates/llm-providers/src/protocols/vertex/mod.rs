@@ -8,6 +8,7 @@ mod ocr;
 mod partner;
 mod predict;
 mod rerank;
+pub(crate) mod storage;
 
 use http::{Method, Request};
 use llm_types::{JsonObject, Op};
@@ -142,7 +143,8 @@ pub(crate) fn speaks(target: &Target, op: Op) -> bool {
             | Op::ImageEdit
             | Op::Speech
             | Op::Transcription
-            | Op::Realtime,
+            | Op::Realtime
+            | Op::Video,
             wire,
         ) => {
             matches!(wire, Wire::Gemini | Wire::GeminiEndpoint(_))
@@ -170,6 +172,12 @@ pub(crate) fn params(model: &str, claude: Params) -> Params {
 pub(crate) fn generate_address(call: &Call<'_>) -> Result<String, Error> {
     let resource = resource(call.model(), Wire::of(call.model()))?;
     address::of(call, "v1beta1", &resource, "generateContent")
+}
+
+/// Where `verb` is done with one of Google's own models, or with what it began.
+pub(crate) fn model_address(call: &Call<'_>, model: &str, verb: &str) -> Result<String, Error> {
+    let resource = resource(model, Wire::of(model))?;
+    address::of(call, "v1", &resource, verb)
 }
 
 /// `publishers/google/models/x`, an endpoint, or a full resource name as the user gives it.

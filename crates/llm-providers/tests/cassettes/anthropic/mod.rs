@@ -59,7 +59,7 @@ impl Tap for JsonObject {}
 fn answer(call: &Call<'_>, reply: Reply) -> Result<Answer, llm_providers::Error> {
     match call.decode(reply)? {
         Step::Done(answer) => Ok(answer),
-        Step::Again { .. } | Step::Later(_) => panic!("nothing is polled here"),
+        _ => panic!("nothing is polled here"),
     }
 }
 

@@ -1,0 +1,154 @@
+//! The sums of days, as requests add to them.
+
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
+
+use sqlx::AnyConnection;
+
+use crate::{
+    Error, Record,
+    rows::{SpendDay, SpendRow},
+    shipping::in_chunks,
+    statements::MADE,
+};
+
+/// Adds to the sums of days.
+pub(crate) async fn add_days(
+    db: &mut AnyConnection,
+    more: impl Iterator<Item = SpendDay>,
+) -> Result<(), Error> {
+    let mut days: BTreeMap<[String; 8], SpendDay> = BTreeMap::new();
+    for day in more {
+        let key = [
+            &day.day,
+            &day.dimension,
+            &day.entity,
+            &day.api_key,
+            &day.model,
+            &day.model_group,
+            &day.provider,
+            &day.endpoint,
+        ];
+        match days.entry(key.map(Clone::clone)) {
+            Entry::Vacant(place) => drop(place.insert(day)),
+            Entry::Occupied(mut place) => place.get_mut().add(&day),
+        }
+    }
+    let rows = days.values().map(Record::cells).collect();
+    in_chunks(db, MADE.add_days, rows).await?;
+    Ok(())
+}
+
+/// What a request adds to the day it ended on: for each entity it belongs to, for all of them, and for each alone.
+pub(crate) fn days_of(row: &SpendRow) -> Vec<SpendDay> {
+    let failed = i64::from(row.status != "success");
+    let cached = i64::from(row.cache_hit);
+    let counts = SpendDay {
+        day: row.end_time.day(),
+        spend: row.spend,
+        prompt_tokens: row.prompt_tokens,
+        completion_tokens: row.completion_tokens,
+        total_tokens: row.total_tokens,
+        cache_read_input_tokens: row.cache_read_input_tokens,
+        cache_creation_input_tokens: row.cache_creation_input_tokens,
+        api_requests: 1,
+        successful_requests: 1 - failed,
+        failed_requests: failed,
+        total_response_time_ms: row.end_time.0.saturating_sub(row.start_time.0).max(0),
+        timed_requests: 1,
+        cache_hits: cached,
+        cached_completion_tokens: cached * row.completion_tokens,
+        ..SpendDay::default()
+    };
+    spread(row, &counts)
+}
+
+/// A request whose price turned out to be another: what that adds to its day.
+pub(crate) fn repriced(row: &SpendRow, difference: i64) -> Vec<SpendDay> {
+    let counts = SpendDay {
+        day: row.end_time.day(),
+        spend: llm_cost::NanoDollars(difference),
+        ..SpendDay::default()
+    };
+    spread(row, &counts)
+}
+
+fn spread(row: &SpendRow, counts: &SpendDay) -> Vec<SpendDay> {
+    let all = SpendDay {
+        dimension: "all".to_owned(),
+        model: row.model.clone(),
+        model_group: row.model_group.clone().unwrap_or_default(),
+        provider: row.provider.clone(),
+        endpoint: row.call_type.clone(),
+        ..counts.clone()
+    };
+    let total = |dimension: &str, entity: &str| SpendDay {
+        dimension: format!("{dimension}_total"),
+        entity: entity.to_owned(),
+        ..counts.clone()
+    };
+    let mut days = vec![total("key", &row.api_key)];
+    for (dimension, entity) in entities(row) {
+        days.push(total(dimension, entity));
+        days.push(SpendDay {
+            dimension: dimension.to_owned(),
+            entity: entity.to_owned(),
+            api_key: row.api_key.clone(),
+            ..all.clone()
+        });
+    }
+    days.push(all);
+    days
+}
+
+/// Every row has a user, if only nobody; a tag counts once.
+fn entities(row: &SpendRow) -> Vec<(&'static str, &str)> {
+    let some = [
+        ("team", &row.team_id),
+        ("organization", &row.organization_id),
+        ("customer", &row.end_user),
+    ];
+    let some = some
+        .into_iter()
+        .filter_map(|(dimension, entity)| Some((dimension, entity.as_deref()?)));
+    let tags: BTreeSet<&str> = row.request_tags.iter().map(String::as_str).collect();
+    std::iter::once(("user", row.user_id.as_deref().unwrap_or_default()))
+        .chain(some)
+        .chain(tags.into_iter().map(|tag| ("tag", tag)))
+        .collect()
+}
+
+impl SpendDay {
+    /// Adds the counts of another.
+    pub fn add(&mut self, more: &Self) {
+        self.spend.0 = self.spend.0.saturating_add(more.spend.0);
+        let counts = [
+            (&mut self.prompt_tokens, more.prompt_tokens),
+            (&mut self.completion_tokens, more.completion_tokens),
+            (&mut self.total_tokens, more.total_tokens),
+            (
+                &mut self.cache_read_input_tokens,
+                more.cache_read_input_tokens,
+            ),
+            (
+                &mut self.cache_creation_input_tokens,
+                more.cache_creation_input_tokens,
+            ),
+            (&mut self.api_requests, more.api_requests),
+            (&mut self.successful_requests, more.successful_requests),
+            (&mut self.failed_requests, more.failed_requests),
+            (
+                &mut self.total_response_time_ms,
+                more.total_response_time_ms,
+            ),
+            (&mut self.timed_requests, more.timed_requests),
+            (&mut self.cache_hits, more.cache_hits),
+            (
+                &mut self.cached_completion_tokens,
+                more.cached_completion_tokens,
+            ),
+        ];
+        for (count, more) in counts {
+            *count = count.saturating_add(more);
+        }
+    }
+}
