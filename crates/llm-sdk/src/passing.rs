@@ -351,6 +351,9 @@ impl Held {
             meter.push(&bytes);
             meter.finish()
         });
+        // Pictures have a price of their own, where no tokens are counted.
+        let pictures = self.bill.rates.measures.images;
+        let usage = usage.or_else(|| pictures.map(|_| Usage::default()));
         let charge = self.end(usage);
         PassedBody::Whole(bytes, charge)
     }
