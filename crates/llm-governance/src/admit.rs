@@ -174,6 +174,11 @@ impl Admission {
         &self.caller
     }
 
+    /// Its tags, and those of its key and its team behind them.
+    pub fn tags(&self) -> &[String] {
+        &self.tags
+    }
+
     /// The id of its row.
     pub fn id(&self) -> &str {
         self.reservation.id()

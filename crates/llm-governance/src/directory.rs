@@ -1,6 +1,7 @@
 //! Rows that requests need again and again, remembered.
 
 use std::{
+    hash::{DefaultHasher, Hash, Hasher},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -28,11 +29,24 @@ pub(crate) struct Shelf<R> {
     /// Counts what was forgotten: a row that was read before must not be remembered after.
     generation: AtomicU64,
     ttl: Duration,
+    /// Many requests that need the same row read it once.
+    reading: [tokio::sync::Mutex<()>; LANES],
 }
+
+/// Rows of one table that are read at the same time, at most.
+const LANES: usize = 16;
 
 struct Slot<R> {
     entry: Option<Arc<Entry<R>>>,
     until: Instant,
+}
+
+/// What is known of a row.
+enum Known<R> {
+    /// This, and it holds.
+    Now(Option<Arc<Entry<R>>>),
+    /// Nothing that still holds; what held before.
+    Never(Option<Arc<Entry<R>>>),
 }
 
 impl<R> Clone for Slot<R> {
@@ -128,7 +142,23 @@ impl<R: Governed> Shelf<R> {
             cache: Cache::new(rows.max(1)),
             generation: AtomicU64::new(0),
             ttl,
+            reading: std::array::from_fn(|_| tokio::sync::Mutex::new(())),
         }
+    }
+
+    /// What is known of a row: nothing, or that it is there or not.
+    fn known(&self, id: &str) -> Known<R> {
+        match self.cache.get(id) {
+            None => Known::Never(None),
+            Some(slot) if slot.until > Instant::now() => Known::Now(slot.entry),
+            Some(slot) => Known::Never(slot.entry),
+        }
+    }
+
+    fn lane(&self, id: &str) -> &tokio::sync::Mutex<()> {
+        let mut hasher = DefaultHasher::new();
+        id.hash(&mut hasher);
+        &self.reading[hasher.finish() as usize % LANES]
     }
 
     fn forget(&self, id: &str) {
@@ -238,20 +268,20 @@ impl Directory {
         read: impl AsyncFnOnce() -> Result<Option<R>, Error>,
     ) -> Result<Option<Arc<Entry<R>>>, Error> {
         let shelf = R::shelf(self);
-        let known = shelf.cache.get(id);
-        if let Some(slot) = &known
-            && slot.until > Instant::now()
-        {
-            return Ok(slot.entry.clone());
+        if let Known::Now(entry) = shelf.known(id) {
+            return Ok(entry);
         }
+        let _lane = shelf.lane(id).lock().await;
+        // Somebody may have read it while this one waited.
+        let old = match shelf.known(id) {
+            Known::Now(entry) => return Ok(entry),
+            Known::Never(old) => old,
+        };
         let generation = shelf.generation.load(Ordering::Acquire);
         let entry = match self.entry(read).await {
             Ok(entry) => entry,
             Err(error) if error.is_unavailable() && self.lenient => {
-                return match known.and_then(|slot| slot.entry) {
-                    Some(old) => Ok(Some(old)),
-                    None => Err(error),
-                };
+                return old.map(Some).ok_or(error);
             }
             Err(error) => return Err(error),
         };

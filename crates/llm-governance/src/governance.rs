@@ -10,7 +10,13 @@ use llm_ledger::Ledger;
 use llm_store::{Keyring, Store};
 use tokio::sync::broadcast;
 
-use crate::{Settings, changes, directory::Directory};
+use crate::{
+    Settings,
+    alerts::{self, Alerts},
+    changes,
+    directory::Directory,
+    retention,
+};
 
 /// Who may do what, and what it costs: the governance of one process. Clones are the same one.
 #[derive(Clone)]
@@ -57,9 +63,21 @@ impl Governance {
             database_up: AtomicBool::new(true),
             changed: broadcast::Sender::new(1024),
         });
-        // Ends by itself once the governance is gone.
+        // These end by themselves once the governance is gone.
         tokio::spawn(changes::follow(Arc::downgrade(&inner)));
+        if let Some(retention) = inner.settings.retention {
+            tokio::spawn(retention::keep(Arc::downgrade(&inner), retention));
+        }
         Self { inner }
+    }
+
+    pub(crate) fn of(inner: Arc<Inner>) -> Self {
+        Self { inner }
+    }
+
+    /// Raises alerts for budgets that are crossed, and for a database that is away, until this governance is gone.
+    pub fn watch(&self, alerts: Alerts) {
+        tokio::spawn(alerts::watch(Arc::downgrade(&self.inner), alerts));
     }
 
     /// The store.

@@ -4,6 +4,8 @@ use llm_cost::NanoDollars;
 use llm_ledger::Calendar;
 use llm_store::rows::Object;
 
+use crate::Retention;
+
 /// How a gateway is governed, as its configuration says.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -29,6 +31,8 @@ pub struct Settings {
     pub user_budget_on_team_keys: bool,
     /// Whether requests are served while the database is away (`allow_requests_on_db_unavailable`).
     pub serve_without_database: bool,
+    /// How long spend rows are kept; for ever, if nobody says.
+    pub retention: Option<Retention>,
     /// Whether every administrative change is written down (`store_audit_logs`).
     pub audit: bool,
 }
@@ -47,6 +51,7 @@ impl Default for Settings {
             customer_budget_id: None,
             user_budget_on_team_keys: false,
             serve_without_database: false,
+            retention: None,
             audit: true,
         }
     }

@@ -63,12 +63,15 @@ impl Balances {
     pub(crate) fn missing(&mut self, spenders: &[Spender]) -> Vec<Account> {
         self.loading += 1;
         let accounts = spenders.iter().map(|spender| &spender.account);
-        let loaded =
-            |account: &&Account| self.entries.get(account).is_some_and(|entry| entry.loaded);
         accounts
-            .filter(|account| !loaded(account))
+            .filter(|account| !self.has(account))
             .cloned()
             .collect()
+    }
+
+    /// Whether an account is in memory as it is in the database.
+    pub(crate) fn has(&self, account: &Account) -> bool {
+        self.entries.get(account).is_some_and(|entry| entry.loaded)
     }
 
     /// Takes an account from the database, unless it came meanwhile.

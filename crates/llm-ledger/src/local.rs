@@ -11,6 +11,8 @@ use crate::{Ask, Error, Spender, balances::Balances};
 #[derive(Debug, Default)]
 pub(crate) struct Local {
     balances: Mutex<Balances>,
+    /// Many requests that need the same accounts read them once.
+    reading: tokio::sync::Mutex<()>,
 }
 
 /// Keeps accounts in memory while some are read, also if the reader is dropped.
@@ -39,9 +41,16 @@ impl Local {
     async fn load(&self, store: &Store, spenders: &[Spender]) -> Result<Loading<'_>, Error> {
         let missing = self.lock().missing(spenders);
         let loading = Loading(self);
+        if missing.is_empty() {
+            return Ok(loading);
+        }
+        let _reading = self.reading.lock().await;
         for account in missing {
-            let balance = store.balance(&account).await?;
-            self.lock().load(account, balance);
+            // Another request may have brought it while this one waited.
+            if !self.lock().has(&account) {
+                let balance = store.balance(&account).await?;
+                self.lock().load(account, balance);
+            }
         }
         Ok(loading)
     }

@@ -1,10 +1,13 @@
 //! From a request's headers to its caller.
 
+use std::sync::Arc;
+
 use http::{HeaderMap, StatusCode, header::AUTHORIZATION};
+use llm_governance::Caller;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::{caller::Caller, error::Refusal, settings::Settings};
+use crate::{error::Refusal, settings::Settings, state::Gateway};
 
 /// Headers that hold a bare key, in the order in which they are asked after `x-litellm-api-key` and `authorization`.
 const BARE: [&str; 4] = [
@@ -15,20 +18,26 @@ const BARE: [&str; 4] = [
 ];
 
 /// The caller, or why there is none.
-pub(crate) fn caller(
+pub(crate) async fn caller(
+    gateway: &Gateway,
     settings: &Settings,
     headers: &HeaderMap,
     query_key: Option<&str>,
-) -> Result<Caller, Refusal> {
+) -> Result<Arc<Caller>, Refusal> {
     let Some(master) = &settings.master_key else {
-        return Ok(Caller::Anyone);
+        return Ok(Arc::new(Caller::anyone()));
     };
     let key = match &settings.key_header {
         Some(name) => own_header(headers, name)?,
         None => find(headers, query_key)?,
     };
     if bool::from(key.as_bytes().ct_eq(master.expose().as_bytes())) {
-        return Ok(Caller::Admin);
+        return Ok(Arc::new(Caller::master()));
+    }
+    if let Some(governance) = gateway.governance().filter(|_| key.starts_with("sk-"))
+        && let Some(caller) = governance.caller(key).await?
+    {
+        return Ok(caller);
     }
     Err(unknown(key))
 }

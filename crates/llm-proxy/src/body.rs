@@ -1,7 +1,9 @@
 //! Bodies: reading a request's within its limits, and the three kinds of reply.
 
 use std::{
+    future::Future,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -17,7 +19,9 @@ use hyper::body::Incoming;
 use llm_sdk::{ByteAnswer, Relay};
 use tokio::time::timeout;
 
-use crate::{error::Refusal, server::Stream, settings::Limits, sse::Events, state::UnderWay};
+use crate::{
+    error::Refusal, server::Stream, settings::Limits, sse::Events, state::UnderWay, tab::Tab,
+};
 
 /// Reads a JSON request's body, whatever type it claims to have: curl says it is a form.
 pub(crate) async fn read(
@@ -127,6 +131,9 @@ pub(crate) fn too_large(most: u64) -> Refusal {
 /// A reply's body. The request is under way until it is sent or dropped.
 pub(crate) struct ReplyBody {
     kind: Kind,
+    /// What the request owes, and a frame that waits until that is written.
+    tab: Option<Arc<Tab>>,
+    held: Option<Box<Held>>,
     _under_way: Option<UnderWay>,
     _stream: Option<Stream>,
 }
@@ -144,6 +151,8 @@ impl ReplyBody {
     pub(crate) fn whole(bytes: impl Into<Bytes>) -> Self {
         Self {
             kind: Kind::Whole(bytes.into()),
+            tab: None,
+            held: None,
             _under_way: None,
             _stream: None,
         }
@@ -152,6 +161,8 @@ impl ReplyBody {
     pub(crate) fn events(events: Events) -> Self {
         Self {
             kind: Kind::Events(Box::new(events)),
+            tab: None,
+            held: None,
             _under_way: None,
             _stream: None,
         }
@@ -160,6 +171,8 @@ impl ReplyBody {
     pub(crate) fn bytes(answer: ByteAnswer) -> Self {
         Self {
             kind: Kind::Bytes(Box::new(answer)),
+            tab: None,
+            held: None,
             _under_way: None,
             _stream: None,
         }
@@ -168,6 +181,8 @@ impl ReplyBody {
     pub(crate) fn relay(relay: Box<Relay>, length: Option<u64>) -> Self {
         Self {
             kind: Kind::Relay(relay, length),
+            tab: None,
+            held: None,
             _under_way: None,
             _stream: None,
         }
@@ -176,6 +191,8 @@ impl ReplyBody {
     pub(crate) fn page(body: axum::body::Body) -> Self {
         Self {
             kind: Kind::Page(body),
+            tab: None,
+            held: None,
             _under_way: None,
             _stream: None,
         }
@@ -187,6 +204,12 @@ impl ReplyBody {
         self
     }
 
+    /// Holds the end back until what the request costs is written down.
+    pub(crate) fn paid_on(mut self, tab: Option<Arc<Tab>>) -> Self {
+        self.tab = tab;
+        self
+    }
+
     /// Keeps the connection from being idle for as long as this body lives.
     pub(crate) fn on(mut self, stream: Stream) -> Self {
         self._stream = Some(stream);
@@ -194,12 +217,20 @@ impl ReplyBody {
     }
 }
 
-impl Body for ReplyBody {
-    type Data = Bytes;
-    type Error = axum::Error;
+/// Why an answer is cut short.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Unpaid(String);
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
+/// What comes next, once the charge lasts.
+struct Held {
+    next: Option<Result<Frame<Bytes>, axum::Error>>,
+    written: Pin<Box<dyn Future<Output = Result<(), Refusal>> + Send>>,
+}
+
+impl ReplyBody {
+    fn poll_kind(
+        &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         match &mut self.kind {
@@ -216,8 +247,47 @@ impl Body for ReplyBody {
             Kind::Page(page) => Pin::new(page).poll_frame(cx),
         }
     }
+}
+
+impl Body for ReplyBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let this = &mut *self;
+        if this.held.is_none() {
+            let Poll::Ready(next) = this.poll_kind(cx) else {
+                return Poll::Pending;
+            };
+            let Some(tab) = this.tab.as_ref().filter(|tab| tab.is_pending()) else {
+                return Poll::Ready(next);
+            };
+            let tab = Arc::clone(tab);
+            let written = Box::pin(async move { tab.written().await });
+            this.held = Some(Box::new(Held { next, written }));
+        }
+        let Some(held) = &mut this.held else {
+            return Poll::Pending;
+        };
+        let Poll::Ready(written) = held.written.as_mut().poll(cx) else {
+            return Poll::Pending;
+        };
+        let next = held.next.take();
+        this.held = None;
+        match written {
+            Ok(()) => Poll::Ready(next),
+            // An answer whose charge is lost must not look whole.
+            Err(refusal) => Poll::Ready(Some(Err(axum::Error::new(Unpaid(refusal.message))))),
+        }
+    }
 
     fn is_end_stream(&self) -> bool {
+        if self.held.is_some() {
+            return false;
+        }
         match &self.kind {
             Kind::Whole(bytes) => bytes.is_empty(),
             Kind::Events(_) | Kind::Bytes(_) | Kind::Relay(..) => false,

@@ -25,6 +25,10 @@ pub(crate) struct Args {
     /// A LiteLLM configuration, config.yaml.
     #[arg(long, short, env = "CONFIG_FILE_PATH")]
     pub(crate) config: Option<PathBuf>,
+    /// Where keys, budgets and spend are kept: an SQLite file, a PostgreSQL server as postgres://…, or `none`
+    /// [default: llm-proxy.db, where there is a master key].
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    pub(crate) db: Option<String>,
     /// Serve this one model, as provider/model.
     #[arg(long, short)]
     pub(crate) model: Option<String>,

@@ -43,6 +43,10 @@ pub(crate) struct Refusal {
     pub(crate) retry_after: Option<u64>,
     /// The exception class of LiteLLM's SDK, for metrics.
     pub(crate) class: &'static str,
+    /// Further headers.
+    pub(crate) headers: Vec<(&'static str, String)>,
+    /// `detail`, where clients of OpenAI's routes get FastAPI's shape.
+    pub(crate) detail: Option<Value>,
 }
 
 impl Refusal {
@@ -54,6 +58,8 @@ impl Refusal {
             param: None,
             retry_after: None,
             class: "ProxyException",
+            headers: Vec::new(),
+            detail: None,
         }
     }
 
@@ -145,12 +151,15 @@ impl Refusal {
             param: error.param.clone().map(Cow::Owned),
             retry_after: error.retry_after.map(|wait| wait.as_secs().max(1)),
             class: class(error.kind),
+            headers: Vec::new(),
+            detail: None,
         }
     }
 
     /// The body, in `dialect`.
     pub(crate) fn body(&self, dialect: Dialect, request_id: Option<&str>) -> Bytes {
         let json: Value = match dialect {
+            Dialect::OpenAi if self.detail.is_some() => json!({"detail": self.detail}),
             Dialect::OpenAi => json!({"error": {
                 "message": self.message, "type": self.kind, "param": self.param,
                 "code": self.status.as_str(),
@@ -170,6 +179,23 @@ impl Refusal {
             }}),
         };
         json.to_string().into()
+    }
+}
+
+impl From<llm_governance::Refusal> for Refusal {
+    fn from(refusal: llm_governance::Refusal) -> Self {
+        Self {
+            param: refusal.param,
+            retry_after: refusal.retry_after,
+            headers: refusal.headers,
+            detail: refusal.detail,
+            class: match refusal.kind {
+                "budget_exceeded" => "BudgetExceededError",
+                "throttling_error" => "RateLimitError",
+                _ => "ProxyException",
+            },
+            ..Self::new(refusal.status, refusal.kind, refusal.message)
+        }
     }
 }
 

@@ -6,11 +6,12 @@ use std::{
 
 use futures_util::FutureExt;
 use http::{
-    HeaderMap, HeaderValue, Request, StatusCode, Uri, Version,
+    HeaderValue, Request, StatusCode, Uri, Version,
     header::{ALLOW, CONNECTION, ORIGIN},
     request::Parts,
 };
 use hyper::body::Incoming;
+use llm_governance::{Access, Caller};
 use llm_providers::{
     Body, Kind, Upload,
     bridges::{Bridge, generate::Generate},
@@ -20,9 +21,8 @@ use llm_types::{BodyKind, JsonObject, Op, Verb};
 use tower::ServiceExt;
 
 use crate::{
-    auth, body,
-    caller::Caller,
-    check, controls, cors,
+    body, check, controls, cors,
+    door::{Door, admit, open_tab},
     error::{Dialect, Refusal, show},
     form,
     labels::Labels,
@@ -94,21 +94,21 @@ async fn route(
         below(&live.settings.root_path, request.uri_mut());
     }
     if realtime::is_asked_for(&request) {
-        return Box::pin(realtime::serve(gateway, live, request)).await;
+        return Box::pin(realtime::serve(gateway, live, request, peer)).await;
     }
     let path = request.uri().path().to_owned();
     if let Some(mount) = passing::added(&live.settings.passing, request.method(), &path) {
-        return Box::pin(passing::serve(gateway, live, mount, request)).await;
+        return Box::pin(passing::serve(gateway, live, mount, request, peer)).await;
     }
     let found = inference::find(request.method(), &path);
     if !matches!(found, Some(Way::To(_)))
         && let Some(mount) = passing::find(&path)
     {
-        return Box::pin(passing::serve(gateway, live, mount, request)).await;
+        return Box::pin(passing::serve(gateway, live, mount, request, peer)).await;
     }
     match found {
-        None => Box::pin(page(pages, request)).await,
-        Some(Way::To(found)) => serve(gateway, live, found, request).await,
+        None => Box::pin(page(pages, request, peer)).await,
+        Some(Way::To(found)) => serve(gateway, live, found, request, peer).await,
         Some(Way::Not(allowed)) => {
             let mut reply = respond::detail(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed");
             let allowed = HeaderValue::from_static(allowed);
@@ -119,7 +119,8 @@ async fn route(
 }
 
 /// What is no operation: lists of models, health, metrics, documents.
-async fn page(pages: axum::Router, mut request: Request<Incoming>) -> Reply {
+async fn page(pages: axum::Router, mut request: Request<Incoming>, peer: SocketAddr) -> Reply {
+    request.extensions_mut().insert(peer);
     let path = request.uri().path();
     if let Some(short) = path.strip_suffix('/').filter(|short| !short.is_empty()) {
         let short = short.to_owned();
@@ -137,12 +138,13 @@ async fn serve(
     live: &Arc<Live>,
     found: Found<'_>,
     request: Request<Incoming>,
+    peer: SocketAddr,
 ) -> Reply {
     let started = Instant::now();
     let (op, dialect) = (found.op, Dialect::of(found.op));
     let (head, body) = request.into_parts();
     let call_id = controls::call_id(&head.headers).unwrap_or_else(new_id);
-    let refuse = |caller: Caller, refusal: Refusal| {
+    let refuse = |caller: &Caller, refusal: Refusal| {
         gateway
             .hub
             .refused(op.path(), &call_id, caller, &refusal, started.elapsed());
@@ -151,44 +153,61 @@ async fn serve(
     // Google's clients put the key into the query.
     let query = head.uri.query().filter(|_| op == Op::GenerateContent);
     let key = query.and_then(|query| query.split('&').find_map(|pair| pair.strip_prefix("key=")));
-    let caller = match admit(gateway, live, Some((&head.headers, key))) {
+    let door = Door {
+        peer: peer.ip(),
+        method: &head.method,
+        path: head.uri.path(),
+        access: Access::Model,
+    };
+    let caller = match admit(gateway, live, door, Some((&head.headers, key))).await {
         Ok(caller) => caller,
         Err(refusal) => {
             Box::pin(body::discard(body, &head.headers, &live.settings.limits)).await;
-            return refuse(Caller::Anyone, refusal);
+            return refuse(&Caller::anyone(), refusal);
         }
     };
     let action = found.action;
     let (mut ask, labels) = match prepare(live, found, &head, body).await {
         Ok(prepared) => prepared,
-        Err(refusal) => return refuse(caller, refusal),
+        Err(refusal) => return refuse(&caller, refusal),
     };
     if op == Op::CountTokens && !counted_by_vendor(live, &ask.model) {
         return match Box::pin(count_here(ask, &call_id)).await {
             Ok(reply) => reply,
-            Err(refusal) => refuse(caller, refusal),
+            Err(refusal) => refuse(&caller, refusal),
         };
     }
     if action == Some(Action::Count) {
         return match Box::pin(count_contents(ask, &call_id)).await {
             Ok(reply) => reply,
-            Err(refusal) => refuse(caller, refusal),
+            Err(refusal) => refuse(&caller, refusal),
         };
     }
     ask.call_id.clone_from(&call_id);
     let explain = route_record::is_asked_for(&head.headers);
     ask.route.explain = explain;
+    let tab = match open_tab(gateway, live, &caller, &mut ask, &labels).await {
+        Ok(tab) => tab,
+        Err(refusal) => return refuse(&caller, refusal),
+    };
     ask.observer = Some(Arc::new(Recorder {
         hub: Arc::clone(&gateway.hub),
         live: Arc::clone(live),
         route: op.path(),
-        caller,
+        caller: Arc::clone(&caller),
+        tab: tab.clone(),
         explain,
         labels,
     }));
     // On the heap, as every layer of the server would copy it.
     match Box::pin(live.engine.call(ask)).await {
         Ok(response) => {
+            let whole = matches!(response.body, llm_sdk::Body::Whole { .. });
+            if let Some(tab) = tab.as_ref().filter(|_| whole)
+                && let Err(refusal) = tab.written().await
+            {
+                return refuse(&caller, refusal);
+            }
             let compressed = match respond::worth_compressing(&response.body, &head.headers) {
                 Some(bytes) => Box::pin(respond::compressed(bytes)).await,
                 None => None,
@@ -198,9 +217,14 @@ async fn serve(
                 compressed,
                 whole_list: action == Some(Action::Stream) && !asks_for_events(&head.uri),
             };
-            respond::answer(response, wanted, &live.settings, started.elapsed())
+            let reply = respond::answer(response, wanted, &live.settings, started.elapsed());
+            reply.map(|body| body.paid_on(tab))
         }
         Err(failure) => {
+            // The client learns of the failure either way; the row of it is written first.
+            if let Some(tab) = &tab {
+                let _ = tab.written().await;
+            }
             let failure = explained(live, failure, op);
             let mut reply = respond::failure(&failure, dialect, live.settings.explain_fallbacks);
             if explain {
@@ -208,27 +232,6 @@ async fn serve(
             }
             reply
         }
-    }
-}
-
-/// Whether there is time and room, and who asks; `None` for what needs no key. `key` is the one in a query.
-pub(crate) fn admit(
-    gateway: &Gateway,
-    live: &Live,
-    key: Option<(&HeaderMap, Option<&str>)>,
-) -> Result<Caller, Refusal> {
-    if gateway.is_draining() {
-        return Err(Refusal::later("the gateway is stopping: ask again"));
-    }
-    let most = live.settings.limits.requests;
-    if most.is_some_and(|most| gateway.under_way() > most) {
-        return Err(Refusal::later(
-            "the gateway is busy: too many requests at the same time",
-        ));
-    }
-    match key {
-        Some((headers, in_query)) => auth::caller(&live.settings, headers, in_query),
-        None => Ok(Caller::Anyone),
     }
 }
 

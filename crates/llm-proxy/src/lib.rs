@@ -6,7 +6,7 @@
 mod auth;
 mod banner;
 mod body;
-mod caller;
+mod books;
 mod catalog;
 mod check;
 mod checks;
@@ -16,6 +16,7 @@ mod controls;
 mod cors;
 mod discover;
 mod disk;
+mod door;
 mod error;
 mod form;
 mod gateway;
@@ -37,9 +38,11 @@ mod route_record;
 mod routes;
 mod server;
 pub mod settings;
+mod spend_row;
 mod sse;
 mod start;
 mod state;
+mod tab;
 mod tls;
 
 pub use server::{Running, serve};

@@ -2,13 +2,12 @@
 
 use std::sync::{Arc, OnceLock, Weak};
 
+use llm_governance::Caller;
 use llm_providers::Error;
 use llm_sdk::{Clerk, Request};
 use llm_types::{JsonObject, Op};
 
-use crate::{
-    caller::Caller, check, error::Refusal, labels::Labels, record::Recorder, state::Gateway,
-};
+use crate::{check, error::Refusal, labels::Labels, record::Recorder, state::Gateway};
 
 /// Stands at the gateway's door for lines of batches.
 #[derive(Debug, Default)]
@@ -45,15 +44,16 @@ impl Clerk for LineClerk {
         };
         let live = gateway.live();
         let caller = match live.settings.master_key {
-            Some(_) => Caller::Admin,
-            None => Caller::Anyone,
+            Some(_) => Caller::master(),
+            None => Caller::anyone(),
         };
         let labels = Labels::of(&Default::default(), &request.body, &[]);
         request.observer = Some(Arc::new(Recorder {
             hub: Arc::clone(&gateway.hub),
             live,
             route: Op::Batch.path(),
-            caller,
+            caller: Arc::new(caller),
+            tab: None,
             explain: false,
             labels,
         }));

@@ -1,6 +1,6 @@
 //! Two-way sessions: from a client's upgrade to the vendor's socket.
 
-use std::{sync::Arc, time::Instant};
+use std::{net::SocketAddr, sync::Arc, time::Instant};
 
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version,
@@ -11,6 +11,7 @@ use http::{
 };
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 use hyper_util::rt::TokioIo;
+use llm_governance::{Access, Caller};
 use llm_providers::transport::socket_limits;
 use llm_sdk::{Live as Session, Opening, Stop};
 use llm_types::JsonObject;
@@ -21,10 +22,9 @@ use tokio_tungstenite::{
 
 use crate::{
     body::ReplyBody,
-    caller::Caller,
     check, controls,
+    door::{Door, admit, open_tab_for},
     error::{Dialect, Refusal},
-    gateway::admit,
     labels::Labels,
     pairs,
     record::Recorder,
@@ -55,26 +55,36 @@ pub(crate) async fn serve(
     gateway: &Arc<Gateway>,
     live: &Arc<Live>,
     mut request: Request<Incoming>,
+    peer: SocketAddr,
 ) -> Reply {
     let started = Instant::now();
     let call_id =
         controls::call_id(request.headers()).unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
     let upgrade = hyper::upgrade::on(&mut request);
-    let refuse = |caller: Caller, refusal: Refusal| {
+    let refuse = |caller: &Caller, refusal: Refusal| {
         let took = started.elapsed();
         gateway.hub.refused(ROUTE, &call_id, caller, &refusal, took);
         respond::refusal(&refusal, Dialect::OpenAi, &call_id)
     };
     let offered = protocols(request.headers());
-    let caller = match caller(gateway, live, request.headers(), &offered) {
+    let caller = match caller(gateway, live, &request, peer, &offered).await {
         Ok(caller) => caller,
-        Err(refusal) => return refuse(Caller::Anyone, refusal),
+        Err(refusal) => return refuse(&Caller::anyone(), refusal),
     };
     let asked = match Asked::read(&request, &offered) {
         Ok(asked) => asked,
-        Err(refusal) => return refuse(caller, refusal),
+        Err(refusal) => return refuse(&caller, refusal),
     };
     let accept = asked.accept;
+    let labels = Labels::of(
+        request.headers(),
+        &JsonObject::new(),
+        &live.settings.user_headers,
+    );
+    let tab = match open_tab_for(gateway, live, &caller, &asked.model, &labels).await {
+        Ok(tab) => tab,
+        Err(refusal) => return refuse(&caller, refusal),
+    };
     let opening = Opening {
         call_id: call_id.clone(),
         model: asked.model,
@@ -85,12 +95,9 @@ pub(crate) async fn serve(
             live: Arc::clone(live),
             route: ROUTE,
             caller,
+            tab,
             explain: false,
-            labels: Labels::of(
-                request.headers(),
-                &JsonObject::new(),
-                &live.settings.user_headers,
-            ),
+            labels,
         })),
     };
     match Box::pin(live.engine.open(opening)).await {
@@ -198,19 +205,28 @@ fn protocols(headers: &HeaderMap) -> Vec<String> {
 }
 
 /// Who asks. A refused handshake is a 403, as LiteLLM's is.
-fn caller(
+async fn caller(
     gateway: &Gateway,
     live: &Live,
-    headers: &HeaderMap,
+    request: &Request<Incoming>,
+    peer: SocketAddr,
     offered: &[String],
-) -> Result<Caller, Refusal> {
+) -> Result<Arc<Caller>, Refusal> {
+    let headers = request.headers();
+    let door = Door {
+        peer: peer.ip(),
+        method: request.method(),
+        path: request.uri().path(),
+        access: Access::Model,
+    };
     let in_protocol = offered.iter().find_map(|name| name.strip_prefix(KEY));
     let mut given = headers.clone();
     if let Some(key) = in_protocol.filter(|_| !headers.contains_key(AUTHORIZATION)) {
         let value = HeaderValue::try_from(format!("Bearer {key}"));
         given.extend(value.map(|value| (AUTHORIZATION, value)));
     }
-    admit(gateway, live, Some((&given, None))).map_err(|refusal| match refusal.status {
+    let admitted = admit(gateway, live, door, Some((&given, None))).await;
+    admitted.map_err(|refusal| match refusal.status {
         StatusCode::UNAUTHORIZED => Refusal {
             status: StatusCode::FORBIDDEN,
             ..refusal

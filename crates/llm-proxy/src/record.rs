@@ -3,6 +3,7 @@
 use std::{borrow::Cow, fmt::Write, sync::Arc, time::Duration};
 
 use llm_cost::NanoDollars;
+use llm_governance::Caller;
 use llm_router::Standing;
 use llm_sdk::{Observer, Outcome, Record};
 use serde::{Serialize, Serializer};
@@ -10,14 +11,15 @@ use serde_json::Value;
 use std::time::SystemTime;
 
 use crate::{
-    caller::Caller,
     error::{Refusal, class, show},
     labels::Labels,
     logs::{Lines, write_time},
     metrics::{Metrics, vendor_time},
     route_record,
     settings::Logs,
+    spend_row,
     state::Live,
+    tab::Tab,
 };
 
 /// Where requests are recorded.
@@ -35,7 +37,9 @@ pub(crate) struct Recorder {
     pub(crate) hub: Arc<Hub>,
     pub(crate) live: Arc<Live>,
     pub(crate) route: &'static str,
-    pub(crate) caller: Caller,
+    pub(crate) caller: Arc<Caller>,
+    /// What it owes, where spend is kept.
+    pub(crate) tab: Option<Arc<Tab>>,
     /// The line says how each deployment was picked.
     pub(crate) explain: bool,
     pub(crate) labels: Labels,
@@ -116,13 +120,13 @@ impl Hub {
         &self,
         route: &'static str,
         call_id: &str,
-        caller: Caller,
+        caller: &Caller,
         refusal: &Refusal,
         took: Duration,
     ) {
         let status = refusal.status.as_u16();
         self.metrics
-            .refused(route, caller.key_name(), status, refusal.class);
+            .refused(route, key_name(caller), status, refusal.class);
         self.log(Entry {
             call_id,
             route,
@@ -150,8 +154,14 @@ impl Hub {
 
 impl Observer for Recorder {
     fn record(&self, record: &Record) {
+        if let Some(tab) = &self.tab {
+            let prices = self.live.engine.prices().table();
+            tab.charge(record, |row| {
+                spend_row::filled(row, record, &self.labels, prices.digest())
+            });
+        }
         let known = || !self.live.router.deployments(&record.requested).is_empty();
-        let key = self.caller.key_name();
+        let key = key_name(&self.caller);
         let answered_by = record.deployment.as_ref();
         let well = answered_by.is_some_and(|d| self.live.router.standing(d) == Standing::Well);
         let metrics = &self.hub.metrics;
@@ -198,6 +208,14 @@ impl Observer for Recorder {
             error,
             ..Entry::default()
         });
+    }
+}
+
+/// The key's name in metrics.
+fn key_name(caller: &Caller) -> &str {
+    match caller.key_hash() {
+        "" => "None",
+        name => name,
     }
 }
 

@@ -200,6 +200,9 @@ pub(crate) fn refusal(refusal: &Refusal, dialect: Dialect, call_id: &str) -> Rep
     if let Some(seconds) = refusal.retry_after {
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
+    for (name, value) in &refusal.headers {
+        text(headers, HeaderName::from_static(name), value);
+    }
     reply
 }
 

@@ -27,7 +27,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use crate::{
-    gateway,
+    books, gateway,
     logs::{self, Lines},
     probing,
     record::Hub,
@@ -84,6 +84,7 @@ pub(crate) async fn serve_logging(
     let hub = Arc::new(Hub::new(&settings.logs, lines));
     let live = Live::new(settings)?;
     let gateway = Arc::new(Gateway::new(live, hub));
+    books::open(&gateway, &gateway.live().settings).await?;
     gateway.resume_batches();
     let mut http = Builder::new(TokioExecutor::new());
     http.http1()
@@ -147,6 +148,9 @@ impl Running {
         let _ = self.stop.send(true);
         // The last bytes of finished answers are still on their way to their sockets.
         let closed = timeout(Duration::from_secs(1), self.stop.closed()).await;
+        if let Some(governance) = self.gateway.governance() {
+            governance.close().await;
+        }
         self.gateway.hub.lines.flush();
         all && closed.is_ok()
     }

@@ -13,11 +13,12 @@ use llm_providers::{
 use llm_router::Deployment;
 use serde_json::Value;
 
-use crate::{discover, passing, probing::HealthChecks};
 pub use crate::{
+    books::{Database, Place},
     labels::Role,
     passing::{Endpoint, PassThrough},
 };
+use crate::{discover, passing, probing::HealthChecks};
 
 /// Everything a running gateway goes by.
 ///
@@ -88,6 +89,10 @@ pub struct Settings {
     pub passing: PassThrough,
     /// Parameters that every deployment starts from, also one that is added while running.
     pub default_params: llm_types::Map,
+    /// Where keys, budgets and spend are kept.
+    pub database: Database,
+    /// How keys, budgets and spend are governed.
+    pub governance: llm_governance::Settings,
     /// What the user should know though nothing is wrong.
     pub notices: Vec<String>,
 }
@@ -272,6 +277,8 @@ impl Settings {
                 ..PassThrough::default()
             },
             default_params: llm_types::Map::new(),
+            database: Database::default(),
+            governance: llm_governance::Settings::default(),
             notices: Vec::new(),
         }
     }
@@ -305,6 +312,12 @@ impl Settings {
     /// everything, and nothing is sealed.
     pub fn secret(&self) -> Option<&Secret> {
         self.salt_key.as_ref().or(self.master_key.as_ref())
+    }
+
+    /// What secrets in the database are sealed with: what ids are, first, and the master key where old rows may be.
+    pub(crate) fn salts(&self) -> Vec<String> {
+        let all = self.salt_key.iter().chain(&self.master_key);
+        all.map(|secret| secret.expose().to_owned()).collect()
     }
 
     /// Whether the master key is missing, or one that every tutorial prints.

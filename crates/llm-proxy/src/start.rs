@@ -17,7 +17,7 @@ use llm_sdk::surroundings::Process;
 use tokio::net::TcpListener;
 
 use crate::{
-    banner,
+    banner, books,
     cli::{Args, Command},
     config,
     logs::{self, Lines},
@@ -25,7 +25,7 @@ use crate::{
     reload::{self, Loader, Watch},
     routes::pages,
     server::{self, Running},
-    settings::{Quick, Settings, Tls, flag},
+    settings::{Place, Quick, Settings, Tls, flag},
 };
 
 /// Runs the gateway as a command line (the program's name first) and the environment say, until it is told to stop.
@@ -149,6 +149,7 @@ fn apply(args: &Args, around: &dyn Surroundings, settings: &mut Settings) {
             key: key.clone(),
         });
     }
+    place_books(args, settings);
     if let Some(seconds) = args.keepalive_timeout {
         settings.limits.head_timeout = Duration::from_secs(seconds.max(1));
     }
@@ -162,6 +163,24 @@ fn apply(args: &Args, around: &dyn Surroundings, settings: &mut Settings) {
     }
     for name in args.ignored.given() {
         settings.notices.push(format!("{name} has no effect here"));
+    }
+}
+
+/// Where keys, budgets and spend are kept: where somebody says, or beside the process if there is a master key, without
+/// which nobody could make a key.
+fn place_books(args: &Args, settings: &mut Settings) {
+    let place = &mut settings.database.place;
+    if *place != Place::Nowhere {
+        return;
+    }
+    if let Some(named) = &args.db {
+        *place = match named.as_str() {
+            "none" => Place::Nowhere,
+            named => Place::Named(named.to_owned()),
+        };
+    } else if settings.master_key.is_some() {
+        let folder = settings.data_folder.clone().unwrap_or_default();
+        *place = Place::Beside(folder.join(books::FILE));
     }
 }
 

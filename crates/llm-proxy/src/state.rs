@@ -3,7 +3,7 @@
 use std::{
     path::Path,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
@@ -11,6 +11,7 @@ use std::{
 use anyhow::{Context, Result};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use llm_cost::PriceTable;
+use llm_governance::Governance;
 use llm_router::{Deployment, Router};
 use llm_sdk::{Clerk, Engine, FolderStore, Ids, LocalBatches, Prices, Round};
 use tokio::sync::Notify;
@@ -39,6 +40,8 @@ pub(crate) struct Gateway {
     pub(crate) changed: Arc<Notify>,
     /// Where requests are recorded.
     pub(crate) hub: Arc<Hub>,
+    /// Keys, budgets and spend, where they are kept.
+    governance: OnceLock<Governance>,
     draining: AtomicBool,
     under_way: AtomicU64,
     idle: Notify,
@@ -151,6 +154,7 @@ impl Gateway {
             checks: Checks::default(),
             changed: Arc::default(),
             hub,
+            governance: OnceLock::new(),
             draining: AtomicBool::new(false),
             under_way: AtomicU64::new(0),
             idle: Notify::new(),
@@ -165,6 +169,17 @@ impl Gateway {
         if let Some(local) = live.engine.local() {
             local.attend(&live.engine);
         }
+    }
+
+    /// Keeps keys, budgets and spend from now on.
+    pub(crate) fn govern(&self, governance: Governance) {
+        // There is one ledger in a process: a second would count apart.
+        let _ = self.governance.set(governance);
+    }
+
+    /// Keys, budgets and spend, where they are kept.
+    pub(crate) fn governance(&self) -> Option<&Governance> {
+        self.governance.get()
     }
 
     /// The configuration that holds now.

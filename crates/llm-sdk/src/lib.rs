@@ -24,6 +24,7 @@
 mod answer;
 mod ask;
 mod beside;
+mod bound;
 mod bytes_answer;
 mod checkup;
 mod continuation;
@@ -54,6 +55,7 @@ pub mod surroundings;
 
 pub use answer::{Body, Failure, Meta, Response};
 pub use beside::{Beside, BesideEntry};
+pub use bound::{Bound, Consumption};
 pub use bytes_answer::ByteAnswer;
 pub use checkup::{Checkup, Health, Round};
 pub use continuation::{Continued, Way};

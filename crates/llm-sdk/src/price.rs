@@ -76,11 +76,21 @@ impl Prices {
 
     /// What `usage` would cost at `deployment`.
     pub fn expected(self: &Arc<Self>, deployment: &Arc<Deployment>, usage: &Usage) -> Charge {
+        self.expected_of(deployment, usage, Measures::default())
+    }
+
+    /// The same of a request that is also measured otherwise than in tokens.
+    pub(crate) fn expected_of(
+        self: &Arc<Self>,
+        deployment: &Arc<Deployment>,
+        usage: &Usage,
+        measures: Measures,
+    ) -> Charge {
         let rates = Rates {
             prices: Arc::clone(self),
             deployment: Arc::clone(deployment),
             model: deployment.target.model.clone(),
-            measures: Measures::default(),
+            measures,
             started: Instant::now(),
         };
         self.charge(&rates, Some(usage))

@@ -4,7 +4,7 @@ use llm_cost::NanoDollars;
 use serde::Serialize;
 use sqlx::any::AnyRow;
 
-use crate::{Account, Cell, Column, Error, Moment, Store, record::query, statements};
+use crate::{Account, Cell, Column, Error, Moment, Store, Transaction, record::query, statements};
 
 /// What an account has spent, and what is held on it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -174,6 +174,24 @@ impl Store {
         .await?;
         let sum = NanoDollars::read(&row, 0).map_err(fault)?;
         Ok((sum, i64::read(&row, 1).map_err(fault)?))
+    }
+}
+
+impl Transaction {
+    /// Sets everything that an account has spent: in its window, which ends at `resets_at`, and ever. What is held stays.
+    pub async fn set_balance(
+        &mut self,
+        account: &Account,
+        spent: NanoDollars,
+        total: NanoDollars,
+        resets_at: Option<Moment>,
+    ) -> Result<(), Error> {
+        let counts = [spent.cell(), total.cell(), resets_at.cell()];
+        let cells = account_cells(account).into_iter().chain(counts);
+        query(statements::SET_BALANCE, cells)
+            .execute(self.connection())
+            .await?;
+        Ok(())
     }
 }
 

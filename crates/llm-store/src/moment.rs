@@ -9,9 +9,12 @@ pub struct Moment(pub i64);
 impl Moment {
     /// The time of this machine's clock.
     pub fn now() -> Self {
-        let since = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+        Self::from_system(SystemTime::now())
+    }
+
+    /// The moment of a clock's time.
+    pub fn from_system(time: SystemTime) -> Self {
+        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
         Self(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
     }
 

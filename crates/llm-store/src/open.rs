@@ -237,7 +237,7 @@ impl Store {
 }
 
 /// Statements are counted and timed by the caller, not written to the log with their text.
-fn options(url: &str) -> Result<AnyConnectOptions, Error> {
+pub(crate) fn options(url: &str) -> Result<AnyConnectOptions, Error> {
     let options: AnyConnectOptions = url
         .parse()
         .map_err(|error: sqlx::Error| Error::Address(error.to_string()))?;

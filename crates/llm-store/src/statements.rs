@@ -57,6 +57,12 @@ pub(crate) const SET_WINDOW: &str = "INSERT INTO balances (scope, id, meter, spe
      VALUES ($1, $2, $3, 0, 0, 0, $4, 0) \
      ON CONFLICT (scope, id, meter) DO UPDATE SET resets_at = excluded.resets_at";
 
+/// Sets everything that an account has spent, as another product counted it.
+pub(crate) const SET_BALANCE: &str = "INSERT INTO balances (scope, id, meter, spent, reserved, total, resets_at, charged_at) \
+     VALUES ($1, $2, $3, $4, 0, $5, $6, 0) \
+     ON CONFLICT (scope, id, meter) DO UPDATE SET \
+     spent = excluded.spent, total = excluded.total, resets_at = excluded.resets_at";
+
 /// Holds an amount on all accounts of a request, or on none, in one round trip.
 ///
 /// Rows are locked in the order of their bytes, here and where holds are returned, so that two requests never wait for
@@ -334,6 +340,7 @@ pub fn all() -> Vec<Statement> {
         both("set spent", SET_SPENT),
         both("adjust spent", ADJUST_SPENT),
         both("set window", SET_WINDOW),
+        both("set balance", SET_BALANCE),
         postgres("hold", HOLD),
         both("renew lease", RENEW_LEASE),
         both("abandoned", ABANDONED),

@@ -75,7 +75,15 @@ fn gateway(
     let program = program.with_context(|| args.gateway.display().to_string())?;
     let mut command = children.command(Core::Tested, &program);
     command
-        .args(["--host", "127.0.0.1", "--port", "0", "--config"])
+        .args([
+            "--host",
+            "127.0.0.1",
+            "--port",
+            "0",
+            "--db",
+            "none",
+            "--config",
+        ])
         .arg(&config)
         // No settings of whoever measures.
         .env_clear()

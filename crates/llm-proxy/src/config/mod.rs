@@ -5,6 +5,7 @@ mod build;
 mod deployments;
 mod endpoints;
 mod file;
+mod governing;
 pub mod keys;
 mod model_list;
 mod names;

@@ -7,6 +7,7 @@ use llm_providers::Secret;
 use super::{
     endpoints,
     file::Values,
+    governing,
     names::Names,
     node::{Node, Value},
     problem::Problems,
@@ -62,6 +63,7 @@ pub(super) fn general(
         settings.allow_client_mock_response = allow;
     }
     endpoints::read(values, &mut settings.passing, problems);
+    governing::general(values, settings, problems);
     user_headers(values, settings, problems);
     health(values, settings, problems);
 }
@@ -131,6 +133,7 @@ fn health(values: &mut Values, settings: &mut Settings, problems: &mut Problems)
 }
 
 pub(super) fn litellm(values: &mut Values, settings: &mut Settings, problems: &mut Problems) {
+    governing::litellm(values, settings, problems);
     if let Some(json) = values.take("json_logs", problems) {
         settings.logs.json = json;
     }
@@ -195,7 +198,7 @@ fn callbacks(values: &mut Values, problems: &mut Problems) {
 }
 
 /// A time limit; zero is none.
-fn seconds(key: &str, values: &mut Values, problems: &mut Problems) -> Option<Duration> {
+pub(super) fn seconds(key: &str, values: &mut Values, problems: &mut Problems) -> Option<Duration> {
     let node = values.take_node(key)?;
     let given = node.number().map(Duration::try_from_secs_f64);
     match given {

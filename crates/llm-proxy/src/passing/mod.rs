@@ -5,22 +5,21 @@ mod headers;
 mod mount;
 mod spool;
 
-use std::{sync::Arc, time::Instant};
+use std::{net::SocketAddr, sync::Arc, time::Instant};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, request::Parts};
 use hyper::body::Incoming;
+use llm_governance::{Access, Caller};
 use llm_providers::{Native, Outgoing};
 use llm_router::Timeouts;
 use llm_sdk::Passing;
 use llm_types::JsonObject;
 
 use crate::{
-    body,
-    caller::Caller,
-    controls,
+    body, controls,
+    door::{Door, admit, open_tab_for},
     error::{Dialect, Refusal},
-    gateway::admit,
     labels::Labels,
     record::Recorder,
     respond::{self, Reply},
@@ -42,6 +41,7 @@ pub(crate) async fn serve(
     live: &Arc<Live>,
     mount: Mount<'_>,
     request: Request<Incoming>,
+    peer: SocketAddr,
 ) -> Reply {
     let started = Instant::now();
     let (head, incoming) = request.into_parts();
@@ -51,58 +51,75 @@ pub(crate) async fn serve(
         Some(op) => Dialect::of(op),
         None => Dialect::OpenAi,
     };
-    let refuse = |caller: Caller, refusal: Refusal| {
+    let refuse = |caller: &Caller, refusal: Refusal| {
         let took = started.elapsed();
         gateway.hub.refused(ROUTE, &call_id, caller, &refusal, took);
         respond::refusal(&refusal, dialect, &call_id)
     };
-    let caller = match caller(gateway, live, &mount, &head) {
+    let caller = match caller(gateway, live, &mount, &head, peer).await {
         Ok(caller) => caller,
         Err(refusal) => {
             let limits = &live.settings.limits;
             Box::pin(body::discard(incoming, &head.headers, limits)).await;
-            return refuse(Caller::Anyone, refusal);
+            return refuse(&Caller::anyone(), refusal);
         }
     };
     if let Err(refusal) = mount.is_open(live) {
         let limits = &live.settings.limits;
         Box::pin(body::discard(incoming, &head.headers, limits)).await;
-        return refuse(caller, refusal);
+        return refuse(&caller, refusal);
     }
     let read = Box::pin(spool::read(incoming, &head.headers, &live.settings.limits));
     let body = match read.await {
         Ok(body) => body,
-        Err(refusal) => return refuse(caller, refusal),
+        Err(refusal) => return refuse(&caller, refusal),
     };
     let mut passing = prepare(live, &mount, &head, body);
     passing.call_id.clone_from(&call_id);
+    let labels = Labels::of(&head.headers, &passing.fields, &live.settings.user_headers);
+    let model = passing.native.model.clone();
+    let tab = match open_tab_for(gateway, live, &caller, &model, &labels).await {
+        Ok(tab) => tab,
+        Err(refusal) => return refuse(&caller, refusal),
+    };
     passing.observer = Some(Arc::new(Recorder {
         hub: Arc::clone(&gateway.hub),
         live: Arc::clone(live),
         route: ROUTE,
         caller,
+        tab: tab.clone(),
         explain: false,
-        labels: Labels::of(&head.headers, &passing.fields, &live.settings.user_headers),
+        labels,
     }));
     let engine = match passing.rename {
         true => &live.engine,
         false => &live.passing,
     };
     match Box::pin(engine.pass(passing)).await {
-        Ok(passed) => respond::passed(passed, &call_id, started.elapsed()),
+        Ok(passed) => {
+            let reply = respond::passed(passed, &call_id, started.elapsed());
+            reply.map(|body| body.paid_on(tab))
+        }
         Err(failure) => respond::failure(&failure, dialect, false),
     }
 }
 
 /// Who asks: a key is looked for wherever vendors' clients put theirs.
-fn caller(
+async fn caller(
     gateway: &Gateway,
     live: &Live,
     mount: &Mount<'_>,
     head: &Parts,
-) -> Result<Caller, Refusal> {
+    peer: SocketAddr,
+) -> Result<Arc<Caller>, Refusal> {
+    let door = Door {
+        peer: peer.ip(),
+        method: &head.method,
+        path: head.uri.path(),
+        access: Access::Model,
+    };
     if !mount.needs_key() {
-        return admit(gateway, live, None);
+        return admit(gateway, live, door, None).await;
     }
     let own = mount
         .key_header()
@@ -110,14 +127,14 @@ fn caller(
         .and_then(|name| head.headers.get(name));
     let Some(own) = own else {
         let key = mount.key_in_query(head.uri.query());
-        return admit(gateway, live, Some((&head.headers, key)));
+        return admit(gateway, live, door, Some((&head.headers, key))).await;
     };
     let mut given = HeaderMap::new();
     let name = live.settings.key_header.as_deref();
     let name = name.and_then(|name| name.parse().ok());
     let name = name.unwrap_or(HeaderName::from_static("x-litellm-api-key"));
     given.insert(name, basic_user(own).unwrap_or_else(|| own.clone()));
-    admit(gateway, live, Some((&given, None)))
+    admit(gateway, live, door, Some((&given, None))).await
 }
 
 /// The user of `Basic` credentials: where a service has two keys, the public one is ours.

@@ -1,13 +1,16 @@
 //! `GET /v2/model/info`: deployments by pages.
 
-use axum::{Json, extract::Query};
+use axum::{
+    Json,
+    extract::{Query, State},
+};
 use llm_router::Deployment;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    models::full,
-    pages::{Keyed, Refused},
+    models::{full, may_see},
+    pages::{Keyed, Refused, Shared},
 };
 use crate::{
     catalog,
@@ -43,7 +46,8 @@ fn usual() -> usize {
 
 /// One page of the deployments.
 pub(crate) async fn page(
-    Keyed(live): Keyed,
+    State(gateway): Shared,
+    Keyed(live, caller): Keyed,
     Query(which): Query<Which>,
 ) -> Result<Json<Value>, Refused> {
     if which.page == 0 {
@@ -53,7 +57,9 @@ pub(crate) async fn page(
         let message = format!("a page has 1 to {LONGEST} entries");
         return Err(Refusal::bad("size", message).into());
     }
-    let all = catalog::models(&live.router).flat_map(|(_, deployments)| deployments);
+    let all = catalog::models(&live.router)
+        .filter(|(name, _)| may_see(&gateway, &live, &caller, name))
+        .flat_map(|(_, deployments)| deployments);
     let mut data: Vec<Value> = all
         .filter(|deployment| which.wants(deployment))
         .map(|deployment| full(deployment))

@@ -24,7 +24,7 @@ pub(crate) struct Which {
 
 /// `GET /v1/router/explain?model=`.
 pub(crate) async fn model(
-    Keyed(live): Keyed,
+    Keyed(live, _): Keyed,
     RawQuery(query): RawQuery,
 ) -> Result<Json<Value>, Refused> {
     let uri = format!("/?{}", query.unwrap_or_default());
@@ -43,7 +43,7 @@ pub(crate) async fn model(
 }
 
 /// `POST /v1/router/explain` with a request's body: the same for that request, with what it may cost.
-pub(crate) async fn request(Keyed(live): Keyed, body: Bytes) -> Result<Json<Value>, Refused> {
+pub(crate) async fn request(Keyed(live, _): Keyed, body: Bytes) -> Result<Json<Value>, Refused> {
     let mut object = JsonObject::parse(&body).map_err(Refusal::json)?;
     check::allowed(&object)?;
     check::strip(&mut object, false);

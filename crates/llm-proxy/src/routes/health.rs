@@ -36,7 +36,7 @@ pub(crate) async fn ready(State(gateway): Shared) -> Response {
     Json(json!({"status": "healthy", "db": "Not connected"})).into_response()
 }
 
-pub(crate) async fn details(State(gateway): Shared, Keyed(live): Keyed) -> Json<Value> {
+pub(crate) async fn details(State(gateway): Shared, Keyed(live, _): Keyed) -> Json<Value> {
     Json(json!({
         "status": if gateway.is_draining() { "shutting_down" } else { "healthy" },
         "db": "Not connected", "cache": null, "litellm_version": env!("CARGO_PKG_VERSION"),
@@ -66,7 +66,7 @@ impl Which {
 /// Asks every deployment for a word; where that is done in the background, says what was found last.
 pub(crate) async fn probe(
     State(gateway): Shared,
-    Keyed(live): Keyed,
+    Keyed(live, _): Keyed,
     Query(which): Query<Which>,
 ) -> Response {
     let known = gateway.findings.load_full();

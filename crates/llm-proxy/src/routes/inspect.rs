@@ -42,7 +42,7 @@ pub(crate) struct Transform {
 }
 
 /// `GET /utils/supported_openai_params?model=`.
-pub(crate) async fn supported_params(Keyed(live): Keyed, Query(of): Query<Of>) -> Response {
+pub(crate) async fn supported_params(Keyed(live, _): Keyed, Query(of): Query<Of>) -> Response {
     let model = of.model;
     let routed = live.router.deployments(&model).first();
     let provider = match routed {
@@ -61,7 +61,10 @@ pub(crate) async fn supported_params(Keyed(live): Keyed, Query(of): Query<Of>) -
 }
 
 /// `POST /utils/token_counter`.
-pub(crate) async fn count_tokens(Keyed(live): Keyed, body: Bytes) -> Result<Json<Value>, Refused> {
+pub(crate) async fn count_tokens(
+    Keyed(live, _): Keyed,
+    body: Bytes,
+) -> Result<Json<Value>, Refused> {
     let body: Map<String, Value> = parsed(&body)?;
     let model = body
         .get("model")
@@ -82,7 +85,7 @@ pub(crate) async fn count_tokens(Keyed(live): Keyed, body: Bytes) -> Result<Json
 }
 
 /// `POST /utils/transform_request`: the request as it would be sent, and without sending it.
-pub(crate) async fn transform(Keyed(live): Keyed, body: Bytes) -> Result<Json<Value>, Refused> {
+pub(crate) async fn transform(Keyed(live, _): Keyed, body: Bytes) -> Result<Json<Value>, Refused> {
     let asked: Transform = parsed(&body)?;
     let op = operation(&asked.call_type)?;
     let mut body = JsonObject::from_serialize(&asked.request_body).map_err(Refusal::json)?;

@@ -31,7 +31,7 @@ pub(crate) struct Which {
 /// `POST /model/new`.
 pub(crate) async fn add(
     State(gateway): Shared,
-    Keyed(live): Keyed,
+    Keyed(live, _): Keyed,
     body: Bytes,
 ) -> Result<Json<Value>, Refused> {
     let mut entry: Entry = parsed(&body)?;

@@ -3,6 +3,7 @@
 pub(crate) mod details;
 pub(crate) mod docs;
 pub(crate) mod explain;
+mod governed;
 pub(crate) mod health;
 pub(crate) mod inference;
 pub(crate) mod inspect;

@@ -4,16 +4,22 @@ use std::collections::BTreeSet;
 
 use axum::{
     Json,
-    extract::{Path, Query},
+    extract::{Path, Query, State},
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
+use llm_governance::Caller;
 use llm_router::{Deployment, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::pages::{Keyed, detail};
-use crate::{catalog, error::show};
+use super::pages::{Keyed, Shared, detail};
+use crate::{
+    catalog,
+    door::groups_of,
+    error::show,
+    state::{Gateway, Live},
+};
 
 /// LiteLLM's date of every model.
 const CREATED: u64 = 1_677_610_602;
@@ -31,11 +37,13 @@ pub(crate) struct Which {
 
 /// `GET /v1/models`.
 pub(crate) async fn list(
-    Keyed(live): Keyed,
+    State(gateway): Shared,
+    Keyed(live, caller): Keyed,
     headers: HeaderMap,
     Query(which): Query<Which>,
 ) -> Json<Value> {
     let data: Vec<Value> = catalog::names(&live.router)
+        .filter(|name| may_see(&gateway, &live, &caller, name))
         .filter(|name| which.return_wildcard_routes || !name.contains('*'))
         .filter(|name| !live.settings.hidden.contains(*name))
         .map(|name| entry(name, &live.router, which.include_metadata))
@@ -47,8 +55,13 @@ pub(crate) async fn list(
 }
 
 /// `GET /v1/models/NAME`.
-pub(crate) async fn one(Keyed(live): Keyed, Path(id): Path<String>) -> Response {
-    if live.router.deployments(&id).is_empty() {
+pub(crate) async fn one(
+    State(gateway): Shared,
+    Keyed(live, caller): Keyed,
+    Path(id): Path<String>,
+) -> Response {
+    let known = !live.router.deployments(&id).is_empty();
+    if !known || !may_see(&gateway, &live, &caller, &id) {
         let id = show(&id);
         let message = format!("The model `{id}` does not exist or is not accessible");
         return detail(StatusCode::NOT_FOUND, &message);
@@ -57,8 +70,13 @@ pub(crate) async fn one(Keyed(live): Keyed, Path(id): Path<String>) -> Response 
 }
 
 /// `GET /model/info`.
-pub(crate) async fn info(Keyed(live): Keyed, Query(which): Query<Which>) -> Json<Value> {
+pub(crate) async fn info(
+    State(gateway): Shared,
+    Keyed(live, caller): Keyed,
+    Query(which): Query<Which>,
+) -> Json<Value> {
     let data: Vec<Value> = catalog::models(&live.router)
+        .filter(|(name, _)| may_see(&gateway, &live, &caller, name))
         .flat_map(|(_, deployments)| deployments)
         .filter(|d| which.litellm_model_id.as_ref().is_none_or(|id| *id == d.id))
         .map(|deployment| full(deployment))
@@ -67,8 +85,13 @@ pub(crate) async fn info(Keyed(live): Keyed, Query(which): Query<Which>) -> Json
 }
 
 /// `GET /model_group/info`.
-pub(crate) async fn groups(Keyed(live): Keyed, Query(which): Query<Which>) -> Json<Value> {
+pub(crate) async fn groups(
+    State(gateway): Shared,
+    Keyed(live, caller): Keyed,
+    Query(which): Query<Which>,
+) -> Json<Value> {
     let data: Vec<Value> = catalog::models(&live.router)
+        .filter(|(name, _)| may_see(&gateway, &live, &caller, name))
         .filter(|(name, _)| {
             which
                 .model_group
@@ -78,6 +101,15 @@ pub(crate) async fn groups(Keyed(live): Keyed, Query(which): Query<Which>) -> Js
         .map(|(name, deployments)| group(name, deployments))
         .collect();
     Json(json!({ "data": data }))
+}
+
+/// Whether the caller may ask this model.
+pub(crate) fn may_see(gateway: &Gateway, live: &Live, caller: &Caller, model: &str) -> bool {
+    gateway.governance().is_none_or(|governance| {
+        governance
+            .may_ask(caller, model, &groups_of(live, model))
+            .is_ok()
+    })
 }
 
 fn entry(name: &str, router: &Router, metadata: bool) -> Value {

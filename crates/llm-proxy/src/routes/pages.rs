@@ -1,80 +1,53 @@
 //! Everything that is no operation, as one axum router.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
-    Json, Router,
+    Extension, Json, Router,
     extract::{FromRequestParts, State},
     http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
-    routing::{get, patch, post},
+    routing::{MethodRouter, get, patch, post},
 };
+use llm_governance::{Access, Caller};
 use serde_json::json;
 
 use crate::{
     auth,
+    door::{Door, may_call},
     error::{Dialect, Refusal},
-    routes::{details, docs, explain, health, inspect, manage, models, tools},
+    routes::{details, docs, explain, governed, health, inspect, manage, models, tools},
     state::{Gateway, Live},
 };
 
 /// What the handlers share.
 pub(crate) type Shared = State<Arc<Gateway>>;
 
+/// Routes with who may call each: there is no other way to add one.
+struct Table(Router<Arc<Gateway>>);
+
+impl Table {
+    fn put(self, access: Access, path: &str, answers: MethodRouter<Arc<Gateway>>) -> Self {
+        Self(self.0.route(path, answers.layer(Extension(access))))
+    }
+
+    fn each(self, access: Access, paths: &[&str], answers: &MethodRouter<Arc<Gateway>>) -> Self {
+        let mut table = self;
+        for path in paths {
+            table = table.put(access, path, answers.clone());
+        }
+        table
+    }
+}
+
 /// The pages of a gateway.
 pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
-    let mut router = Router::new();
-    for path in ["/health/liveliness", "/health/liveness"] {
-        router = router.route(path, get(health::alive).options(health::options));
+    let mut table = own(Table(Router::new()));
+    for (route, answers) in governed::all() {
+        table = table.put(route.access, route.path, answers);
     }
-    for path in ["/models", "/v1/models", "/cursor/models"] {
-        router = router.route(path, get(models::list));
-    }
-    for path in ["/models/{*id}", "/v1/models/{*id}"] {
-        router = router.route(path, get(models::one));
-    }
-    for path in ["/model/info", "/v1/model/info"] {
-        router = router.route(path, get(models::info));
-    }
-    for path in ["/", "/docs", "/redoc"] {
-        router = router.route(path, get(docs::page));
-    }
+    let Table(router) = table;
     router
-        .route("/search/tools", get(tools::list))
-        .route("/v1/search/tools", get(tools::list))
-        .route("/v2/model/info", get(details::page))
-        .route("/model_group/info", get(models::groups))
-        .route("/model/new", post(manage::add))
-        .route("/model/update", post(manage::change))
-        .route("/model/{id}/update", patch(manage::patch))
-        .route("/model/delete", post(manage::remove))
-        .route(
-            "/v1/router/explain",
-            get(explain::model).post(explain::request),
-        )
-        .route("/health", get(health::probe))
-        .route(
-            "/health/readiness",
-            get(health::ready).options(health::options),
-        )
-        .route("/health/readiness/details", get(health::details))
-        .route("/health/backlog", get(health::backlog))
-        .route("/health/history", get(health::history))
-        .route("/health/latest", get(health::latest))
-        .route("/test", get(async || Json(json!({"route": "/test"}))))
-        .route("/metrics", get(metrics))
-        .route("/openapi.json", get(docs::openapi))
-        .route("/docs/page.js", get(docs::script))
-        .route("/docs/page.css", get(docs::style))
-        .route("/robots.txt", get(async || "User-agent: *\nDisallow: /\n"))
-        .route(
-            "/utils/supported_openai_params",
-            get(inspect::supported_params),
-        )
-        .route("/utils/token_counter", post(inspect::count_tokens))
-        .route("/utils/transform_request", post(inspect::transform))
-        // Claude Code's telemetry: nobody reads it, and an error would be repeated.
-        .route("/api/event_logging/batch", post(async || Json(json!({}))))
         .fallback(async || detail(StatusCode::NOT_FOUND, "Not Found"))
         .method_not_allowed_fallback(async || {
             detail(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed")
@@ -82,8 +55,69 @@ pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
         .with_state(gateway)
 }
 
-/// What holds now, for who has a key; others are refused.
-pub(crate) struct Keyed(pub(crate) Arc<Live>);
+/// The pages that need what only the gateway knows.
+fn own(table: Table) -> Table {
+    use Access::{Admin, Info, Managed, Model, Public};
+    let alive = get(health::alive).options(health::options);
+    let ready = get(health::ready).options(health::options);
+    let explain = get(explain::model).post(explain::request);
+    let robots = get(async || "User-agent: *\nDisallow: /\n");
+    // Claude Code's telemetry: nobody reads it, and an error would be repeated.
+    let telemetry = post(async || Json(json!({})));
+    table
+        .each(Public, &["/health/liveliness", "/health/liveness"], &alive)
+        .put(Public, "/health/readiness", ready)
+        .each(Public, &["/", "/docs", "/redoc"], &get(docs::page))
+        .put(Public, "/openapi.json", get(docs::openapi))
+        .put(Public, "/docs/page.js", get(docs::script))
+        .put(Public, "/docs/page.css", get(docs::style))
+        .put(Public, "/robots.txt", robots)
+        .put(Public, "/metrics", get(metrics))
+        .put(
+            Public,
+            "/test",
+            get(async || Json(json!({"route": "/test"}))),
+        )
+        .put(Public, "/api/event_logging/batch", telemetry)
+        .each(
+            Model,
+            &["/models", "/v1/models", "/cursor/models"],
+            &get(models::list),
+        )
+        .each(
+            Model,
+            &["/models/{*id}", "/v1/models/{*id}"],
+            &get(models::one),
+        )
+        .each(
+            Model,
+            &["/search/tools", "/v1/search/tools"],
+            &get(tools::list),
+        )
+        .each(Info, &["/model/info", "/v1/model/info"], &get(models::info))
+        .put(Info, "/v2/model/info", get(details::page))
+        .put(Info, "/model_group/info", get(models::groups))
+        .put(
+            Info,
+            "/utils/supported_openai_params",
+            get(inspect::supported_params),
+        )
+        .put(Info, "/utils/token_counter", post(inspect::count_tokens))
+        .put(Info, "/utils/transform_request", post(inspect::transform))
+        .put(Managed, "/model/new", post(manage::add))
+        .put(Managed, "/model/update", post(manage::change))
+        .put(Managed, "/model/{id}/update", patch(manage::patch))
+        .put(Managed, "/model/delete", post(manage::remove))
+        .put(Admin, "/v1/router/explain", explain)
+        .put(Info, "/health", get(health::probe))
+        .put(Admin, "/health/readiness/details", get(health::details))
+        .put(Admin, "/health/backlog", get(health::backlog))
+        .put(Admin, "/health/history", get(health::history))
+        .put(Admin, "/health/latest", get(health::latest))
+}
+
+/// What holds now, and who asks, for who may; others are refused.
+pub(crate) struct Keyed(pub(crate) Arc<Live>, pub(crate) Arc<Caller>);
 
 impl FromRequestParts<Arc<Gateway>> for Keyed {
     type Rejection = Refused;
@@ -93,8 +127,21 @@ impl FromRequestParts<Arc<Gateway>> for Keyed {
         gateway: &Arc<Gateway>,
     ) -> Result<Self, Refused> {
         let live = gateway.live();
-        auth::caller(&live.settings, &parts.headers, None)?;
-        Ok(Self(live))
+        let caller = auth::caller(gateway, &live.settings, &parts.headers, None).await?;
+        let access = parts.extensions.get::<Access>().copied();
+        let peer = parts.extensions.get::<SocketAddr>().copied();
+        let (Some(access), Some(peer)) = (access, peer) else {
+            // A page that nobody said who may see.
+            return Err(Refusal::internal().into());
+        };
+        let door = Door {
+            peer: peer.ip(),
+            method: &parts.method,
+            path: parts.uri.path(),
+            access,
+        };
+        may_call(gateway, &caller, door)?;
+        Ok(Self(live, caller))
     }
 }
 
@@ -146,7 +193,7 @@ pub(crate) fn metrics_alone(gateway: Arc<Gateway>) -> Router {
 async fn metrics(State(gateway): Shared, headers: HeaderMap) -> Response {
     let live = gateway.live();
     if live.settings.metrics_need_key
-        && let Err(refusal) = auth::caller(&live.settings, &headers, None)
+        && let Err(refusal) = auth::caller(&gateway, &live.settings, &headers, None).await
     {
         // A JSON string, as LiteLLM answers scrapers.
         return (refusal.status, Json(refusal.message)).into_response();

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::pages::Keyed;
 
 /// `GET /v1/search/tools`.
-pub(crate) async fn list(Keyed(live): Keyed) -> Json<Value> {
+pub(crate) async fn list(Keyed(live, _): Keyed) -> Json<Value> {
     let groups = live.router.groups();
     let data: Vec<Value> = groups
         .filter_map(|(group, deployments)| {

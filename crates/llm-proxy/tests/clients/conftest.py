@@ -4,6 +4,7 @@ import os
 import pathlib
 import re
 import subprocess
+import tempfile
 import threading
 
 import pytest
@@ -50,6 +51,8 @@ class Gateway:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            # What it keeps beside itself is its own.
+            cwd=tempfile.mkdtemp(prefix="gateway-"),
             env={**clean, **(environment or {})},
         )
         self.lines = []

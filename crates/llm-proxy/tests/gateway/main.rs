@@ -12,6 +12,7 @@ mod checks;
 mod failures;
 mod fault_matrix;
 mod fault_server;
+mod governed;
 mod films;
 mod hostile;
 mod keys;

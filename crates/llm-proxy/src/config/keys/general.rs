@@ -34,6 +34,14 @@ pub(crate) const GENERAL: Section = Section {
                 "pass_through_endpoints",
                 "pass_through_request_timeout",
                 "search_tools",
+                "database_url",
+                "database_connection_pool_limit",
+                "database_connection_timeout",
+                "database_connection_pool_timeout",
+                "allow_requests_on_db_unavailable",
+                "user_api_key_cache_ttl",
+                "user_api_key_cache_max_size",
+                "apply_user_budget_to_team_keys",
             ],
         ),
         (
@@ -49,12 +57,18 @@ pub(crate) const GENERAL: Section = Section {
             &["data_folder"],
         ),
         (
+            Own("the folder of the journal of spending, which belongs to one process"),
+            &["spend_journal_folder"],
+        ),
+        (
+            Own(
+                "how many seconds requests wait while that journal is full; without it they are refused",
+            ),
+            &["spend_journal_full_wait"],
+        ),
+        (
             Later("the database"),
             &[
-                "database_url",
-                "database_connection_pool_limit",
-                "database_connection_timeout",
-                "database_connection_pool_timeout",
                 "database_connect_timeout",
                 "database_socket_timeout",
                 "database_statement_timeout",
@@ -68,7 +82,6 @@ pub(crate) const GENERAL: Section = Section {
                 "store_model_in_db",
                 "supported_db_objects",
                 "proxy_config_reload_interval_seconds",
-                "allow_requests_on_db_unavailable",
             ],
         ),
         (
@@ -98,8 +111,6 @@ pub(crate) const GENERAL: Section = Section {
                 "enforced_params",
                 "service_account_settings",
                 "enforce_user_param",
-                "user_api_key_cache_ttl",
-                "user_api_key_cache_max_size",
                 "disable_custom_api_keys",
                 "disable_key_generate_for_org_admin",
                 "disable_master_key_return",
@@ -108,7 +119,6 @@ pub(crate) const GENERAL: Section = Section {
                 "team_metadata_schema",
                 "team_metadata_validation_timeout",
                 "team_metadata_validation_error_message",
-                "apply_user_budget_to_team_keys",
                 "enforce_fallback_model_access",
                 "use_team_public_model_name",
             ],

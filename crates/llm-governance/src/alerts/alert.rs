@@ -1,0 +1,121 @@
+use serde::Serialize;
+use serde_json::{Value, json};
+
+/// What an alert is about. Its name is what `alert_types` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AlertKind {
+    /// A request failed on the provider's side.
+    LlmExceptions,
+    /// An answer took too long.
+    LlmTooSlow,
+    /// A budget was crossed, or nearly.
+    BudgetAlerts,
+    /// The database cannot be reached, or can again.
+    DbExceptions,
+    /// A deployment fails again and again.
+    OutageAlerts,
+}
+
+impl AlertKind {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::LlmExceptions,
+        Self::LlmTooSlow,
+        Self::BudgetAlerts,
+        Self::DbExceptions,
+        Self::OutageAlerts,
+    ];
+
+    /// Its name in a configuration.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::LlmExceptions => "llm_exceptions",
+            Self::LlmTooSlow => "llm_too_slow",
+            Self::BudgetAlerts => "budget_alerts",
+            Self::DbExceptions => "db_exceptions",
+            Self::OutageAlerts => "outage_alerts",
+        }
+    }
+
+    /// The one of this name.
+    pub fn of(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+/// Something that people should know.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Alert {
+    /// What it is about.
+    pub kind: AlertKind,
+    /// The same words for the same thing: it is not repeated within a minute.
+    pub about: String,
+    /// What happened, in one or more lines.
+    pub text: String,
+    /// The budget, where it is about one.
+    pub budget: Option<Box<BudgetAlert>>,
+    /// Whom a letter goes to.
+    pub emails: Vec<String>,
+}
+
+/// A budget that was crossed, as webhooks are told.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct BudgetAlert {
+    /// Dollars spent in the window.
+    pub spend: f64,
+    /// Dollars that may be.
+    pub max_budget: Option<f64>,
+    /// Dollars from which on an alert is due.
+    pub soft_budget: Option<f64>,
+    /// The hash of the key.
+    pub token: Option<String>,
+    /// The customer.
+    pub customer_id: Option<String>,
+    /// The user.
+    pub user_id: Option<String>,
+    /// The team.
+    pub team_id: Option<String>,
+    /// What the team is called.
+    pub team_alias: Option<String>,
+    /// The organization.
+    pub organization_id: Option<String>,
+    /// The user's address.
+    pub user_email: Option<String>,
+    /// What the key is called.
+    pub key_alias: Option<String>,
+    /// `budget_crossed`, `threshold_crossed` or `soft_budget_crossed`.
+    pub event: &'static str,
+    /// What kind of entity it is.
+    pub event_group: String,
+    /// What happened.
+    pub event_message: String,
+}
+
+impl Alert {
+    /// One that is about no budget.
+    pub fn new(kind: AlertKind, about: impl Into<String>, text: impl Into<String>) -> Self {
+        Self {
+            kind,
+            about: about.into(),
+            text: text.into(),
+            budget: None,
+            emails: Vec::new(),
+        }
+    }
+
+    /// As a webhook is told.
+    pub(super) fn json(&self) -> Value {
+        let Some(budget) = &self.budget else {
+            return json!({
+                "event": self.kind.name(), "event_group": "proxy", "event_message": self.text,
+            });
+        };
+        let mut value = serde_json::to_value(budget).unwrap_or_default();
+        if let Value::Object(fields) = &mut value {
+            for unknown in ["projected_exceeded_date", "projected_spend"] {
+                fields.insert(unknown.to_owned(), Value::Null);
+            }
+        }
+        value
+    }
+}

@@ -1,0 +1,162 @@
+//! The governance of a gateway: where its database is, and opening it.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use llm_governance::Governance;
+use llm_ledger::Ledger;
+use llm_store::{Keyring, Store};
+
+use crate::{settings::Settings, state::Gateway};
+
+/// Where keys, budgets and spend are kept.
+#[derive(Debug, Clone)]
+pub struct Database {
+    /// The place.
+    pub place: Place,
+    /// Connections at most (`database_connection_pool_limit`).
+    pub connections: u32,
+    /// How long a request waits for one (`database_connection_timeout`).
+    pub patience: Duration,
+    /// The folder of the journal of spending; `None`: beside the SQLite file, or in the working folder.
+    pub journal: Option<PathBuf>,
+    /// What happens to new requests while that journal is full.
+    pub overflow: llm_ledger::Overflow,
+    /// What happens to requests whose price nobody knows.
+    pub unpriced: llm_ledger::Unpriced,
+}
+
+/// The place of a database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// Nowhere: there are no keys but the master's.
+    Nowhere,
+    /// This SQLite file, if its folder can be written to.
+    Beside(PathBuf),
+    /// An SQLite file or a PostgreSQL server that somebody named.
+    Named(String),
+}
+
+/// The SQLite file where nobody named a database.
+pub(crate) const FILE: &str = "llm-proxy.db";
+
+/// Between two attempts to reach a database that is away.
+const AGAIN: Duration = Duration::from_secs(2);
+
+impl Default for Database {
+    fn default() -> Self {
+        Self {
+            place: Place::Nowhere,
+            connections: llm_store::Settings::MAX_CONNECTIONS,
+            patience: Duration::from_secs(5),
+            journal: None,
+            overflow: llm_ledger::Overflow::Shed,
+            unpriced: llm_ledger::Unpriced::Allow,
+        }
+    }
+}
+
+/// Opens the gateway's books, where it keeps any. A database that is away is waited for in the background where the
+/// settings let requests go on without it, and is an error otherwise.
+pub(crate) async fn open(gateway: &Arc<Gateway>, settings: &Settings) -> Result<()> {
+    let database = &settings.database;
+    let (url, journal) = match &database.place {
+        Place::Nowhere => return Ok(()),
+        Place::Beside(file) if !is_writable(file) => {
+            tracing::warn!(
+                file = %file.display(),
+                "keys and spend are not kept: the folder cannot be written to (name a place with --db)"
+            );
+            return Ok(());
+        }
+        Place::Beside(file) => (of_file(file), beside(file)),
+        Place::Named(text) if is_server(text) => (text.clone(), PathBuf::from("llm-proxy.journal")),
+        Place::Named(text) => {
+            let file = Path::new(text.strip_prefix("sqlite://").unwrap_or(text));
+            (of_file(file), beside(file))
+        }
+    };
+    let mut store = llm_store::Settings::new(url);
+    store.max_connections = database.connections;
+    store.acquire_timeout = database.patience;
+    let journal = database.journal.clone().unwrap_or(journal);
+    let mut ledger = llm_ledger::Settings::new(journal);
+    ledger.overflow = database.overflow;
+    ledger.unpriced = database.unpriced;
+    let plan = Plan {
+        store,
+        ledger,
+        rules: settings.governance.clone(),
+        salts: settings.salts(),
+    };
+    match plan.carry_out().await {
+        Ok(governance) => gateway.govern(governance),
+        Err(error) if settings.governance.serve_without_database && is_away(&error) => {
+            tracing::warn!(%error, "the database is away: requests are served without it");
+            tokio::spawn(again(Arc::clone(gateway), plan));
+        }
+        Err(error) => return Err(error).context("the database cannot be opened"),
+    }
+    Ok(())
+}
+
+/// What it takes to open the books.
+struct Plan {
+    store: llm_store::Settings,
+    ledger: llm_ledger::Settings,
+    rules: llm_governance::Settings,
+    salts: Vec<String>,
+}
+
+impl Plan {
+    async fn carry_out(&self) -> Result<Governance> {
+        let store = Store::open(&self.store).await?;
+        let ledger = Ledger::open(store.clone(), self.ledger.clone()).await?;
+        let keyring = Keyring::new(self.salts.iter().map(String::as_str));
+        Ok(Governance::new(store, ledger, keyring, self.rules.clone()))
+    }
+}
+
+async fn again(gateway: Arc<Gateway>, plan: Plan) {
+    loop {
+        tokio::time::sleep(AGAIN).await;
+        if let Ok(governance) = plan.carry_out().await {
+            tracing::info!("the database answers");
+            return gateway.govern(governance);
+        }
+    }
+}
+
+fn is_away(error: &anyhow::Error) -> bool {
+    let store = error.downcast_ref::<llm_store::Error>();
+    let ledger = error.downcast_ref::<llm_ledger::Error>();
+    store.is_some_and(llm_store::Error::is_unavailable)
+        || ledger.is_some_and(llm_ledger::Error::is_unavailable)
+}
+
+fn is_server(text: &str) -> bool {
+    ["postgres://", "postgresql://"]
+        .iter()
+        .any(|scheme| text.starts_with(scheme))
+}
+
+fn of_file(file: &Path) -> String {
+    format!("sqlite://{}", file.display())
+}
+
+/// The journal's folder, named after its database.
+fn beside(file: &Path) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(".journal");
+    PathBuf::from(name)
+}
+
+/// Whether the file can be there: known only by trying.
+fn is_writable(file: &Path) -> bool {
+    let options = &mut std::fs::OpenOptions::new();
+    options.create(true).append(true).open(file).is_ok()
+}

@@ -1,0 +1,124 @@
+//! The keys that say where keys, budgets and spend are kept, and how they are governed.
+
+use llm_cost::Dollars;
+use llm_ledger::{Calendar, Overflow, Period, Unpriced};
+use llm_types::Map;
+
+use super::{file::Values, node::Node, problem::Problems, sections::seconds};
+use crate::settings::{Place, Settings};
+
+/// Those of `general_settings`.
+pub(super) fn general(values: &mut Values, settings: &mut Settings, problems: &mut Problems) {
+    if let Some(url) = values.take::<String>("database_url", problems) {
+        settings.database.place = Place::Named(url);
+    }
+    if let Some(most) = values.take("database_connection_pool_limit", problems) {
+        settings.database.connections = most;
+    }
+    for key in [
+        "database_connection_timeout",
+        "database_connection_pool_timeout",
+    ] {
+        if let Some(patience) = seconds(key, values, problems) {
+            settings.database.patience = patience;
+        }
+    }
+    if let Some(folder) = values.take::<String>("spend_journal_folder", problems) {
+        settings.database.journal = Some(folder.into());
+    }
+    if let Some(longest) = seconds("spend_journal_full_wait", values, problems) {
+        settings.database.overflow = Overflow::Block(longest);
+    }
+    let rules = &mut settings.governance;
+    if let Some(ttl) = seconds("user_api_key_cache_ttl", values, problems) {
+        rules.cache_ttl = ttl;
+    }
+    if let Some(most) = values.take("user_api_key_cache_max_size", problems) {
+        rules.cached_rows = most;
+    }
+    for (key, switch) in [
+        (
+            "apply_user_budget_to_team_keys",
+            &mut rules.user_budget_on_team_keys,
+        ),
+        (
+            "allow_requests_on_db_unavailable",
+            &mut rules.serve_without_database,
+        ),
+    ] {
+        if let Some(on) = values.take(key, problems) {
+            *switch = on;
+        }
+    }
+}
+
+/// Those of `litellm_settings`.
+pub(super) fn litellm(values: &mut Values, settings: &mut Settings, problems: &mut Problems) {
+    let rules = &mut settings.governance;
+    if let Some(most) = dollars("max_budget", values, problems) {
+        rules.max_budget = Some(most.to_nano());
+    }
+    if let Some(most) = dollars("max_end_user_budget", values, problems) {
+        rules.max_customer_budget = Some(most.to_nano());
+    }
+    if let Some(id) = values.take("max_end_user_budget_id", problems) {
+        rules.customer_budget_id = Some(id);
+    }
+    if let Some(node) = values.take_node("budget_duration") {
+        match node.text().map(str::parse::<Period>) {
+            Some(Ok(period)) => rules.budget_duration = Some(period),
+            Some(Err(error)) => problems.error(node.at, format!("'budget_duration': {error}")),
+            None => problems.error(node.at, "'budget_duration' must be a duration such as 30d"),
+        }
+    }
+    calendar(values, settings, problems);
+    let rules = &mut settings.governance;
+    for (key, map) in [
+        ("default_key_generate_params", &mut rules.key_defaults),
+        ("upperbound_key_generate_params", &mut rules.key_bounds),
+    ] {
+        if let Some(given) = values.take::<Map>(key, problems) {
+            *map = given;
+        }
+    }
+    if let Some(audit) = values.take("store_audit_logs", problems) {
+        rules.audit = audit;
+    }
+    if let Some(true) = values.take("block_requests_for_models_without_pricing", problems) {
+        settings.database.unpriced = Unpriced::Block;
+    }
+}
+
+/// Where days begin.
+fn calendar(values: &mut Values, settings: &mut Settings, problems: &mut Problems) {
+    let zone = values.take_node("timezone");
+    let time = values.take_node("budget_reset_time");
+    let Some(at) = zone.as_ref().or(time.as_ref()).map(|node| node.at) else {
+        return;
+    };
+    let text = |node: &Option<Node>, usual: &str| {
+        let given = node.as_ref().and_then(Node::text);
+        given.unwrap_or(usual).to_owned()
+    };
+    let (zone, time) = (text(&zone, "UTC"), text(&time, "00:00"));
+    match Calendar::new(&zone, &time) {
+        Some(calendar) => settings.governance.calendar = calendar,
+        None => {
+            let message = format!(
+                "'timezone' must be a zone such as Europe/Berlin and 'budget_reset_time' a time such as 06:00, \
+                 not {zone} and {time}"
+            );
+            problems.error(at, message);
+        }
+    }
+}
+
+fn dollars(key: &str, values: &mut Values, problems: &mut Problems) -> Option<Dollars> {
+    let node = values.take_node(key)?;
+    let amount = node.number().filter(|amount| *amount >= 0.0);
+    let parsed = amount.and_then(|amount| Dollars::parse_nearest(&amount.to_string()));
+    if parsed.is_none() {
+        problems.error(node.at, format!("'{key}' must be an amount of dollars"));
+    }
+    parsed
+}

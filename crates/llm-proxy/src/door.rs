@@ -1,0 +1,207 @@
+//! The door that every request passes: who asks, whether it may, and whether there is money for it.
+
+use std::{net::IpAddr, sync::Arc};
+
+use http::{HeaderMap, Method, StatusCode};
+use llm_cost::NanoDollars;
+use llm_governance::{Access, Caller, Governance, Work};
+use llm_ledger::Estimate;
+use llm_sdk::{Bound, Request as Ask};
+use llm_store::{Moment, rows::SpendRow};
+use llm_types::Verb;
+use serde_json::Value;
+
+use crate::{
+    auth,
+    error::Refusal,
+    labels::Labels,
+    state::{Gateway, Live},
+    tab::Tab,
+};
+
+/// Where somebody knocks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Door<'a> {
+    pub(crate) peer: IpAddr,
+    pub(crate) method: &'a Method,
+    pub(crate) path: &'a str,
+    pub(crate) access: Access,
+}
+
+/// Whether there is time and room, and who asks; `None` for what needs no key. `key` is the one in a query.
+pub(crate) async fn admit(
+    gateway: &Gateway,
+    live: &Live,
+    door: Door<'_>,
+    key: Option<(&HeaderMap, Option<&str>)>,
+) -> Result<Arc<Caller>, Refusal> {
+    if gateway.is_draining() {
+        return Err(Refusal::later("the gateway is stopping: ask again"));
+    }
+    let most = live.settings.limits.requests;
+    if most.is_some_and(|most| gateway.under_way() > most) {
+        return Err(Refusal::later(
+            "the gateway is busy: too many requests at the same time",
+        ));
+    }
+    let Some((headers, in_query)) = key else {
+        return Ok(Arc::new(Caller::anyone()));
+    };
+    let caller = auth::caller(gateway, &live.settings, headers, in_query).await?;
+    may_call(gateway, &caller, door)?;
+    Ok(caller)
+}
+
+/// Refuses who may not call this, or not from there.
+pub(crate) fn may_call(gateway: &Gateway, caller: &Caller, door: Door<'_>) -> Result<(), Refusal> {
+    if let Some(key) = &caller.key
+        && let Some(allowed) = key
+            .row
+            .metadata
+            .get("allowed_ips")
+            .and_then(Value::as_array)
+        && !allowed.is_empty()
+    {
+        let peer = door.peer.to_canonical();
+        let is_peer = |text: &Value| {
+            let ip: Option<IpAddr> = text.as_str().and_then(|text| text.parse().ok());
+            ip.is_some_and(|ip| ip.to_canonical() == peer)
+        };
+        if !allowed.iter().any(is_peer) {
+            let message = format!("Access forbidden: IP address {peer} not allowed.");
+            return Err(Refusal::new(StatusCode::FORBIDDEN, "auth_error", message));
+        }
+    }
+    match gateway.governance() {
+        Some(governance) => Ok(governance.may_call(caller, door.access, door.method, door.path)?),
+        // Without keys there are the master, who may do everything, and anyone, where there is no master.
+        None => Ok(()),
+    }
+}
+
+/// Lets a request in: the model that it asks for, and the money that it may cost.
+pub(crate) async fn open_tab(
+    gateway: &Gateway,
+    live: &Live,
+    caller: &Arc<Caller>,
+    ask: &mut Ask,
+    labels: &Labels,
+) -> Result<Option<Arc<Tab>>, Refusal> {
+    let Some(governance) = gateway.governance() else {
+        return Ok(None);
+    };
+    if let Some(model) = governance.model_of(caller, &ask.model) {
+        ask.route_as = Some(model.to_owned());
+    }
+    let model = ask.route_as.as_ref().unwrap_or(&ask.model).clone();
+    let groups = groups_of(live, &model);
+    if ask.verb == Verb::Create || !ask.model.is_empty() {
+        governance.may_ask(caller, &model, &groups)?;
+        may_fall_back(governance, live, caller, ask)?;
+    }
+    ask.route.caller = Some(caller.key_hash().to_owned());
+    let bound = live.engine.bound(ask);
+    let work = Work {
+        model: &model,
+        groups: &groups,
+        tags: &ask.route.tags,
+        customer: labels.end_user.as_deref(),
+        estimate: estimate(bound),
+    };
+    let admission = governance.admit(caller, work).await?;
+    admission.sent(SpendRow {
+        call_id: Some(ask.call_id.clone()),
+        model: model.clone(),
+        model_group: Some(model),
+        spend: held(bound),
+        start_time: Moment::now(),
+        end_time: Moment::now(),
+        ..admission.row()
+    });
+    let of_key = admission.tags().iter().skip(ask.route.tags.len());
+    ask.route.inherited_tags.extend(of_key.cloned());
+    Ok(Some(Tab::new(governance.clone(), admission)))
+}
+
+/// The same of a request whose body the gateway does not read: there is money, whatever it costs.
+pub(crate) async fn open_tab_for(
+    gateway: &Gateway,
+    live: &Live,
+    caller: &Arc<Caller>,
+    model: &str,
+    labels: &Labels,
+) -> Result<Option<Arc<Tab>>, Refusal> {
+    let Some(governance) = gateway.governance() else {
+        return Ok(None);
+    };
+    let groups = groups_of(live, model);
+    if !model.is_empty() {
+        governance.may_ask(caller, model, &groups)?;
+    }
+    let work = Work {
+        model,
+        groups: &groups,
+        tags: &[],
+        customer: labels.end_user.as_deref(),
+        estimate: Estimate::About(NanoDollars(0)),
+    };
+    let admission = governance.admit(caller, work).await?;
+    Ok(Some(Tab::new(governance.clone(), admission)))
+}
+
+/// The access groups that a model's deployments are in (`model_info.access_groups`).
+pub(crate) fn groups_of(live: &Live, model: &str) -> Vec<String> {
+    let mut groups: Vec<String> = Vec::new();
+    for deployment in live.router.deployments(model) {
+        let named = deployment.model_info.get("access_groups");
+        let named = named.and_then(Value::as_array).into_iter().flatten();
+        for group in named.filter_map(Value::as_str) {
+            if !groups.iter().any(|known| known == group) {
+                groups.push(group.to_owned());
+            }
+        }
+    }
+    groups
+}
+
+/// Whom a client wants asked instead, it must be allowed to ask.
+fn may_fall_back(
+    governance: &Governance,
+    live: &Live,
+    caller: &Caller,
+    ask: &Ask,
+) -> Result<(), Refusal> {
+    let route = &ask.route;
+    let lists = [
+        &route.fallbacks,
+        &route.window_fallbacks,
+        &route.policy_fallbacks,
+    ];
+    let listed = lists
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|fallback| fallback.group.as_str());
+    let mapped = route.context_window_fallbacks.values().map(String::as_str);
+    for model in listed.chain(mapped) {
+        governance.may_ask(caller, model, &groups_of(live, model))?;
+    }
+    Ok(())
+}
+
+fn estimate(bound: Bound) -> Estimate {
+    match bound {
+        Bound::Free => Estimate::Free,
+        Bound::AtMost(amount) => Estimate::AtMost(amount),
+        Bound::About(amount) => Estimate::About(amount),
+        Bound::Unpriced => Estimate::Unpriced,
+    }
+}
+
+/// What is charged where nobody ever learns how the request ended.
+fn held(bound: Bound) -> NanoDollars {
+    match bound {
+        Bound::AtMost(amount) | Bound::About(amount) => amount,
+        Bound::Free | Bound::Unpriced => NanoDollars(0),
+    }
+}

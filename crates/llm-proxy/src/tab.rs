@@ -1,0 +1,97 @@
+//! What one request owes: let in once, charged once for each record, and written before its answer ends.
+
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
+
+use llm_governance::{Admission, Governance};
+use llm_ledger::Pending;
+use llm_sdk::{Outcome, Record};
+use llm_store::rows::SpendRow;
+
+use crate::error::Refusal;
+
+/// The tab of one request.
+#[derive(Debug)]
+pub(crate) struct Tab {
+    governance: Governance,
+    admission: Mutex<Option<Admission>>,
+    pending: Mutex<Vec<Pending>>,
+    /// Whether anything is pending: asked with each chunk of a stream.
+    is_pending: AtomicBool,
+    /// The charge could not be made.
+    failed: AtomicBool,
+}
+
+impl Tab {
+    pub(crate) fn new(governance: Governance, admission: Admission) -> Arc<Self> {
+        Arc::new(Self {
+            governance,
+            admission: Mutex::new(Some(admission)),
+            pending: Mutex::default(),
+            is_pending: AtomicBool::new(false),
+            failed: AtomicBool::new(false),
+        })
+    }
+
+    /// Charges what a record says. `row` fills in how it went.
+    pub(crate) fn charge(&self, record: &Record, row: impl FnOnce(SpendRow) -> SpendRow) {
+        let mut admission = self
+            .admission
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let charged = match (&record.outcome, admission.as_ref()) {
+            (_, None) => return,
+            // The request itself goes on.
+            (Outcome::Outpaced, Some(open)) => {
+                let row = row(open.row());
+                open.beside(self.governance.ledger(), row)
+            }
+            (_, Some(_)) => {
+                let Some(open) = admission.take() else { return };
+                let row = row(open.row());
+                open.charge(row)
+            }
+        };
+        drop(admission);
+        match charged {
+            Ok(pending) => {
+                let mut all = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+                all.push(pending);
+                self.is_pending.store(true, Ordering::Release);
+            }
+            Err(error) => {
+                tracing::error!(%error, "a request could not be charged");
+                self.failed.store(true, Ordering::Release);
+            }
+        }
+    }
+
+    /// Whether a charge is being written.
+    pub(crate) fn is_pending(&self) -> bool {
+        self.is_pending.load(Ordering::Acquire)
+    }
+
+    /// Waits until every charge so far lasts. An answer whose charge is lost is no answer.
+    pub(crate) async fn written(&self) -> Result<(), Refusal> {
+        if self.is_pending.swap(false, Ordering::AcqRel) {
+            let pending = {
+                let mut all = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+                std::mem::take(&mut *all)
+            };
+            for one in pending {
+                if let Err(error) = one.written().await {
+                    tracing::error!(%error, "a charge could not be written");
+                    self.failed.store(true, Ordering::Release);
+                }
+            }
+        }
+        match self.failed.load(Ordering::Acquire) {
+            false => Ok(()),
+            true => Err(Refusal::later(
+                "the gateway cannot write down what this request costs: ask again",
+            )),
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Keys that are made while the gateway runs: what they may do, and what they spend.
+
+use futures_util::future::join_all;
+use llm_proxy::settings::{Place, Settings};
+use llm_store::{Store, rows::SpendRow};
+use serde_json::{Value, json};
+
+use crate::support::*;
+
+/// Dollars a token in, and out.
+const PRICES: (f64, f64) = (0.000_001, 0.000_01);
+
+/// A gateway that keeps keys and spend, and the file it keeps them in.
+struct Kept {
+    gateway: Gateway,
+    file: std::path::PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+impl Kept {
+    async fn before(vendor: &Vendor) -> Self {
+        Self::with(priced(settings(&vendor.url))).await
+    }
+
+    async fn with(settings: Settings) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("gateway.db");
+        let mut settings = with_master_key(settings);
+        settings.database.place = Place::Named(file.display().to_string());
+        Self {
+            gateway: Gateway::with(settings).await,
+            file,
+            _folder: folder,
+        }
+    }
+
+    /// Calls a management route with the master key.
+    async fn manage(&self, path: &str, body: Value) -> Got {
+        let headers = [("authorization", "Bearer sk-master")];
+        self.gateway
+            .send("POST", path, &headers, body.to_string())
+            .await
+    }
+
+    async fn key(&self, body: Value) -> String {
+        let got = self.manage("/key/generate", body).await;
+        assert_eq!(got.status, 200, "{}", got.text());
+        got.json()["key"].as_str().unwrap().to_owned()
+    }
+
+    async fn chat_with(&self, key: &str, body: Value) -> Got {
+        let bearer = format!("Bearer {key}");
+        let headers = [("authorization", bearer.as_str())];
+        self.gateway
+            .send("POST", "/v1/chat/completions", &headers, body.to_string())
+            .await
+    }
+
+    /// Stops, and reads what is kept.
+    async fn rows(self) -> Vec<SpendRow> {
+        self.gateway.running.stop().await;
+        let store = Store::open(&llm_store::Settings::sqlite(&self.file))
+            .await
+            .unwrap();
+        assert_eq!(
+            store.all_held().await.unwrap().0,
+            0,
+            "something is still held"
+        );
+        store.list::<SpendRow>(&[], 10_000, 0).await.unwrap().rows
+    }
+}
+
+/// The same deployments with prices of their own.
+fn priced(mut settings: Settings) -> Settings {
+    for deployment in &mut settings.deployments {
+        deployment
+            .model_info
+            .insert("input_cost_per_token".into(), PRICES.0.into());
+        deployment
+            .model_info
+            .insert("output_cost_per_token".into(), PRICES.1.into());
+    }
+    settings
+}
+
+#[tokio::test]
+async fn a_key_asks_what_it_may_and_every_request_has_its_row() {
+    let vendor = Vendor::friendly().await;
+    let kept = Kept::before(&vendor).await;
+    let key = kept
+        .key(json!({"models": ["gpt"], "user_id": "ada", "metadata": {"tags": ["ci"]}}))
+        .await;
+    assert_eq!(kept.chat_with(&key, chat("gpt")).await.status, 200);
+    let denied = kept.chat_with(&key, chat("claude")).await;
+    let (status, kind, _) = denied.error();
+    assert_eq!((status, kind.as_str()), (403, "key_model_access_denied"));
+    let unknown = kept
+        .chat_with("sk-nobody-knows-this-one", chat("gpt"))
+        .await;
+    assert_eq!(unknown.error().1, "token_not_found_in_db");
+    let mut streamed = chat("gpt");
+    streamed["stream"] = true.into();
+    let got = kept.chat_with(&key, streamed).await;
+    assert!(
+        got.text().trim_end().ends_with("data: [DONE]"),
+        "{}",
+        got.text()
+    );
+
+    let rows = kept.rows().await;
+    assert_eq!(rows.len(), 2, "{rows:?}");
+    for row in rows {
+        assert_eq!(row.api_key, llm_store::hash_token(&key));
+        assert_eq!(
+            (row.status.as_str(), row.user_id.as_deref()),
+            ("success", Some("ada"))
+        );
+        assert_eq!(row.request_tags, ["ci"]);
+        assert!(row.spend.0 > 0 && row.total_tokens > 0 && row.price_digest.is_some());
+    }
+}
+
+#[tokio::test]
+async fn an_exhausted_budget_refuses_and_nothing_is_overspent() {
+    let vendor = Vendor::friendly().await;
+    let kept = Kept::before(&vendor).await;
+    // About a hundred answers of one token at most.
+    let key = kept.key(json!({"max_budget": 0.01})).await;
+    let mut asked = chat("gpt");
+    asked["max_tokens"] = 5.into();
+    let all = join_all((0..500).map(|_| kept.chat_with(&key, asked.clone()))).await;
+    let served = all.iter().filter(|got| got.status == 200).count();
+    assert!(served > 0 && served < 500, "{served} served");
+    for refused in all.iter().filter(|got| got.status != 200) {
+        assert_eq!(
+            (refused.status.as_u16(), refused.error().1.as_str()),
+            (422, "budget_exceeded")
+        );
+    }
+    let rows = kept.rows().await;
+    let spent: i64 = rows.iter().map(|row| row.spend.0).sum();
+    assert_eq!(rows.len(), served);
+    assert!(spent <= 10_000_000, "{spent} nano-dollars");
+}
+
+#[tokio::test]
+async fn management_is_for_those_who_may() {
+    let vendor = Vendor::friendly().await;
+    let kept = Kept::before(&vendor).await;
+    let key = kept.key(json!({})).await;
+    let bearer = format!("Bearer {key}");
+    let headers = [("authorization", bearer.as_str())];
+    let got = kept
+        .gateway
+        .send("POST", "/key/generate", &headers, "{}")
+        .await;
+    assert_eq!(got.status, 401, "{}", got.text());
+    let got = kept
+        .gateway
+        .send("GET", "/key/info", &headers, String::new())
+        .await;
+    assert_eq!(got.json()["key"], llm_store::hash_token(&key));
+    let nobody = kept
+        .gateway
+        .send("GET", "/key/info", &[], String::new())
+        .await;
+    assert_eq!(nobody.status, 401);
+    let wrong = kept
+        .manage("/key/generate", json!({"max_budget": "much"}))
+        .await;
+    assert_eq!(
+        (wrong.status.as_u16(), &wrong.json()["detail"][0]["loc"]),
+        (422, &json!(["body", "max_budget"]))
+    );
+    kept.manage("/key/block", json!({"key": key})).await;
+    assert_eq!(kept.chat_with(&key, chat("gpt")).await.status, 401);
+}
+
+#[tokio::test]
+async fn lists_of_models_show_what_a_key_may_ask() {
+    let vendor = Vendor::friendly().await;
+    let mut settings = settings(&vendor.url);
+    settings.deployments.push(deployment("other", &vendor.url));
+    let kept = Kept::with(settings).await;
+    let key = kept.key(json!({"models": ["other"]})).await;
+    let bearer = format!("Bearer {key}");
+    let headers = [("authorization", bearer.as_str())];
+    let got = kept
+        .gateway
+        .send("GET", "/v1/models", &headers, String::new())
+        .await;
+    let names: Vec<Value> = got.json()["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|m| m["id"].clone())
+        .collect();
+    assert_eq!(names, ["other"]);
+}
