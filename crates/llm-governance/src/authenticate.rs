@@ -9,7 +9,7 @@ use llm_store::{
 };
 use serde_json::json;
 
-use crate::{Access, Caller, Entry, Governance, Refusal, Role, route_groups};
+use crate::{Access, Caller, Entry, Governance, Refusal, Role, Standing, route_groups};
 
 impl Governance {
     /// Whoever this key belongs to; `None` if nobody knows it. A key that is blocked or too old is refused.
@@ -89,6 +89,7 @@ impl Governance {
             organization,
             project,
             name: None,
+            standing: Standing::default(),
         })
     }
 

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use llm_store::rows::{Key, Organization, Project, Team, TeamMember, User};
 
-use crate::{Entry, Role};
+use crate::{Entry, Role, Standing};
 
 /// The name that the master key's requests are counted under.
 pub const MASTER: &str = "litellm_proxy_master_key";
@@ -29,6 +29,8 @@ pub struct Caller {
     pub project: Option<Arc<Entry<Project>>>,
     /// The name its requests are counted under, where it has no key.
     pub name: Option<String>,
+    /// What its user is in teams and organizations; empty but on management routes.
+    pub standing: Standing,
 }
 
 impl Caller {
@@ -43,6 +45,7 @@ impl Caller {
             organization: None,
             project: None,
             name: None,
+            standing: Standing::default(),
         }
     }
 
@@ -112,12 +115,17 @@ impl Caller {
         self.role == Role::ProxyAdmin
     }
 
-    /// Whether it is an admin of the team it spends for, or of `team` at all.
+    /// Whether it is an admin of `team`.
     pub fn is_admin_of(&self, team: &str) -> bool {
+        let as_member =
+            |member: &Entry<TeamMember>| member.row.team_id == team && member.row.role == "admin";
         self.is_admin()
-            || self
-                .member
-                .as_ref()
-                .is_some_and(|member| member.row.team_id == team && member.row.role == "admin")
+            || self.standing.is_admin_of(team)
+            || self.member.as_ref().is_some_and(|member| as_member(member))
+    }
+
+    /// Whether it is an admin of `organization`.
+    pub fn is_admin_of_organization(&self, organization: &str) -> bool {
+        self.is_admin() || self.standing.is_admin_of_organization(organization)
     }
 }

@@ -13,7 +13,8 @@ use llm_ledger::Calendar;
 use llm_store::{
     Account, Error, Moment, Record, Store,
     rows::{
-        AccessGroup, Budget, Customer, Key, Organization, Project, Tag, Team, TeamMember, User,
+        AccessGroup, Budget, Customer, Key, Organization, Project, RetiredKey, Tag, Team,
+        TeamMember, User,
     },
 };
 use quick_cache::sync::Cache;
@@ -64,6 +65,8 @@ pub(crate) struct Directory {
     calendar: Calendar,
     /// Rows that are past their time are used while the database is away.
     lenient: bool,
+    /// Where tokens lead that were replaced, for a moment.
+    retired: Cache<String, (RetiredKey, Instant)>,
     keys: Shelf<Key>,
     users: Shelf<User>,
     teams: Shelf<Team>,
@@ -105,7 +108,8 @@ macro_rules! shelved {
                 let (rows, ttl) = (settings.cached_rows, settings.cache_ttl);
                 let lenient = settings.serve_without_database;
                 let all_groups = Roll::default();
-                Self { store, calendar, lenient, all_groups, $($shelf: Shelf::new(rows, ttl),)* }
+                let retired = Cache::new(1_000);
+                Self { store, calendar, lenient, all_groups, retired, $($shelf: Shelf::new(rows, ttl),)* }
             }
 
             /// Forgets a row, and with a budget every row that may name it.
@@ -113,6 +117,9 @@ macro_rules! shelved {
                 $(if table == <$row as Record>::TABLE {
                     self.$shelf.forget(id);
                 })*
+                if table == <Key as Record>::TABLE {
+                    self.retired.clear();
+                }
                 if table == <Budget as Record>::TABLE {
                     self.forget_all();
                 }
@@ -123,6 +130,7 @@ macro_rules! shelved {
 
             /// Forgets everything.
             pub(crate) fn forget_all(&self) {
+                self.retired.clear();
                 $(self.$shelf.forget_all();)*
                 self.all_groups.forget();
             }
@@ -243,8 +251,33 @@ impl Directory {
 
     /// The key with this hash, or the one that replaced it while the old one's grace lasts.
     pub(crate) async fn key(&self, token: &str) -> Result<Option<Arc<Entry<Key>>>, Error> {
-        self.find(token, async || self.store.key(token, Moment::now()).await)
-            .await
+        if let Some(key) = self.get(&[token]).await? {
+            return Ok(Some(key));
+        }
+        match self.successor(token).await? {
+            // By its own name, so that it is forgotten by that.
+            Some(active) => self.get(&[&active]).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The key that replaced this one.
+    async fn successor(&self, token: &str) -> Result<Option<String>, Error> {
+        let known = self.retired.get(token);
+        let known = known.filter(|(_, until)| *until > Instant::now());
+        let retired = match known {
+            Some((retired, _)) => retired,
+            None => {
+                let Some(retired) = self.store.get::<RetiredKey>(&[token]).await? else {
+                    return Ok(None);
+                };
+                let slot = (retired.clone(), Instant::now() + ABSENT);
+                self.retired.insert(token.to_owned(), slot);
+                retired
+            }
+        };
+        let in_grace = retired.revoke_at > Moment::now();
+        Ok(in_grace.then_some(retired.active_token))
     }
 
     /// The row with this key.

@@ -70,6 +70,15 @@ impl Edit<'_> {
         Ok(self.transaction.get(key).await?)
     }
 
+    /// Rows whose columns have the values in `filters`, at most `limit`.
+    pub async fn list<R: Record>(
+        &mut self,
+        filters: &[(&str, &str)],
+        limit: i64,
+    ) -> Result<Vec<R>, Refusal> {
+        Ok(self.transaction.list(filters, limit).await?.rows)
+    }
+
     /// Adds a row. `taken` is what the caller is told where there is one like it.
     pub async fn insert<R: Governed>(&mut self, row: &R, taken: Refusal) -> Result<(), Refusal> {
         match self.transaction.insert(row).await {
@@ -129,6 +138,33 @@ impl Edit<'_> {
         self.note::<R>("deleted", &key, Some(before), None).await
     }
 
+    /// Adds a row whose key is a secret: written down under `of` instead.
+    pub(crate) async fn add<R: Record>(&mut self, of: &str, row: &R) -> Result<(), Refusal> {
+        self.transaction.insert(row).await?;
+        self.note::<R>("created", &[of.to_owned()], None, None)
+            .await
+    }
+
+    /// Replaces a row that nobody remembers and that is not written down.
+    pub(crate) async fn replace<R: Record>(
+        &mut self,
+        key: &[&str],
+        row: &R,
+    ) -> Result<(), Refusal> {
+        self.transaction.update(key, row).await?;
+        Ok(())
+    }
+
+    /// Removes a row that nobody remembers and that is not written down.
+    pub(crate) async fn remove<R: Record>(
+        &mut self,
+        key: &[&str],
+        _row: &R,
+    ) -> Result<(), Refusal> {
+        self.transaction.delete::<R>(key).await?;
+        Ok(())
+    }
+
     /// Moves a key to the deleted ones.
     pub async fn delete_key(&mut self, key: &Key) -> Result<(), Refusal> {
         let deletion = self.deletion();
@@ -155,10 +191,17 @@ impl Edit<'_> {
         before: &Key,
         after: &Key,
         revoke_at: Moment,
+        taken: Refusal,
     ) -> Result<(), Refusal> {
-        self.transaction
+        let transaction = &mut self.transaction;
+        match transaction
             .replace_token(&before.token, after, revoke_at)
-            .await?;
+            .await
+        {
+            Ok(_) => {}
+            Err(llm_store::Error::Exists { .. }) => return Err(taken),
+            Err(error) => return Err(error.into()),
+        }
         let (old, new) = (shown(before)?, shown(after)?);
         let key = Governed::key(before);
         self.note::<Key>("rotated", &key, Some(old), Some(new))

@@ -217,6 +217,11 @@ impl Form {
         self.text(name).and_then(|text| text.parse().ok())
     }
 
+    /// Its moment.
+    pub fn moment(&self, name: &str) -> Option<Moment> {
+        serde_json::from_value(self.get(name)?.clone()).ok()
+    }
+
     /// Its text, without which there is nothing to do.
     pub fn need(&self, name: &'static str) -> Result<&str, Refusal> {
         self.text(name)

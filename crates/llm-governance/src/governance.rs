@@ -7,15 +7,15 @@ use std::{
 };
 
 use llm_ledger::Ledger;
-use llm_store::{Keyring, Store};
+use llm_store::{Keyring, Store, rows::Budget};
 use tokio::sync::broadcast;
 
 use crate::{
-    Settings,
+    Refusal, Settings,
     alerts::{self, Alerts},
     changes,
     directory::Directory,
-    retention,
+    keys, retention, users,
 };
 
 /// Who may do what, and what it costs: the governance of one process. Clones are the same one.
@@ -31,6 +31,7 @@ pub(crate) struct Inner {
     pub(crate) settings: Settings,
     pub(crate) directory: Directory,
     pub(crate) database_up: AtomicBool,
+    throttle: users::Throttle,
     changed: broadcast::Sender<Changed>,
 }
 
@@ -61,10 +62,14 @@ impl Governance {
             keyring,
             settings,
             database_up: AtomicBool::new(true),
+            throttle: users::Throttle::default(),
             changed: broadcast::Sender::new(1024),
         });
         // These end by themselves once the governance is gone.
         tokio::spawn(changes::follow(Arc::downgrade(&inner)));
+        if let Some(every) = inner.settings.rotate_every {
+            tokio::spawn(keys::rotation::follow(Arc::downgrade(&inner), every));
+        }
         if let Some(retention) = inner.settings.retention {
             tokio::spawn(retention::keep(Arc::downgrade(&inner), retention));
         }
@@ -110,6 +115,10 @@ impl Governance {
         self.inner.changed.subscribe()
     }
 
+    pub(crate) fn throttle(&self) -> &users::Throttle {
+        &self.inner.throttle
+    }
+
     pub(crate) fn directory(&self) -> &Directory {
         &self.inner.directory
     }
@@ -124,6 +133,16 @@ impl Governance {
     pub async fn close(&self) {
         self.inner.ledger.clone().close().await;
         self.inner.store.close().await;
+    }
+}
+
+impl Governance {
+    /// A shared budget.
+    pub(crate) async fn budget(&self, id: Option<&str>) -> Result<Option<Budget>, Refusal> {
+        match id {
+            Some(id) => Ok(self.store().get::<Budget>(&[id]).await?),
+            None => Ok(None),
+        }
     }
 }
 

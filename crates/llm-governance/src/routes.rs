@@ -126,6 +126,9 @@ impl Call {
 pub fn all() -> impl Iterator<Item = &'static Route> {
     [
         crate::keys::ROUTES,
+        crate::users::ROUTES,
+        crate::teams::ROUTES,
+        crate::organizations::ROUTES,
         crate::budget::ROUTES,
         crate::customers::ROUTES,
         crate::tags::ROUTES,
@@ -147,6 +150,10 @@ impl Governance {
         caller: Arc<Caller>,
         raw: Raw,
     ) -> Result<Answer, Refusal> {
+        let caller = match route.access {
+            Access::Public | Access::Model => caller,
+            _ => self.placed(caller).await?,
+        };
         self.may_call(&caller, route.access, &route.method.method(), route.path)?;
         let call = Call {
             governance: self.clone(),

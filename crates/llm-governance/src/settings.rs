@@ -23,6 +23,20 @@ pub struct Settings {
     pub key_defaults: Object,
     /// The most that requests for keys may ask for (`upperbound_key_generate_params`).
     pub key_bounds: Object,
+    /// What users are made with where the request says nothing (`default_internal_user_params`).
+    pub user_defaults: Object,
+    /// What teams are made with where the request says nothing (`default_team_params`).
+    pub team_defaults: Object,
+    /// The most that requests for users may ask for.
+    pub user_bounds: Object,
+    /// The most that requests for teams may ask for.
+    pub team_bounds: Object,
+    /// Whether an admin of the gateway who makes a team is not put into it (`disable_auto_add_proxy_admin_to_teams`).
+    pub admins_stay_out_of_teams: bool,
+    /// How often it is looked for keys that are due to be replaced (`LITELLM_KEY_ROTATION_ENABLED`); never, if absent.
+    pub rotate_every: Option<Duration>,
+    /// How long a key that was replaced by itself goes on to work (`LITELLM_KEY_ROTATION_GRACE_PERIOD`).
+    pub rotation_grace: Option<String>,
     /// The most that a customer without a budget may spend (`max_end_user_budget`).
     pub max_customer_budget: Option<NanoDollars>,
     /// The budget of customers that have none (`max_end_user_budget_id`).
@@ -47,6 +61,13 @@ impl Default for Settings {
             budget_duration: None,
             key_defaults: Object::new(),
             key_bounds: Object::new(),
+            user_defaults: Object::new(),
+            team_defaults: Object::new(),
+            user_bounds: Object::new(),
+            team_bounds: Object::new(),
+            admins_stay_out_of_teams: false,
+            rotate_every: None,
+            rotation_grace: Some("24h".to_owned()),
             max_customer_budget: None,
             customer_budget_id: None,
             user_budget_on_team_keys: false,

@@ -174,3 +174,45 @@ def test_it_looks_as_programs_expect(router: Router) -> None:
     own = Own(model_list=router.model_list)
     assert text(asyncio.run(own.acompletion(model="gpt-4", messages=USER))) == "a"
     assert own.calls == 1
+
+
+def named(group: str, id: str | None = None, **params: Any) -> dict[str, Any]:
+    entry = {"model_name": group, "litellm_params": {"model": "demo/demo", **params}}
+    return {**entry, "model_info": {"id": id}} if id else entry
+
+
+@pytest.mark.parametrize(
+    ("entries", "settings", "said"),
+    [
+        ([named("a")], {"routing_strategy": "fastest"}, "unknown routing_strategy 'fastest'"),
+        ([named("a")], {"fallbacks": [{"a": ["b"]}]}, "fallbacks of 'a': no deployment answers for 'b'"),
+        ([named("a")], {"default_fallbacks": ["b"]}, "fallbacks of '*': no deployment answers for 'b'"),
+        (
+            [named("a")],
+            {"context_window_fallbacks": [{"a": ["b"]}]},
+            "context_window_fallbacks of 'a': no deployment answers for 'b'",
+        ),
+        ([named("a"), named("b")], {"fallbacks": [{"a": ["b"]}, {"b": ["a"]}]}, "'a' falls back to itself: a -> b -> a"),
+        ([named("a")], {"model_group_alias": {"x": "b"}}, "the alias 'x': no deployment answers for 'b'"),
+        ([named("a"), named("a", weight=-1)], {}, "model_list[1].litellm_params.weight: a weight cannot be negative"),
+        ([named("a", rpm=-3)], {}, "model_list[0].litellm_params.rpm"),
+        ([named("a", "i"), named("b", "i")], {}, "model_list[1].model_info.id: another deployment has the id 'i'"),
+        ([named("a"), {"model_name": "b", "litellm_params": {}}], {}, "model_list[1].litellm_params.model"),
+        ([{"litellm_params": {"model": "demo/demo"}}], {}, "model_list[0]: missing field `model_name`"),
+    ],
+)
+def test_what_cannot_work_is_refused_where_it_stands(
+    entries: list[dict[str, Any]], settings: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(interlingua.BadRequestError) as caught:
+        Router(model_list=entries, **settings)
+    assert said in str(caught.value)
+
+
+def test_deployments_may_come_after_the_fallbacks_that_lead_to_them_and_go_before() -> None:
+    router = Router(fallbacks=[{"a": ["b"]}])
+    router.add_deployment(named("a", "i"))
+    router.add_deployment(named("b", "j"))
+    router.delete_deployment("j")
+    assert router.get_model_ids() == ["i"]
+    router.update_settings(fallbacks=[])

@@ -50,14 +50,28 @@ impl Fallbacks {
         }
     }
 
-    /// Refuses lists that lead back to where they began.
-    pub(crate) fn check(&self) -> Result<(), SettingsError> {
-        let lists = [
+    /// All lists, by their names.
+    fn lists(&self) -> [(&'static str, &BTreeMap<String, Vec<Fallback>>); 3] {
+        [
             ("fallbacks", &self.general),
             ("context_window_fallbacks", &self.context_window),
             ("content_policy_fallbacks", &self.content_policy),
-        ];
-        for (name, list) in lists {
+        ]
+    }
+
+    /// The first fallback to a group that is `wanted`: in which list, and to which group.
+    pub(crate) fn find(&self, wanted: impl Fn(&str) -> bool) -> Option<(String, &str)> {
+        self.lists().into_iter().find_map(|(name, list)| {
+            list.iter().find_map(|(from, all)| {
+                let to = all.iter().find(|to| wanted(&to.group))?;
+                Some((format!("{name} of '{from}'"), to.group.as_str()))
+            })
+        })
+    }
+
+    /// Refuses lists that lead back to where they began.
+    pub(crate) fn check(&self) -> Result<(), SettingsError> {
+        for (name, list) in self.lists() {
             for group in list.keys() {
                 if let Some(way) = cycle(list, group) {
                     return Err(SettingsError(format!(
@@ -134,4 +148,61 @@ fn find<'a>(list: &'a BTreeMap<String, Vec<Fallback>>, group: &str) -> &'a [Fall
     own.or_else(|| list.get("*"))
         .map(Vec::as_slice)
         .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use llm_providers::{Credential, Target, lookup};
+
+    use crate::{Deployment, Fallback, Router, Settings};
+
+    fn deployments() -> Vec<Deployment> {
+        let target = Target::new(lookup("openai").expect("a row"), "m", Credential::None);
+        vec![
+            Deployment::new("1", "a", target.clone()),
+            Deployment::new("2", "openai/*", target),
+        ]
+    }
+
+    fn said(change: impl FnOnce(&mut Settings)) -> Option<String> {
+        let mut settings = Settings::default();
+        change(&mut settings);
+        let router = Router::new(deployments(), settings);
+        router.err().map(|error| error.to_string())
+    }
+
+    fn to(settings: &mut Settings, group: &str) {
+        let list = vec![Fallback::to(group.to_owned())];
+        settings.fallbacks.content_policy.insert("a".into(), list);
+    }
+
+    #[test]
+    fn names_lead_somewhere_when_a_router_begins() {
+        assert_eq!(said(|settings| to(settings, "openai/any")), None);
+        assert_eq!(
+            said(|settings| to(settings, "b")).as_deref(),
+            Some("content_policy_fallbacks of 'a': no deployment answers for 'b'")
+        );
+        let alias = |to: &str| {
+            let to = to.to_owned();
+            said(|settings| drop(settings.aliases.insert("x".into(), to)))
+        };
+        assert_eq!(alias("a"), None);
+        assert_eq!(
+            alias("b").as_deref(),
+            Some("the alias 'x': no deployment answers for 'b'")
+        );
+    }
+
+    #[test]
+    fn deployments_may_come_later_and_go_before() {
+        let mut settings = Settings::default();
+        to(&mut settings, "2");
+        let empty = Router::new(Vec::new(), settings.clone()).expect("nobody yet");
+        let router = empty.succeeded_by(deployments(), settings.clone());
+        let router = router.expect("both are there");
+        router
+            .succeeded_by(deployments().drain(..1).collect(), settings)
+            .expect("one is gone");
+    }
 }

@@ -34,16 +34,24 @@ pub struct Router {
 }
 
 impl Router {
-    /// A router over `deployments`; refuses settings that cannot work.
+    /// A router over `deployments`; refuses settings that cannot work. Where there are deployments, fallbacks and aliases
+    /// must lead to some of them.
     pub fn new(
         deployments: Vec<Deployment>,
         mut settings: Settings,
     ) -> Result<Self, SettingsError> {
         settings.share(None)?;
-        Self::over(deployments, settings, Arc::default())
+        let router = Self::over(deployments, settings, Arc::default())?;
+        match router.leads_nowhere() {
+            Some((what, name)) => Err(SettingsError(format!(
+                "{what}: no deployment answers for '{name}'"
+            ))),
+            None => Ok(router),
+        }
     }
 
     /// The router with another configuration, which goes on with what this one has learned: counts, rests, latencies.
+    /// Deployments may be gone to which fallbacks and aliases still lead.
     pub fn succeeded_by(
         &self,
         mut deployments: Vec<Deployment>,
@@ -72,6 +80,20 @@ impl Router {
             }
         }
         Ok(next)
+    }
+
+    /// A setting that leads to a name that nobody answers for, and the name.
+    fn leads_nowhere(&self) -> Option<(String, &str)> {
+        if self.groups.is_empty() {
+            return None;
+        }
+        let unknown = |name: &str| self.find(name).is_none();
+        let aliases = self.settings.aliases.iter();
+        let mut aliases = aliases.filter(|(_, group)| unknown(group));
+        if let Some((alias, group)) = aliases.next() {
+            return Some((format!("the alias '{alias}'"), group));
+        }
+        self.settings.fallbacks.find(unknown)
     }
 
     fn over(

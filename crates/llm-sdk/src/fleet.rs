@@ -10,7 +10,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use llm_providers::{Error, resolve::Surroundings};
-use llm_router::{Deployment, HealthChecks, Router};
+use llm_router::{Deployment, HealthChecks, Router, Settings};
 use llm_types::{JsonObject, Map};
 use serde::Deserialize;
 use serde_json::Value;
@@ -34,11 +34,19 @@ const STALE: Duration = Duration::from_secs(600);
 const AT_ONCE: usize = 16;
 
 /// What a [`Fleet`] is made of, by the names of LiteLLM's `Router`.
-#[derive(Clone, Deserialize)]
+#[derive(Clone)]
 pub struct Plan {
-    #[serde(default)]
     model_list: Vec<Entry>,
     /// Leaves out entries that cannot work instead of refusing them all.
+    ignore_invalid_deployments: bool,
+    settings: Map,
+}
+
+/// A plan as it is written.
+#[derive(Deserialize)]
+struct Written {
+    #[serde(default)]
+    model_list: Vec<Value>,
     #[serde(default)]
     ignore_invalid_deployments: bool,
     #[serde(flatten)]
@@ -72,7 +80,18 @@ struct Built {
 impl Plan {
     /// Reads a plan.
     pub fn parse(json: &[u8]) -> Result<Self, Error> {
-        serde_json::from_slice(json).map_err(|e| Error::bad_request("model_list", e.to_string()))
+        let refuse = |e: serde_json::Error| Error::bad_request("model_list", e.to_string());
+        let written: Written = serde_json::from_slice(json).map_err(refuse)?;
+        let entries = written.model_list.into_iter().enumerate();
+        let entries = entries.map(|(i, entry)| {
+            serde_json::from_value(entry)
+                .map_err(|e| misplaced(i, Error::bad_request("", e.to_string())))
+        });
+        Ok(Self {
+            model_list: entries.collect::<Result<_, _>>()?,
+            ignore_invalid_deployments: written.ignore_invalid_deployments,
+            settings: written.settings,
+        })
     }
 
     fn build(&self, before: Option<&Router>) -> Result<Built, Error> {
@@ -87,16 +106,20 @@ impl Plan {
         let mut deployments = Vec::with_capacity(self.model_list.len());
         let mut ids = Vec::with_capacity(self.model_list.len());
         let mut counts = BTreeMap::new();
-        for entry in &self.model_list {
+        for (i, entry) in self.model_list.iter().enumerate() {
             match entry.deployment(&settings, &around) {
                 Ok(mut deployment) => {
                     let named = entry.model_info.contains_key("id");
                     count(&mut deployment, named, &mut counts);
+                    if named && counts.get(&deployment.id).is_some_and(|seen| *seen > 1) {
+                        let message = format!("another deployment has the id '{}'", deployment.id);
+                        return Err(misplaced(i, Error::bad_request("model_info.id", message)));
+                    }
                     ids.push(Some(deployment.id.clone()));
                     deployments.push(deployment);
                 }
                 Err(_) if self.ignore_invalid_deployments => ids.push(None),
-                Err(error) => return Err(error),
+                Err(error) => return Err(misplaced(i, error)),
             }
         }
         for item in &settings.search_tools {
@@ -113,6 +136,9 @@ impl Plan {
             }
         }
         let router = match before {
+            None if self.ignore_invalid_deployments => {
+                blank()?.succeeded_by(deployments, settings.router)
+            }
             None => Router::new(deployments, settings.router),
             Some(before) => before.succeeded_by(deployments, settings.router),
         };
@@ -170,8 +196,32 @@ impl Entry {
         settings.under(&mut params);
         let table = surroundings::prices();
         let info = self.model_info.clone();
-        deploy::deployment(&self.model_name, params, info, &table, around)
+        let made = deploy::deployment(&self.model_name, params, info, &table, around)?;
+        match made.weight {
+            Some(weight) if weight < 0.0 => {
+                Err(Error::bad_request("weight", "a weight cannot be negative"))
+            }
+            _ => Ok(made),
+        }
     }
+}
+
+/// What is wrong with the entry at `index`, and where.
+fn misplaced(index: usize, mut error: Error) -> Error {
+    let place = match error.param.take().unwrap_or_default().as_str() {
+        "" => format!("model_list[{index}]"),
+        inner if inner.starts_with("model_info") => format!("model_list[{index}].{inner}"),
+        inner => format!("model_list[{index}].litellm_params.{inner}"),
+    };
+    error.message = format!("{place}: {}", error.message);
+    error.param = Some(place);
+    error
+}
+
+/// A router that has nobody and knows nothing.
+fn blank() -> Result<Router, Error> {
+    let blank = Router::new(Vec::new(), Settings::default());
+    blank.map_err(|e| Error::bad_request("model_list", e.to_string()))
 }
 
 /// The same entry twice is the same deployment with twice the share; one whose id is its own is `named`.
@@ -199,7 +249,9 @@ impl Fleet {
     /// The same plan with nothing learned, and nothing of this one's held: a forked child, too, whose parent's locks may
     /// be held by threads that do not exist in it, can go on with it.
     pub fn forgetful(&self) -> Result<Self, Error> {
-        Self::new(self.plan.clone())
+        let plan = self.plan.clone();
+        let now = ArcSwap::from_pointee(plan.build(Some(&blank()?))?);
+        Ok(Self { plan, now })
     }
 
     /// The router as things are now.

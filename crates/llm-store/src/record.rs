@@ -122,7 +122,7 @@ fn matching(filters: &[&str]) -> String {
     parts.join(" AND ")
 }
 
-fn order<R: Record>() -> String {
+pub(crate) fn order<R: Record>() -> String {
     let time = ["created_at", "deleted_at", "start_time", "updated_at"]
         .into_iter()
         .find(|time| R::COLUMNS.contains(time))

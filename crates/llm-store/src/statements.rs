@@ -3,13 +3,13 @@
 use std::sync::LazyLock;
 
 use crate::{
-    Crud, Record,
+    Crud, Finder, Record, Searched,
     record::places,
     reports::REPORTS,
     rows::{
-        AccessGroup, AuditEntry, Budget, Credential, Customer, DeletedKey, DeletedTeam, Key, Model,
-        Organization, OrganizationMember, Project, RetiredKey, SpendDay, SpendRow, Tag, Team,
-        TeamMember, User,
+        AccessGroup, AuditEntry, Budget, Credential, Customer, DeletedKey, DeletedTeam, Invitation,
+        Key, Model, Organization, OrganizationMember, Project, RetiredKey, SpendDay, SpendRow, Tag,
+        Team, TeamMember, User,
     },
 };
 
@@ -390,7 +390,19 @@ pub fn all() -> Vec<Statement> {
         all.extend([insert, add, update, delete, get, list, count].map(|text| both("table", text)));
         all.push(postgres("table", lock));
     }
+    for finder in finders() {
+        all.extend([finder.up, finder.down, finder.count].map(|text| both("search", text)));
+    }
     all
+}
+
+fn finders() -> Vec<&'static Finder> {
+    vec![
+        Key::finder(),
+        User::finder(),
+        Team::finder(),
+        Organization::finder(),
+    ]
 }
 
 fn tables() -> Vec<&'static Crud> {
@@ -410,6 +422,7 @@ fn tables() -> Vec<&'static Crud> {
         AccessGroup::crud(),
         Project::crud(),
         Credential::crud(),
+        Invitation::crud(),
         Model::crud(),
         AuditEntry::crud(),
         SpendRow::crud(),

@@ -1,6 +1,6 @@
 use sqlx::{Any, AnyConnection};
 
-use crate::{Dialect, Error, Record, record};
+use crate::{Dialect, Error, Page, Record, record};
 
 /// Changes that happen together or not at all; dropped, they do not happen.
 pub struct Transaction {
@@ -25,6 +25,15 @@ impl Transaction {
             Dialect::Postgres => R::crud().lock,
         };
         record::get(&mut self.inner, statement, key).await
+    }
+
+    /// Every row whose columns have the values in `filters`, at most `limit`.
+    pub async fn list<R: Record>(
+        &mut self,
+        filters: &[(&str, &str)],
+        limit: i64,
+    ) -> Result<Page<R>, Error> {
+        record::list(&mut self.inner, filters, limit, 0).await
     }
 
     /// Adds a row; one with its key or another unique value is an error.

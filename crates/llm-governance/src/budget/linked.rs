@@ -122,10 +122,7 @@ impl Governance {
         &self,
         row: &R,
     ) -> Result<Option<Budget>, Refusal> {
-        match row.budget_id() {
-            Some(id) => Ok(self.store().get(&[id]).await?),
-            None => Ok(None),
-        }
+        self.budget(row.budget_id()).await
     }
 
     /// Lets the present window of an entity end as its budget says now.

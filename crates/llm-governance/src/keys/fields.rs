@@ -15,7 +15,7 @@ pub(super) const KEY_TYPES: &[&str] = &["llm_api", "management", "read_only", "d
 const LIMIT_TYPES: &[&str] = &["guaranteed_throughput", "best_effort_throughput", "dynamic"];
 
 /// What a key has.
-pub(super) const KEY: &[Field] = &[
+pub(crate) const KEY: &[Field] = &[
     Field::column("key_alias", Text),
     Field::column("user_id", Text),
     Field::column("team_id", Text),
@@ -74,23 +74,32 @@ pub(super) const KEY: &[Field] = &[
     Field::apart("duration", Duration),
 ];
 
-pub(super) const GENERATE: &[&[Field]] = &[
+pub(crate) const GENERATE: &[&[Field]] = &[KEY, &[Field::apart("key", Text)]];
+
+/// What an update has beside what a key has.
+const CHANGES: &[Field] = &[
+    Field::apart("key", Text),
+    Field::apart("spend", Dollars),
+    Field::metadata("temp_budget_increase", Dollars),
+    Field::metadata("temp_budget_expiry", Moment),
+];
+
+pub(super) const UPDATE: &[&[Field]] = &[KEY, CHANGES];
+
+pub(super) const REGENERATE: &[&[Field]] = &[
     KEY,
     &[
         Field::apart("key", Text),
-        Field::apart("send_invite_email", Flag),
+        Field::apart("new_key", Text),
+        Field::apart("grace_period", Duration),
+        Field::apart("new_master_key", Text),
     ],
 ];
 
-pub(super) const UPDATE: &[&[Field]] = &[
-    KEY,
-    &[
-        Field::apart("key", Text),
-        Field::apart("spend", Dollars),
-        Field::metadata("temp_budget_increase", Dollars),
-        Field::metadata("temp_budget_expiry", Moment),
-    ],
-];
+pub(super) const RESET: &[&[Field]] = &[&[Field::apart("reset_to", Dollars)]];
+
+/// The keys of a bulk update: each has the fields of an update.
+pub(super) const BULK: &[&[Field]] = &[&[Field::apart("keys", List)]];
 
 pub(super) const DELETE: &[&[Field]] = &[&[
     Field::apart("keys", Texts),
@@ -99,7 +108,32 @@ pub(super) const DELETE: &[&[Field]] = &[&[
 
 pub(super) const WHICH: &[&[Field]] = &[&[Field::apart("key", Text)]];
 
+pub(super) const MANY: &[&[Field]] = &[&[Field::apart("keys", Texts)]];
+
 pub(super) const INFO: &[&[Field]] = &[&[Field::apart("key", Text)]];
+
+/// What keys are listed by.
+pub(super) const SORTS: &[&str] = &[
+    "key_alias",
+    "key_name",
+    "token",
+    "user_id",
+    "team_id",
+    "spend",
+    "max_budget",
+    "tpm_limit",
+    "rpm_limit",
+    "expires",
+    "last_active",
+    "created_at",
+    "updated_at",
+];
+
+/// Which way a list goes.
+pub(crate) const DIRECTIONS: &[&str] = &["asc", "desc"];
+
+/// What becomes of keys.
+const STATUSES: &[&str] = &["active", "expired", "revoked", "blocked", "deleted"];
 
 pub(super) const LIST: &[&[Field]] = &[&[
     Field::apart("page", Count),
@@ -108,9 +142,25 @@ pub(super) const LIST: &[&[Field]] = &[&[
     Field::apart("team_id", Text),
     Field::apart("organization_id", Text),
     Field::apart("project_id", Text),
+    Field::apart("access_group_id", Text),
     Field::apart("agent_id", Text),
     Field::apart("key_hash", Text),
     Field::apart("key_alias", Text),
+    Field::apart("substring_matching", Flag),
+    Field::apart("search", Text),
+    Field::apart("status", Choice(STATUSES)),
+    Field::apart("expires", Moment),
+    Field::apart("sort_by", Choice(SORTS)),
+    Field::apart("sort_order", Choice(DIRECTIONS)),
+    Field::apart("expand", Texts),
     Field::apart("return_full_object", Flag),
     Field::apart("include_team_keys", Flag),
+    Field::apart("include_created_by_keys", Flag),
+]];
+
+pub(super) const ALIASES: &[&[Field]] = &[&[
+    Field::apart("page", Count),
+    Field::apart("size", Count),
+    Field::apart("search", Text),
+    Field::apart("team_id", Text),
 ]];

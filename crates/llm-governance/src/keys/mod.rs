@@ -1,13 +1,16 @@
 //! Virtual keys: `/key/*`.
 
+pub(crate) mod allocation;
+mod bulk;
 mod change;
-mod fields;
-mod generate;
+pub(crate) mod fields;
+pub(crate) mod generate;
 mod listing;
+pub(crate) mod rotation;
 mod secret;
 
 use llm_store::{
-    hash_token,
+    Moment, hash_token,
     rows::{Key, Object},
 };
 use serde_json::{Value, json};
@@ -23,10 +26,17 @@ pub(crate) const ROUTES: &[Route] = &[
     route!(Post "/key/generate", Managed, generate::generate, "Makes a key.", body fields::GENERATE),
     route!(Post "/key/service-account/generate", Managed, generate::service_account, "Makes a key of a team that belongs to no user.", body fields::GENERATE),
     route!(Post "/key/update", Managed, change::update, "Changes a key.", body fields::UPDATE),
+    route!(Post "/key/bulk_update", Managed, bulk::update, "Changes several keys, each by itself.", body fields::BULK),
+    route!(Post "/key/regenerate", Managed, rotation::regenerate, "Replaces a key; the old one works for its grace period.", body fields::REGENERATE),
+    route!(Post "/key/{key}/regenerate", Managed, rotation::regenerate, "Replaces a key; the old one works for its grace period.", body fields::REGENERATE),
+    route!(Post "/key/{key}/reset_spend", Managed, change::reset_spend, "Sets what a key has spent in its present window to less.", body fields::RESET),
     route!(Post "/key/delete", Managed, change::delete, "Deletes keys.", body fields::DELETE),
     route!(Post "/key/block", Managed, change::block, "Blocks a key.", body fields::WHICH),
     route!(Post "/key/unblock", Managed, change::unblock, "Lets a blocked key work again.", body fields::WHICH),
     route!(Get "/key/info", Info, listing::info, "Says what is known of a key.", query fields::INFO),
+    route!(Post "/v2/key/info", Info, listing::infos, "Says what is known of several keys.", body fields::MANY),
+    route!(Post "/key/health", Info, listing::health, "Says whether the caller's key works, and where its requests are logged."),
+    route!(Get "/key/aliases", Info, listing::aliases, "Lists the aliases of keys.", query fields::ALIASES),
     route!(Get "/key/list", Info, listing::list, "Lists keys.", query fields::LIST),
 ];
 
@@ -40,7 +50,7 @@ pub(crate) fn token_of(named: &str) -> String {
 }
 
 /// A key as its readers see it.
-fn described(key: &Key) -> Result<Object, Refusal> {
+pub(crate) fn described(key: &Key) -> Result<Object, Refusal> {
     match shown(key)? {
         Value::Object(mut object) => {
             object.insert("token_id".to_owned(), json!(key.token));
@@ -63,51 +73,58 @@ fn unknown(named: &str) -> Refusal {
     Refusal::missing("key", format!("no key ends in ...{shown}"))
 }
 
-/// Refuses who may not change this key: its owner, its team's admins and the gateway's may.
+/// Refuses who may not change this key: its owner, its team's admins, its organization's and the gateway's may. That it
+/// exists is told to who may see it.
 fn may_manage(caller: &Caller, key: &Key, route: &str) -> Result<(), Refusal> {
-    let own = key.user_id.is_some() && key.user_id.as_deref() == caller.user_id();
     let of_team = key.team_id.as_deref();
     let as_member = of_team.is_some_and(|team| member_may(caller, team, route));
-    let by_team = of_team.is_some_and(|team| caller.is_admin_of(team));
     // What a team's key may do is the team's to say.
-    if caller.is_admin() || by_team || as_member || (own && of_team.is_none()) {
+    if administers(caller, key) || as_member || (owns(caller, key) && of_team.is_none()) {
         return Ok(());
+    }
+    if !may_see(caller, key) {
+        return Err(unknown(&key.token));
     }
     Err(Refusal::forbidden(format!(
         "this key belongs to somebody else: {route} is for its owner and for admins"
     )))
 }
 
+/// Whether it is the caller's own.
+fn owns(caller: &Caller, key: &Key) -> bool {
+    key.user_id.is_some() && key.user_id.as_deref() == caller.user_id()
+}
+
+/// Whether the caller is an admin of whatever the key belongs to.
+fn administers(caller: &Caller, key: &Key) -> bool {
+    let team = key.team_id.as_deref();
+    let organization = key.organization_id.as_deref();
+    caller.is_admin()
+        || team.is_some_and(|team| caller.is_admin_of(team))
+        || organization.is_some_and(|one| caller.is_admin_of_organization(one))
+}
+
 /// Whether the team lets its members call this route for its keys.
 fn member_may(caller: &Caller, team: &str, route: &str) -> bool {
-    let own = caller.team.as_ref().filter(|own| own.row.team_id == team);
-    let is_member = caller.member.is_some();
-    own.is_some_and(|own| {
-        is_member
-            && own
-                .row
-                .team_member_permissions
-                .iter()
-                .any(|one| one == route)
-    })
+    caller.standing.may(team, route)
 }
 
 /// Whether the caller sees this key.
-fn may_see(caller: &Caller, key: &Key) -> bool {
+pub(crate) fn may_see(caller: &Caller, key: &Key) -> bool {
+    let of_team = key.team_id.as_deref();
     caller.role.sees_all()
         || caller.key_hash() == key.token
-        || (key.user_id.is_some() && key.user_id.as_deref() == caller.user_id())
-        || key
-            .team_id
-            .as_deref()
-            .is_some_and(|team| caller.is_admin_of(team))
+        || owns(caller, key)
+        || administers(caller, key)
+        || of_team.is_some_and(|team| member_may(caller, team, "/key/list"))
 }
 
 impl Governance {
     /// The key that a request names by itself, by its hash or by its alias.
     async fn named_key(&self, key: Option<&str>, alias: Option<&str>) -> Result<Key, Refusal> {
         if let Some(named) = key {
-            let found = self.store().get::<Key>(&[&token_of(named)]).await?;
+            // One that was replaced is its successor while its grace lasts.
+            let found = self.store().key(&token_of(named), Moment::now()).await?;
             return found.ok_or_else(|| unknown(named));
         }
         let Some(alias) = alias else {

@@ -25,6 +25,7 @@ pub struct Office {
 }
 
 impl Office {
+    /// One over SQLite.
     pub async fn open() -> Self {
         Self::with(Settings::default()).await
     }
@@ -58,6 +59,19 @@ impl Office {
             on: database.name,
             database,
         }
+    }
+
+    /// Makes a user with this role and a key of its own; answers the key.
+    pub async fn user(&self, id: &str, role: &str) -> String {
+        let body = json!({"user_id": id, "user_role": role});
+        let made = self.post("/user/new", body).await.expect("a user");
+        made["key"].as_str().expect("a key").to_owned()
+    }
+
+    /// Makes a key; answers it.
+    pub async fn key(&self, body: Value) -> String {
+        let made = self.post("/key/generate", body).await.expect("a key");
+        made["key"].as_str().expect("a key").to_owned()
     }
 
     /// The folder of the journal, and of an SQLite file.

@@ -53,6 +53,29 @@ table! {
 }
 
 table! {
+    /// An invitation: whoever has its id sets the user's password, once.
+    Invitation in "invitations", key [id], by [user_id];
+    /// Its id, which nobody can guess.
+    id: String,
+    /// The user who is invited.
+    user_id: String,
+    /// Whether it was used.
+    is_accepted: bool,
+    /// When it was used.
+    accepted_at: Option<Moment>,
+    /// When it ends.
+    expires_at: Moment,
+    /// When it was made.
+    created_at: Moment,
+    /// Who made it.
+    created_by: Option<String>,
+    /// When it was changed last.
+    updated_at: Moment,
+    /// Who changed it last.
+    updated_by: Option<String>,
+}
+
+table! {
     /// A customer: the end user that a request names.
     Customer in "customers", key [user_id], by [alias, budget_id], spends "customer" of "t.user_id";
     /// Its id.

@@ -3,10 +3,11 @@
 mod entities;
 mod keys;
 mod models;
+mod searches;
 mod spend;
 mod teams;
 
-pub use entities::{AccessGroup, Budget, Customer, Project, Tag, User};
+pub use entities::{AccessGroup, Budget, Customer, Invitation, Project, Tag, User};
 pub use keys::{DeletedKey, Key, RetiredKey};
 pub use models::{AuditEntry, Credential, Model};
 pub use spend::{SpendDay, SpendRow};
