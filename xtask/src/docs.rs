@@ -28,6 +28,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
         ("parameters.md", parameters_table()),
         ("configuration.md", configuration_table()),
         ("proofs.md", matrix::page()?),
+        ("authorization.md", authorization_table()),
     ] {
         let path: PathBuf = root().join("docs/reference").join(name);
         let there = std::fs::read_to_string(&path).unwrap_or_default();
@@ -114,6 +115,15 @@ fn backends_table() -> String {
         );
     }
     text
+}
+
+fn authorization_table() -> String {
+    format!(
+        "# Who may call what\n\n{MADE}The management routes. *yes*: everything; *reads*: where nothing changes. What a caller \
+         sees and changes within a route is its own, its team's or its organization's, as far as it is their admin; whether \
+         something else exists is not told.\n\n{}",
+        llm_governance::reference::authorization()
+    )
 }
 
 fn operations_table() -> String {

@@ -1,6 +1,6 @@
 //! Letting a request in: whose it is, whether there is money for it, and what becomes of that.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use llm_ledger::{Ask, Estimate, Pending, Reservation};
 use llm_store::{
@@ -11,6 +11,7 @@ use llm_store::{
 use crate::{
     Caller, Governance, Refusal,
     budgets::{Beside, spenders},
+    limits::{self, Asked, Left, Permit, Want, wants},
     model_access::names,
     terms::{Own, Terms},
 };
@@ -28,7 +29,14 @@ pub struct Work<'a> {
     pub customer: Option<&'a str>,
     /// What it will cost.
     pub estimate: Estimate,
+    /// About how many tokens its prompt has.
+    pub prompt_tokens: u64,
+    /// How many tokens its answer may have; `None` where nobody says.
+    pub answer_tokens: Option<u64>,
 }
+
+/// What an answer counts beforehand, at most, where nobody says how long it may get.
+const USUAL_ANSWER: u64 = 1024;
 
 /// A request that was let in. Dropped, what is held for it is returned.
 #[derive(Debug)]
@@ -37,6 +45,19 @@ pub struct Admission {
     customer: Option<String>,
     tags: Vec<String>,
     reservation: Reservation,
+    permit: Permit,
+    left: Vec<Left>,
+}
+
+impl Work<'_> {
+    /// How many tokens it counts for a limit, until its real ones are known.
+    fn tokens(&self, want: &Want) -> u64 {
+        let usual = want
+            .tpm
+            .map_or(USUAL_ANSWER, |tpm| (tpm / 4).min(USUAL_ANSWER));
+        self.prompt_tokens
+            .saturating_add(self.answer_tokens.unwrap_or(usual))
+    }
 }
 
 impl Governance {
@@ -47,6 +68,15 @@ impl Governance {
         if let Some(customer) = &beside.customer {
             self.may_serve(&customer.row, work.model)?;
         }
+        let asked = Asked {
+            model: work.model,
+            tags: &tags,
+        };
+        let wants = wants(caller, asked, &beside);
+        let (permit, left) = self
+            .limiter()
+            .take(wants, |want| work.tokens(want), Instant::now())
+            .map_err(|over| limits::exceeded(&over, Instant::now()))?;
         let spenders = spenders(caller, work.model, &beside, self.settings());
         let ask = Ask::new(spenders, work.estimate);
         let reservation = match self.ledger().reserve(ask.clone()).await {
@@ -54,13 +84,19 @@ impl Governance {
             Err(error) if error.is_unavailable() && self.settings().serve_without_database => {
                 self.ledger().unchecked(ask)
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => {
+                // It counts for no limit that another rule refuses.
+                permit.withdraw();
+                return Err(error.into());
+            }
         };
         Ok(Admission {
             caller: Arc::clone(caller),
             customer: work.customer.map(str::to_owned),
             tags,
             reservation,
+            permit,
+            left,
         })
     }
 
@@ -169,6 +205,18 @@ impl Governance {
 }
 
 impl Admission {
+    /// What is left of its limits, as headers of its answer.
+    pub fn headers(&self) -> impl Iterator<Item = (String, u64)> + '_ {
+        self.left.iter().flat_map(|left| {
+            let name =
+                |what: &str| format!("x-ratelimit-{}-{what}-{}", left.scope, left.kind.name());
+            [
+                (name("remaining"), left.remaining),
+                (name("limit"), left.limit),
+            ]
+        })
+    }
+
     /// Who asked.
     pub fn caller(&self) -> &Arc<Caller> {
         &self.caller
@@ -207,6 +255,7 @@ impl Admission {
 
     /// Charges what it cost. The charge is made when this returns; it lasts once what it returns is awaited.
     pub fn charge(self, row: SpendRow) -> Result<Pending, llm_ledger::Error> {
+        self.permit.settle(row.total_tokens.try_into().unwrap_or(0));
         self.reservation.charge(row)
     }
 

@@ -15,7 +15,9 @@ use crate::{
     alerts::{self, Alerts},
     changes,
     directory::Directory,
-    keys, retention, users,
+    keys,
+    limits::{self, Limiter},
+    retention, users,
 };
 
 /// Who may do what, and what it costs: the governance of one process. Clones are the same one.
@@ -30,6 +32,7 @@ pub(crate) struct Inner {
     pub(crate) keyring: Keyring,
     pub(crate) settings: Settings,
     pub(crate) directory: Directory,
+    pub(crate) limiter: Arc<Limiter>,
     pub(crate) database_up: AtomicBool,
     throttle: users::Throttle,
     changed: broadcast::Sender<Changed>,
@@ -61,6 +64,7 @@ impl Governance {
             ledger,
             keyring,
             settings,
+            limiter: limits::limiter(),
             database_up: AtomicBool::new(true),
             throttle: users::Throttle::default(),
             changed: broadcast::Sender::new(1024),
@@ -93,6 +97,10 @@ impl Governance {
     /// The ledger.
     pub fn ledger(&self) -> &Ledger {
         &self.inner.ledger
+    }
+
+    pub(crate) fn limiter(&self) -> &Arc<Limiter> {
+        &self.inner.limiter
     }
 
     /// What secrets are sealed with.

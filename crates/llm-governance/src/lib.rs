@@ -22,6 +22,7 @@ pub mod form;
 mod governance;
 pub mod import;
 mod keys;
+mod limits;
 mod model_access;
 mod models;
 mod organizations;

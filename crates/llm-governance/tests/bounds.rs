@@ -28,6 +28,8 @@ fn work(dollars: i64) -> Work<'static> {
         tags: &[],
         customer: None,
         estimate: Estimate::AtMost(NanoDollars(dollars * 1_000_000_000)),
+        prompt_tokens: 0,
+        answer_tokens: None,
     }
 }
 

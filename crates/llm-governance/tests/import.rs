@@ -459,6 +459,8 @@ async fn it_goes_on_from_there(database: &Database, store: Store) {
     let caller = governance.caller("sk-one").await.unwrap().unwrap();
     let ask = async |nano: i64| {
         let work = Work {
+            prompt_tokens: 0,
+            answer_tokens: None,
             model: "small",
             groups: &[],
             tags: &[],

@@ -18,6 +18,8 @@ fn hash(key: &str) -> String {
 async fn spend(office: &Office, key: &str, nano: i64) {
     let caller = office.governance.caller(key).await.unwrap().expect("known");
     let work = Work {
+        prompt_tokens: 0,
+        answer_tokens: None,
         model: "m",
         groups: &[],
         tags: &[],

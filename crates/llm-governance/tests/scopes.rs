@@ -124,6 +124,8 @@ async fn ask(
 ) -> Result<Admission, Refusal> {
     let tags = ["tag".to_owned()];
     let work = Work {
+        prompt_tokens: 0,
+        answer_tokens: None,
         model: "gpt-4o",
         groups: &[],
         tags: &tags,
@@ -190,6 +192,8 @@ async fn the_exhausted_scope_refuses_and_the_others_do_not() {
             drop(ask(&office, &caller, Estimate::Free).await.unwrap());
             if account.scope != Scope::Global && account.scope != Scope::AccessGroup {
                 let stranger = Work {
+                    prompt_tokens: 0,
+                    answer_tokens: None,
                     model: "gpt-4o",
                     groups: &[],
                     tags: &[],

@@ -101,12 +101,16 @@ pub(crate) async fn open_tab(
     }
     ask.route.caller = Some(caller.key_hash().to_owned());
     let bound = live.engine.bound(ask);
+    let consumption = live.engine.consumption(ask);
     let work = Work {
         model: &model,
         groups: &groups,
         tags: &ask.route.tags,
         customer: labels.end_user.as_deref(),
         estimate: estimate(bound),
+        // The bound counts twice as many tokens as texts have.
+        prompt_tokens: consumption.input / 2,
+        answer_tokens: consumption.output,
     };
     let admission = governance.admit(caller, work).await?;
     admission.sent(SpendRow {
@@ -144,6 +148,8 @@ pub(crate) async fn open_tab_for(
         tags: &[],
         customer: labels.end_user.as_deref(),
         estimate: Estimate::About(NanoDollars(0)),
+        prompt_tokens: 0,
+        answer_tokens: None,
     };
     let admission = governance.admit(caller, work).await?;
     Ok(Some(Tab::new(governance.clone(), admission)))

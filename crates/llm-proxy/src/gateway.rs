@@ -217,7 +217,10 @@ async fn serve(
                 compressed,
                 whole_list: action == Some(Action::Stream) && !asks_for_events(&head.uri),
             };
-            let reply = respond::answer(response, wanted, &live.settings, started.elapsed());
+            let mut reply = respond::answer(response, wanted, &live.settings, started.elapsed());
+            if let Some(tab) = &tab {
+                tab.describe(reply.headers_mut());
+            }
             reply.map(|body| body.paid_on(tab))
         }
         Err(failure) => {

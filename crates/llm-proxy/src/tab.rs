@@ -5,6 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
+use http::{HeaderMap, HeaderName, HeaderValue};
 use llm_governance::{Admission, Governance};
 use llm_ledger::Pending;
 use llm_sdk::{Outcome, Record};
@@ -17,6 +18,8 @@ use crate::error::Refusal;
 pub(crate) struct Tab {
     governance: Governance,
     admission: Mutex<Option<Admission>>,
+    /// What is left of the caller's limits.
+    headers: Vec<(String, u64)>,
     pending: Mutex<Vec<Pending>>,
     /// Whether anything is pending: asked with each chunk of a stream.
     is_pending: AtomicBool,
@@ -28,11 +31,21 @@ impl Tab {
     pub(crate) fn new(governance: Governance, admission: Admission) -> Arc<Self> {
         Arc::new(Self {
             governance,
+            headers: admission.headers().collect(),
             admission: Mutex::new(Some(admission)),
             pending: Mutex::default(),
             is_pending: AtomicBool::new(false),
             failed: AtomicBool::new(false),
         })
+    }
+
+    /// Says what is left of the caller's limits.
+    pub(crate) fn describe(&self, headers: &mut HeaderMap) {
+        for (name, left) in &self.headers {
+            if let Ok(name) = HeaderName::try_from(name) {
+                headers.insert(name, HeaderValue::from(*left));
+            }
+        }
     }
 
     /// Charges what a record says. `row` fills in how it went.

@@ -26,7 +26,7 @@ pub enum Bound {
 pub struct Consumption {
     /// Tokens of the prompt.
     pub input: u64,
-    /// Tokens of the answer; `None` where neither the request nor the model sets an end.
+    /// Tokens of the answer; `None` where the request sets no end.
     pub output: Option<u64>,
 }
 
@@ -70,14 +70,15 @@ impl Engine {
             .flatten()
             .unwrap_or(1)
             .clamp(1, 1024);
-        let output = consumption.output.unwrap_or(UNLIMITED);
+        let longest = deployment.target.facts.max_output_tokens;
+        let output = consumption.output.or(longest).unwrap_or(UNLIMITED);
         let usage = match speaks(op) {
             true => Usage::new(consumption.input, output.saturating_mul(answers)),
             false => Usage::new(consumption.input, 0),
         };
         let measures = Measures::of(op, body, None);
         let charge = self.prices().expected_of(deployment, &usage, measures);
-        let known = limited(deployment, body).is_some() || !speaks(op);
+        let known = consumption.output.is_some();
         match charge.total() {
             None => Bound::Unpriced,
             Some(NanoDollars(0)) => Bound::Free,
@@ -108,7 +109,7 @@ fn consumption(deployment: &Deployment, op: Op, body: &JsonObject) -> Consumptio
     Consumption {
         input: input.min(facts.max_input_tokens.unwrap_or(u64::MAX)),
         output: match speaks(op) {
-            true => limited(deployment, body).or(facts.max_output_tokens),
+            true => limited(deployment, body),
             false => Some(0),
         },
     }

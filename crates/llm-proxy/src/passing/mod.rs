@@ -97,7 +97,10 @@ pub(crate) async fn serve(
     };
     match Box::pin(engine.pass(passing)).await {
         Ok(passed) => {
-            let reply = respond::passed(passed, &call_id, started.elapsed());
+            let mut reply = respond::passed(passed, &call_id, started.elapsed());
+            if let Some(tab) = &tab {
+                tab.describe(reply.headers_mut());
+            }
             reply.map(|body| body.paid_on(tab))
         }
         Err(failure) => respond::failure(&failure, dialect, false),

@@ -198,3 +198,31 @@ async fn lists_of_models_show_what_a_key_may_ask() {
         .collect();
     assert_eq!(names, ["other"]);
 }
+
+#[tokio::test]
+async fn limits_say_what_is_left_and_when_to_come_back() {
+    let vendor = Vendor::friendly().await;
+    let kept = Kept::before(&vendor).await;
+    let key = kept
+        .key(json!({"rpm_limit": 2, "tpm_limit": 100_000}))
+        .await;
+    let first = kept.chat_with(&key, chat("gpt")).await;
+    assert_eq!(first.status, 200);
+    assert_eq!(first.header("x-ratelimit-api_key-remaining-requests"), "1");
+    assert_eq!(first.header("x-ratelimit-api_key-limit-tokens"), "100000");
+    assert_eq!(kept.chat_with(&key, chat("gpt")).await.status, 200);
+    let limited = kept.chat_with(&key, chat("gpt")).await;
+    let (status, kind, message) = limited.error();
+    assert_eq!((status, kind.as_str()), (429, "throttling_error"));
+    assert!(
+        message.contains("Limit type: requests. Current limit: 2, Remaining: 0."),
+        "{message}"
+    );
+    assert_eq!(limited.header("rate_limit_type"), "requests");
+    let wait: u64 = limited.header("retry-after").parse().unwrap();
+    assert!((1..=60).contains(&wait), "{wait}");
+    // Another key is nobody's business.
+    let other = kept.key(json!({"rpm_limit": 2})).await;
+    assert_eq!(kept.chat_with(&other, chat("gpt")).await.status, 200);
+    assert_eq!(kept.rows().await.len(), 3);
+}

@@ -46,6 +46,25 @@ impl Attempts for Gate {
     }
 }
 
+/// Takes a moment, and counts who is there.
+#[derive(Default)]
+struct Room {
+    inside: AtomicUsize,
+    most: AtomicUsize,
+}
+
+impl Attempts for Room {
+    type Answer = ();
+
+    async fn make(&self, _: Attempt<'_>) -> Result<(), Error> {
+        let inside = self.inside.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(inside, Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        self.inside.fetch_sub(1, Ordering::SeqCst);
+        Ok(())
+    }
+}
+
 /// Always fails so.
 struct Fails(Kind, Option<Duration>);
 
@@ -264,6 +283,67 @@ async fn a_frozen_redis_holds_nobody_up_for_long() {
     assert!(!a.1.is_up());
     server.thaw();
     until("Redis is found again", || a.1.is_up()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn under_load_redis_may_die_be_replaced_freeze_and_fill() {
+    const EACH: usize = 6;
+    let mut server = RedisServer::start();
+    let parallel = quota(|q| q.max_parallel = Some(EACH as u64));
+    let (a, b) = (instance(&server, parallel), instance(&server, parallel));
+    meet(&[&a, &b]).await;
+    let (room, done) = (Arc::new(Room::default()), Arc::new(AtomicUsize::new(0)));
+    let mut load = JoinSet::new();
+    for n in 0..24 {
+        let router = Arc::clone(if n % 2 == 0 { &a.0 } else { &b.0 });
+        let (room, done) = (Arc::clone(&room), Arc::clone(&done));
+        load.spawn(async move {
+            loop {
+                match router.run(&Ask::new("g"), &*room).await {
+                    Ok(routed) => keep(routed),
+                    Err(failed) => assert_eq!(failed.error.kind, Kind::RateLimit),
+                }
+                done.fetch_add(1, Ordering::SeqCst);
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        });
+    }
+    let goes_on = async || {
+        let before = done.load(Ordering::SeqCst);
+        until("requests go on", || {
+            done.load(Ordering::SeqCst) > before + 200
+        })
+        .await;
+    };
+    let shared = |up: bool| a.1.is_up() == up && b.1.is_up() == up;
+    goes_on().await;
+    assert!(
+        room.most.load(Ordering::SeqCst) <= EACH,
+        "the limit is common"
+    );
+    server.kill();
+    until("it is missed", || shared(false)).await;
+    goes_on().await;
+    server.start_again();
+    until("the new one is found", || shared(true)).await;
+    server.freeze();
+    until("it is missed", || shared(false)).await;
+    goes_on().await;
+    server.thaw();
+    until("it is found again", || shared(true)).await;
+    server.say(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
+    server.say(&["CONFIG", "SET", "maxmemory", "1"]);
+    until("it is missed", || shared(false)).await;
+    goes_on().await;
+    server.say(&["CONFIG", "SET", "maxmemory", "0"]);
+    until("it is found again", || shared(true)).await;
+    goes_on().await;
+    let most = room.most.load(Ordering::SeqCst);
+    assert!(most <= 2 * EACH, "alone, each keeps to the limit: {most}");
+    while let Some(result) = load.try_join_next() {
+        result.expect("no request fails for another reason");
+    }
+    load.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
