@@ -9,7 +9,7 @@ use llm_providers::{
 use llm_proxy::config::keys::{PARAMS, PARAMS_LATER, SECTIONS, State};
 use llm_types::Op;
 
-use crate::run::root;
+use crate::{matrix, run::root};
 
 /// Makes the tables.
 #[derive(Debug, clap::Args)]
@@ -27,6 +27,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
         ("operations.md", operations_table()),
         ("parameters.md", parameters_table()),
         ("configuration.md", configuration_table()),
+        ("proofs.md", matrix::page()?),
         ("authorization.md", authorization_table()),
     ] {
         let path: PathBuf = root().join("docs/reference").join(name);

@@ -5,6 +5,7 @@ use clap::Parser;
 
 mod bench;
 mod docs;
+mod matrix;
 mod postgres;
 mod prices;
 mod run;

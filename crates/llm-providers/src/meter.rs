@@ -47,22 +47,24 @@ impl Meter {
         if !native.model.is_empty() {
             target.model.clone_from(&native.model);
         }
+        let kind = headers.get(header::CONTENT_TYPE);
+        let is = |name: &[u8]| kind.is_some_and(|kind| kind.as_bytes().starts_with(name));
+        // What a form asks for is not read; the answer says what it is.
+        let streams = native.stream || is(b"text/event-stream");
         let mut meter = Self {
             target,
             op,
             fields: fields.clone(),
-            stream: native.stream,
+            stream: streams,
             how: How::Deaf,
             frames: Vec::new(),
             chunks: Chunks::default(),
         };
         let options = CallOptions::default();
         let call = meter.call(&options)?;
-        let kind = headers.get(header::CONTENT_TYPE);
-        let is_json = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
         let how = match call.wire().framing(&call) {
             framing @ (Framing::Sse | Framing::Lines | Framing::AwsEventStream)
-                if native.stream && !is_json =>
+                if streams && !is(b"application/json") =>
             {
                 How::Events(Splitter::new(framing), call.decoder().ok()?)
             }
@@ -72,6 +74,14 @@ impl Meter {
         drop(call);
         meter.how = how;
         Some(meter)
+    }
+
+    /// What a request consumes that no answer tells: the characters that are spoken, say.
+    pub fn beforehand(target: &Target, native: &Native, fields: &JsonObject) -> Option<Usage> {
+        let options = CallOptions::default();
+        let fields = fields.clone();
+        let call = Call::resource(native.op?, Verb::Create, None, target, fields, &options).ok()?;
+        call.wire().spent(&call)
     }
 
     /// Whether the answer is read at its end only.

@@ -224,6 +224,13 @@ fn meaning(path: &str, action: &str) -> (Option<Op>, bool) {
         ("chat", Op::Chat),
         ("embeddings", Op::Embedding),
         ("images/generations", Op::ImageGeneration),
+        ("images/edits", Op::ImageEdit),
+        ("images/variations", Op::ImageVariation),
+        ("audio/transcriptions", Op::Transcription),
+        ("audio/translations", Op::Translation),
+        ("audio/speech", Op::Speech),
+        ("moderations", Op::Moderation),
+        ("ocr", Op::Ocr),
         ("responses", Op::Responses),
         ("messages", Op::Messages),
         ("rerank", Op::Rerank),
@@ -309,6 +316,8 @@ mod tests {
                 false,
             ),
             ("v1/files", None, "b", false),
+            ("v1/audio/speech", Some(Op::Speech), "b", false),
+            ("v1/ocr", Some(Op::Ocr), "b", false),
         ] {
             let body = JsonObject::parse(&bytes::Bytes::from_static(br#"{"model":"b"}"#)).unwrap();
             let read = Native::read(path, Some(&body));

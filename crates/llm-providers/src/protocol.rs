@@ -14,6 +14,11 @@ use crate::{
 /// several vendors share, or that has nothing in common with the others, has a value of its own: see
 /// [`Provider::wires`](crate::Provider::wires).
 pub trait Protocol: Sync {
+    /// The wire's own name, by which two rows can be told to share it.
+    fn kind(&self) -> &'static str {
+        std::any::type_name::<Self>()
+    }
+
     /// What can be done with what `op` makes: few vendors do all that OpenAI does.
     fn verbs(&self, op: Op) -> &'static [Verb] {
         op.verbs()

@@ -216,6 +216,13 @@ impl Provider {
             .map_or(self.protocol, |(_, wire)| *wire)
     }
 
+    /// Whether both speak `op` in the same wire format. One that is described by data is the same where the data is.
+    pub fn shares_wire(&self, other: &Provider, op: Op) -> bool {
+        let (ours, theirs) = (self.wire(op), other.wire(op));
+        let described = std::mem::size_of_val(ours) > 0;
+        ours.kind() == theirs.kind() && (!described || std::ptr::addr_eq(ours, theirs))
+    }
+
     /// Whether `op` is spoken natively, by some model at least.
     pub fn speaks(&self, op: Op) -> bool {
         self.ops.contains(&op)

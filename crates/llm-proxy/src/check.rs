@@ -80,7 +80,7 @@ const REMOVED: [&str; 20] = [
 ];
 
 /// What a body of `op` needs besides a model.
-fn required(op: Op) -> &'static [&'static str] {
+pub(crate) fn required(op: Op) -> &'static [&'static str] {
     match op {
         Op::Chat | Op::Messages | Op::CountTokens => &["messages"],
         Op::Completion | Op::ImageGeneration => &["prompt"],

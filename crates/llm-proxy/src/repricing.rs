@@ -12,7 +12,7 @@ use llm_sdk::Basis;
 use llm_store::{Moment, Store, rows::SpendRow};
 use llm_types::Usage;
 
-use crate::{books, settings::Settings, spend_row, state::Live};
+use crate::{settings::Settings, spend_row, state::Live};
 
 /// Prices rows as the gateway would price them today.
 struct Present {

@@ -14,13 +14,13 @@ use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode,
     header::CONTENT_LENGTH,
 };
-use llm_cost::{Dollars, Terms, adjust};
+use llm_cost::{Dollars, Measures, Terms, adjust};
 use llm_providers::{
     Client, Error, Kind, Meter, Native, Outgoing, Reply, Target, address, below, classify,
     transport::{ByteStream, read_all},
 };
 use llm_router::{Ask, Attempt, Attempts, Deployment, Lease, Timeouts};
-use llm_types::{JsonObject, Usage};
+use llm_types::{JsonObject, Op, Usage};
 use tokio::time::timeout;
 
 use crate::{
@@ -158,7 +158,7 @@ impl Engine {
                 prices: Arc::clone(self.prices()),
                 deployment: Arc::clone(&deployment),
                 model: model.clone(),
-                measures: llm_cost::Measures::default(),
+                measures: Measures::default(),
                 started,
             },
             flat: request.flat,
@@ -169,6 +169,8 @@ impl Engine {
             lease: Some(lease),
             reporter,
             bill,
+            spent: Meter::beforehand(&begun.target, &begun.native, &request.fields),
+            asked: begun.native.op.map(|op| (op, request.fields.clone())),
         };
         let meter = Meter::new(&begun.target, &begun.native, &request.fields, &head.headers);
         let patience = begun.timeouts.stall.or(begun.timeouts.total);
@@ -183,7 +185,10 @@ impl Engine {
             }
         } else {
             let patience = patience.unwrap_or(PATIENCE);
-            let charge = held.bill.beforehand();
+            let charge = match &held.spent {
+                Some(spent) => held.bill.charge(Some(spent)),
+                None => held.bill.beforehand(),
+            };
             let relay = Relay::new(body, meter, held, patience);
             PassedBody::Relay(Box::new(relay), charge)
         };
@@ -289,11 +294,16 @@ struct Held {
     lease: Option<Lease>,
     reporter: Reporter,
     bill: Bill,
+    /// What was consumed with the request itself.
+    spent: Option<Usage>,
+    /// What was asked for, where that is known.
+    asked: Option<(Op, JsonObject)>,
 }
 
 impl Held {
     /// The reply is whole.
     fn end(&mut self, usage: Option<Usage>) -> Charge {
+        let usage = usage.or_else(|| self.spent.take());
         let charge = self.bill.charge(usage.as_ref());
         if let Some(lease) = self.lease.take() {
             lease.finish(&ended(usage.as_ref(), &charge, None));
@@ -305,6 +315,7 @@ impl Held {
 
     /// The reply broke off.
     fn break_off(&mut self, usage: Option<Usage>, error: &Error) {
+        let usage = usage.or_else(|| self.spent.take());
         let charge = self.bill.charge(usage.as_ref());
         if let Some(lease) = self.lease.take() {
             lease.break_off(error, &ended(usage.as_ref(), &charge, None));
@@ -318,6 +329,7 @@ impl Held {
         let Some(lease) = self.lease.take() else {
             return;
         };
+        let usage = usage.or_else(|| self.spent.take());
         let charge = self.bill.charge(usage.as_ref());
         lease.hang_up(&ended(usage.as_ref(), &charge, None));
         self.note(usage, &charge);
@@ -331,10 +343,18 @@ impl Held {
     }
 
     fn answered(mut self, meter: Option<Meter>, bytes: Bytes) -> PassedBody {
+        if let Some((op, request)) = self.asked.take()
+            && let Ok(answer) = JsonObject::parse(&bytes)
+        {
+            self.bill.rates.measures = Measures::of(op, &request, Some(&answer));
+        }
         let usage = meter.and_then(|mut meter| {
             meter.push(&bytes);
             meter.finish()
         });
+        // Pictures have a price of their own, where no tokens are counted.
+        let pictures = self.bill.rates.measures.images;
+        let usage = usage.or_else(|| pictures.map(|_| Usage::default()));
         let charge = self.end(usage);
         PassedBody::Whole(bytes, charge)
     }

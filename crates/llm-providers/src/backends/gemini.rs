@@ -17,6 +17,7 @@ pub(super) const ROW: Provider = Provider {
         Op::ImageEdit,
         Op::Transcription,
         Op::Speech,
+        Op::Realtime,
         Op::Video,
     ],
     params: Params::STANDARD

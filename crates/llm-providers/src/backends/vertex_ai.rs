@@ -41,6 +41,7 @@ pub(super) const ROW: Provider = Provider {
         Op::ImageEdit,
         Op::Transcription,
         Op::Speech,
+        Op::Realtime,
         Op::Video,
         Op::Batch,
         Op::File,

@@ -9,7 +9,7 @@ pub(super) const ROW: Provider = Provider {
     base_url: "https://api.x.ai/v1",
     base_env: &["XAI_API_BASE"],
     key_env: &["XAI_API_KEY"],
-    ops: &[Op::Chat, Op::Responses, Op::ImageGeneration],
+    ops: &[Op::Chat, Op::Responses, Op::ImageGeneration, Op::Realtime],
     params: Params::STANDARD
         .without(&["modalities", "audio", "store"])
         .with(&["reasoning_effort"])

@@ -1,5 +1,6 @@
 //! Two-way sessions: what passes through their sockets, as pure functions. Clients speak OpenAI's Realtime events.
 
+mod gemini;
 mod openai;
 
 use bytes::Bytes;
@@ -7,6 +8,7 @@ use llm_types::Usage;
 
 use crate::Error;
 
+pub(crate) use gemini::GeminiSession;
 pub(crate) use openai::OpenAiSession;
 
 /// One message of a session.

@@ -203,19 +203,19 @@ fn documents(body: &mut JsonObject) -> Result<(), Error> {
 
 /// A list of documents, each with a list of vectors, as one list.
 fn flatten(body: &mut Value) {
-    let documents = body["data"].as_array_mut().map(std::mem::take);
-    let chunks =
-        documents
-            .into_iter()
-            .flatten()
-            .flat_map(|mut document| match document["data"].take() {
-                Value::Array(chunks) => chunks,
-                _ => Vec::new(),
-            });
-    body["data"] = chunks
+    let Some(documents) = body.get_mut("data").and_then(Value::as_array_mut) else {
+        return;
+    };
+    let chunks = std::mem::take(documents).into_iter().flat_map(|document| {
+        let data = document.get("data").and_then(Value::as_array);
+        data.cloned().unwrap_or_default()
+    });
+    *documents = chunks
         .enumerate()
         .map(|(index, mut chunk)| {
-            chunk["index"] = index.into();
+            if let Some(chunk) = chunk.as_object_mut() {
+                chunk.insert("index".into(), index.into());
+            }
             chunk
         })
         .collect();
@@ -224,7 +224,7 @@ fn flatten(body: &mut Value) {
 /// Both count tokens in `total_tokens`; clients of OpenAI read `prompt_tokens`.
 fn counted(call: &Call<'_>, mut body: Value) -> Result<Step, Error> {
     let name = call.target.provider.name;
-    let Some(data) = body["data"].as_array_mut() else {
+    let Some(data) = body.get_mut("data").and_then(Value::as_array_mut) else {
         return Err(Error::decode(name, "there is no list of vectors"));
     };
     let asked = Encoding::asked(call);
@@ -243,7 +243,9 @@ fn counted(call: &Call<'_>, mut body: Value) -> Result<Step, Error> {
         if usage.prompt_tokens == 0 {
             usage.prompt_tokens = usage.total_tokens;
         }
-        body["usage"]["prompt_tokens"] = usage.prompt_tokens.into();
+        if let Some(counts) = body.get_mut("usage").and_then(Value::as_object_mut) {
+            counts.insert("prompt_tokens".into(), usage.prompt_tokens.into());
+        }
     }
     let bytes = serde_json::to_vec(&body).map_err(|e| Error::decode(name, e))?;
     Ok(Answer::raw(bytes.into(), usage).into())

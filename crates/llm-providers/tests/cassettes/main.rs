@@ -34,7 +34,7 @@ mod responses_over_chat;
 mod vendors;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
     io::{Read as _, Seek as _, SeekFrom},
     path::PathBuf,
@@ -45,6 +45,7 @@ use base64::Engine as _;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use llm_providers::{Call, Chunk, Chunks, Error, Framing, Reply, frame::Splitter};
+use llm_types::Op;
 use serde_json::Value;
 
 /// One recorded interaction.
@@ -205,13 +206,26 @@ pub fn however_cut(call: &Call<'_>, body: &Bytes, whole: &Streamed) -> Result<()
 pub struct Tally {
     tried: usize,
     failed: BTreeMap<String, String>,
+    /// The operation that is proven, where the recordings do not say it.
+    op: Option<Op>,
+    /// What is proven.
+    cells: BTreeSet<(String, Op)>,
 }
 
 impl Tally {
+    /// A tally of `op`, though the recordings are of another.
+    pub fn proving(op: Op) -> Self {
+        Self {
+            op: Some(op),
+            ..Self::default()
+        }
+    }
+
     pub fn check(&mut self, id: &str, result: Result<(), String>) {
         self.tried += 1;
-        if let Err(why) = result {
-            self.failed.insert(id.to_owned(), why);
+        match result {
+            Err(why) => drop(self.failed.insert(id.to_owned(), why)),
+            Ok(()) => self.cells.extend(proven(id, self.op)),
         }
     }
 
@@ -221,6 +235,15 @@ impl Tally {
             return eprintln!("{what}: no recordings here, nothing was checked");
         }
         let mut report = String::new();
+        for (provider, op) in &self.cells {
+            if !RECORDED.contains(&(provider.clone(), *op)) {
+                let _ = writeln!(
+                    report,
+                    "recorded.json does not list {provider} {}",
+                    op.name()
+                );
+            }
+        }
         for (id, why) in &self.failed {
             if !known.iter().any(|(listed, _)| listed == id) {
                 let _ = writeln!(report, "{id}: {why}");
@@ -244,6 +267,67 @@ impl Tally {
             "{what}: only {passed} of {} pass",
             self.tried
         );
+    }
+}
+
+/// What `recorded.json` says that replays prove: the reference's table of proofs is made from it.
+static RECORDED: LazyLock<BTreeSet<(String, Op)>> = LazyLock::new(|| {
+    let text = include_str!("../../../../fixtures/proofs/recorded.json");
+    let listed: BTreeMap<String, BTreeSet<String>> = serde_json::from_str(text).expect("a list");
+    let cells = listed.into_iter().flat_map(|(provider, ops)| {
+        let all = Op::all().filter(move |op| ops.contains(op.name()));
+        all.map(move |op| (provider.clone(), op))
+    });
+    cells.collect()
+});
+
+/// The operations that recordings of an endpoint prove.
+fn ops_of(endpoint: &str) -> &'static [Op] {
+    match endpoint {
+        "chat" => &[Op::Chat, Op::Messages, Op::GenerateContent],
+        "responses" => &[Op::Responses],
+        "embeddings" => &[Op::Embedding],
+        "completions" | "fim" => &[Op::Completion],
+        "transcription" => &[Op::Transcription],
+        "translation" => &[Op::Translation],
+        "images_generations" => &[Op::ImageGeneration],
+        "images_edits" => &[Op::ImageEdit],
+        "images_variations" => &[Op::ImageVariation],
+        "count_tokens" => &[Op::CountTokens],
+        "moderation" => &[Op::Moderation],
+        "speech" => &[Op::Speech],
+        "rerank" => &[Op::Rerank],
+        "search" => &[Op::Search],
+        "ocr" => &[Op::Ocr],
+        _ => &[],
+    }
+}
+
+/// What a recording's replay proves: its id begins with its provider and its endpoint.
+fn proven(id: &str, op: Option<Op>) -> Option<(String, Op)> {
+    let mut words = id.split('.');
+    let (provider, endpoint) = (words.next()?, words.next()?);
+    let row = llm_providers::lookup(provider)?;
+    let op = op.or_else(|| ops_of(endpoint).first().copied())?;
+    row.speaks(op).then(|| (row.name.to_owned(), op))
+}
+
+#[test]
+fn what_is_listed_as_recorded_is_recorded() {
+    let Some((_, index)) = INDEX.as_ref() else {
+        return eprintln!("no recordings here, nothing was checked");
+    };
+    let text = |line: &Value, key: &str| line[key].as_str().unwrap_or_default().to_owned();
+    let mut there = BTreeSet::new();
+    for line in index {
+        let Some(row) = llm_providers::lookup(&text(line, "provider")) else {
+            continue;
+        };
+        let ops = ops_of(&text(line, "endpoint"));
+        there.extend(ops.iter().map(|op| (row.name.to_owned(), *op)));
+    }
+    for cell in &*RECORDED {
+        assert!(there.contains(cell), "{cell:?}");
     }
 }
 

@@ -15,6 +15,7 @@ mod images;
 mod moderation;
 mod ocr;
 mod rerank;
+mod rest;
 mod search;
 mod video;
 

@@ -7,6 +7,7 @@ import threading
 import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import cohere
 import openai
 import pytest
 
@@ -258,3 +259,21 @@ def test_search_and_ocr(gateway):
     read, headers = post(gateway, "/v1/ocr", {"model": "reader", "document": document})
     assert read["pages"][0]["markdown"] == "# T"
     assert float(headers["x-litellm-response-cost"]) > 0
+
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_the_cohere_package(gateway, version):
+    make = cohere.Client if version == "v1" else cohere.ClientV2
+    client = make(api_key=KEY, base_url=gateway.url)
+    ranked = client.rerank(model="ranker", query="q", documents=["a", "b"], top_n=2)
+    assert [result.index for result in ranked.results] == [1, 0]
+    assert ranked.results[0].relevance_score > ranked.results[1].relevance_score
+
+
+def test_azures_addresses(gateway, media):
+    client = openai.AzureOpenAI(api_key=KEY, azure_endpoint=gateway.url, api_version="2024-10-21", max_retries=0)
+    assert client.images.generate(model="draw", prompt="A cat").data[0].url
+    assert client.images.edit(model="draw-tokens", image=("a.png", b"\x89PNG"), prompt="A hat").data
+    heard = client.audio.transcriptions.create(model="whisper", file=("a.wav", b"RIFF"))
+    assert heard.text
+    assert client.audio.translations.create(model="whisper", file=("a.wav", b"RIFF")).text
+    assert client.audio.speech.create(model="tts-1", voice="alloy", input="Hello").content == SOUND

@@ -12,6 +12,7 @@ import subprocess
 import threading
 
 import httpx
+import openapi_spec_validator
 import pytest
 from conftest import KEY, Gateway
 
@@ -323,6 +324,7 @@ def test_openapi(start):
     document = httpx.get(gateway.url + "/openapi.json").json()
     assert document["openapi"].startswith("3.")
     assert {"/v1/chat/completions", "/v1/embeddings", "/v1/messages"} <= set(document["paths"])
+    openapi_spec_validator.validate(document)
     assert gateway.stop() == 0
 
 

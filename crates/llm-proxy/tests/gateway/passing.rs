@@ -383,3 +383,36 @@ fn endpoints_that_cannot_work_are_named() {
         assert!(all.contains(expected), "{expected}: {all}");
     }
 }
+
+#[tokio::test]
+async fn pictures_and_speech_are_charged_in_passing() {
+    let vendor = Vendor::answering(|asked| match asked.path.as_str() {
+        "/v1/audio/speech" => reply(200, "audio/mpeg", "SOUND"),
+        "/v1/moderations" => whole(&json!({"id": "m", "model": "omni", "results": []})),
+        _ => whole(&json!({"created": 1, "data": [{"url": "https://pictures.example/1.png"}]})),
+    })
+    .await;
+    let gateway = before(&vendor).await;
+    let picture =
+        json!({"model": "dall-e-3", "prompt": "A cat", "size": "1024x1024", "quality": "hd"});
+    for (path, body, cost) in [
+        ("/openai/v1/../images/generations", json!({}), ""),
+        ("/openai/images/generations", picture, "0.08"),
+        (
+            "/openai/audio/speech",
+            json!({"model": "tts-1", "input": "Hello", "voice": "alloy"}),
+            "0.000075",
+        ),
+    ] {
+        let got = gateway.send("POST", path, &[KEY], body.to_string()).await;
+        let said: f64 = got.header("x-litellm-response-cost").parse().unwrap_or(0.0);
+        let expected: f64 = cost.parse().unwrap_or(0.0);
+        assert!(
+            (said - expected).abs() < 1e-6,
+            "{path}: {said} {}",
+            got.text()
+        );
+    }
+    gateway.settled().await;
+    no_key_of_ours_went_on(&vendor);
+}

@@ -7,12 +7,17 @@ use serde_json::{Value, json};
 
 use super::{
     heard::{Form, Heard},
-    speak::{kind_of, sound, voice},
+    speak::{called, kind_of, sound},
 };
 use crate::{
     Call, Error, Kind, Outgoing, Protocol, Reply, Step, error_table,
     protocols::{gemini, vertex},
 };
+
+/// The voice that stands for one of OpenAI's; its own stay as they are.
+pub(crate) fn voice(asked: &str) -> &str {
+    called(asked, VOICES)
+}
 
 /// Its voices, by OpenAI's names for voices.
 const VOICES: &[(&str, &str)] = &[
@@ -51,7 +56,7 @@ impl Protocol for Speech {
             Some(how) => format!("{how}\n\n{}", request.input),
             None => request.input.clone(),
         };
-        let name = voice(&request, VOICES);
+        let name = voice(request.voice().unwrap_or("alloy"));
         let mut body = Map::from_iter([
             (
                 "contents".to_owned(),

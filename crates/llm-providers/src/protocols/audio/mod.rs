@@ -11,7 +11,9 @@ mod speak;
 
 pub(crate) use deepgram::{DEEPGRAM, Listening as DeepgramListens};
 pub(crate) use elevenlabs::{ELEVENLABS, Listening as ElevenLabsListens};
-pub(crate) use gemini::{Speech as GeminiSpeech, Transcription as GeminiTranscription};
+pub(crate) use gemini::{
+    Speech as GeminiSpeech, Transcription as GeminiTranscription, voice as gemini_voice,
+};
 pub(crate) use listen::{GROQ, VOXTRAL, answer, usage as counted};
 pub(crate) use polly::POLLY;
 pub(crate) use speak::{Chat, characters};

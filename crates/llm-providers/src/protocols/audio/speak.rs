@@ -49,7 +49,11 @@ pub(super) fn voice<'a>(
     request: &'a SpeechRequest,
     voices: &[(&'static str, &'static str)],
 ) -> &'a str {
-    let asked = request.voice().unwrap_or("alloy");
+    called(request.voice().unwrap_or("alloy"), voices)
+}
+
+/// A vendor's name for one of OpenAI's voices.
+pub(super) fn called<'a>(asked: &'a str, voices: &[(&'static str, &'static str)]) -> &'a str {
     let theirs = voices.iter().find(|(ours, _)| *ours == asked);
     theirs.map_or(asked, |(_, theirs)| theirs)
 }

@@ -3,6 +3,7 @@
 pub(crate) mod embedding;
 mod grounding;
 pub(crate) mod images;
+pub(crate) mod live;
 mod media;
 mod messages;
 mod model;
@@ -24,9 +25,13 @@ use http::Request;
 use llm_types::{JsonObject, Map, Op, Usage};
 
 use crate::{
-    Answer, Call, Decoder, Error, Kind, Outgoing, Protocol, Reply, Step, path, protocols::openai,
+    Answer, Call, Decoder, Error, Kind, Outgoing, Protocol, Reply, Step,
+    live::{GeminiSession, Session},
+    path,
+    protocols::openai,
 };
 
+pub(crate) use names::clean as function_name;
 pub(crate) use prepare::settle;
 pub(crate) use request::{Service, body, fetches};
 pub(crate) use stream::ChatStream;
@@ -64,8 +69,15 @@ impl Protocol for Gemini {
                 let body = embedding::batch(call)?;
                 post(&address(call, &body, "batchEmbedContents")?, &body)
             }
+            Op::Realtime => live::opening(call),
             _ => Err(call.unsupported()),
         }
+    }
+
+    fn session(&self, call: &Call<'_>) -> Result<Box<dyn Session>, Error> {
+        let model = call.model().trim_start_matches("models/");
+        let place = format!("models/{model}");
+        Ok(Box::new(GeminiSession::new(call, place)))
     }
 
     fn decode(&self, call: &Call<'_>, reply: Reply) -> Result<Step, Error> {
@@ -100,6 +112,16 @@ pub(crate) fn decoder(call: &Call<'_>) -> Result<Box<dyn Decoder>, Error> {
         Op::GenerateContent => Ok(Box::new(native::NativeStream::new(call))),
         _ => Err(call.unsupported()),
     }
+}
+
+/// Functions as Gemini is told of them, of tools in any of OpenAI's spellings.
+pub(crate) fn declared(tools: &[serde_json::Value]) -> Result<Vec<serde_json::Value>, Error> {
+    let mut request = JsonObject::new();
+    request.set_str("model", "");
+    request.set_raw("messages", "[]");
+    request.set("tools", &tools);
+    let request = llm_types::ChatRequest::from_object(&request)?;
+    Ok(tools::Tools::read(&request)?.into_list())
 }
 
 /// The method after the model's name.

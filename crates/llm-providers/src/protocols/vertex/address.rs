@@ -43,6 +43,27 @@ pub(super) fn of(
     })
 }
 
+/// The address of a service that names neither a project nor a model.
+pub(super) fn of_service(call: &Call<'_>, service: &str) -> Result<String, Error> {
+    let base = call.base_url().trim_end_matches('/');
+    if base == call.target.provider.base_url {
+        return Ok(path::join(&host(call)?, service));
+    }
+    let host_end = base.find("://").map_or(0, |at| at + 3);
+    let host = base[host_end..]
+        .split_once('/')
+        .map_or(base.len(), |(host, _)| host_end + host.len());
+    Ok(path::join(base.get(..host).unwrap_or(base), service))
+}
+
+/// The full name of `resource`.
+pub(super) fn whole(call: &Call<'_>, resource: &str) -> Result<String, Error> {
+    match resource.starts_with("projects/") {
+        true => Ok(resource.to_owned()),
+        false => Ok(format!("{}{resource}", place(call)?)),
+    }
+}
+
 /// A path that ends in `/locations/{location}`.
 fn is_location(way: &str) -> bool {
     let mut words = way.rsplit('/');

@@ -11,11 +11,12 @@ mod rerank;
 pub(crate) mod storage;
 mod tuning;
 
-use http::Request;
+use http::{Method, Request};
 use llm_types::{JsonObject, Op};
 
 use crate::{
     Answer, Call, Decoder, Error, Framing, Outgoing, Params, Protocol, Reply, Step, Target,
+    live::{GeminiSession, Session},
     params::thoughts,
     path,
     protocols::{
@@ -31,6 +32,9 @@ pub(crate) use images::IMAGES;
 pub use ocr::Ocr;
 pub use rerank::Rerank;
 pub(crate) use tuning::Tuning;
+
+/// The service that holds sessions.
+const LIVE: &str = "ws/google.cloud.aiplatform.v1.LlmBidiService/BidiGenerateContent";
 
 /// Vertex AI.
 #[derive(Debug)]
@@ -69,8 +73,18 @@ impl Protocol for Vertex {
                 gemini::post(&uri, &body)
             }
             (Op::Chat, _) => partner::encode(call, wire),
+            (Op::Realtime, _) => {
+                gemini::live::refuse_query(call)?;
+                openai::empty(Method::GET, &address::of_service(call, LIVE)?)
+            }
             _ => Err(call.unsupported()),
         }
+    }
+
+    fn session(&self, call: &Call<'_>) -> Result<Box<dyn Session>, Error> {
+        let resource = resource(call.model(), Wire::of(call.model()))?;
+        let place = address::whole(call, &resource)?;
+        Ok(Box::new(GeminiSession::new(call, place)))
     }
 
     fn decode(&self, call: &Call<'_>, reply: Reply) -> Result<Step, Error> {
@@ -138,6 +152,7 @@ pub(crate) fn speaks(target: &Target, op: Op) -> bool {
             | Op::ImageEdit
             | Op::Speech
             | Op::Transcription
+            | Op::Realtime
             | Op::Video,
             wire,
         ) => {
