@@ -42,6 +42,7 @@ pub(crate) const GENERAL: Section = Section {
                 "user_api_key_cache_ttl",
                 "user_api_key_cache_max_size",
                 "apply_user_budget_to_team_keys",
+                "disable_auto_add_proxy_admin_to_teams",
             ],
         ),
         (
@@ -115,7 +116,6 @@ pub(crate) const GENERAL: Section = Section {
                 "disable_key_generate_for_org_admin",
                 "disable_master_key_return",
                 "default_team_disabled",
-                "disable_auto_add_proxy_admin_to_teams",
                 "team_metadata_schema",
                 "team_metadata_validation_timeout",
                 "team_metadata_validation_error_message",
