@@ -281,8 +281,11 @@ impl Settings {
             },
             default_params: llm_types::Map::new(),
             database: Database::default(),
-            governance: llm_governance::Settings::default(),
             alerting: Alerting::default(),
+            governance: rules(
+                around,
+                seconds("LITELLM_KEY_ROTATION_CHECK_INTERVAL_SECONDS", 86_400),
+            ),
             notices: Vec::new(),
         }
     }
@@ -329,6 +332,20 @@ impl Settings {
         self.master_key
             .as_ref()
             .is_none_or(|key| matches!(key.expose(), "" | "sk-1234"))
+    }
+}
+
+/// How keys are governed where no configuration says so: what the environment says of replacing them.
+fn rules(around: &dyn Surroundings, every: Duration) -> llm_governance::Settings {
+    let usual = llm_governance::Settings::default();
+    let on = flag(around, "LITELLM_KEY_ROTATION_ENABLED").unwrap_or(false);
+    let grace = around.var("LITELLM_KEY_ROTATION_GRACE_PERIOD");
+    // A grace that nobody understands is no reason to have none.
+    let grace = grace.filter(|text| text.parse::<llm_ledger::Period>().is_ok());
+    llm_governance::Settings {
+        rotate_every: on.then(|| every.max(Duration::from_secs(1))),
+        rotation_grace: grace.or_else(|| usual.rotation_grace.clone()),
+        ..usual
     }
 }
 

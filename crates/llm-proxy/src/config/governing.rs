@@ -46,6 +46,10 @@ pub(super) fn general(values: &mut Values, settings: &mut Settings, problems: &m
             &mut rules.user_budget_on_team_keys,
         ),
         (
+            "disable_auto_add_proxy_admin_to_teams",
+            &mut rules.admins_stay_out_of_teams,
+        ),
+        (
             "allow_requests_on_db_unavailable",
             &mut rules.serve_without_database,
         ),
@@ -127,6 +131,8 @@ pub(super) fn litellm(values: &mut Values, settings: &mut Settings, problems: &m
     for (key, map) in [
         ("default_key_generate_params", &mut rules.key_defaults),
         ("upperbound_key_generate_params", &mut rules.key_bounds),
+        ("default_internal_user_params", &mut rules.user_defaults),
+        ("default_team_params", &mut rules.team_defaults),
     ] {
         if let Some(given) = values.take::<Map>(key, problems) {
             *map = given;

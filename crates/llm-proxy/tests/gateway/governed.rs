@@ -226,3 +226,40 @@ async fn limits_say_what_is_left_and_when_to_come_back() {
     assert_eq!(kept.chat_with(&other, chat("gpt")).await.status, 200);
     assert_eq!(kept.rows().await.len(), 3);
 }
+
+#[tokio::test]
+async fn who_is_invited_needs_no_key_and_who_runs_an_organization_no_other_role() {
+    let kept = Kept::with(settings("http://127.0.0.1:9")).await;
+    let user =
+        json!({"user_id": "u", "user_email": "u@example.com", "user_role": "internal_user_viewer"});
+    let made = kept.manage("/user/new", user).await;
+    assert_eq!(made.status, 200, "{}", made.text());
+    let key = made.json()["key"].as_str().unwrap().to_owned();
+    let invitation = kept
+        .manage("/invitation/new", json!({"user_id": "u"}))
+        .await;
+    let claim = json!({"invitation_link": invitation.json()["id"], "password": "Correct-Horse-1"});
+    let claimed = kept
+        .gateway
+        .send("POST", "/onboarding/claim_token", &[], claim.to_string())
+        .await;
+    assert_eq!(claimed.status, 200, "{}", claimed.text());
+
+    let organization = json!({"organization_id": "o", "organization_alias": "O"});
+    kept.manage("/organization/new", organization).await;
+    let bearer = format!("Bearer {key}");
+    let headers = [("authorization", bearer.as_str())];
+    let team = json!({"team_id": "t", "organization_id": "o"}).to_string();
+    let refused = kept
+        .gateway
+        .send("POST", "/team/new", &headers, team.clone())
+        .await;
+    assert_eq!(refused.status, 401, "{}", refused.text());
+    let member = json!({"organization_id": "o", "member": {"user_id": "u", "role": "org_admin"}});
+    kept.manage("/organization/member_add", member).await;
+    let made = kept.gateway.send("POST", "/team/new", &headers, team).await;
+    assert_eq!(made.status, 200, "{}", made.text());
+    let path = format!("/key/{key}/regenerate");
+    let replaced = kept.manage(&path, json!({"grace_period": "1h"})).await;
+    assert_eq!(replaced.status, 200, "{}", replaced.text());
+}

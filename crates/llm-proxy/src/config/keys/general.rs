@@ -53,6 +53,7 @@ pub(crate) const GENERAL: Section = Section {
                 "alert_types",
                 "alert_to_webhook_url",
                 "alerting_args",
+                "disable_auto_add_proxy_admin_to_teams",
             ],
         ),
         (
@@ -126,7 +127,6 @@ pub(crate) const GENERAL: Section = Section {
                 "disable_key_generate_for_org_admin",
                 "disable_master_key_return",
                 "default_team_disabled",
-                "disable_auto_add_proxy_admin_to_teams",
                 "team_metadata_schema",
                 "team_metadata_validation_timeout",
                 "team_metadata_validation_error_message",

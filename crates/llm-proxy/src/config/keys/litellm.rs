@@ -22,6 +22,8 @@ pub(crate) const LITELLM: Section = Section {
                 "block_requests_for_models_without_pricing",
                 "default_key_generate_params",
                 "upperbound_key_generate_params",
+                "default_internal_user_params",
+                "default_team_params",
                 "store_audit_logs",
                 "modify_params",
                 "num_retries",
@@ -104,8 +106,6 @@ pub(crate) const LITELLM: Section = Section {
         (
             Later("keys, users and teams"),
             &[
-                "default_internal_user_params",
-                "default_team_params",
                 "default_team_settings",
                 "key_generation_settings",
                 "key_alias_pattern",
