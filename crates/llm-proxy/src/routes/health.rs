@@ -8,12 +8,13 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
+use llm_governance::Governance;
 use llm_router::Deployment;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::pages::{Keyed, Shared, json_reply};
-use crate::checks::Page;
+use crate::{checks::Page, state::Gateway};
 
 pub(crate) async fn options() -> Response {
     [(header::ALLOW, "GET, OPTIONS")].into_response()
@@ -33,13 +34,31 @@ pub(crate) async fn ready(State(gateway): Shared) -> Response {
         let body = Json(json!({"status": "shutting_down"}));
         return (StatusCode::SERVICE_UNAVAILABLE, body).into_response();
     }
-    Json(json!({"status": "healthy", "db": "Not connected"})).into_response()
+    let database = database(&gateway);
+    let waits = |governance: &Governance| !governance.settings().serve_without_database;
+    if database == AWAY && gateway.governance().is_some_and(waits) {
+        let body = Json(json!({"status": "unhealthy", "db": database}));
+        return (StatusCode::SERVICE_UNAVAILABLE, body).into_response();
+    }
+    Json(json!({"status": "healthy", "db": database})).into_response()
+}
+
+/// A database that does not answer.
+const AWAY: &str = "disconnected";
+
+/// How the database is.
+fn database(gateway: &Gateway) -> &'static str {
+    match gateway.governance() {
+        None => "Not connected",
+        Some(governance) if governance.is_database_up() => "connected",
+        Some(_) => AWAY,
+    }
 }
 
 pub(crate) async fn details(State(gateway): Shared, Keyed(live, _): Keyed) -> Json<Value> {
     Json(json!({
         "status": if gateway.is_draining() { "shutting_down" } else { "healthy" },
-        "db": "Not connected", "cache": null, "litellm_version": env!("CARGO_PKG_VERSION"),
+        "db": database(&gateway), "cache": null, "litellm_version": env!("CARGO_PKG_VERSION"),
         "success_callbacks": ["prometheus"], "log_level": live.settings.logs.filter,
     }))
 }
