@@ -34,7 +34,11 @@ from interlingua import (
 )
 
 SOUND = b"ID3" + bytes(range(256))
-PICTURES = {"created": 1700000000, "data": [{"url": "https://images.example.com/1.png", "revised_prompt": "A cat"}]}
+PICTURES = {
+    "created": 1700000000,
+    "data": [{"url": "https://images.example.com/1.png", "revised_prompt": "A cat"}],
+    "usage": {"input_tokens": 100, "output_tokens": 1000, "total_tokens": 1100},
+}
 
 
 def vectors(asked: Asked) -> dict[str, Any]:
@@ -248,7 +252,7 @@ def test_every_call_says_what_it_cost(world: Upstream) -> None:
     for answer in [
         embedding(model="text-embedding-3-small", input=["a"]),
         rerank(model="cohere/rerank-english-v3.0", query="q", documents=["a", "b", "c"]),
-        image_generation(model="dall-e-3", prompt="A cat"),
+        image_generation(model="gpt-image-1-mini", prompt="A cat"),
         speech(model="tts-1", input="Hello"),
         completion(model="openai/gpt-4o", messages=[{"role": "user", "content": "Hello"}]),
     ]:

@@ -389,15 +389,17 @@ async fn pictures_and_speech_are_charged_in_passing() {
     let vendor = Vendor::answering(|asked| match asked.path.as_str() {
         "/v1/audio/speech" => reply(200, "audio/mpeg", "SOUND"),
         "/v1/moderations" => whole(&json!({"id": "m", "model": "omni", "results": []})),
-        _ => whole(&json!({"created": 1, "data": [{"url": "https://pictures.example/1.png"}]})),
+        _ => whole(&json!({
+            "created": 1, "data": [{"b64_json": "AAAA"}],
+            "usage": {"input_tokens": 100, "output_tokens": 1000, "total_tokens": 1100},
+        })),
     })
     .await;
     let gateway = before(&vendor).await;
-    let picture =
-        json!({"model": "dall-e-3", "prompt": "A cat", "size": "1024x1024", "quality": "hd"});
+    let picture = json!({"model": "gpt-image-1-mini", "prompt": "A cat"});
     for (path, body, cost) in [
         ("/openai/v1/../images/generations", json!({}), ""),
-        ("/openai/images/generations", picture, "0.08"),
+        ("/openai/images/generations", picture, "0.0082"),
         (
             "/openai/audio/speech",
             json!({"model": "tts-1", "input": "Hello", "voice": "alloy"}),
