@@ -54,7 +54,7 @@ def test_all_mistakes_are_printed_at_once(tmp_path):
         "  - litellm_params: {model: openai/gpt-4o}\n"
         "rotuer_settings: {num_retries: 3}\n"
         "router_settings: {num_retries: lots, routing_strategy: lest-busy}\n"
-        "litellm_settings: {max_budget: 5}\n"
+        "litellm_settings: {budget_rollover: true}\n"
     )
     checked = run("check", str(config))
     text = checked.stdout + checked.stderr
