@@ -110,7 +110,11 @@ pub(crate) async fn open(gateway: &Arc<Gateway>, settings: &Settings) -> Result<
             tracing::warn!(%error, "the database is away: requests are served without it");
             tokio::spawn(again(Arc::clone(gateway), plan));
         }
-        Err(error) => return Err(error).context("the database cannot be opened"),
+        Err(error) => {
+            return Err(error).context(
+                "the database cannot be opened (--db says where it is; `--db none` keeps nothing)",
+            );
+        }
     }
     Ok(())
 }
