@@ -67,6 +67,7 @@ pub(crate) struct Metrics {
     /// What an answered request adds to, by what it was: no label is put together twice.
     handles: DashMap<u64, Arc<Handles>>,
     names: DashSet<String>,
+    keys: DashSet<String>,
     hasher: RandomState,
 }
 
@@ -98,6 +99,7 @@ impl Metrics {
             dropped_log_lines: Counter::default(),
             handles: DashMap::new(),
             names: DashSet::new(),
+            keys: DashSet::new(),
             hasher: RandomState::new(),
         };
         all.register();
@@ -243,14 +245,15 @@ impl Metrics {
         if !known {
             return "None";
         }
-        if self.names.contains(name) {
-            return name;
+        among(&self.names, name)
+    }
+
+    /// A key's hash as a label: there may be more keys than anybody can look at.
+    pub(crate) fn key<'a>(&self, hash: &'a str) -> &'a str {
+        match hash {
+            "" => "None",
+            hash => among(&self.keys, hash),
         }
-        if self.names.len() >= MOST_NAMES {
-            return "other";
-        }
-        self.names.insert(name.to_owned());
-        name
     }
 
     /// Failed attempts, of failed and answered requests alike.
@@ -460,6 +463,18 @@ fn owned(labels: &[(&'static str, &str)]) -> Labels {
         .collect()
 }
 
+/// The name, if it is one of the first that came; memory is not for all of them.
+fn among<'a>(first: &DashSet<String>, name: &'a str) -> &'a str {
+    if first.contains(name) {
+        return name;
+    }
+    if first.len() >= MOST_NAMES {
+        return "other";
+    }
+    first.insert(name.to_owned());
+    name
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -476,5 +491,10 @@ mod tests {
         }
         assert_eq!(metrics.names.len(), MOST_NAMES);
         assert_eq!(metrics.bounded("gpt", true), "gpt", "who was first stays");
+        for i in 0..2 * MOST_NAMES {
+            metrics.key(&i.to_string());
+        }
+        assert_eq!(metrics.keys.len(), MOST_NAMES);
+        assert_eq!((metrics.key(""), metrics.key("another")), ("None", "other"));
     }
 }

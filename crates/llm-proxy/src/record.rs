@@ -136,8 +136,8 @@ impl Hub {
         took: Duration,
     ) {
         let status = refusal.status.as_u16();
-        self.metrics
-            .refused(route, key_name(caller), status, refusal.class);
+        let key = self.metrics.key(caller.key_hash());
+        self.metrics.refused(route, key, status, refusal.class);
         self.log(Entry {
             call_id,
             route,
@@ -172,7 +172,7 @@ impl Observer for Recorder {
             });
         }
         let known = || !self.live.router.deployments(&record.requested).is_empty();
-        let key = key_name(&self.caller);
+        let key = self.hub.metrics.key(self.caller.key_hash());
         let answered_by = record.deployment.as_ref();
         let well = answered_by.is_some_and(|d| self.live.router.standing(d) == Standing::Well);
         let metrics = &self.hub.metrics;
@@ -242,14 +242,6 @@ fn alert(alerts: &Alerts, record: &Record) {
             Outcome::Answered | Outcome::HungUp | Outcome::Outpaced => None,
         },
     });
-}
-
-/// The key's name in metrics.
-fn key_name(caller: &Caller) -> &str {
-    match caller.key_hash() {
-        "" => "None",
-        name => name,
-    }
 }
 
 impl Recorder {
