@@ -72,6 +72,36 @@ pub struct Form {
     pub notices: Vec<String>,
 }
 
+/// Fields that are kept for what is not built. Whoever sets one is told, as some of them sound like a lock.
+const WAITING: &[&str] = &[
+    "allow_team_guardrail_config",
+    "allowed_cache_controls",
+    "allowed_model_region",
+    "allowed_passthrough_routes",
+    "allowed_vector_store_indexes",
+    "budget_fallbacks",
+    "default_estimated_output_tokens",
+    "default_estimated_output_tokens_per_model",
+    "default_model",
+    "denied_passthrough_routes",
+    "disable_global_guardrails",
+    "enable_prompt_caching",
+    "enforced_batch_output_expires_after",
+    "enforced_file_expires_after",
+    "enforced_params",
+    "guardrails",
+    "logging",
+    "mcp_rpm_limit",
+    "object_permission",
+    "policies",
+    "priority",
+    "prompts",
+    "router_settings",
+    "secret_manager_settings",
+    "throttle_on_budget_exceeded",
+    "tpd_limit",
+];
+
 /// The longest text of a field, in bytes.
 const LONGEST_TEXT: usize = 4_000;
 
@@ -120,6 +150,10 @@ impl Form {
             };
             if !value.is_null() {
                 field.kind.check(field.name, &value, from)?;
+            }
+            if WAITING.contains(&field.name) && says_something(&value) {
+                let notice = format!("'{name}' is kept and has no effect yet");
+                form.notices.push(notice);
             }
             form.given.insert(name, value);
         }
@@ -467,6 +501,15 @@ fn bounded(name: &str, value: &Value) -> Result<(), Refusal> {
         return Err(Refusal::bad(name.to_owned(), message));
     }
     Ok(())
+}
+
+fn says_something(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => false,
+        Value::Array(all) => !all.is_empty(),
+        Value::Object(all) => !all.is_empty(),
+        _ => true,
+    }
 }
 
 /// Null takes a value away: the column has its usual one then.

@@ -21,6 +21,7 @@ mod entry;
 pub mod form;
 mod governance;
 pub mod import;
+mod joining;
 mod keys;
 mod limits;
 mod model_access;

@@ -63,18 +63,6 @@ impl Governance {
         }
         Ok(())
     }
-
-    /// The models of `all` that the caller may ask; each with its access groups.
-    pub fn askable<'a>(
-        &self,
-        caller: &Caller,
-        all: impl IntoIterator<Item = (&'a str, Vec<String>)>,
-    ) -> Vec<&'a str> {
-        let all = all.into_iter();
-        all.filter(|(model, groups)| self.may_ask(caller, model, groups).is_ok())
-            .map(|(model, _)| model)
-            .collect()
-    }
 }
 
 struct Wanted<'a> {

@@ -2,34 +2,14 @@ use llm_store::rows::{Budget, Organization, OrganizationMember, User};
 use serde_json::{Value, json};
 
 use super::{fields, membership_of, runs, unknown};
-use crate::{Actor, Answer, Call, Edit, Form, Refusal, edit::shown, own_budget, users};
-
-/// Members of one request.
-const MOST: usize = 500;
+use crate::{Actor, Answer, Call, Edit, Form, Refusal, edit::shown, joining, own_budget, users};
 
 /// `POST /organization/member_add`.
 pub(super) async fn add(call: Call) -> Result<Answer, Refusal> {
     let (governance, body) = (&call.governance, &call.body);
     let id = body.need("organization_id")?;
     runs(&call.caller, id)?;
-    let given = match body.get("member").or(body.get("members")) {
-        Some(Value::Array(all)) => all.clone(),
-        Some(one) => vec![one.clone()],
-        None => {
-            return Err(Refusal::invalid(
-                "body",
-                "member",
-                "missing",
-                "Field required",
-            ));
-        }
-    };
-    if given.is_empty() || given.len() > MOST {
-        return Err(Refusal::bad(
-            "member",
-            format!("between one and {MOST} members join at once"),
-        ));
-    }
+    let given = joining::members(body)?;
     let mut edit = governance.edit(&call.actor).await?;
     edit.get::<Organization>(&[id])
         .await?

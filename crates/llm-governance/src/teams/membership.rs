@@ -3,36 +3,16 @@ use serde_json::{Value, json};
 
 use super::{administers, described, fields, locked, member_budget, members, membership_of, named};
 use crate::{
-    Answer, Call, Caller, Edit, Form, Governance, Refusal, edit::shown, own_budget, terms::dollars,
-    users,
+    Answer, Call, Caller, Edit, Form, Governance, Refusal, edit::shown, joining, own_budget,
+    terms::dollars, users,
 };
-
-/// Members of one request.
-const MOST: usize = 500;
 
 /// `POST /team/member_add` and `POST /team/bulk_member_add`.
 pub(super) async fn add(call: Call) -> Result<Answer, Refusal> {
     let (governance, body) = (&call.governance, &call.body);
     let id = body.need("team_id")?;
     let team = named(governance, id).await;
-    let given = match body.get("member").or(body.get("members")) {
-        Some(Value::Array(all)) => all.clone(),
-        Some(one) => vec![one.clone()],
-        None => {
-            return Err(Refusal::invalid(
-                "body",
-                "member",
-                "missing",
-                "Field required",
-            ));
-        }
-    };
-    if given.is_empty() || given.len() > MOST {
-        return Err(Refusal::bad(
-            "member",
-            format!("between one and {MOST} members join at once"),
-        ));
-    }
+    let given = joining::members(body)?;
     let forms = given.iter().map(|member| {
         let mut form = members::form_of(member)?;
         for (field, value) in body.given() {
