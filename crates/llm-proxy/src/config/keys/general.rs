@@ -91,7 +91,6 @@ pub(crate) const GENERAL: Section = Section {
                 "database_extra_connection_params",
                 "database_type",
                 "disable_prisma_schema_update",
-                "store_model_in_db",
                 "supported_db_objects",
                 "proxy_config_reload_interval_seconds",
             ],
@@ -289,6 +288,10 @@ pub(crate) const GENERAL: Section = Section {
             ],
         ),
         (Later("audio"), &["transcribe_media_buckets"]),
+        (
+            Inert("models that are added are kept wherever there is a database"),
+            &["store_model_in_db"],
+        ),
         (Inert("there is nothing to license"), &["litellm_license"]),
         (
             Inert("a client that hangs up always cancels the upstream call"),
