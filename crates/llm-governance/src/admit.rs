@@ -2,16 +2,19 @@
 
 use std::{sync::Arc, time::Instant};
 
-use llm_ledger::{Ask, Estimate, Pending, Reservation};
+use llm_ledger::{Ask, Estimate, Pending, Reservation, Spender};
 use llm_store::{
     Account, Scope,
     rows::{AccessGroup, Budget, Customer, SpendRow, Tag},
 };
 
 use crate::{
-    Caller, Governance, Refusal,
+    Caller, Governance, ModelLimits, Refusal,
     budgets::{Beside, spenders},
-    limits::{self, Asked, Left, Permit, Want, wants},
+    limits::{
+        self, Asked, Counts, Kind, Left, LimitRules, Permit, Priority, Refused, TokenKind, Want,
+        counted, wants,
+    },
     model_access::names,
     terms::{Own, Terms},
 };
@@ -33,31 +36,55 @@ pub struct Work<'a> {
     pub prompt_tokens: u64,
     /// How many tokens its answer may have; `None` where nobody says.
     pub answer_tokens: Option<u64>,
+    /// The session that it belongs to.
+    pub session: Option<&'a str>,
+    /// The limits that each key has at the model where the key's own say nothing of it.
+    pub usual: ModelLimits,
+    /// What the model can take, all its deployments together.
+    pub capacity: ModelLimits,
+    /// Whether the model failed lately: limits that are dynamic hold.
+    pub is_ailing: bool,
 }
 
-/// What an answer counts beforehand, at most, where nobody says how long it may get.
-const USUAL_ANSWER: u64 = 1024;
+impl Default for Work<'_> {
+    fn default() -> Self {
+        Self {
+            model: "",
+            groups: &[],
+            tags: &[],
+            customer: None,
+            estimate: Estimate::Free,
+            prompt_tokens: 0,
+            answer_tokens: None,
+            session: None,
+            usual: ModelLimits::default(),
+            capacity: ModelLimits::default(),
+            is_ailing: false,
+        }
+    }
+}
 
 /// A request that was let in. Dropped, what is held for it is returned.
 #[derive(Debug)]
 pub struct Admission {
     caller: Arc<Caller>,
     customer: Option<String>,
+    /// The model that it asks for.
+    model: String,
     tags: Vec<String>,
     reservation: Reservation,
     permit: Permit,
     left: Vec<Left>,
+    priority: Option<(String, f64)>,
+    governance: Governance,
 }
 
-impl Work<'_> {
-    /// How many tokens it counts for a limit, until its real ones are known.
-    fn tokens(&self, want: &Want) -> u64 {
-        let usual = want
-            .tpm
-            .map_or(USUAL_ANSWER, |tpm| (tpm / 4).min(USUAL_ANSWER));
-        self.prompt_tokens
-            .saturating_add(self.answer_tokens.unwrap_or(usual))
-    }
+/// A request that its limits let in.
+struct Passed {
+    permit: Permit,
+    left: Vec<Left>,
+    /// Its priority at its model, and how much of that is in use.
+    priority: Option<(String, f64)>,
 }
 
 impl Governance {
@@ -69,35 +96,99 @@ impl Governance {
             self.may_serve(&customer.row, work.model)?;
         }
         let asked = Asked {
-            model: work.model,
+            work,
             tags: &tags,
+            rules: &self.settings().limits,
         };
         let wants = wants(caller, asked, &beside);
-        let (permit, left) = self
-            .limiter()
-            .take(wants, |want| work.tokens(want), Instant::now())
-            .map_err(|over| limits::exceeded(&over, Instant::now()))?;
+        let passed = self.pass(caller, asked, wants.clone()).await?;
         let spenders = spenders(caller, work.model, &beside, self.settings());
         let ask = Ask::new(spenders, work.estimate);
-        let reservation = match self.ledger().reserve(ask.clone()).await {
-            Ok(reservation) => reservation,
+        let (passed, reservation) = match self.ledger().reserve(ask.clone()).await {
+            Ok(reservation) => (passed, reservation),
             Err(error) if error.is_unavailable() && self.settings().serve_without_database => {
-                self.ledger().unchecked(ask)
+                (passed, self.ledger().unchecked(ask))
             }
             Err(error) => {
                 // It counts for no limit that another rule refuses.
-                permit.withdraw();
-                return Err(error.into());
+                passed.permit.withdraw();
+                match throttled(caller, &error, self.settings().limits.throttle, wants) {
+                    Some(wants) => self.go_on(caller, asked, wants, ask).await?,
+                    None => return Err(error.into()),
+                }
             }
         };
         Ok(Admission {
             caller: Arc::clone(caller),
             customer: work.customer.map(str::to_owned),
+            model: work.model.to_owned(),
             tags,
             reservation,
-            permit,
-            left,
+            permit: passed.permit,
+            left: passed.left,
+            priority: passed.priority,
+            governance: self.clone(),
         })
+    }
+
+    /// Counts a request for all of its limits, or for none.
+    async fn pass(
+        &self,
+        caller: &Caller,
+        asked: Asked<'_>,
+        mut wants: Vec<Want>,
+    ) -> Result<Passed, Refusal> {
+        let mut named = None;
+        if let Some(mut priority) = Priority::of(caller, asked) {
+            let saturation = self.limiter().saturation(&priority.whole);
+            let threshold = asked.rules.priorities.as_ref();
+            if threshold.is_some_and(|priorities| saturation < priorities.threshold) {
+                // There is enough for all: what others have reserved may be borrowed.
+                priority.part.limits = Default::default();
+            }
+            wants.extend([priority.whole, priority.part]);
+            named = Some((priority.name, saturation));
+        }
+        match self.limiter().take(wants).await {
+            Ok((permit, left)) => Ok(Passed {
+                permit,
+                left,
+                priority: named,
+            }),
+            Err(Refused::Over(over)) => {
+                let mut refusal = limits::exceeded(&over, Instant::now());
+                if let Some((name, saturation)) = named {
+                    refusal.headers.push(("x-litellm-priority", name));
+                    let shown = format!("{saturation:.3}");
+                    refusal.headers.push(("x-litellm-saturation", shown));
+                }
+                Err(refusal)
+            }
+            Err(Refused::Unknown) => Err(limits::uncounted()),
+        }
+    }
+
+    /// A key that is over its budget goes on within a part of its limits, on what others that it spends for have left.
+    async fn go_on(
+        &self,
+        caller: &Caller,
+        asked: Asked<'_>,
+        wants: Vec<Want>,
+        mut ask: Ask,
+    ) -> Result<(Passed, Reservation), Refusal> {
+        let passed = self.pass(caller, asked, wants).await?;
+        for spender in &mut ask.spenders {
+            if is_of_key(caller, spender) {
+                spender.max = None;
+            }
+        }
+        match self.ledger().reserve(ask).await {
+            Ok(reservation) => Ok((passed, reservation)),
+            Err(error) => {
+                passed.permit.withdraw();
+                Err(error.into())
+            }
+        }
     }
 
     /// The request's tags, and those of its key, its team and its project.
@@ -206,15 +297,37 @@ impl Governance {
 
 impl Admission {
     /// What is left of its limits, as headers of its answer.
-    pub fn headers(&self) -> impl Iterator<Item = (String, u64)> + '_ {
-        self.left.iter().flat_map(|left| {
+    pub fn headers(&self) -> impl Iterator<Item = (String, String)> + '_ {
+        let priority = self.priority.iter().flat_map(|(name, saturation)| {
+            [
+                ("x-litellm-priority".to_owned(), name.clone()),
+                (
+                    "x-litellm-saturation".to_owned(),
+                    format!("{saturation:.3}"),
+                ),
+            ]
+        });
+        let left = self.left.iter().flat_map(|left| {
             let name =
                 |what: &str| format!("x-ratelimit-{}-{what}-{}", left.scope, left.kind.name());
             [
-                (name("remaining"), left.remaining),
-                (name("limit"), left.limit),
+                (name("remaining"), left.remaining.to_string()),
+                (name("limit"), left.limit.to_string()),
             ]
-        })
+        });
+        let of_key = self.left.iter().filter_map(|left| {
+            let (name, count) = match (left.scope, left.kind) {
+                ("api_key", Kind::Requests) => ("x-litellm-key-rpm-limit".to_owned(), left.limit),
+                ("api_key", Kind::Tokens) => ("x-litellm-key-tpm-limit".to_owned(), left.limit),
+                ("model_per_key", kind) => {
+                    let name = format!("x-litellm-key-remaining-{}-{}", kind.name(), self.model);
+                    (name, left.remaining)
+                }
+                _ => return None,
+            };
+            Some((name, count.to_string()))
+        });
+        priority.chain(left).chain(of_key)
     }
 
     /// Who asked.
@@ -255,7 +368,8 @@ impl Admission {
 
     /// Charges what it cost. The charge is made when this returns; it lasts once what it returns is awaited.
     pub fn charge(self, row: SpendRow) -> Result<Pending, llm_ledger::Error> {
-        self.permit.settle(row.total_tokens.try_into().unwrap_or(0));
+        let rules = &self.governance.settings().limits;
+        self.permit.settle(&used(rules, &row));
         self.reservation.charge(row)
     }
 
@@ -270,4 +384,51 @@ impl Admission {
             .unchecked(Ask::new(spenders, Estimate::Free))
             .charge(row)
     }
+}
+
+/// What an answer used, as limits count it.
+fn used(rules: &LimitRules, row: &SpendRow) -> Counts {
+    let count = |tokens: i64| u64::try_from(tokens).unwrap_or(0);
+    let (input, output) = (count(row.prompt_tokens), count(row.completion_tokens));
+    let mut used = Counts::default();
+    used[Kind::Tokens as usize] = match rules.tokens {
+        TokenKind::Total => count(row.total_tokens),
+        _ => counted(rules, input, output),
+    };
+    used[Kind::Input as usize] = input;
+    used[Kind::Output as usize] = output;
+    used[Kind::Spend as usize] = count(row.spend.0);
+    used
+}
+
+/// What a key may ask for that has spent its budget and goes on slowly (`throttle_on_budget_exceeded`). Nothing, where it
+/// is somebody else's budget, or nothing is limited that could be made less.
+fn throttled(
+    caller: &Caller,
+    error: &llm_ledger::Error,
+    part: Option<f64>,
+    mut wants: Vec<Want>,
+) -> Option<Vec<Want>> {
+    let key = caller.key.as_ref()?;
+    let says = key.row.metadata.get("throttle_on_budget_exceeded")?;
+    let part = part.filter(|_| says.as_bool() == Some(true))?;
+    let refusal = error.refusal()?;
+    let own = Spender::of(refusal.account.clone());
+    let mut is_limited = false;
+    for want in wants.iter_mut().filter(|want| want.scope == "api_key") {
+        for limit in want.limits.iter_mut().flatten() {
+            *limit = ((*limit as f64 * part) as u64).max(1);
+            is_limited = true;
+        }
+    }
+    (is_limited && is_of_key(caller, &own)).then_some(wants)
+}
+
+/// Whether it is an account of the caller's key.
+fn is_of_key(caller: &Caller, spender: &Spender) -> bool {
+    let (account, key) = (&spender.account, caller.key.as_ref());
+    key.is_some_and(|key| {
+        let own = key.row.account();
+        (account.scope, &account.id) == (own.scope, &own.id)
+    })
 }

@@ -110,6 +110,15 @@ impl Caller {
         self.team.as_ref()?.row.team_alias.as_deref()
     }
 
+    /// Whether some of its limits hold only while a model is in trouble.
+    pub fn has_dynamic_limits(&self) -> bool {
+        let of_key = self.key.as_ref().map(|key| &key.terms.limits);
+        let of_team = self.team.as_ref().map(|team| &team.terms.limits);
+        let all = [of_key, of_team].into_iter().flatten();
+        all.into_iter()
+            .any(|limits| limits.dynamic_rpm || limits.dynamic_tpm)
+    }
+
     /// Whether it runs the gateway.
     pub fn is_admin(&self) -> bool {
         self.role == Role::ProxyAdmin

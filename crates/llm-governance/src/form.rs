@@ -80,8 +80,6 @@ const WAITING: &[&str] = &[
     "allowed_passthrough_routes",
     "allowed_vector_store_indexes",
     "budget_fallbacks",
-    "default_estimated_output_tokens",
-    "default_estimated_output_tokens_per_model",
     "default_model",
     "denied_passthrough_routes",
     "disable_global_guardrails",
@@ -94,11 +92,9 @@ const WAITING: &[&str] = &[
     "mcp_rpm_limit",
     "object_permission",
     "policies",
-    "priority",
     "prompts",
     "router_settings",
     "secret_manager_settings",
-    "throttle_on_budget_exceeded",
     "tpd_limit",
 ];
 

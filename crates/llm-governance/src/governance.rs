@@ -16,7 +16,7 @@ use crate::{
     changes,
     directory::Directory,
     keys,
-    limits::{self, Limiter},
+    limits::{Limiter, SharedCounts},
     retention, users,
 };
 
@@ -63,8 +63,8 @@ impl Governance {
             store,
             ledger,
             keyring,
+            limiter: Arc::new(Limiter::new(settings.limits.fail_closed)),
             settings,
-            limiter: limits::limiter(),
             database_up: AtomicBool::new(true),
             throttle: users::Throttle::default(),
             changed: broadcast::Sender::new(1024),
@@ -97,6 +97,11 @@ impl Governance {
     /// The ledger.
     pub fn ledger(&self) -> &Ledger {
         &self.inner.ledger
+    }
+
+    /// Counts limits together with other instances from now on, or alone again.
+    pub fn count_together(&self, counts: Option<Arc<dyn SharedCounts>>) {
+        self.limiter().share(counts);
     }
 
     pub(crate) fn limiter(&self) -> &Arc<Limiter> {

@@ -23,7 +23,7 @@ mod governance;
 pub mod import;
 mod joining;
 mod keys;
-mod limits;
+pub mod limits;
 mod model_access;
 mod models;
 mod organizations;

@@ -26,6 +26,8 @@ const PROJECT: &[Field] = &[
     Field::column("model_tpm_limit", Counts),
     Field::column("blocked", Flag),
     Field::column("object_permission", Json),
+    Field::metadata("model_itpm_limit", Counts),
+    Field::metadata("model_otpm_limit", Counts),
     Field::metadata("tags", Texts),
     Field::metadata("guardrails", Texts),
     Field::metadata("policies", Texts),

@@ -4,7 +4,7 @@ use llm_cost::NanoDollars;
 use llm_ledger::Calendar;
 use llm_store::rows::Object;
 
-use crate::Retention;
+use crate::{Retention, limits::LimitRules};
 
 /// How a gateway is governed, as its configuration says.
 #[derive(Debug, Clone)]
@@ -47,6 +47,8 @@ pub struct Settings {
     pub serve_without_database: bool,
     /// How long spend rows are kept; for ever, if nobody says.
     pub retention: Option<Retention>,
+    /// How limits are meant.
+    pub limits: LimitRules,
     /// Whether every administrative change is written down (`store_audit_logs`).
     pub audit: bool,
 }
@@ -73,6 +75,7 @@ impl Default for Settings {
             user_budget_on_team_keys: false,
             serve_without_database: false,
             retention: None,
+            limits: LimitRules::default(),
             audit: true,
         }
     }

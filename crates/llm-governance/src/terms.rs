@@ -38,6 +38,18 @@ pub struct Limits {
     pub models: BTreeMap<String, ModelLimits>,
     /// Requests a minute of single tags.
     pub tags: BTreeMap<String, u64>,
+    /// Requests are limited only while the model is in trouble (`rpm_limit_type: dynamic`).
+    pub dynamic_rpm: bool,
+    /// Tokens likewise (`tpm_limit_type: dynamic`).
+    pub dynamic_tpm: bool,
+    /// Requests of one session.
+    pub iterations: Option<u64>,
+    /// What one session may cost.
+    pub session_budget: Option<NanoDollars>,
+    /// How many tokens an answer counts beforehand where the request does not say.
+    pub usual_answer: Option<u64>,
+    /// The same of single models.
+    pub usual_answers: BTreeMap<String, u64>,
 }
 
 /// How much of one model somebody may ask for.
@@ -47,6 +59,10 @@ pub struct ModelLimits {
     pub rpm: Option<u64>,
     /// Tokens a minute.
     pub tpm: Option<u64>,
+    /// Tokens of prompts a minute.
+    pub itpm: Option<u64>,
+    /// Tokens of answers a minute.
+    pub otpm: Option<u64>,
 }
 
 /// What a row says of its own bounds.
@@ -76,8 +92,14 @@ pub struct Own<'a> {
     pub model_rpm: Option<&'a Object>,
     /// Tokens a minute of single models.
     pub model_tpm: Option<&'a Object>,
+    /// Tokens of prompts a minute of single models.
+    pub model_itpm: Option<&'a Object>,
+    /// Tokens of answers a minute of single models.
+    pub model_otpm: Option<&'a Object>,
     /// Requests a minute of single tags.
     pub tag_rpm: Option<&'a Object>,
+    /// The row's metadata, where more of its limits are.
+    pub metadata: Option<&'a Object>,
 }
 
 impl<'a> Own<'a> {
@@ -86,7 +108,10 @@ impl<'a> Own<'a> {
         let object = |name: &str| metadata.get(name).and_then(Value::as_object);
         self.model_rpm = self.model_rpm.or(object("model_rpm_limit"));
         self.model_tpm = self.model_tpm.or(object("model_tpm_limit"));
+        self.model_itpm = self.model_itpm.or(object("model_itpm_limit"));
+        self.model_otpm = self.model_otpm.or(object("model_otpm_limit"));
         self.tag_rpm = self.tag_rpm.or(object("tag_rpm_limit"));
+        self.metadata = Some(metadata);
         let increase = metadata.get("temp_budget_increase").and_then(dollars);
         let until = metadata
             .get("temp_budget_expiry")
@@ -138,20 +163,16 @@ impl Terms {
             tpm: count(own.tpm, with(|budget| budget.tpm_limit)),
             tpd: count(own.tpd, with(|budget| budget.tpd_limit)),
             parallel: count(own.parallel, with(|budget| budget.max_parallel_requests)),
-            models: BTreeMap::new(),
             tags: counts(own.tag_rpm).collect(),
+            ..Limits::said(own.metadata)
         };
-        for (model, rpm) in counts(own.model_rpm) {
-            limits.models.entry(model).or_default().rpm = Some(rpm);
-        }
-        for (model, tpm) in counts(own.model_tpm) {
-            limits.models.entry(model).or_default().tpm = Some(tpm);
-        }
+        limits.of_models(own);
         for (model, terms) in models.into_iter().flatten() {
             let count = |name: &str| terms.get(name).and_then(Value::as_u64);
             let entry = ModelLimits {
                 rpm: count("rpm_limit"),
                 tpm: count("tpm_limit"),
+                ..ModelLimits::default()
             };
             if entry != ModelLimits::default() {
                 let known = limits.models.entry(model.clone()).or_default();
@@ -173,6 +194,47 @@ impl Terms {
     pub fn is_budgeted(&self) -> bool {
         let bounded = |spender: &Spender| spender.max.is_some();
         self.spenders.iter().any(bounded) || !self.models.is_empty()
+    }
+}
+
+impl Limits {
+    /// What a row's metadata says of how its limits are meant, and of sessions.
+    fn said(metadata: Option<&Object>) -> Self {
+        let get = |name: &str| metadata.and_then(|metadata| metadata.get(name));
+        let is_dynamic = |name: &str| get(name).and_then(Value::as_str) == Some("dynamic");
+        let usual = get("default_estimated_output_tokens_per_model");
+        Self {
+            dynamic_rpm: is_dynamic("rpm_limit_type"),
+            dynamic_tpm: is_dynamic("tpm_limit_type"),
+            iterations: get("max_iterations").and_then(Value::as_u64),
+            session_budget: get("max_budget_per_session").and_then(dollars),
+            usual_answer: get("default_estimated_output_tokens").and_then(Value::as_u64),
+            usual_answers: counts(usual.and_then(Value::as_object)).collect(),
+            ..Self::default()
+        }
+    }
+
+    fn of_models(&mut self, own: &Own<'_>) {
+        type Meter = fn(&mut ModelLimits) -> &mut Option<u64>;
+        let meters: [(Option<&Object>, Meter); 4] = [
+            (own.model_rpm, |limits| &mut limits.rpm),
+            (own.model_tpm, |limits| &mut limits.tpm),
+            (own.model_itpm, |limits| &mut limits.itpm),
+            (own.model_otpm, |limits| &mut limits.otpm),
+        ];
+        for (given, meter) in meters {
+            for (model, count) in counts(given) {
+                *meter(self.models.entry(model).or_default()) = Some(count);
+            }
+        }
+    }
+
+    /// How many tokens an answer of `model` counts beforehand.
+    pub(crate) fn usual_answer(&self, model: &str) -> Option<u64> {
+        let bare = model.split_once('/').map_or(model, |(_, bare)| bare);
+        let of_model = self.usual_answers.get(model);
+        let of_model = of_model.or_else(|| self.usual_answers.get(bare));
+        of_model.copied().or(self.usual_answer)
     }
 }
 

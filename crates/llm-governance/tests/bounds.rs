@@ -24,12 +24,8 @@ async fn spend(office: &Office, customer: &str, dollars: i64) -> Result<(), Refu
 fn work(dollars: i64) -> Work<'static> {
     Work {
         model: "gpt-4o",
-        groups: &[],
-        tags: &[],
-        customer: None,
         estimate: Estimate::AtMost(NanoDollars(dollars * 1_000_000_000)),
-        prompt_tokens: 0,
-        answer_tokens: None,
+        ..Work::default()
     }
 }
 

@@ -459,13 +459,9 @@ async fn it_goes_on_from_there(database: &Database, store: Store) {
     let caller = governance.caller("sk-one").await.unwrap().unwrap();
     let ask = async |nano: i64| {
         let work = Work {
-            prompt_tokens: 0,
-            answer_tokens: None,
             model: "small",
-            groups: &[],
-            tags: &[],
-            customer: None,
             estimate: Estimate::AtMost(NanoDollars(nano)),
+            ..Work::default()
         };
         governance.admit(&caller, work).await
     };

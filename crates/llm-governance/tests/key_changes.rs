@@ -18,13 +18,9 @@ fn hash(key: &str) -> String {
 async fn spend(office: &Office, key: &str, nano: i64) {
     let caller = office.governance.caller(key).await.unwrap().expect("known");
     let work = Work {
-        prompt_tokens: 0,
-        answer_tokens: None,
         model: "m",
-        groups: &[],
-        tags: &[],
-        customer: None,
         estimate: Estimate::AtMost(NanoDollars(nano)),
+        ..Work::default()
     };
     let admission = office.governance.admit(&caller, work).await.unwrap();
     let row = llm_store::rows::SpendRow {

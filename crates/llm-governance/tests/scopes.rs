@@ -124,13 +124,11 @@ async fn ask(
 ) -> Result<Admission, Refusal> {
     let tags = ["tag".to_owned()];
     let work = Work {
-        prompt_tokens: 0,
-        answer_tokens: None,
         model: "gpt-4o",
-        groups: &[],
         tags: &tags,
         customer: Some("customer"),
         estimate,
+        ..Work::default()
     };
     office.governance.admit(caller, work).await
 }
@@ -192,13 +190,9 @@ async fn the_exhausted_scope_refuses_and_the_others_do_not() {
             drop(ask(&office, &caller, Estimate::Free).await.unwrap());
             if account.scope != Scope::Global && account.scope != Scope::AccessGroup {
                 let stranger = Work {
-                    prompt_tokens: 0,
-                    answer_tokens: None,
                     model: "gpt-4o",
-                    groups: &[],
-                    tags: &[],
-                    customer: None,
                     estimate: cent,
+                    ..Work::default()
                 };
                 let master = Arc::new(Caller::master());
                 drop(office.governance.admit(&master, stranger).await.unwrap());

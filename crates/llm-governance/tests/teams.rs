@@ -12,13 +12,9 @@ use serde_json::{Value, json};
 async fn spend(office: &Office, key: &str, nano: i64) -> Result<(), Refusal> {
     let caller = office.governance.caller(key).await?.expect("known");
     let work = Work {
-        prompt_tokens: 0,
-        answer_tokens: None,
         model: "m",
-        groups: &[],
-        tags: &[],
-        customer: None,
         estimate: Estimate::AtMost(NanoDollars(nano)),
+        ..Work::default()
     };
     let admission = office.governance.admit(&caller, work).await?;
     let row = llm_store::rows::SpendRow {

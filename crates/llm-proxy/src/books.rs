@@ -11,7 +11,7 @@ use llm_governance::Governance;
 use llm_ledger::Ledger;
 use llm_store::{Keyring, Store};
 
-use crate::{settings::Settings, state::Gateway, stored};
+use crate::{counting, settings::Settings, state::Gateway, stored};
 
 /// Where keys, budgets and spend are kept.
 #[derive(Debug, Clone)]
@@ -151,6 +151,7 @@ async fn begin(gateway: &Arc<Gateway>, governance: Governance) {
     gateway.govern(governance);
     if let Some(governance) = gateway.governance() {
         stored::begin(gateway, governance).await;
+        counting::begin(gateway).await;
     }
 }
 

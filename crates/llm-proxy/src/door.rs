@@ -4,8 +4,9 @@ use std::{net::IpAddr, sync::Arc};
 
 use http::{HeaderMap, Method, StatusCode};
 use llm_cost::NanoDollars;
-use llm_governance::{Access, Caller, Governance, Work};
+use llm_governance::{Access, Caller, Governance, ModelLimits, Work};
 use llm_ledger::Estimate;
+use llm_router::Quota;
 use llm_sdk::{Bound, Request as Ask};
 use llm_store::{Moment, rows::SpendRow};
 use llm_types::Verb;
@@ -38,7 +39,10 @@ pub(crate) async fn admit(
     if gateway.is_draining() {
         return Err(Refusal::later("the gateway is stopping: ask again"));
     }
-    let most = live.settings.limits.requests;
+    // Where there are keys, this limit is one of theirs, and counted with other instances.
+    let alone = gateway.governance().is_none();
+    let together = live.settings.governance.limits.at_once.filter(|_| alone);
+    let most = live.settings.limits.requests.or(together);
     if most.is_some_and(|most| gateway.under_way() > most) {
         return Err(Refusal::later(
             "the gateway is busy: too many requests at the same time",
@@ -113,6 +117,8 @@ pub(crate) async fn open_tab(
         // The bound counts twice as many tokens as texts have.
         prompt_tokens: consumption.input / 2,
         answer_tokens: consumption.output,
+        session: labels.session.as_deref(),
+        ..limits_of(live, caller, &model)
     };
     let admission = governance.admit(caller, work).await?;
     admission.sent(SpendRow {
@@ -150,11 +156,39 @@ pub(crate) async fn open_tab_for(
         tags: &[],
         customer: labels.end_user.as_deref(),
         estimate: Estimate::About(NanoDollars(0)),
-        prompt_tokens: 0,
-        answer_tokens: None,
+        session: labels.session.as_deref(),
+        ..limits_of(live, caller, model)
     };
     let admission = governance.admit(caller, work).await?;
     Ok(Some(Tab::new(governance.clone(), admission)))
+}
+
+/// How a model is limited: by its deployments, and by how well they are.
+fn limits_of(live: &Live, caller: &Caller, model: &str) -> Work<'static> {
+    let deployments = live.router.deployments(model);
+    let said = |name: &str| {
+        let mut said = deployments.iter().filter_map(|d| d.model_info.get(name));
+        said.find_map(Value::as_u64)
+    };
+    let sum = |limit: fn(&Quota) -> Option<u64>| {
+        let limits = deployments.iter().filter_map(|d| limit(&d.quota));
+        limits.reduce(u64::saturating_add)
+    };
+    Work {
+        usual: ModelLimits {
+            rpm: said("default_api_key_rpm_limit"),
+            tpm: said("default_api_key_tpm_limit"),
+            ..ModelLimits::default()
+        },
+        capacity: ModelLimits {
+            rpm: sum(|quota| quota.rpm),
+            tpm: sum(|quota| quota.tpm),
+            ..ModelLimits::default()
+        },
+        is_ailing: caller.has_dynamic_limits()
+            && deployments.iter().any(|d| live.router.failed_lately(d)),
+        ..Work::default()
+    }
 }
 
 /// The access groups that a model's deployments are in (`model_info.access_groups`).

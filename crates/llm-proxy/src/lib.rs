@@ -15,6 +15,7 @@ mod cli;
 pub mod config;
 mod controls;
 mod cors;
+mod counting;
 mod discover;
 mod disk;
 mod door;

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use llm_governance::limits::LimitRules;
 use llm_providers::{
     Error, FetchSettings, Secret, resolve::Surroundings, transport::TransportSettings,
 };
@@ -342,7 +343,18 @@ fn rules(around: &dyn Surroundings, every: Duration) -> llm_governance::Settings
     let grace = around.var("LITELLM_KEY_ROTATION_GRACE_PERIOD");
     // A grace that nobody understands is no reason to have none.
     let grace = grace.filter(|text| text.parse::<llm_ledger::Period>().is_ok());
+    let seconds = around.var("LITELLM_RATE_LIMIT_WINDOW_SIZE");
+    let seconds = seconds.and_then(|text| text.trim().parse::<u64>().ok());
+    let usual_limits = usual.limits.clone();
+    let limits = LimitRules {
+        window: seconds
+            .filter(|seconds| *seconds > 0)
+            .map_or(usual_limits.window, Duration::from_secs),
+        reserve_tokens: flag(around, "LITELLM_TPM_TOKEN_RESERVATION_ENABLED").unwrap_or(true),
+        ..usual_limits
+    };
     llm_governance::Settings {
+        limits,
         rotate_every: on.then(|| every.max(Duration::from_secs(1))),
         rotation_grace: grace.or_else(|| usual.rotation_grace.clone()),
         ..usual

@@ -18,6 +18,7 @@ use tokio::sync::Notify;
 
 use crate::{
     checks::Checks,
+    counting,
     error::Refusal,
     lines::LineClerk,
     overlay::{Entry, Overlay},
@@ -200,8 +201,12 @@ impl Gateway {
         let configured = std::mem::take(&mut settings.deployments);
         let overlay = self.overlay.lock().unwrap_or_else(PoisonError::into_inner);
         let deployments = overlay.over(configured);
-        let next = Live::after(Some(&self.live()), Arc::new(settings), deployments)?;
-        self.live.store(Arc::new(next));
+        let old = self.live();
+        let next = Arc::new(Live::after(Some(&old), Arc::new(settings), deployments)?);
+        if next.router.settings().redis != old.router.settings().redis {
+            counting::meet(self, &next.router);
+        }
+        self.live.store(next);
         drop(overlay);
         self.changed.notify_one();
         Ok(())

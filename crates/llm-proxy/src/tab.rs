@@ -19,7 +19,7 @@ pub(crate) struct Tab {
     governance: Governance,
     admission: Mutex<Option<Admission>>,
     /// What is left of the caller's limits.
-    headers: Vec<(String, u64)>,
+    headers: Vec<(String, String)>,
     pending: Mutex<Vec<Pending>>,
     /// Whether anything is pending: asked with each chunk of a stream.
     is_pending: AtomicBool,
@@ -42,8 +42,9 @@ impl Tab {
     /// Says what is left of the caller's limits.
     pub(crate) fn describe(&self, headers: &mut HeaderMap) {
         for (name, left) in &self.headers {
-            if let Ok(name) = HeaderName::try_from(name) {
-                headers.insert(name, HeaderValue::from(*left));
+            if let (Ok(name), Ok(left)) = (HeaderName::try_from(name), HeaderValue::try_from(left))
+            {
+                headers.insert(name, left);
             }
         }
     }

@@ -103,6 +103,11 @@ impl Health {
         matches!(self.standing(now), Standing::Cooling(_))
     }
 
+    /// How often it failed in this minute.
+    pub(crate) fn failures(&self, now: Moment) -> u32 {
+        self.tally(now, |tally| tally.failures)
+    }
+
     /// How long it still rests, if it does.
     pub(crate) fn cools_for(&self, now: Moment) -> Option<Duration> {
         match self.standing(now) {

@@ -103,9 +103,9 @@ pub use retry_budget::RetryShare;
 pub use room::{Room, Share};
 pub use router::Router;
 pub use settings::{Settings, SettingsError};
-#[cfg(feature = "redis")]
-pub use shared::RedisState;
 pub use shared::{Admitted, Board, BoxFuture, Claim, News, RedisSettings, Shared};
+#[cfg(feature = "redis")]
+pub use shared::{RedisLine, RedisState};
 pub use speed::SpeedRules;
 pub use spending::{Budget, Period, Scope, Spent};
 pub use strategies::{

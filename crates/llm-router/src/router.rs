@@ -9,7 +9,8 @@ use std::{
 use llm_providers::Kind;
 
 use crate::{
-    Ask, Deployment, Load, Moment, Settings, SettingsError, Spent, Standing, State, Strategy,
+    Ask, Board, Deployment, Load, Moment, Settings, SettingsError, Spent, Standing, State,
+    Strategy,
     group::{self, Group, Members},
     strategy, wildcard,
 };
@@ -174,6 +175,13 @@ impl Router {
         deployment.live.health.standing(self.state.clock.now())
     }
 
+    /// Whether `deployment` rests, or failed in this minute.
+    pub fn failed_lately(&self, deployment: &Deployment) -> bool {
+        let now = self.state.clock.now();
+        let health = &deployment.live.health;
+        health.standing(now) != Standing::Well || health.failures(now) > 0
+    }
+
     /// How long `deployment` still rests; nothing if it does not.
     pub fn rests_for(&self, deployment: &Deployment) -> Duration {
         let now = self.state.clock.now();
@@ -226,6 +234,18 @@ impl Router {
                 .into_iter()
                 .flat_map(|kind| self.fallbacks(ask, &ask.model, kind))
                 .any(|fallback| holds(&fallback.group))
+    }
+
+    /// Goes to meet the other instances now, not with the first request; only the first call counts.
+    pub fn attend(&self) {
+        if let Some(shared) = &self.settings.shared {
+            shared.attend(&self.state.board);
+        }
+    }
+
+    /// What is heard of other instances.
+    pub fn board(&self) -> &Arc<Board> {
+        &self.state.board
     }
 
     /// How this router behaves.

@@ -35,9 +35,7 @@ impl Router {
         ask: &Ask,
         attempts: &A,
     ) -> Result<Routed<A::Answer>, Box<Failed>> {
-        if let Some(shared) = &self.settings.shared {
-            shared.attend(&self.state.board);
-        }
+        self.attend();
         let deadline = ask.deadline.or(self.settings.deadline);
         let journey = Journey::new(ask, self.next_seed(), deadline);
         self.count_request(&journey);

@@ -42,6 +42,11 @@ pub fn deployment(
     if lends == Some(true) {
         model_info.insert("use_in_pass_through".into(), true.into());
     }
+    for key in ["default_api_key_rpm_limit", "default_api_key_tpm_limit"] {
+        if let Some(limit) = params.take::<u64>(key)? {
+            model_info.insert(key.into(), limit.into());
+        }
+    }
     target.facts = price::facts(table, &target, &model_info);
     let options = CallOptions::take(&mut params)?;
     let number = |params: &mut JsonObject, key: &str| params.take::<f64>(key);

@@ -66,6 +66,8 @@ pub(crate) const KEY: &[Field] = &[
     Field::metadata("logging", List),
     Field::metadata("priority", Text),
     Field::metadata("throttle_on_budget_exceeded", Flag),
+    Field::metadata("max_iterations", Count),
+    Field::metadata("max_budget_per_session", Dollars),
     Field::metadata("default_estimated_output_tokens", Count),
     Field::metadata("default_estimated_output_tokens_per_model", Counts),
     Field::metadata("end_user_budget_id", Text),

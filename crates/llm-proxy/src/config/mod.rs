@@ -8,6 +8,7 @@ mod endpoints;
 mod file;
 mod governing;
 pub mod keys;
+mod limiting;
 mod model_list;
 mod names;
 mod node;

@@ -7,7 +7,7 @@ use llm_providers::Secret;
 use super::{
     endpoints,
     file::Values,
-    governing,
+    governing, limiting,
     names::Names,
     node::{Node, Value},
     problem::Problems,
@@ -47,9 +47,6 @@ pub(super) fn general(
     if let Some(folder) = values.take::<String>("data_folder", problems) {
         settings.data_folder = Some(folder.into());
     }
-    if let Some(most) = values.take("global_max_parallel_requests", problems) {
-        settings.limits.requests = Some(most);
-    }
     if let Some(name) = values.take("litellm_key_header_name", problems) {
         settings.key_header = Some(name);
     }
@@ -64,6 +61,7 @@ pub(super) fn general(
     }
     endpoints::read(values, &mut settings.passing, problems);
     governing::general(values, settings, problems);
+    limiting::general(values, settings, problems);
     user_headers(values, settings, problems);
     health(values, settings, problems);
 }
@@ -158,7 +156,8 @@ pub(super) fn litellm(values: &mut Values, settings: &mut Settings, problems: &m
     settings.discounts = values.take("cost_discount_config", problems);
     settings.margins = values.take("cost_margin_config", problems);
     tls(values, settings, problems);
-    callbacks(values, problems);
+    let named = callbacks(values, problems);
+    limiting::priorities(values, &named, settings, problems);
 }
 
 fn tls(values: &mut Values, settings: &mut Settings, problems: &mut Problems) {
@@ -172,8 +171,9 @@ fn tls(values: &mut Values, settings: &mut Settings, problems: &mut Problems) {
     }
 }
 
-/// Names of logging callbacks: Prometheus is always on, the others are not built yet.
-fn callbacks(values: &mut Values, problems: &mut Problems) {
+/// Names of callbacks: Prometheus is always on, one decides who comes first, and those that log are not built yet.
+fn callbacks(values: &mut Values, problems: &mut Problems) -> Vec<String> {
+    let mut named = Vec::new();
     for key in ["callbacks", "success_callback", "failure_callback"] {
         let Some(node) = values.take_node(key) else {
             continue;
@@ -185,7 +185,8 @@ fn callbacks(values: &mut Values, problems: &mut Problems) {
             node.items()
         };
         for (name, at) in all.iter().filter_map(|node| Some((node.text()?, node.at))) {
-            if name != "prometheus" {
+            named.push(name.to_owned());
+            if !["prometheus", limiting::PRIORITIES].contains(&name) {
                 problems.warn(
                     at,
                     format!(
@@ -195,6 +196,7 @@ fn callbacks(values: &mut Values, problems: &mut Problems) {
             }
         }
     }
+    named
 }
 
 /// A time limit; zero is none.

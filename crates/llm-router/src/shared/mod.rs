@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub use board::Board;
 pub(crate) use board::Elsewhere;
 #[cfg(feature = "redis")]
-pub use redis::RedisState;
+pub use redis::{RedisLine, RedisState};
 
 use crate::{Load, Moment, Quota, Reason, Spent, Used};
 
@@ -36,6 +36,10 @@ pub trait Shared: Send + Sync + fmt::Debug {
 
     /// Whether the other instances can be reached.
     fn is_up(&self) -> bool;
+
+    /// The connection to Redis, for what else is counted together; nothing, where it is shared otherwise.
+    #[cfg(feature = "redis")]
+    fn line(&self) -> Option<RedisLine>;
 }
 
 /// An attempt that wants to be admitted.

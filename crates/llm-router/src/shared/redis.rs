@@ -3,6 +3,7 @@
 //! Limits are decided by one script for each attempt at a limited deployment. Everything else is told in batches over a
 //! stream, and read from it: no request waits for that. Redis' own clock is the clock of all limits.
 
+mod line;
 mod script;
 mod tasks;
 
@@ -17,6 +18,8 @@ use std::{
 
 use redis::{AsyncConnectionConfig, Client, RedisError, RedisResult, aio::MultiplexedConnection};
 use tokio::sync::mpsc;
+
+pub use line::RedisLine;
 
 use super::{Admitted, Board, BoxFuture, Claim, News, RedisSettings, Shared};
 use crate::{Reason, SettingsError, Used};
@@ -41,6 +44,10 @@ struct Inner {
     connection: Mutex<Option<MultiplexedConnection>>,
     /// Whether it was ever there, or its absence was told.
     told: AtomicBool,
+    /// Whoever waits to know.
+    tells: tokio::sync::Notify,
+    /// How often it was found.
+    found: AtomicU64,
     attended: AtomicBool,
     next_lease: AtomicU64,
     /// Leases that are to be kept alive: name -> key of the deployment's slots.
@@ -68,6 +75,8 @@ impl RedisState {
             name: format!("{:016x}", fastrand::u64(..)),
             connection: Mutex::default(),
             told: AtomicBool::new(false),
+            tells: tokio::sync::Notify::new(),
+            found: AtomicU64::new(0),
             attended: AtomicBool::new(false),
             next_lease: AtomicU64::new(0),
             leases: Mutex::default(),
@@ -126,6 +135,10 @@ impl Shared for RedisState {
 
     fn is_up(&self) -> bool {
         self.inner.is_up()
+    }
+
+    fn line(&self) -> Option<RedisLine> {
+        Some(RedisLine::new(Arc::clone(&self.inner)))
     }
 }
 
@@ -226,6 +239,7 @@ impl Inner {
     fn down(&self, why: &str) {
         let was_up = self.held().take().is_some();
         let was_told = self.told.swap(true, Ordering::AcqRel);
+        self.tells.notify_waiters();
         if was_up {
             tracing::warn!(
                 why,
@@ -241,10 +255,12 @@ impl Inner {
 
     /// Says once that Redis is there.
     fn back(&self, connection: MultiplexedConnection) {
-        self.told.store(true, Ordering::Release);
         if self.held().replace(connection).is_none() {
+            self.found.fetch_add(1, Ordering::AcqRel);
             tracing::info!("Redis is there: limits and rests are shared with the other instances");
         }
+        self.told.store(true, Ordering::Release);
+        self.tells.notify_waiters();
     }
 
     fn failed(&self, error: &RedisError) {

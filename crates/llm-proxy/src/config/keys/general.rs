@@ -18,6 +18,9 @@ pub(crate) const GENERAL: Section = Section {
                 "litellm_key_header_name",
                 "max_request_size_mb",
                 "global_max_parallel_requests",
+                "max_parallel_requests",
+                "token_rate_limit_type",
+                "fail_closed_rate_limit_enforcement",
                 "always_include_stream_usage",
                 "dangerously_permit_weak_or_unset_master_key",
                 "allowed_ips",
@@ -154,13 +157,10 @@ pub(crate) const GENERAL: Section = Section {
         (
             Later("limits"),
             &[
-                "max_parallel_requests",
                 "max_response_size_mb",
                 "max_in_flight_requests_per_worker",
                 "max_queued_requests_per_worker",
                 "admission_queue_timeout_seconds",
-                "token_rate_limit_type",
-                "fail_closed_rate_limit_enforcement",
             ],
         ),
         (

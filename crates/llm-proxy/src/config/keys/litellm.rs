@@ -25,6 +25,9 @@ pub(crate) const LITELLM: Section = Section {
                 "default_internal_user_params",
                 "default_team_params",
                 "store_audit_logs",
+                "budget_exceeded_throttle_percentage",
+                "priority_reservation",
+                "priority_reservation_settings",
                 "modify_params",
                 "num_retries",
                 "request_timeout",
@@ -89,7 +92,6 @@ pub(crate) const LITELLM: Section = Section {
             Later("budgets"),
             &[
                 "budget_exceeded_status_code",
-                "budget_exceeded_throttle_percentage",
                 "budget_rollover",
                 "default_soft_budget",
                 "max_user_budget",
@@ -135,10 +137,6 @@ pub(crate) const LITELLM: Section = Section {
                 "forward_llm_provider_auth_headers",
                 "extra_spend_tag_headers",
             ],
-        ),
-        (
-            Later("priorities"),
-            &["priority_reservation", "priority_reservation_settings"],
         ),
         (
             Later("guardrails"),

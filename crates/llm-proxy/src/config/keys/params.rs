@@ -28,6 +28,8 @@ pub const PARAMS: &[&str] = &[
     "rpm",
     "itpm",
     "otpm",
+    "default_api_key_tpm_limit",
+    "default_api_key_rpm_limit",
     "max_parallel_requests",
     "max_budget",
     "budget_duration",
@@ -100,8 +102,6 @@ pub const PARAMS_LATER: &[(&str, &str)] = &[
     ("merge_reasoning_content_in_choices", "response shaping"),
     ("cache_control_injection_points", "prompt cache injection"),
     ("keepalive_seconds", "keep-alives by deployment"),
-    ("default_api_key_tpm_limit", "limits"),
-    ("default_api_key_rpm_limit", "limits"),
     ("use_litellm_proxy", "client modes"),
     ("ssl_verify", "TLS settings by deployment"),
 ];

@@ -1,0 +1,76 @@
+//! Where several instances count together.
+
+use std::{fmt, future::Future, pin::Pin, time::Duration};
+
+use super::{Counts, Kind, Want};
+
+/// A future on the heap.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Counters that several instances share. They decide all that a request wants at once, and are waited for a bounded time.
+pub trait SharedCounts: Send + Sync + fmt::Debug {
+    /// Takes all of `wants` or none of them. `known` has, for each, what this instance alone knows of it. `None`: the
+    /// counters are away, and nothing was taken as far as anybody knows.
+    fn take<'a>(
+        &'a self,
+        wants: &'a [Want],
+        known: &'a [Option<CaughtUp>],
+    ) -> BoxFuture<'a, Option<Taken>>;
+
+    /// A request that was let in is over. Never waits.
+    fn end(&self, lease: u64, ended: Vec<Ended>);
+
+    /// How many instances there are, as far as they were heard of.
+    fn instances(&self) -> u64;
+
+    /// Another number after each time that the counters were away: they may have forgotten.
+    fn epoch(&self) -> u64;
+}
+
+/// What the counters say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taken {
+    /// The request's name in them.
+    pub lease: u64,
+    /// Which of the wants has no room left, and for what; `None`: all were taken.
+    pub refused: Option<(usize, Kind)>,
+    /// How each of the wants stands now.
+    pub standings: Vec<Standing>,
+}
+
+/// How one counter stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// When its window began, in milliseconds by the counters' clock.
+    pub begun: u64,
+    /// Until its window ends.
+    pub ends_in: Duration,
+    /// What is gone of it.
+    pub counts: Counts,
+}
+
+/// What an instance knows of a window that the counters may not: they were away, or have forgotten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CaughtUp {
+    /// When the window began by the counters' clock, if they ever said.
+    pub begun: Option<u64>,
+    /// How long ago it began.
+    pub age: Duration,
+    /// What was gone of it when they said so last.
+    pub seen: Counts,
+    /// What was counted without them since.
+    pub apart: Counts,
+}
+
+/// What becomes of one counter when a request ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// Whose.
+    pub scope: &'static str,
+    /// Which one.
+    pub id: String,
+    /// The window that it counts in, by the counters' clock. A late end does not count in the next one.
+    pub begun: u64,
+    /// What is added to it.
+    pub change: [i64; Kind::ALL.len()],
+}
