@@ -200,9 +200,11 @@ impl SharedCounts for Counters {
             let mut all = self.counts.lock().unwrap();
             for (want, known) in wants.iter().zip(known) {
                 let counts = all.entry((want.scope, want.id.clone())).or_default();
-                for at in 1..counts.len() {
-                    if let Some(known) = known {
-                        counts[at] = counts[at].max(known.seen[at]) + known.apart[at];
+                if let Some(known) = known {
+                    let known = known.seen.into_iter().zip(known.apart);
+                    // Those under way are nobody's to tell.
+                    for (count, (seen, apart)) in counts.iter_mut().zip(known).skip(1) {
+                        *count = (*count).max(seen) + apart;
                     }
                 }
             }

@@ -9,6 +9,7 @@ mod file;
 mod governing;
 pub mod keys;
 mod limiting;
+mod metrics;
 mod model_list;
 mod names;
 mod node;
