@@ -228,6 +228,59 @@ async fn limits_say_what_is_left_and_when_to_come_back() {
 }
 
 #[tokio::test]
+async fn the_limit_that_is_reached_refuses_streams_and_whole_answers_alike() {
+    let vendor = Vendor::friendly().await;
+    let kept = Kept::before(&vendor).await;
+    for stream in [false, true] {
+        for (scope, with) in [
+            ("api_key", json!({"rpm_limit": 1})),
+            ("model_per_key", json!({"model_rpm_limit": {"gpt": 1}})),
+            ("tag", json!({"tag_rpm_limit": {"ci": 1}})),
+            ("session", json!({"metadata": {"max_iterations": 1}})),
+            ("user", json!({"user_id": format!("u-{stream}")})),
+            ("team", json!({"team_id": format!("t-{stream}")})),
+            ("end_user", json!({})),
+        ] {
+            let route = match scope {
+                "user" => Some(("/user/new", json!({"user_id": with["user_id"]}))),
+                "team" => Some(("/team/new", json!({"team_id": with["team_id"]}))),
+                "end_user" => Some(("/customer/new", json!({"user_id": format!("c-{stream}")}))),
+                _ => None,
+            };
+            if let Some((path, mut body)) = route {
+                body["rpm_limit"] = 1.into();
+                let made = kept.manage(path, body).await;
+                assert_eq!(made.status, 200, "{}", made.text());
+            }
+            let key = kept.key(with.clone()).await;
+            let mut body = chat("gpt");
+            body["stream"] = stream.into();
+            body["metadata"] = json!({"tags": ["ci"]});
+            body["litellm_session_id"] = "a-session-of-an-agent".into();
+            if scope == "end_user" {
+                body["user"] = format!("c-{stream}").into();
+            }
+            let first = kept.chat_with(&key, body.clone()).await;
+            assert_eq!(first.status, 200, "{scope}: {}", first.text());
+            assert_eq!(first.text().contains("data: [DONE]"), stream);
+            let remaining = format!("x-ratelimit-{scope}-remaining-requests");
+            assert_eq!(first.header(&remaining), "0", "{scope}");
+            let (status, kind, message) = kept.chat_with(&key, body.clone()).await.error();
+            assert_eq!(
+                (status, kind.as_str()),
+                (429, "throttling_error"),
+                "{scope}"
+            );
+            let named = format!("Rate limit exceeded for {scope}: ");
+            assert!(message.starts_with(&named), "{message}");
+            let other = kept.key(json!({})).await;
+            body["user"] = "somebody-else".into();
+            assert_eq!(kept.chat_with(&other, body).await.status, 200, "{scope}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn who_is_invited_needs_no_key_and_who_runs_an_organization_no_other_role() {
     let kept = Kept::with(settings("http://127.0.0.1:9")).await;
     let user =
