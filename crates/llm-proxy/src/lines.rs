@@ -56,6 +56,7 @@ impl Clerk for LineClerk {
             tab: None,
             explain: false,
             labels,
+            address: None,
         }));
     }
 }

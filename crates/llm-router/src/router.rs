@@ -233,7 +233,8 @@ impl Router {
         &self.settings
     }
 
-    fn all(&self) -> impl Iterator<Item = &Arc<Deployment>> {
+    /// Every deployment.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<Deployment>> {
         self.groups
             .values()
             .flat_map(|members| &members.deployments)
