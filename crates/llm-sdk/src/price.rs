@@ -368,11 +368,11 @@ mod tests {
     fn tools_that_a_vendor_ran_are_charged() {
         let object = |text: &str| JsonObject::parse(&text.to_owned().into()).expect("an object");
         let row = lookup("openai").expect("a row");
-        let target = Target::new(row, "gpt-4o", Credential::None);
+        let target = Target::new(row, "gpt-4.1", Credential::None);
         let mut rates = Rates {
             prices: Arc::new(Prices::of_process()),
             deployment: Arc::new(Deployment::new("d", "g", target)),
-            model: "gpt-4o".into(),
+            model: "gpt-4.1".into(),
             measures: Measures::default(),
             started: Instant::now(),
         };
@@ -388,7 +388,7 @@ mod tests {
             .cost
             .iter()
             .flat_map(|cost| &cost.parts)
-            .map(|part| part.kind)
+            .map(|part| part.what)
             .collect();
         assert_eq!(
             kinds,
