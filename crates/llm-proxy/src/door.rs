@@ -4,11 +4,7 @@ use std::{net::IpAddr, sync::Arc};
 
 use http::{HeaderMap, Method, StatusCode};
 use llm_cost::NanoDollars;
-<<<<<<< HEAD
-use llm_governance::{Access, Caller, Governance, ModelLimits, Work};
-=======
-use llm_governance::{Access, Admission, Caller, Governance, Work};
->>>>>>> main
+use llm_governance::{Access, Admission, Caller, Governance, ModelLimits, Work};
 use llm_ledger::Estimate;
 use llm_router::Quota;
 use llm_sdk::{Bound, Request as Ask};
@@ -170,15 +166,9 @@ pub(crate) async fn open_tab_for(
         groups: &groups,
         tags: &[],
         customer: labels.end_user.as_deref(),
-<<<<<<< HEAD
-        estimate: Estimate::About(NanoDollars(0)),
+        estimate: estimate(bound),
         session: labels.session.as_deref(),
         ..limits_of(live, caller, model)
-=======
-        estimate: estimate(bound),
-        prompt_tokens: 0,
-        answer_tokens: None,
->>>>>>> main
     };
     let admission = governance.admit(caller, work).await?;
     admission.sent(sent(&admission, call_id, model, bound));
