@@ -100,20 +100,22 @@ impl Prices {
 
     /// What `usage` would cost at `deployment`.
     pub fn expected(self: &Arc<Self>, deployment: &Arc<Deployment>, usage: &Usage) -> Charge {
-        self.expected_of(deployment, usage, Measures::default())
+        let model = &deployment.target.model;
+        self.expected_of(deployment, model, usage, Measures::default())
     }
 
-    /// The same of a request that is also measured otherwise than in tokens.
+    /// The same of `model` there, and of a request that is also measured otherwise than in tokens.
     pub(crate) fn expected_of(
         self: &Arc<Self>,
         deployment: &Arc<Deployment>,
+        model: &str,
         usage: &Usage,
         measures: Measures,
     ) -> Charge {
         let rates = Rates {
             prices: Arc::clone(self),
             deployment: Arc::clone(deployment),
-            model: deployment.target.model.clone(),
+            model: model.to_owned(),
             measures,
             started: Instant::now(),
         };

@@ -50,6 +50,9 @@ pub struct RouteOptions {
     pub tag_filtering: bool,
     /// Who calls, by a key or an account that nobody can make up.
     pub caller: Option<String>,
+    /// Who is asked for later, by what goes on after the request: the lines of a batch. In the words of whoever runs the
+    /// engine, who reads them again (`Clerk::admit`).
+    pub owner: Option<String>,
     /// `litellm_session_id`, or `session_id` of the metadata: the conversation it belongs to.
     pub session: Option<String>,
     /// `routing_strategy` of the metadata: another strategy for this request.
@@ -131,6 +134,7 @@ impl RouteOptions {
             inherited_tags,
             tag_filtering: body.take("enable_tag_filtering")?.unwrap_or_default(),
             caller,
+            owner: None,
             session,
             strategy,
             region: body.take("allowed_model_region")?,
