@@ -102,6 +102,7 @@ pub(crate) async fn open_tab(
         may_fall_back(governance, live, caller, ask).await?;
     }
     ask.route.caller = Some(caller.key_hash().to_owned());
+    ask.route.team = caller.team_id().map(str::to_owned);
     let bound = live.engine.bound(ask);
     let consumption = live.engine.consumption(ask);
     let work = Work {

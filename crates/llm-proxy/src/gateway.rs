@@ -320,6 +320,8 @@ async fn prepare(
         object.set("stream_options", &options);
     }
     let mut ask = Ask::from_object(op, object).map_err(Refusal::json)?;
+    // Whose key it is, and which team's, is found out from the key.
+    ask.route.distrust();
     ask.files = files;
     ask.restamp = true;
     if settings.bare_names {

@@ -88,6 +88,11 @@ pub enum Reason {
     Region,
     /// Its model does not know a parameter of the request.
     Parameter,
+    /// It is reserved for another team at this hour.
+    Reserved {
+        /// For how many milliseconds more.
+        millis: u64,
+    },
     /// It is switched off.
     Blocked,
 }
