@@ -196,7 +196,6 @@ async fn serve(
         route: op.path(),
         caller: Arc::clone(&caller),
         tab: tab.clone(),
-        explain,
         labels,
     }));
     // On the heap, as every layer of the server would copy it.

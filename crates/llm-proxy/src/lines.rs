@@ -54,7 +54,6 @@ impl Clerk for LineClerk {
             route: Op::Batch.path(),
             caller: Arc::new(caller),
             tab: None,
-            explain: false,
             labels,
         }));
     }

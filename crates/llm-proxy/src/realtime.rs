@@ -96,7 +96,6 @@ pub(crate) async fn serve(
             route: ROUTE,
             caller,
             tab,
-            explain: false,
             labels,
         })),
     };

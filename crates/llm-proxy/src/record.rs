@@ -50,8 +50,6 @@ pub(crate) struct Recorder {
     pub(crate) caller: Arc<Caller>,
     /// What it owes, where spend is kept.
     pub(crate) tab: Option<Arc<Tab>>,
-    /// The line says how each deployment was picked.
-    pub(crate) explain: bool,
     pub(crate) labels: Labels,
 }
 
@@ -218,7 +216,7 @@ impl Observer for Recorder {
             first_event_ms: record.first_event.map(millis),
             retries: record.trace.retries(),
             fallbacks: record.trace.fallbacks,
-            attempts: self.attempts(record),
+            attempts: route_record::row(&record.trace),
             error,
             ..Entry::default()
         });
@@ -245,14 +243,6 @@ fn alert(alerts: &Alerts, record: &Record) {
 }
 
 impl Recorder {
-    /// Every attempt, where it is not one that went well.
-    fn attempts(&self, record: &Record) -> Vec<Value> {
-        match &record.trace.attempts[..] {
-            [only] if only.error.is_none() && !self.explain => Vec::new(),
-            _ => route_record::attempts(&record.trace, self.explain),
-        }
-    }
-
     /// Who rests from now on: one line for each.
     fn rests(&self, record: &Record) {
         for attempt in &record.trace.attempts {

@@ -101,12 +101,18 @@ fn access_windows(info: &Map) -> Result<Vec<AccessWindow>, Error> {
     let list = match info.get("access_windows") {
         None | Some(Value::Null) => return Ok(Vec::new()),
         Some(Value::Array(list)) => list,
-        Some(_) => return Err(Error::bad_request(PLACE, format!("{PLACE}: expected a list"))),
+        Some(_) => {
+            return Err(Error::bad_request(
+                PLACE,
+                format!("{PLACE}: expected a list"),
+            ));
+        }
     };
     let window = |(i, item): (usize, &Value)| {
         let place = format!("{PLACE}[{i}]");
         let refuse = |e: String| Error::bad_request(place.clone(), format!("{place}: {e}"));
-        let one: Written = serde_json::from_value(item.clone()).map_err(|e| refuse(e.to_string()))?;
+        let one: Written =
+            serde_json::from_value(item.clone()).map_err(|e| refuse(e.to_string()))?;
         AccessWindow::parse(&one.start, &one.end, &one.timezone, one.team_ids)
             .map_err(|e| refuse(e.to_string()))
     };

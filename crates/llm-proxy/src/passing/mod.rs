@@ -88,7 +88,6 @@ pub(crate) async fn serve(
         route: ROUTE,
         caller,
         tab: tab.clone(),
-        explain: false,
         labels,
     }));
     let engine = match passing.rename {

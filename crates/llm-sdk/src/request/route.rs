@@ -346,7 +346,10 @@ mod tests {
         )
         .unwrap();
         assert_eq!(route.weights["a"]["y"], 2.0);
-        assert_eq!((route.team.as_deref(), route.caller.as_deref()), (Some("t"), Some("k")));
+        assert_eq!(
+            (route.team.as_deref(), route.caller.as_deref()),
+            (Some("t"), Some("k"))
+        );
         route.distrust();
         assert_eq!((route.team, route.caller), (None, None));
         let negative = super::tests::route(r#"{"model":"a","_router_weights":{"a":{"x":-1}}}"#);
