@@ -29,6 +29,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
         ("configuration.md", configuration_table()),
         ("proofs.md", matrix::page()?),
         ("authorization.md", authorization_table()),
+        ("metrics.md", metrics_table()),
     ] {
         let path: PathBuf = root().join("docs/reference").join(name);
         let there = std::fs::read_to_string(&path).unwrap_or_default();
@@ -48,6 +49,36 @@ pub(crate) fn main(args: &Args) -> Result<()> {
         "not what the code says, run `cargo xtask docs`: {}",
         stale.join(", ")
     )
+}
+
+fn metrics_table() -> String {
+    let mut text = format!(
+        "# Metrics\n\n{MADE}\
+         `GET /metrics` is Prometheus text, by LiteLLM's names. Counters end in `_total` there, and money is in US dollars. A label \
+         about which nothing is known says `None`.\n\n\
+         How many series there are is bounded: when half of `prometheus_metrics_max_series_per_metric` (10,000) different requests \
+         were seen, end users, addresses and programs of further ones are `other`; when all of it was, so is everything that says who \
+         asked. End users are told apart only with `enable_end_user_cost_tracking_prometheus_only`. \
+         `prometheus_metrics_config`, `prometheus_exclude_metrics` and `prometheus_exclude_labels` choose what there is, and \
+         `prometheus_latency_buckets` how finely times are counted.\n\n\
+         | metric | kind | labels | what it counts |\n|---|---|---|---|\n"
+    );
+    for metric in llm_proxy::metrics() {
+        let labels: Vec<String> = metric.labels().map(|label| format!("`{label}`")).collect();
+        let _ = writeln!(
+            text,
+            "| `{}` | {} | {} | {} |",
+            metric.name,
+            metric.kind,
+            labels.join(", "),
+            metric.about
+        );
+    }
+    text.push_str(
+        "\nWithout labels: `litellm_in_flight_requests` (gauge) and `interlingua_dropped_log_lines` (counter). Gauges of budgets tell \
+         what keys, teams, users and organizations that asked for something since the start have left at the moment they are read.\n",
+    );
+    text
 }
 
 const MADE: &str = "<!-- Made by `cargo xtask docs`. Do not edit. -->\n\n";

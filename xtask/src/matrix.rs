@@ -1,8 +1,8 @@
 //! The table of providers and operations, with what proves each cell.
 //!
-//! A proof is read from the repository: a golden snapshot is named after its operation and its provider, `recorded.json`
-//! lists what replays of recorded traffic prove (the replays themselves hold it to be true), and `named.json` names tests
-//! whose names do not say it. A cell that shares its wire with a proven one is marked so, and is no proof of its own.
+//! A proof is read from the repository: a golden snapshot is named after its operation and its provider,
+//! `fixtures/vendors` has the examples of vendors that one test holds us to, `recorded.json` lists what replays of recorded
+//! traffic prove (the replays themselves hold it to be true), and `named.json` names tests whose names do not say it. A cell that shares its wire with a proven one is marked so, and is no proof of its own.
 
 use std::{
     collections::BTreeMap,
@@ -20,6 +20,8 @@ use crate::run::root;
 const PROOFS: &str = "fixtures/proofs";
 /// Where tests with snapshots are.
 const TESTS: &str = "crates/llm-providers/tests";
+/// Where the vendors' documented examples are.
+const VENDORS: &str = "fixtures/vendors";
 
 /// The first word of a snapshot's name, and the operation that it stands for.
 const WORDS: [(&str, Op); 24] = [
@@ -55,6 +57,18 @@ type Cell = (&'static str, Op);
 struct Proofs {
     recorded: BTreeMap<Cell, String>,
     documented: BTreeMap<Cell, String>,
+}
+
+/// A file of `fixtures/vendors`, as far as it matters here.
+#[derive(serde::Deserialize)]
+struct Vendor {
+    provider: String,
+    cells: Vec<VendorCell>,
+}
+
+#[derive(serde::Deserialize)]
+struct VendorCell {
+    op: String,
 }
 
 /// How much is known of a cell.
@@ -111,7 +125,7 @@ What a provider speaks itself, and what proves that we speak it:
 | mark | meaning |
 |---|---|
 | R | recorded traffic: real answers are read, and real requests come out of our encoder with the same meaning |
-| E | a documented example: a request and an answer as the vendor documents them, as a golden test |
+| E | a documented example: a request as the vendor documents it, and its answer (or OpenAI's, where the vendor says that it answers so), as a golden test |
 | w | its wire is proven at another provider; its own address, key and parameters are held by the laws over all rows |
 | ? | untested, beyond these laws |
 | chat | over chat, where it is proven apart |
@@ -162,9 +176,16 @@ impl Proofs {
                 proofs.recorded.insert(cell, recorded.clone());
             }
         }
-        for file in snapshots(&root().join(TESTS))? {
+        for file in files(&root().join(TESTS), "snap")? {
             if let Some(cell) = of_snapshot(&file) {
                 proofs.documented.entry(cell).or_insert(file);
+            }
+        }
+        for file in files(&root().join(VENDORS), "json")? {
+            let vendor: Vendor = json(&file)?;
+            for cell in vendor.cells {
+                let cell = named(&vendor.provider, &cell.op).context(file.clone())?;
+                proofs.documented.insert(cell, file.clone());
             }
         }
         let list = format!("{PROOFS}/named.json");
@@ -245,8 +266,8 @@ fn of_snapshot(file: &str) -> Option<Cell> {
     Some((row.name, *op))
 }
 
-/// Every snapshot below `folder`, by its place in the repository, in order.
-fn snapshots(folder: &Path) -> Result<Vec<String>> {
+/// Every file below `folder` whose name ends so, by its place in the repository, in order.
+fn files(folder: &Path, ending: &str) -> Result<Vec<String>> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_path_buf()];
     while let Some(folder) = folders.pop() {
@@ -254,7 +275,7 @@ fn snapshots(folder: &Path) -> Result<Vec<String>> {
             let path: PathBuf = entry?.path();
             if path.is_dir() {
                 folders.push(path);
-            } else if path.extension().is_some_and(|ending| ending == "snap") {
+            } else if path.extension().is_some_and(|is| is == ending) {
                 let place = path.strip_prefix(root())?;
                 found.push(place.to_string_lossy().replace('\\', "/"));
             }

@@ -14,6 +14,9 @@ use crate::test::apt;
 /// Where tests look for the server's address.
 pub(crate) const ADDRESS: &str = "INTERLINGUA_TEST_POSTGRES";
 
+/// Where tests look for the programs, to start servers that they may kill.
+pub(crate) const PROGRAMS: &str = "INTERLINGUA_POSTGRES";
+
 /// A running server; it ends with this value.
 pub(crate) struct Server {
     child: Child,
@@ -24,13 +27,7 @@ pub(crate) struct Server {
 impl Server {
     /// Finds PostgreSQL or installs it, and starts a server.
     pub(crate) fn start() -> Result<Self> {
-        let programs = match programs() {
-            Some(programs) => programs,
-            None => {
-                apt(&["postgresql"])?;
-                programs().context("please install PostgreSQL's server: initdb and postgres")?
-            }
-        };
+        let programs = installed()?;
         let folder = std::env::temp_dir().join(format!("interlingua-pg-{}", std::process::id()));
         std::fs::create_dir(&folder).context("making the server's folder")?;
         let user = server_user(&folder)?;
@@ -92,6 +89,15 @@ impl Drop for Server {
         let _ = self.child.wait();
         let _ = std::fs::remove_dir_all(&self.folder);
     }
+}
+
+/// The folder of PostgreSQL's programs, which are installed if they are missing.
+pub(crate) fn installed() -> Result<PathBuf> {
+    if let Some(programs) = programs() {
+        return Ok(programs);
+    }
+    apt(&["postgresql"])?;
+    programs().context("please install PostgreSQL's server: initdb and postgres")
 }
 
 /// The folder of `initdb` and `postgres`: on the path, or where Debian hides them.

@@ -109,22 +109,26 @@ fn wheel(python: &Path) -> Result<()> {
             "--no-deps",
         ])
         .arg(wheel))?;
-    pytest(python, &root().join("crates/llm-py/tests"))
+    run(&mut pytest(python, &root().join("crates/llm-py/tests")))
 }
 
 /// The gateway, driven by the `openai` and `anthropic` packages.
 fn clients(python: &Path) -> Result<()> {
     redis()?;
+    let postgres = postgres::installed()?;
     run(Command::new(cargo()).args(["build", "--package", "llm-proxy", "--locked"]))?;
-    pytest(python, &root().join("crates/llm-proxy/tests/clients"))
+    let tests = root().join("crates/llm-proxy/tests/clients");
+    run(pytest(python, &tests).env(postgres::PROGRAMS, postgres))
 }
 
-fn pytest(python: &Path, folder: &Path) -> Result<()> {
-    run(Command::new(python)
+fn pytest(python: &Path, folder: &Path) -> Command {
+    let mut tests = Command::new(python);
+    tests
         .args(["-m", "pytest", "-q", "-p", "no:cacheprovider"])
         .arg(folder)
         .env("PYTHONDONTWRITEBYTECODE", "1")
-        .env("INTERLINGUA_GATEWAY", root().join("target/debug/llm-proxy")))
+        .env("INTERLINGUA_GATEWAY", root().join("target/debug/llm-proxy"));
+    tests
 }
 
 /// A virtual environment under `target/` with what the tests import.

@@ -1,20 +1,16 @@
 //! What other instances changed: asked of the database several times a second, where it has several instances.
 
-use std::{
-    collections::HashSet,
-    sync::{
-        Weak,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::HashSet, sync::Weak, time::Duration};
 
-use llm_store::{Dialect, Moment};
+use llm_store::{Dialect, Moment, Store};
 
 use crate::governance::Inner;
 
 /// How often the database is asked: a change is known everywhere well within a second.
 const EVERY: Duration = Duration::from_millis(400);
+
+/// How long it may take to answer before it counts as away: readiness tells the truth within two seconds.
+const PATIENCE: Duration = Duration::from_millis(1200);
 
 /// How far back it is asked: a change may be committed after later ones, and clocks differ.
 const BACK: i64 = 60_000;
@@ -25,7 +21,7 @@ const KEPT: i64 = 10 * 60_000;
 /// Asks until the governance is gone.
 pub(crate) async fn follow(governance: Weak<Inner>) {
     let mut seen: HashSet<String> = HashSet::new();
-    let mut rounds = 0_u32;
+    let (mut rounds, mut lost) = (0_u32, false);
     let mut ticks = tokio::time::interval(EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -34,18 +30,22 @@ pub(crate) async fn follow(governance: Weak<Inner>) {
             return;
         };
         let store = inner.store.clone();
+        let there = tokio::time::timeout(PATIENCE, store.ping()).await;
+        if !matches!(there, Ok(Ok(()))) {
+            note(&store, true);
+            continue;
+        }
+        let was_away = note(&store, false);
         if store.dialect() == Dialect::Sqlite {
-            let well = store.ping().await.is_ok();
-            say(&inner.database_up, well);
             continue;
         }
         let now = Moment::now();
-        let changes = tokio::time::timeout(EVERY * 3, store.changes_since(now.plus(-BACK))).await;
+        let changes = tokio::time::timeout(PATIENCE, store.changes_since(now.plus(-BACK))).await;
         let Ok(Ok(changes)) = changes else {
-            say(&inner.database_up, false);
+            lost = true;
             continue;
         };
-        if !say(&inner.database_up, true) {
+        if std::mem::take(&mut lost) || was_away {
             // What was changed in the meantime may be too long ago to be told.
             inner.directory.forget_all();
             inner.tell_all();
@@ -65,12 +65,12 @@ pub(crate) async fn follow(governance: Weak<Inner>) {
     }
 }
 
-/// Notes how the database is; logs a change of that once. Answers how it was.
-fn say(up: &AtomicBool, now: bool) -> bool {
-    let before = up.swap(now, Ordering::AcqRel);
-    match (before, now) {
-        (true, false) => tracing::warn!("the database cannot be reached"),
-        (false, true) => tracing::info!("the database answers again"),
+/// Notes how the database is; logs a change of that once. Says whether it was away.
+fn note(store: &Store, away: bool) -> bool {
+    let before = store.set_away(away);
+    match (before, away) {
+        (false, true) => tracing::warn!("the database cannot be reached"),
+        (true, false) => tracing::info!("the database answers again"),
         _ => {}
     }
     before

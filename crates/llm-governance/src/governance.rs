@@ -1,10 +1,4 @@
-use std::{
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::{fmt, sync::Arc};
 
 use llm_ledger::Ledger;
 use llm_store::{Keyring, Store, rows::Budget};
@@ -33,7 +27,6 @@ pub(crate) struct Inner {
     pub(crate) settings: Settings,
     pub(crate) directory: Directory,
     pub(crate) limiter: Arc<Limiter>,
-    pub(crate) database_up: AtomicBool,
     throttle: users::Throttle,
     changed: broadcast::Sender<Changed>,
 }
@@ -65,7 +58,6 @@ impl Governance {
             keyring,
             settings,
             limiter: limits::limiter(),
-            database_up: AtomicBool::new(true),
             throttle: users::Throttle::default(),
             changed: broadcast::Sender::new(1024),
         });
@@ -115,7 +107,7 @@ impl Governance {
 
     /// Whether the database answered when it was asked last, a moment ago.
     pub fn is_database_up(&self) -> bool {
-        self.inner.database_up.load(Ordering::Acquire)
+        !self.inner.store.is_away()
     }
 
     /// Rows that are changed from now on.

@@ -108,7 +108,10 @@ impl Refusal {
 impl From<llm_store::Error> for Refusal {
     fn from(error: llm_store::Error) -> Self {
         if error.is_unavailable() {
-            tracing::warn!(%error, "the database is away");
+            // Whoever watches the database says that it is away, once.
+            if !matches!(error, llm_store::Error::Away) {
+                tracing::warn!(%error, "the database is away");
+            }
             return Self::unavailable();
         }
         tracing::error!(%error, "the store failed");

@@ -163,6 +163,15 @@ impl Ledger {
         }
     }
 
+    /// The balances of several accounts, in their order.
+    pub async fn balances(&self, accounts: &[Account]) -> Result<Vec<Balance>, Error> {
+        let store = &self.inner.store;
+        match &*self.inner.mode {
+            Mode::Local(local) => local.balances(store, accounts).await,
+            Mode::Shared(_) => Ok(store.balances(accounts).await?),
+        }
+    }
+
     /// Sets what an account has spent in its present window. Rows and totals stay.
     pub async fn set_spent(&self, account: &Account, spent: NanoDollars) -> Result<(), Error> {
         let store = &self.inner.store;

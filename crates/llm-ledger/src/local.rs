@@ -125,6 +125,24 @@ impl Local {
         }))
     }
 
+    pub(crate) async fn balances(
+        &self,
+        store: &Store,
+        accounts: &[Account],
+    ) -> Result<Vec<Balance>, Error> {
+        let mut all = store.balances(accounts).await?;
+        let balances = self.lock();
+        for (account, stored) in accounts.iter().zip(&mut all) {
+            if let Some(here) = balances.get(account) {
+                *stored = Balance {
+                    total: stored.total,
+                    ..here
+                };
+            }
+        }
+        Ok(all)
+    }
+
     pub(crate) fn all_held(&self) -> NanoDollars {
         self.lock().all_held()
     }

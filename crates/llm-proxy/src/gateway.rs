@@ -26,6 +26,7 @@ use crate::{
     error::{Dialect, Refusal, show},
     form,
     labels::Labels,
+    metrics::Who,
     pairs, passing, realtime,
     record::Recorder,
     respond::{self, Reply},
@@ -145,9 +146,11 @@ async fn serve(
     let (head, body) = request.into_parts();
     let call_id = controls::call_id(&head.headers).unwrap_or_else(new_id);
     let refuse = |caller: &Caller, refusal: Refusal| {
+        let who = Who::knocking(caller, peer.ip(), &head.headers);
+        let took = started.elapsed();
         gateway
             .hub
-            .refused(op.path(), &call_id, caller, &refusal, started.elapsed());
+            .refused(op.path(), &call_id, who, &refusal, took);
         respond::refusal(&refusal, dialect, &call_id)
     };
     // Google's clients put the key into the query.
@@ -197,6 +200,7 @@ async fn serve(
         caller: Arc::clone(&caller),
         tab: tab.clone(),
         labels,
+        address: Some(peer.ip()),
     }));
     // On the heap, as every layer of the server would copy it.
     match Box::pin(live.engine.call(ask)).await {

@@ -21,6 +21,8 @@ pub(crate) struct Labels {
     pub(crate) session: Option<String>,
     pub(crate) end_user: Option<String>,
     pub(crate) user: Option<String>,
+    /// The program that asks.
+    pub(crate) agent: Option<String>,
 }
 
 /// A header that is shorter than this names no session.
@@ -48,10 +50,12 @@ impl Labels {
     pub(crate) fn of(headers: &HeaderMap, body: &JsonObject, users: &[(HeaderName, Role)]) -> Self {
         let (mut session, mut end_user, mut user) =
             (Best::default(), Best::default(), Best::default());
+        let mut agent = None;
         // One walk over the names is cheaper than a lookup of each.
         for (name, value) in headers {
             let Ok(value) = value.to_str() else { continue };
             match name.as_str() {
+                "user-agent" => agent = Some(show(value).into_owned()),
                 "x-litellm-customer-id" => end_user.offer(0, value),
                 "x-litellm-end-user-id" => end_user.offer(1, value),
                 "x-litellm-trace-id" => session.offer(0, value),
@@ -94,6 +98,7 @@ impl Labels {
             session: session.label(),
             end_user: end_user.label(),
             user: user.label(),
+            agent,
         }
     }
 }

@@ -49,5 +49,11 @@ mod stored;
 mod tab;
 mod tls;
 
+pub use metrics::Described as Metric;
 pub use server::{Running, serve};
 pub use start::run;
+
+/// Every metric of the gateway that has labels, for the reference.
+pub fn metrics() -> &'static [Metric] {
+    metrics::Metrics::all()
+}

@@ -55,6 +55,7 @@ impl Clerk for LineClerk {
             caller: Arc::new(caller),
             tab: None,
             labels,
+            address: None,
         }));
     }
 }

@@ -26,6 +26,7 @@ use crate::{
     door::{Door, admit, open_tab_for},
     error::{Dialect, Refusal},
     labels::Labels,
+    metrics::Who,
     pairs,
     record::Recorder,
     respond::{self, Reply},
@@ -61,9 +62,11 @@ pub(crate) async fn serve(
     let call_id =
         controls::call_id(request.headers()).unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
     let upgrade = hyper::upgrade::on(&mut request);
+    let headers = request.headers().clone();
     let refuse = |caller: &Caller, refusal: Refusal| {
         let took = started.elapsed();
-        gateway.hub.refused(ROUTE, &call_id, caller, &refusal, took);
+        let who = Who::knocking(caller, peer.ip(), &headers);
+        gateway.hub.refused(ROUTE, &call_id, who, &refusal, took);
         respond::refusal(&refusal, Dialect::OpenAi, &call_id)
     };
     let offered = protocols(request.headers());
@@ -97,6 +100,7 @@ pub(crate) async fn serve(
             caller,
             tab,
             labels,
+            address: Some(peer.ip()),
         })),
     };
     match Box::pin(live.engine.open(opening)).await {

@@ -3,6 +3,7 @@
 use std::{
     borrow::Cow,
     fmt::Write,
+    net::IpAddr,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -22,7 +23,7 @@ use crate::{
     error::{Refusal, class, show},
     labels::Labels,
     logs::{Lines, write_time},
-    metrics::{Metrics, vendor_time},
+    metrics::{Asked, Metrics, Options, Who, vendor_time},
     route_record,
     settings::Logs,
     spend_row,
@@ -51,6 +52,8 @@ pub(crate) struct Recorder {
     /// What it owes, where spend is kept.
     pub(crate) tab: Option<Arc<Tab>>,
     pub(crate) labels: Labels,
+    /// Whoever is at the other end of the connection.
+    pub(crate) address: Option<IpAddr>,
 }
 
 /// The level and the message that every such line has.
@@ -113,10 +116,10 @@ struct Entry<'a> {
 }
 
 impl Hub {
-    pub(crate) fn new(logs: &Logs, lines: Lines) -> Self {
+    pub(crate) fn new(logs: &Logs, metrics: &Options, lines: Lines) -> Self {
         let quiet = ["error", "warn", "off"].contains(&logs.filter.as_str());
         Self {
-            metrics: Metrics::new(),
+            metrics: Metrics::new(metrics),
             lines,
             alerts: OnceLock::new(),
             json: logs.json,
@@ -129,13 +132,13 @@ impl Hub {
         &self,
         route: &'static str,
         call_id: &str,
-        caller: &Caller,
+        who: Who<'_>,
         refusal: &Refusal,
         took: Duration,
     ) {
         let status = refusal.status.as_u16();
-        let key = self.metrics.key(caller.key_hash());
-        self.metrics.refused(route, key, status, refusal.class);
+        let asked = Asked::new(route, who);
+        self.metrics.refused(asked, status, refusal.class);
         self.log(Entry {
             call_id,
             route,
@@ -169,12 +172,11 @@ impl Observer for Recorder {
                 spend_row::filled(row, record, &self.labels, prices.digest())
             });
         }
-        let known = || !self.live.router.deployments(&record.requested).is_empty();
-        let key = self.hub.metrics.key(self.caller.key_hash());
         let answered_by = record.deployment.as_ref();
         let well = answered_by.is_some_and(|d| self.live.router.standing(d) == Standing::Well);
+        let asked = Asked::new(self.route, self.who());
         let metrics = &self.hub.metrics;
-        let recovered = metrics.record(record, self.route, key, known, well);
+        let recovered = metrics.record(record, asked, &self.live.router, well);
         self.rests(record);
         if let Some(alerts) = self.hub.alerts.get() {
             alert(alerts, record);
@@ -243,6 +245,15 @@ fn alert(alerts: &Alerts, record: &Record) {
 }
 
 impl Recorder {
+    fn who(&self) -> Who<'_> {
+        Who {
+            caller: &self.caller,
+            end_user: self.labels.end_user.as_deref(),
+            address: self.address,
+            agent: self.labels.agent.as_deref(),
+        }
+    }
+
     /// Who rests from now on: one line for each.
     fn rests(&self, record: &Record) {
         for attempt in &record.trace.attempts {

@@ -81,7 +81,7 @@ pub(crate) async fn serve_logging(
         .map(tls::acceptor)
         .transpose()?;
     let limits = settings.limits;
-    let hub = Arc::new(Hub::new(&settings.logs, lines));
+    let hub = Arc::new(Hub::new(&settings.logs, &settings.metrics, lines));
     if let Some(alerts) = alerting::start(&settings)? {
         let _ = hub.alerts.set(alerts);
     }

@@ -17,6 +17,7 @@ pub use crate::{
     alerting::{Alerting, Mail},
     books::{Database, Place},
     labels::Role,
+    metrics::Options as Metrics,
     passing::{Endpoint, PassThrough},
 };
 use crate::{discover, passing, probing::HealthChecks};
@@ -36,6 +37,8 @@ pub struct Settings {
     pub permit_weak_master_key: bool,
     /// Whether `/metrics` asks for the key, where there is one.
     pub metrics_need_key: bool,
+    /// Which metrics there are.
+    pub metrics: Metrics,
     /// Who answers for which model.
     pub deployments: Vec<Deployment>,
     /// How requests are routed among them.
@@ -235,6 +238,7 @@ impl Settings {
             )
             .unwrap_or(false),
             metrics_need_key: true,
+            metrics: Metrics::default(),
             deployments: Vec::new(),
             router: llm_router::Settings::default(),
             bare_names: false,

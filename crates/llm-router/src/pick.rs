@@ -136,6 +136,7 @@ impl Router {
             deployments: group.deployments,
             now,
             spending: &self.state.spending,
+            traits: group.traits,
         }
     }
 
@@ -151,7 +152,9 @@ impl Router {
         let alone = group.deployments.len() == 1;
         let tokens = expected(ask);
         let view = self.view(ask, group, now);
-        Reserved.apply(field, &view);
+        if group.traits.windows {
+            Reserved.apply(field, &view);
+        }
         if !journey.barred.is_empty() {
             field.skip(|deployment| journey.is_barred(deployment).then_some(Reason::Barred));
         }
@@ -198,7 +201,7 @@ impl Router {
         if !journey.tried.is_empty() {
             field.prefer(Reason::Tried, |deployment| !journey.was_tried(deployment));
         }
-        if field.open().len() > 1 && wished(ask, field).is_none() {
+        if group.traits.orders && field.open().len() > 1 && wished(ask, field).is_none() {
             let order = |deployment: &Deployment| deployment.order.unwrap_or(i64::MAX);
             let all = || field.open().iter().map(|d| order(d));
             let (lowest, highest) = (all().min(), all().max());

@@ -118,6 +118,7 @@ impl Router {
             let members = groups.entry(deployment.group.clone()).or_default();
             members.deployments.push(Arc::new(deployment));
         }
+        groups.values_mut().for_each(Members::close);
         let mut patterns: Vec<String> = groups
             .keys()
             .filter(|name| name.contains('*'))
@@ -233,7 +234,8 @@ impl Router {
         &self.settings
     }
 
-    fn all(&self) -> impl Iterator<Item = &Arc<Deployment>> {
+    /// Every deployment.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<Deployment>> {
         self.groups
             .values()
             .flat_map(|members| &members.deployments)

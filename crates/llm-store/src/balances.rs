@@ -4,7 +4,9 @@ use llm_cost::NanoDollars;
 use serde::Serialize;
 use sqlx::any::AnyRow;
 
-use crate::{Account, Cell, Column, Error, Moment, Store, Transaction, record::query, statements};
+use crate::{
+    Account, Cell, Column, Dialect, Error, Moment, Store, Transaction, record::query, statements,
+};
 
 /// What an account has spent, and what is held on it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -74,6 +76,30 @@ impl Store {
         row.as_ref().map_or(Ok(Balance::default()), |row| {
             read_balance(row).map_err(fault)
         })
+    }
+
+    /// The counts of several accounts as stored, in their order.
+    pub async fn balances(&self, accounts: &[Account]) -> Result<Vec<Balance>, Error> {
+        let mut db = self.reader().await?;
+        let mut all = Vec::with_capacity(accounts.len());
+        if self.dialect() == Dialect::Sqlite {
+            for account in accounts {
+                let row = query(statements::BALANCE, account_cells(account))
+                    .fetch_optional(&mut *db)
+                    .await?;
+                let balance = row.as_ref().map_or(Ok(Balance::default()), read_balance);
+                all.push(balance.map_err(fault)?);
+            }
+            return Ok(all);
+        }
+        for some in accounts.chunks(1000) {
+            let rows = query(statements::BALANCES, [json(&some)?])
+                .fetch_all(&mut *db)
+                .await?;
+            let balances = rows.iter().map(|row| read_balance(row).map_err(fault));
+            all.extend(balances.collect::<Result<Vec<_>, _>>()?);
+        }
+        Ok(all)
     }
 
     /// Sets what an account has spent in its present window. The total stays.

@@ -7,6 +7,9 @@ pub enum Error {
     /// The database cannot be reached, or all its connections stayed busy.
     #[error("the database is unavailable: {0}")]
     Unavailable(#[source] sqlx::Error),
+    /// The database did not answer when it was asked last, a moment ago.
+    #[error("the database is away")]
+    Away,
     /// A row with this key, alias or name exists.
     #[error("{table}: a row with this key or name exists")]
     Exists {
@@ -63,7 +66,7 @@ pub enum Error {
 impl Error {
     /// Whether the same call may succeed when the database is back.
     pub fn is_unavailable(&self) -> bool {
-        matches!(self, Self::Unavailable(_))
+        matches!(self, Self::Unavailable(_) | Self::Away)
     }
 
     /// Sorts a driver's error; `table` is what was written, for a row that exists.

@@ -2,7 +2,10 @@ use std::{
     fmt,
     fs::File,
     path::{Path, PathBuf},
-    sync::{Arc, Once},
+    sync::{
+        Arc, Once,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -93,6 +96,8 @@ pub struct Store {
     read: AnyPool,
     /// SQLite has one writer: waiting in a queue is better than being told that the file is busy.
     write: AnyPool,
+    /// It did not answer when it was asked last.
+    away: Arc<AtomicBool>,
     /// Keeps other processes from the same SQLite file.
     _lock: Option<Arc<File>>,
 }
@@ -146,6 +151,7 @@ impl Store {
             dialect: Dialect::Sqlite,
             read,
             write,
+            away: Arc::default(),
             _lock: Some(Arc::new(lock)),
         })
     }
@@ -160,6 +166,7 @@ impl Store {
             dialect: Dialect::Postgres,
             read: pool.clone(),
             write: pool,
+            away: Arc::default(),
             _lock: None,
         })
     }
@@ -169,12 +176,23 @@ impl Store {
         self.dialect
     }
 
-    /// Whether the database answers.
+    /// Whether the database answers. This is asked also while it is away.
     pub async fn ping(&self) -> Result<(), Error> {
         sqlx::query("SELECT 1")
-            .execute(&mut *self.reader().await?)
+            .execute(&mut *self.read.acquire().await?)
             .await?;
         Ok(())
+    }
+
+    /// Notes whether the database is away, and says whether it was. While it is, every call but [`Store::ping`] fails at
+    /// once: nobody waits for what is known not to come.
+    pub fn set_away(&self, away: bool) -> bool {
+        self.away.swap(away, Ordering::AcqRel)
+    }
+
+    /// Whether the database is away, as far as is known.
+    pub fn is_away(&self) -> bool {
+        self.away.load(Ordering::Acquire)
     }
 
     /// Closes the connections once they are free.
@@ -185,6 +203,7 @@ impl Store {
 
     /// Begins a transaction. On SQLite it is the only one that writes until it ends.
     pub async fn begin(&self) -> Result<Transaction, Error> {
+        self.must_be_there()?;
         let inner = match self.dialect {
             Dialect::Sqlite => self.write.begin_with("BEGIN IMMEDIATE").await?,
             Dialect::Postgres => self.write.begin().await?,
@@ -228,11 +247,20 @@ impl Store {
     }
 
     pub(crate) async fn reader(&self) -> Result<PoolConnection<Any>, Error> {
+        self.must_be_there()?;
         Ok(self.read.acquire().await?)
     }
 
     pub(crate) async fn writer(&self) -> Result<PoolConnection<Any>, Error> {
+        self.must_be_there()?;
         Ok(self.write.acquire().await?)
+    }
+
+    fn must_be_there(&self) -> Result<(), Error> {
+        match self.is_away() {
+            true => Err(Error::Away),
+            false => Ok(()),
+        }
     }
 }
 

@@ -38,6 +38,12 @@ pub(crate) const FORGET_CHANGES: &str = "DELETE FROM changes WHERE changed_at < 
 /// An account's counts.
 pub(crate) const BALANCE: &str = "SELECT spent, reserved, total, resets_at FROM balances WHERE scope = $1 AND id = $2 AND meter = $3";
 
+/// The counts of many accounts, in their order. `$1` the accounts as JSON.
+pub(crate) const BALANCES: &str = "SELECT COALESCE(b.spent, 0), COALESCE(b.reserved, 0), COALESCE(b.total, 0), b.resets_at \
+     FROM jsonb_array_elements(CAST(CAST($1 AS text) AS jsonb)) WITH ORDINALITY AS w(account, place) \
+     LEFT JOIN balances AS b ON b.scope = w.account->>'scope' AND b.id = w.account->>'id' \
+     AND b.meter = COALESCE(w.account->>'meter', '') ORDER BY w.place";
+
 /// Makes sure that an account exists.
 pub(crate) const OPEN_BALANCE: &str = "INSERT INTO balances (scope, id, meter, spent, reserved, total, charged_at) \
      VALUES ($1, $2, $3, 0, 0, 0, 0) ON CONFLICT DO NOTHING";
@@ -336,6 +342,7 @@ pub fn all() -> Vec<Statement> {
         both("tell", TELL),
         both("forget changes", FORGET_CHANGES),
         both("balance", BALANCE),
+        postgres("balances", BALANCES),
         both("open balance", OPEN_BALANCE),
         both("set spent", SET_SPENT),
         both("adjust spent", ADJUST_SPENT),

@@ -1,6 +1,6 @@
 use llm_types::Op;
 
-use crate::{Call, Edit, Error, Params, Provider};
+use crate::{Auth, Call, Edit, Error, Params, Provider};
 
 /// Baseten: <https://docs.baseten.co/reference/inference-api/chat-completions>
 pub(super) const ROW: Provider = Provider {
@@ -8,6 +8,8 @@ pub(super) const ROW: Provider = Provider {
     base_url: "https://inference.baseten.co/v1",
     base_env: &["BASETEN_API_BASE"],
     key_env: &["BASETEN_API_KEY"],
+    // Some of its keys are refused as bearers.
+    auth: Auth::Scheme("Api-Key"),
     ops: &[Op::Chat, Op::Embedding],
     params: Params::CLASSIC
         .without(&[

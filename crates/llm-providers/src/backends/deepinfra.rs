@@ -7,7 +7,7 @@ pub(super) const ROW: Provider = Provider {
     name: "deepinfra",
     base_url: "https://api.deepinfra.com/v1/openai",
     base_env: &["DEEPINFRA_API_BASE"],
-    key_env: &["DEEPINFRA_API_KEY"],
+    key_env: &["DEEPINFRA_API_KEY", "DEEPINFRA_TOKEN"],
     ops: &[
         Op::Chat,
         Op::Completion,

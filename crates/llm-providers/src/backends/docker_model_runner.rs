@@ -5,7 +5,7 @@ use crate::{Edit, Provider};
 /// Docker Model Runner: <https://docs.docker.com/ai/model-runner/api-reference/>
 pub(super) const ROW: Provider = Provider {
     name: "docker_model_runner",
-    base_url: "http://localhost:22088/engines/llama.cpp/v1",
+    base_url: "http://localhost:12434/engines/llama.cpp/v1",
     base_path: "/v1",
     base_env: &["DOCKER_MODEL_RUNNER_API_BASE"],
     key_env: &["DOCKER_MODEL_RUNNER_API_KEY"],

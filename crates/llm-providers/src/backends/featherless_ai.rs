@@ -2,7 +2,7 @@ use llm_types::Op;
 
 use crate::{Edit, Params, Provider};
 
-/// Featherless: <https://featherless.ai/docs/api-overview-and-common-options>
+/// Featherless: <https://featherless.ai/docs/completions>
 pub(super) const ROW: Provider = Provider {
     name: "featherless_ai",
     aliases: &["featherless-ai"],
@@ -11,9 +11,9 @@ pub(super) const ROW: Provider = Provider {
     key_env: &["FEATHERLESS_API_KEY"],
     ops: &[Op::Chat, Op::Completion],
     params: Params::CLASSIC
-        .without(&["seed", "logprobs", "top_logprobs"])
+        .without(&["logprobs", "top_logprobs"])
         .without_stream_options(),
     edits: &[Edit::Rename("max_completion_tokens", "max_tokens")],
-    docs: "https://featherless.ai/docs/api-overview-and-common-options",
+    docs: "https://featherless.ai/docs/completions",
     ..Provider::OPENAI_LIKE
 };

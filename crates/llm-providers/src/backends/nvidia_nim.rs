@@ -7,7 +7,7 @@ pub(super) const ROW: Provider = Provider {
     name: "nvidia_nim",
     base_url: "https://integrate.api.nvidia.com/v1",
     base_env: &["NVIDIA_NIM_API_BASE"],
-    key_env: &["NVIDIA_NIM_API_KEY"],
+    key_env: &["NVIDIA_NIM_API_KEY", "NVIDIA_API_KEY"],
     ops: &[Op::Chat, Op::Completion, Op::Embedding, Op::Rerank],
     params: Params::CLASSIC
         .without(&["n", "logit_bias"])

@@ -8,7 +8,10 @@ pub(super) const ROW: Provider = Provider {
     base_url: "https://api.scaleway.ai/v1",
     key_env: &["SCW_SECRET_KEY"],
     ops: &[Op::Chat, Op::Embedding],
-    params: Params::TOOLS_IF_KNOWN,
+    params: Params {
+        newer: false,
+        ..Params::TOOLS_IF_KNOWN
+    },
     docs: "https://www.scaleway.com/en/developers/api/generative-apis/",
     ..Provider::OPENAI_LIKE
 };

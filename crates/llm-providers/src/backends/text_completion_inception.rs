@@ -1,6 +1,6 @@
 use llm_types::Op;
 
-use crate::{Params, Provider};
+use crate::{Params, Provider, protocols::fim};
 
 /// Inception's fill-in-the-middle: <https://docs.inceptionlabs.ai/>
 pub(super) const ROW: Provider = Provider {
@@ -11,6 +11,7 @@ pub(super) const ROW: Provider = Provider {
     ops: &[Op::Completion],
     paths: &[(Op::Completion, "/fim/completions")],
     params: Params::CLASSIC,
+    protocol: &fim::Fim,
     docs: "https://docs.inceptionlabs.ai/",
     ..Provider::OPENAI_LIKE
 };

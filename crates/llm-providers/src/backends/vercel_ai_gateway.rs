@@ -7,7 +7,11 @@ pub(super) const ROW: Provider = Provider {
     name: "vercel_ai_gateway",
     base_url: "https://ai-gateway.vercel.sh/v1",
     base_env: &["VERCEL_AI_GATEWAY_API_BASE"],
-    key_env: &["VERCEL_AI_GATEWAY_API_KEY", "VERCEL_OIDC_TOKEN"],
+    key_env: &[
+        "VERCEL_AI_GATEWAY_API_KEY",
+        "AI_GATEWAY_API_KEY",
+        "VERCEL_OIDC_TOKEN",
+    ],
     settings: &[
         Setting::new("site_url", &["VERCEL_SITE_URL"]),
         Setting::new("app_name", &["VERCEL_APP_NAME"]),

@@ -10,6 +10,7 @@ pub mod databricks;
 mod effort;
 pub mod embedders;
 mod emit;
+pub(crate) mod fim;
 pub mod gemini;
 pub mod huggingface;
 pub mod images;

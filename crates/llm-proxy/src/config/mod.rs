@@ -8,6 +8,7 @@ mod endpoints;
 mod file;
 mod governing;
 pub mod keys;
+mod metrics;
 mod model_list;
 mod names;
 mod node;

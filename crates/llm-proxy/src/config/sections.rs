@@ -7,7 +7,7 @@ use llm_providers::Secret;
 use super::{
     endpoints,
     file::Values,
-    governing,
+    governing, metrics,
     names::Names,
     node::{Node, Value},
     problem::Problems,
@@ -134,6 +134,7 @@ fn health(values: &mut Values, settings: &mut Settings, problems: &mut Problems)
 
 pub(super) fn litellm(values: &mut Values, settings: &mut Settings, problems: &mut Problems) {
     governing::litellm(values, settings, problems);
+    metrics::litellm(values, settings, problems);
     if let Some(json) = values.take("json_logs", problems) {
         settings.logs.json = json;
     }

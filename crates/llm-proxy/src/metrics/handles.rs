@@ -1,33 +1,72 @@
 //! The series that an answered request adds to.
 
-use std::{sync::atomic::AtomicU64, time::Duration};
+use std::time::Duration;
 
 use llm_cost::NanoDollars;
 use llm_sdk::{Outcome, Record};
-use prometheus_client::metrics::{counter::Counter, gauge::Gauge, histogram::Histogram};
+use prometheus_client::metrics::{counter::Counter, histogram::Histogram};
 
-use super::{HEALTHY, RESTS};
+use super::{
+    HEALTHY, RESTS,
+    families::{Families, Level, Money},
+    label::{Facts, Label},
+};
 
 /// The series of one kind of answered request.
 pub(super) struct Handles {
-    pub(super) total_requests: Counter,
-    pub(super) requests: Counter,
-    pub(super) request_latency: Histogram,
-    pub(super) api_latency: Histogram,
-    pub(super) first_token: Histogram,
-    pub(super) overhead: Histogram,
-    pub(super) total_tokens: Counter,
-    pub(super) input_tokens: Counter,
-    pub(super) output_tokens: Counter,
-    pub(super) cached_tokens: Counter,
-    pub(super) reasoning_tokens: Counter,
-    pub(super) spend: Counter<f64, AtomicU64>,
-    pub(super) deployment_requests: Counter,
-    pub(super) deployment_successes: Counter,
-    pub(super) state: Gauge,
+    total_requests: Counter,
+    requests: Counter,
+    request_latency: Histogram,
+    api_latency: Histogram,
+    first_token: Histogram,
+    overhead: Histogram,
+    per_output_token: Histogram,
+    total_tokens: Counter,
+    input_tokens: Counter,
+    output_tokens: Counter,
+    cached_tokens: Counter,
+    cache_write_tokens: Counter,
+    input_audio_tokens: Counter,
+    reasoning_tokens: Counter,
+    output_audio_tokens: Counter,
+    spend: Money,
+    free: Counter,
+    unpriced: Counter,
+    deployment_requests: Counter,
+    deployment_successes: Counter,
+    state: Level,
 }
 
 impl Handles {
+    /// Those of requests of which this can be said.
+    pub(super) fn of(families: &Families, facts: &Facts<'_>) -> Self {
+        Self {
+            total_requests: families.total_requests.at(facts),
+            requests: families.requests.at(facts),
+            request_latency: families.request_latency.at(facts),
+            api_latency: families.api_latency.at(facts),
+            first_token: families.first_token.at(facts),
+            overhead: families.overhead.at(facts),
+            per_output_token: families.per_output_token.at(facts),
+            total_tokens: families.total_tokens.at(facts),
+            input_tokens: families.input_tokens.at(facts),
+            output_tokens: families.output_tokens.at(facts),
+            cached_tokens: families.cached_tokens.at(facts),
+            cache_write_tokens: families.cache_write_tokens.at(facts),
+            input_audio_tokens: families.input_audio_tokens.at(facts),
+            reasoning_tokens: families.reasoning_tokens.at(facts),
+            output_audio_tokens: families.output_audio_tokens.at(facts),
+            spend: families.spend.at(facts),
+            free: families.free_requests.at(&facts.say(Label::Reason, "free")),
+            unpriced: families
+                .free_requests
+                .at(&facts.say(Label::Reason, "no_price")),
+            deployment_requests: families.deployment_requests.at(facts),
+            deployment_successes: families.deployment_successes.at(facts),
+            state: families.deployment_state.at(facts),
+        }
+    }
+
     /// `well`: the deployment does not rest. Says whether it did before.
     pub(super) fn add(&self, record: &Record, well: bool) -> bool {
         let mut recovered = false;
@@ -46,6 +85,11 @@ impl Handles {
         if let Some(first) = record.first_event {
             self.first_token.observe(first.as_secs_f64());
         }
+        let output = record.usage.as_ref().map(|usage| usage.completion_tokens);
+        if let Some(output) = output.filter(|output| *output > 0) {
+            self.per_output_token
+                .observe(vendor.as_secs_f64() / output as f64);
+        }
         self.pay(record);
         recovered
     }
@@ -57,10 +101,19 @@ impl Handles {
             self.output_tokens.inc_by(usage.completion_tokens);
             self.total_tokens.inc_by(usage.total_tokens);
             self.cached_tokens.inc_by(usage.cached_tokens());
+            self.cache_write_tokens.inc_by(usage.cache_write_tokens());
             self.reasoning_tokens.inc_by(usage.reasoning_tokens());
+            if let Some(details) = &usage.prompt_tokens_details {
+                self.input_audio_tokens.inc_by(details.audio_tokens);
+            }
+            if let Some(details) = &usage.completion_tokens_details {
+                self.output_audio_tokens.inc_by(details.audio_tokens);
+            }
         }
-        if let Some(total) = record.charge.total() {
-            self.spend.inc_by(dollars(total));
+        match record.charge.total() {
+            Some(NanoDollars(0)) => drop(self.free.inc()),
+            Some(total) => drop(self.spend.inc_by(dollars(total))),
+            None => drop(self.unpriced.inc()),
         }
     }
 }

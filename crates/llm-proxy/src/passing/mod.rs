@@ -21,6 +21,7 @@ use crate::{
     door::{Door, admit, open_tab_for},
     error::{Dialect, Refusal},
     labels::Labels,
+    metrics::Who,
     record::Recorder,
     respond::{self, Reply},
     state::{Gateway, Live},
@@ -53,7 +54,8 @@ pub(crate) async fn serve(
     };
     let refuse = |caller: &Caller, refusal: Refusal| {
         let took = started.elapsed();
-        gateway.hub.refused(ROUTE, &call_id, caller, &refusal, took);
+        let who = Who::knocking(caller, peer.ip(), &head.headers);
+        gateway.hub.refused(ROUTE, &call_id, who, &refusal, took);
         respond::refusal(&refusal, dialect, &call_id)
     };
     let caller = match caller(gateway, live, &mount, &head, peer).await {
@@ -89,6 +91,7 @@ pub(crate) async fn serve(
         caller,
         tab: tab.clone(),
         labels,
+        address: Some(peer.ip()),
     }));
     let engine = match passing.rename {
         true => &live.engine,

@@ -187,7 +187,7 @@ pub(crate) fn metrics_alone(gateway: Arc<Gateway>) -> Router {
     Router::new()
         .route(
             "/metrics",
-            get(async |State(gateway): Shared| exposed(&gateway)),
+            get(async |State(gateway): Shared| exposed(&gateway).await),
         )
         .with_state(gateway)
 }
@@ -200,15 +200,16 @@ async fn metrics(State(gateway): Shared, headers: HeaderMap) -> Response {
         // A JSON string, as LiteLLM answers scrapers.
         return (refusal.status, Json(refusal.message)).into_response();
     }
-    exposed(&gateway)
+    exposed(&gateway).await
 }
 
-fn exposed(gateway: &Gateway) -> Response {
+async fn exposed(gateway: &Gateway) -> Response {
     let hub = &gateway.hub;
+    let metrics = &hub.metrics;
+    let live = gateway.live();
+    metrics.refresh(&live.router, gateway.governance()).await;
     // This request itself is under way, and no model's.
-    let text = hub
-        .metrics
-        .text(gateway.under_way().saturating_sub(1), hub.lines.dropped());
+    let text = metrics.text(gateway.under_way().saturating_sub(1), hub.lines.dropped());
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, kind)], text).into_response()
 }

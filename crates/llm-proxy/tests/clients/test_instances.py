@@ -1,13 +1,11 @@
 """Several gateways over one Redis: limits hold together, and Redis may go and come."""
 
 import concurrent.futures
-import socket
-import subprocess
-import time
 
 import httpx
 import pytest
 from conftest import KEY, Gateway
+from servers import Redis, until
 
 HEADERS = {"authorization": f"Bearer {KEY}"}
 
@@ -21,40 +19,6 @@ model_list:
 router_settings: {{num_retries: 0, redis_host: 127.0.0.1, redis_port: {port}}}
 general_settings: {{master_key: {key}}}
 """
-
-
-class Redis:
-    """A `redis-server` of the test's own."""
-
-    def __init__(self, folder):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.folder = folder
-        self.start()
-
-    def start(self):
-        command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", self.folder]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        until(self.answers, "redis-server answers")
-
-    def answers(self):
-        try:
-            return self.say("PING").startswith("+PONG")
-        except OSError:
-            return False
-
-    def say(self, command):
-        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
-            connection.sendall(command.encode() + b"\r\n")
-            return connection.recv(4096).decode()
-
-    def minute(self):
-        return int(self.say("TIME").split("\r\n")[2]) // 60
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
 
 
 @pytest.fixture
@@ -76,14 +40,6 @@ def instances(upstream, redis, tmp_path):
     for gateway in running:
         gateway.process.kill()
         gateway.wait()
-
-
-def until(holds, what, seconds=30):
-    """Waits for what another process brings about."""
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, what
-        time.sleep(0.01)
 
 
 def said(gateway, words):

@@ -308,3 +308,46 @@ async fn who_is_invited_needs_no_key_and_who_runs_an_organization_no_other_role(
     let replaced = kept.manage(&path, json!({"grace_period": "1h"})).await;
     assert_eq!(replaced.status, 200, "{}", replaced.text());
 }
+
+#[tokio::test]
+async fn metrics_say_whose_requests_they_were_and_what_is_left() {
+    let vendor = Vendor::friendly().await;
+    let mut open = priced(settings(&vendor.url));
+    open.metrics_need_key = false;
+    let kept = Kept::with(open).await;
+    let team =
+        json!({"team_id": "t-1", "team_alias": "crew", "max_budget": 2, "budget_duration": "1d"});
+    assert_eq!(kept.manage("/team/new", team).await.status, 200);
+    let made = json!({"team_id": "t-1", "key_alias": "ci", "max_budget": 1});
+    let key = kept.key(made).await;
+    assert_eq!(kept.chat_with(&key, chat("gpt")).await.status, 200);
+    let metric = async |words: &[&str]| kept.gateway.metric(words).await;
+    let whose = [
+        r#"api_key_alias="ci""#,
+        r#"team="t-1""#,
+        r#"team_alias="crew""#,
+    ];
+    let of = |name| [&[name], &whose[..]].concat();
+    assert_eq!(metric(&of("litellm_requests_metric_total")).await, 1.0);
+    let spent = metric(&of("litellm_spend_metric_total")).await;
+    assert!(spent > 0.0);
+    let key = r#"api_key_alias="ci""#;
+    assert_eq!(
+        metric(&["litellm_api_key_max_budget_metric{", key]).await,
+        1.0
+    );
+    let left = metric(&["litellm_remaining_api_key_budget_metric{", key]).await;
+    assert_eq!(left, 1.0 - spent);
+    let team = r#"team="t-1""#;
+    let left = metric(&["litellm_remaining_team_budget_metric{", team]).await;
+    assert_eq!(left, 2.0 - spent);
+    let hours = metric(&["litellm_team_budget_remaining_hours_metric{", team]).await;
+    assert!(hours > 0.0 && hours <= 24.0);
+    // A gateway tells of those who have a budget, and of nobody else.
+    let page = kept.gateway.get("/metrics").await;
+    let page = page.text();
+    assert!(
+        !page.contains("litellm_remaining_user_budget_metric{"),
+        "{page}"
+    );
+}

@@ -108,12 +108,7 @@ impl Filter for TagRules {
 
 impl TagRules {
     fn is_on(&self, view: &View<'_>) -> bool {
-        let of_group = || {
-            view.deployments
-                .iter()
-                .find_map(|d| flag(d, "enable_tag_filtering"))
-        };
-        view.ask.tag_filtering || of_group().unwrap_or(self.enabled)
+        view.ask.tag_filtering || view.traits.tag_filtering.unwrap_or(self.enabled)
     }
 
     fn read<'a>(&self, ask: &'a Ask) -> Wanted<'a> {
@@ -260,10 +255,6 @@ impl<'a> Wanted<'a> {
 fn fails_open(view: &View<'_>) -> bool {
     view.deployments
         .iter()
-        .find_map(|d| flag(d, "allow_fail_open"))
+        .find_map(|d| d.model_info.get("allow_fail_open")?.as_bool())
         == Some(true)
-}
-
-fn flag(deployment: &Deployment, key: &str) -> Option<bool> {
-    deployment.model_info.get(key)?.as_bool()
 }

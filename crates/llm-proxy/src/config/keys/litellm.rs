@@ -49,6 +49,13 @@ pub(crate) const LITELLM: Section = Section {
                 "callbacks",
                 "success_callback",
                 "failure_callback",
+                "prometheus_metrics_config",
+                "prometheus_exclude_metrics",
+                "prometheus_exclude_labels",
+                "prometheus_latency_buckets",
+                "prometheus_metrics_max_series_per_metric",
+                "disable_end_user_cost_tracking_prometheus_only",
+                "enable_end_user_cost_tracking_prometheus_only",
             ],
         ),
         (
@@ -99,8 +106,6 @@ pub(crate) const LITELLM: Section = Section {
                 "max_ui_session_budget",
                 "validate_end_user_id_in_db",
                 "disable_end_user_cost_tracking",
-                "disable_end_user_cost_tracking_prometheus_only",
-                "enable_end_user_cost_tracking_prometheus_only",
             ],
         ),
         (
@@ -186,10 +191,6 @@ pub(crate) const LITELLM: Section = Section {
         (
             Later("configurable metrics"),
             &[
-                "prometheus_metrics_config",
-                "prometheus_exclude_metrics",
-                "prometheus_exclude_labels",
-                "prometheus_latency_buckets",
                 "prometheus_initialize_budget_metrics",
                 "custom_prometheus_metadata_labels",
                 "custom_prometheus_tags",

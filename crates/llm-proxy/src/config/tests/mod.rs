@@ -1,5 +1,7 @@
 //! Configurations, and what becomes of them.
 
+mod metrics;
+
 use std::time::Duration;
 
 use llm_providers::resolve::Surroundings;

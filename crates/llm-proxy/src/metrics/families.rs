@@ -1,0 +1,225 @@
+//! Every metric: its name, its labels, and what it counts.
+
+use std::sync::{Arc, atomic::AtomicU64};
+
+use prometheus_client::{
+    metrics::{
+        TypedMetric,
+        counter::Counter,
+        family::{Family, MetricConstructor},
+        gauge::Gauge,
+        histogram::Histogram,
+    },
+    registry::{Metric, Registry},
+};
+
+use super::{
+    label::{Facts, Label, Labels},
+    options::Options,
+};
+
+pub(super) type Money = Counter<f64, AtomicU64>;
+pub(super) type Level = Gauge<f64, AtomicU64>;
+
+/// What a metric is.
+#[derive(Debug, Clone, Copy)]
+pub struct Described {
+    /// Its name; counters get `_total` behind it where they are read.
+    pub name: &'static str,
+    /// `counter`, `gauge` or `histogram`.
+    pub kind: &'static str,
+    labels: &'static [Label],
+    /// What it counts.
+    pub about: &'static str,
+}
+
+impl Described {
+    /// The names of its labels.
+    pub fn labels(&self) -> impl Iterator<Item = &'static str> + use<> {
+        self.labels.iter().map(|label| label.name())
+    }
+}
+
+/// One metric with its labels.
+pub(super) struct Of<M, C = fn() -> M> {
+    /// Nothing where it is left out.
+    family: Option<Family<Labels, M, C>>,
+    labels: Vec<Label>,
+    make: C,
+}
+
+/// Makes histograms.
+#[derive(Clone)]
+pub(super) struct Buckets(Arc<[f64]>);
+
+impl MetricConstructor<Histogram> for Buckets {
+    fn new_metric(&self) -> Histogram {
+        Histogram::new(self.0.iter().copied())
+    }
+}
+
+impl<M: Clone, C: MetricConstructor<M> + Clone> Of<M, C> {
+    /// The series of these facts.
+    pub(super) fn at(&self, facts: &Facts<'_>) -> M {
+        match &self.family {
+            Some(family) => family.get_or_create_owned(&facts.labels(&self.labels)),
+            None => self.make.new_metric(),
+        }
+    }
+
+    /// Forgets every series.
+    pub(super) fn clear(&self) {
+        if let Some(family) = &self.family {
+            family.clear();
+        }
+    }
+}
+
+fn of<M, C>(
+    registry: &mut Registry,
+    options: &Options,
+    make: C,
+    (name, help): (&str, &str),
+    labels: &[Label],
+) -> Of<M, C>
+where
+    M: Clone + TypedMetric + Send + Sync + 'static,
+    C: MetricConstructor<M> + Clone + Send + Sync + 'static,
+    Family<Labels, M, C>: Metric,
+{
+    let labels = options.labels_of(name, labels);
+    let family = labels.as_ref().map(|_| {
+        let family = Family::new_with_constructor(make.clone());
+        registry.register(name, help, family.clone());
+        family
+    });
+    Of {
+        family,
+        labels: labels.unwrap_or_default(),
+        make,
+    }
+}
+
+macro_rules! families {
+    ($($kind:ident { $($field:ident $name:literal $help:literal [$($label:ident)*])* })*) => {
+        /// Every metric that has labels.
+        pub(super) struct Families {
+            $($(pub(super) $field: families!(@type $kind),)*)*
+        }
+
+        impl Families {
+            /// What they are.
+            pub(super) const ALL: &[Described] = &[$($(Described {
+                name: $name,
+                kind: families!(@kind $kind),
+                labels: &[$(Label::$label,)*],
+                about: $help,
+            },)*)*];
+
+            /// Registers all that are wanted.
+            pub(super) fn new(registry: &mut Registry, options: &Options) -> Self {
+                let buckets = Buckets(options.buckets.as_slice().into());
+                Self {
+                    $($($field: of(
+                        registry,
+                        options,
+                        families!(@make $kind buckets),
+                        ($name, $help),
+                        &[$(Label::$label,)*],
+                    ),)*)*
+                }
+            }
+        }
+    };
+    (@kind count) => { "counter" };
+    (@kind money) => { "counter" };
+    (@kind level) => { "gauge" };
+    (@kind time) => { "histogram" };
+    (@type count) => { Of<Counter> };
+    (@type money) => { Of<Money> };
+    (@type level) => { Of<Level> };
+    (@type time) => { Of<Histogram, Buckets> };
+    (@make count $buckets:ident) => { Counter::default };
+    (@make money $buckets:ident) => { Money::default };
+    (@make level $buckets:ident) => { Level::default };
+    (@make time $buckets:ident) => { $buckets.clone() };
+}
+
+families! {
+    count {
+        total_requests "litellm_proxy_total_requests_metric" "Requests, however they ended"
+            [EndUser Key KeyAlias Requested Team TeamAlias User Status UserEmail Route ClientIp UserAgent ModelId Provider Org OrgAlias]
+        failed_requests "litellm_proxy_failed_requests_metric" "Requests that brought no answer"
+            [EndUser Key KeyAlias Requested Team TeamAlias User UserEmail ExceptionStatus ExceptionClass Route ClientIp UserAgent ModelId Provider Org OrgAlias]
+        vendor_failures "litellm_llm_api_failed_requests_metric" "Requests that no vendor answered"
+            [EndUser Key KeyAlias Model Team TeamAlias User ModelId]
+        requests "litellm_requests_metric" "Answered requests"
+            [EndUser Key KeyAlias Model Team TeamAlias User UserEmail ClientIp UserAgent Requested ModelId Provider Org OrgAlias]
+        total_tokens "litellm_total_tokens_metric" "Input and output tokens"
+            [EndUser Key KeyAlias Model Team TeamAlias User UserEmail Requested ModelId Provider Org OrgAlias]
+        input_tokens "litellm_input_tokens_metric" "Input tokens"
+            [EndUser Key KeyAlias Model Team TeamAlias User UserEmail Requested ModelId Provider Org OrgAlias]
+        output_tokens "litellm_output_tokens_metric" "Output tokens"
+            [EndUser Key KeyAlias Model Team TeamAlias User UserEmail Requested ModelId Provider Org OrgAlias]
+        cached_tokens "litellm_input_cached_tokens_metric" "Input tokens from the vendor's cache"
+            [EndUser Key KeyAlias Model Team TeamAlias User UserEmail Requested ModelId Provider]
+        cache_write_tokens "litellm_input_cache_creation_tokens_metric" "Input tokens written to the vendor's cache"
+            [EndUser Key KeyAlias Model Team TeamAlias User UserEmail Requested ModelId Provider]
+        input_audio_tokens "litellm_input_audio_tokens_metric" "Input tokens of sound"
+            [EndUser Key KeyAlias Model Team TeamAlias User UserEmail Requested ModelId Provider]
+        reasoning_tokens "litellm_output_reasoning_tokens_metric" "Output tokens spent on thinking"
+            [EndUser Key KeyAlias Model Team TeamAlias User UserEmail Requested ModelId Provider]
+        output_audio_tokens "litellm_output_audio_tokens_metric" "Output tokens of sound"
+            [EndUser Key KeyAlias Model Team TeamAlias User UserEmail Requested ModelId Provider]
+        free_requests "litellm_zero_cost_requests" "Answered requests that cost nothing, and why"
+            [Requested Model ModelId Provider Reason]
+        deployment_requests "litellm_deployment_total_requests" "Attempts by deployment"
+            [Group Requested ModelName ModelId ApiBase Provider Key KeyAlias Team TeamAlias ClientIp UserAgent]
+        deployment_successes "litellm_deployment_success_responses" "Attempts that brought an answer"
+            [Group Requested ModelName ModelId ApiBase Provider Key KeyAlias Team TeamAlias ClientIp UserAgent]
+        deployment_failures "litellm_deployment_failure_responses" "Attempts that failed"
+            [Group Requested ModelName ModelId ApiBase Provider ExceptionStatus ExceptionClass Key KeyAlias Team TeamAlias ClientIp UserAgent]
+        deployment_cooled "litellm_deployment_cooled_down" "Rests after failures"
+            [ModelName ModelId ApiBase Provider ExceptionStatus]
+        fallbacks_succeeded "litellm_deployment_successful_fallbacks" "Answers by a fallback"
+            [Requested Fallback Key KeyAlias Team TeamAlias ExceptionStatus ExceptionClass ModelId]
+        fallbacks_failed "litellm_deployment_failed_fallbacks" "Fallbacks that failed too"
+            [Requested Fallback Key KeyAlias Team TeamAlias ExceptionStatus ExceptionClass ModelId]
+    }
+    money {
+        spend "litellm_spend_metric" "US dollars"
+            [EndUser Key KeyAlias Model Team TeamAlias User UserEmail ClientIp UserAgent Requested ModelId Provider Tier Org OrgAlias]
+    }
+    time {
+        request_latency "litellm_request_total_latency_metric" "Seconds from a request to its end"
+            [Group EndUser Key KeyAlias Requested Team TeamAlias User Model ModelId Provider Tier Org OrgAlias]
+        api_latency "litellm_llm_api_latency_metric" "Seconds of it that the vendor took"
+            [Group Model Key KeyAlias Team TeamAlias Requested EndUser User ModelId Provider Tier Org OrgAlias]
+        first_token "litellm_llm_api_time_to_first_token_metric" "Seconds to a stream's first event"
+            [Group Model Key KeyAlias Team TeamAlias Requested EndUser User ModelId Provider Tier Org OrgAlias]
+        overhead "litellm_overhead_latency_metric" "Seconds that were not the vendor's"
+            [Group Provider ApiBase ModelName Key KeyAlias ModelId]
+        per_output_token "litellm_deployment_latency_per_output_token" "The vendor's seconds by the tokens of its answer"
+            [Group ModelName ModelId ApiBase Provider Key KeyAlias Team TeamAlias Org OrgAlias]
+    }
+    level {
+        deployment_state "litellm_deployment_state" "0 healthy, 1 partial outage, 2 complete outage"
+            [ModelName ModelId ApiBase Provider]
+        deployment_rpm "litellm_deployment_rpm_limit" "Requests a minute that a deployment takes"
+            [Group ModelName ModelId ApiBase Provider]
+        deployment_tpm "litellm_deployment_tpm_limit" "Tokens a minute that a deployment takes"
+            [Group ModelName ModelId ApiBase Provider]
+        key_max "litellm_api_key_max_budget_metric" "US dollars that a key may spend" [Key KeyAlias]
+        key_left "litellm_remaining_api_key_budget_metric" "US dollars that a key has left" [Key KeyAlias]
+        key_hours "litellm_api_key_budget_remaining_hours_metric" "Hours until a key's budget begins anew" [Key KeyAlias]
+        team_max "litellm_team_max_budget_metric" "US dollars that a team may spend" [Team TeamAlias]
+        team_left "litellm_remaining_team_budget_metric" "US dollars that a team has left" [Team TeamAlias]
+        team_hours "litellm_team_budget_remaining_hours_metric" "Hours until a team's budget begins anew" [Team TeamAlias]
+        user_max "litellm_user_max_budget_metric" "US dollars that a user may spend" [User]
+        user_left "litellm_remaining_user_budget_metric" "US dollars that a user has left" [User]
+        user_hours "litellm_user_budget_remaining_hours_metric" "Hours until a user's budget begins anew" [User]
+        org_max "litellm_org_max_budget_metric" "US dollars that an organization may spend" [Org OrgAlias]
+        org_left "litellm_remaining_org_budget_metric" "US dollars that an organization has left" [Org OrgAlias]
+        org_hours "litellm_org_budget_remaining_hours_metric" "Hours until an organization's budget begins anew" [Org OrgAlias]
+    }
+}

@@ -1,0 +1,139 @@
+//! The labels of metrics, and what a request says for each.
+
+use std::hash::{Hash, Hasher};
+
+/// What is said where there is nothing to say.
+pub(super) const NONE: &str = "None";
+
+/// What is said of those for whom there is no room.
+pub(super) const OTHER: &str = "other";
+
+/// The labels as they are given to the registry.
+pub(super) type Labels = Vec<(&'static str, String)>;
+
+macro_rules! labels {
+    ($($label:ident $name:literal)*) => {
+        /// A label.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum Label { $(#[doc = $name] $label,)* }
+
+        impl Label {
+            /// Every label.
+            pub(crate) const ALL: &[Self] = &[$(Self::$label,)*];
+
+            /// Its name, LiteLLM's.
+            pub(crate) fn name(self) -> &'static str {
+                match self { $(Self::$label => $name,)* }
+            }
+        }
+    };
+}
+
+labels! {
+    EndUser "end_user"
+    Key "hashed_api_key"
+    KeyAlias "api_key_alias"
+    Team "team"
+    TeamAlias "team_alias"
+    User "user"
+    UserEmail "user_email"
+    Org "org_id"
+    OrgAlias "org_alias"
+    ClientIp "client_ip"
+    UserAgent "user_agent"
+    Requested "requested_model"
+    Model "model"
+    ModelName "litellm_model_name"
+    Group "model_group"
+    ModelId "model_id"
+    ApiBase "api_base"
+    Provider "api_provider"
+    Route "route"
+    Status "status_code"
+    ExceptionStatus "exception_status"
+    ExceptionClass "exception_class"
+    Fallback "fallback_model"
+    Tier "service_tier"
+    Reason "reason"
+}
+
+/// Those that clients and administrators make as many of as they like.
+const WHO: &[Label] = &[
+    Label::EndUser,
+    Label::Key,
+    Label::KeyAlias,
+    Label::Team,
+    Label::TeamAlias,
+    Label::User,
+    Label::UserEmail,
+    Label::Org,
+    Label::OrgAlias,
+    Label::ClientIp,
+    Label::UserAgent,
+];
+
+/// Those of them that anybody can make up.
+const LOOSE: &[Label] = &[Label::EndUser, Label::ClientIp, Label::UserAgent];
+
+/// What there is to say of a request.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Facts<'a>([&'a str; Label::ALL.len()]);
+
+impl Default for Facts<'_> {
+    fn default() -> Self {
+        Self([NONE; Label::ALL.len()])
+    }
+}
+
+impl<'a> Facts<'a> {
+    /// Says this, unless it is empty.
+    pub(crate) fn say(mut self, label: Label, value: &'a str) -> Self {
+        if !value.is_empty() {
+            self.0[label as usize] = value;
+        }
+        self
+    }
+
+    /// Says this, if there is anything.
+    pub(crate) fn may_say(self, label: Label, value: Option<&'a str>) -> Self {
+        self.say(label, value.unwrap_or_default())
+    }
+
+    /// What is said.
+    pub(super) fn said(&self, label: Label) -> &'a str {
+        self.0[label as usize]
+    }
+
+    /// The same, of somebody among many.
+    pub(super) fn without_loose(self) -> Self {
+        self.hide(LOOSE)
+    }
+
+    /// The same, of anybody.
+    pub(super) fn without_who(self) -> Self {
+        self.hide(WHO)
+    }
+
+    fn hide(mut self, labels: &[Label]) -> Self {
+        for label in labels {
+            if self.said(*label) != NONE {
+                self.0[*label as usize] = OTHER;
+            }
+        }
+        self
+    }
+
+    /// For the registry.
+    pub(super) fn labels(&self, labels: &[Label]) -> Labels {
+        labels
+            .iter()
+            .map(|label| (label.name(), self.said(*label).to_owned()))
+            .collect()
+    }
+}
+
+impl Hash for Facts<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
