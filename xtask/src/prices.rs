@@ -44,6 +44,20 @@ const INFORMATIVE: [&str; 3] = [
     "guardrail_cost_per_unit",
 ];
 
+/// What OpenAI asked for a picture by models that it has withdrawn, and that the source forgot with it: others still
+/// answer by these names. <https://platform.openai.com/docs/pricing>
+const WITHDRAWN: [(&str, f64); 9] = [
+    ("256-x-256/dall-e-2", 0.016),
+    ("512-x-512/dall-e-2", 0.018),
+    ("1024-x-1024/dall-e-2", 0.02),
+    ("standard/1024-x-1024/dall-e-3", 0.04),
+    ("standard/1024-x-1792/dall-e-3", 0.08),
+    ("standard/1792-x-1024/dall-e-3", 0.08),
+    ("hd/1024-x-1024/dall-e-3", 0.08),
+    ("hd/1024-x-1792/dall-e-3", 0.12),
+    ("hd/1792-x-1024/dall-e-3", 0.12),
+];
+
 /// Fields that hold prices in a shape of their own.
 const STRUCTURED: [&str; 3] = [
     "search_context_cost_per_query",
@@ -120,6 +134,11 @@ impl Source {
             entry.retain(|field, _| !DROPPED.contains(&field.as_str()));
             models.insert(name, entry);
         }
+        for (name, dollars) in WITHDRAWN {
+            models
+                .entry(name.to_owned())
+                .or_insert_with(|| withdrawn(dollars));
+        }
         fill(&mut models, &rules)?;
         let name = path.file_name().context("no file name")?;
         Ok(Self {
@@ -129,6 +148,18 @@ impl Source {
             rules,
         })
     }
+}
+
+fn withdrawn(dollars: f64) -> Map<String, Value> {
+    let fields = [
+        ("litellm_provider", json!("openai")),
+        ("mode", json!("image_generation")),
+        ("output_cost_per_image", json!(dollars)),
+    ];
+    fields
+        .map(|(name, value)| (name.to_owned(), value))
+        .into_iter()
+        .collect()
 }
 
 fn is_special(name: &str) -> bool {

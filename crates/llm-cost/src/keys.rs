@@ -102,10 +102,12 @@ pub(crate) fn image_names(
             format!("hd/{size}/{model}"),
         ],
     };
-    middle
-        .iter()
-        .flat_map(|name| [format!("{provider}/{name}"), name.clone()])
-        .collect()
+    // The vendor's own first. OpenAI's are listed without its name; whoever has a price for all pictures does not mean them.
+    let own = middle.iter().map(|name| format!("{provider}/{name}"));
+    let all = [format!("{provider}/{model}")];
+    let all = all.into_iter().filter(|_| provider != "openai");
+    let others = middle.iter().cloned();
+    own.chain(all).chain(others).collect()
 }
 
 struct Names {

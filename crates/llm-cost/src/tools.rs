@@ -11,6 +11,9 @@ use crate::{
 /// OpenAI's price of a thousand file searches, for models whose entry does not repeat it.
 const FILE_SEARCHES: &str = "2.5";
 
+/// What a session of the code interpreter costs, in dollars.
+const CONTAINERS: [(&str, &str); 2] = [("openai", "0.03"), ("azure", "0.033")];
+
 pub(crate) fn bill(bill: &mut Bill<'_>, usage: &Usage, ask: &CostContext<'_>) {
     web_search(bill, usage, ask);
     let details = usage.prompt_tokens_details.as_ref();
@@ -23,12 +26,7 @@ pub(crate) fn bill(bill: &mut Bill<'_>, usage: &Usage, ask: &CostContext<'_>) {
     }
     let count = |count: Option<u64>| count.map(Quantity::count);
     let measured = |amount: Option<f64>| amount.map(Quantity::measured);
-    priced(
-        bill,
-        Kind::CodeInterpreterSession,
-        count(ask.code_interpreter_sessions),
-        1,
-    );
+    code_interpreter(bill, ask);
     file_search(bill, ask);
     priced(
         bill,
@@ -65,6 +63,22 @@ fn priced(bill: &mut Bill<'_>, kind: Kind, quantity: Option<Quantity>, per: u32)
     match bill.pricing.base(kind) {
         Some(price) => bill.flat(kind, quantity, price.divided(per), kind),
         None => bill.gap(kind, quantity, GapReason::NoPrice),
+    }
+}
+
+/// A container costs the same whichever model uses it.
+fn code_interpreter(bill: &mut Bill<'_>, ask: &CostContext<'_>) {
+    let kind = Kind::CodeInterpreterSession;
+    let own = bill.pricing.base(kind).is_some();
+    let usual = CONTAINERS
+        .iter()
+        .find(|(provider, _)| *provider == ask.provider && !own);
+    match (ask.code_interpreter_sessions, usual) {
+        (Some(sessions), Some((_, price))) => {
+            let price = Dollars::parse(price).unwrap_or_default();
+            bill.flat(kind, Quantity::count(sessions), price, kind);
+        }
+        (sessions, _) => priced(bill, kind, sessions.map(Quantity::count), 1),
     }
 }
 

@@ -236,6 +236,15 @@ fn images_are_found_by_quality_and_size() {
         .get_image("azure", "dall-e-3", Some("hd"), Some("1024x1792"))
         .unwrap();
     assert_eq!(found.key(), "azure/hd/1024-x-1792/dall-e-3");
+    for (provider, model, quality, key) in [
+        ("openai", "dall-e-3", None, "standard/1024-x-1024/dall-e-3"),
+        ("openai", "dall-e-3", Some("hd"), "hd/1024-x-1024/dall-e-3"),
+        ("openai", "dall-e-2", None, "1024-x-1024/dall-e-2"),
+        ("aiml", "dall-e-2", None, "aiml/dall-e-2"),
+    ] {
+        let found = table.get_image(provider, model, quality, Some("1024x1024"));
+        assert_eq!(found.unwrap().key(), key);
+    }
     let found = table
         .get_image("openai", "gpt-image-1", None, None)
         .unwrap();

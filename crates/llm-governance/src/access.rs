@@ -16,19 +16,22 @@ pub enum Access {
     Own,
     /// The route decides: admins, and the admins of a team or an organization for what belongs to it.
     Managed,
-    /// Admins; viewers where nothing changes.
+    /// Admins; viewers where the method changes nothing.
     Admin,
+    /// Admins and viewers: nothing changes, whatever the method.
+    Seen,
 }
 
 impl Access {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Public,
         Self::Model,
         Self::Info,
         Self::Own,
         Self::Managed,
         Self::Admin,
+        Self::Seen,
     ];
 
     /// Its name in the documents.
@@ -40,6 +43,7 @@ impl Access {
             Self::Own => "own",
             Self::Managed => "managed",
             Self::Admin => "admin",
+            Self::Seen => "seen",
         }
     }
 
@@ -57,6 +61,7 @@ impl Access {
             (Self::Info, _) => true,
             (Self::Admin, Role::ProxyAdminViewer) => reads,
             (Self::Admin, _) => false,
+            (Self::Seen, role) => role == Role::ProxyAdminViewer,
             (Self::Own | Self::Managed, Role::ProxyAdminViewer | Role::InternalUserViewer) => reads,
             (Self::Own | Self::Managed, Role::InternalUser | Role::OrgAdmin) => true,
             (Self::Own, Role::Team) => reads,

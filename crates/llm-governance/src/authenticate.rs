@@ -14,7 +14,12 @@ use crate::{Access, Caller, Entry, Governance, Refusal, Role, Standing, route_gr
 impl Governance {
     /// Whoever this key belongs to; `None` if nobody knows it. A key that is blocked or too old is refused.
     pub async fn caller(&self, key: &str) -> Result<Option<Arc<Caller>>, Refusal> {
-        let found = match self.directory().key(&hash_token(key)).await {
+        self.caller_by_hash(&hash_token(key)).await
+    }
+
+    /// The same of a key's hash.
+    pub(crate) async fn caller_by_hash(&self, hash: &str) -> Result<Option<Arc<Caller>>, Refusal> {
+        let found = match self.directory().key(hash).await {
             Ok(found) => found,
             Err(error) if error.is_unavailable() && self.settings().serve_without_database => {
                 return Ok(Some(Arc::new(Caller {

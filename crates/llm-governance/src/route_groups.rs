@@ -16,7 +16,10 @@ fn matches(allowed: &str, access: Access, path: &str) -> bool {
         "google_routes" => model && is_google(path),
         "mcp_routes" => is_mcp(path),
         "agent_routes" => path.contains("/a2a") || path.starts_with("/v1/agents"),
-        "management_routes" => matches!(access, Access::Own | Access::Managed | Access::Admin),
+        "management_routes" => matches!(
+            access,
+            Access::Own | Access::Managed | Access::Admin | Access::Seen
+        ),
         "info_routes" => access == Access::Info,
         "spend_tracking_routes" => path.starts_with("/spend") || path.starts_with("/global/"),
         pattern => match pattern.strip_suffix('*') {

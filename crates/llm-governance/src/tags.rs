@@ -31,7 +31,7 @@ const WHICH: &[&[Field]] = &[&[Field::apart("name", Text)]];
 pub(crate) const ROUTES: &[Route] = &[
     route!(Post "/tag/new", Admin, make, "Makes a tag.", body EDIT),
     route!(Post "/tag/update", Admin, update, "Changes a tag.", body EDIT),
-    route!(Post "/tag/info", Admin, info, "Says what is known of tags.", body NAMES),
+    route!(Post "/tag/info", Seen, info, "Says what is known of tags.", body NAMES),
     route!(Get "/tag/list", Own, list, "Lists tags; what they spend is for admins."),
     route!(Post "/tag/delete", Admin, delete, "Deletes a tag.", body WHICH),
 ];

@@ -58,6 +58,9 @@ pub(crate) fn text(settings: &Settings, address: SocketAddr, args: &Args) -> Str
             "\nThe master key is one that every tutorial prints: set another before anyone else can reach this."
         );
     }
+    if settings.master_key.is_some() {
+        let _ = writeln!(out, "\n{}", settings.database.shown());
+    }
     network(&mut out, settings);
     for notice in &settings.notices {
         let _ = writeln!(out, "note: {notice}");

@@ -61,6 +61,23 @@ impl Default for Database {
 }
 
 impl Database {
+    /// Where keys and spend are, in a sentence that tells no password.
+    pub(crate) fn shown(&self) -> String {
+        match &self.place {
+            Place::Nowhere => "Keys and spend are not kept (--db none).".to_owned(),
+            Place::Beside(file) => {
+                format!(
+                    "Keys and spend are kept in {} (--db names another place).",
+                    file.display()
+                )
+            }
+            Place::Named(text) if is_server(text) => {
+                "Keys and spend are kept in a PostgreSQL database.".to_owned()
+            }
+            Place::Named(text) => format!("Keys and spend are kept in {text}."),
+        }
+    }
+
     /// How its database is opened and where its journal is; nothing where nothing is kept.
     pub(crate) fn address(&self) -> Option<(llm_store::Settings, PathBuf)> {
         let (url, journal) = match &self.place {

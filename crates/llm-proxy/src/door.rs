@@ -4,11 +4,11 @@ use std::{net::IpAddr, sync::Arc};
 
 use http::{HeaderMap, Method, StatusCode};
 use llm_cost::NanoDollars;
-use llm_governance::{Access, Caller, Governance, Work};
+use llm_governance::{Access, Admission, Caller, Governance, Work};
 use llm_ledger::Estimate;
 use llm_sdk::{Bound, Request as Ask};
 use llm_store::{Moment, rows::SpendRow};
-use llm_types::Verb;
+use llm_types::{Op, Verb};
 use serde_json::Value;
 
 use crate::{
@@ -26,6 +26,15 @@ pub(crate) struct Door<'a> {
     pub(crate) method: &'a Method,
     pub(crate) path: &'a str,
     pub(crate) access: Access,
+}
+
+/// A request that the engine does not make itself.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Foreign<'a> {
+    pub(crate) model: &'a str,
+    pub(crate) call_id: &'a str,
+    /// What it may cost.
+    pub(crate) bound: Bound,
 }
 
 /// Whether there is time and room, and who asks; `None` for what needs no key. `key` is the one in a query.
@@ -97,12 +106,17 @@ pub(crate) async fn open_tab(
     let groups = governance
         .groups_of(&model, &groups_of(live, &model))
         .await?;
-    if ask.verb == Verb::Create || !ask.model.is_empty() {
+    // Files and batches are of no model: their lines are.
+    let needs_model = ask.verb == Verb::Create && ask.op.names_model();
+    if needs_model || !ask.model.is_empty() {
         governance.may_ask(caller, &model, &groups)?;
         may_fall_back(governance, live, caller, ask).await?;
     }
     ask.route.caller = Some(caller.key_hash().to_owned());
     ask.route.team = caller.team_id().map(str::to_owned);
+    if ask.op == Op::Batch && ask.verb == Verb::Create {
+        ask.route.owner = serde_json::to_string(&caller.remembered()).ok();
+    }
     let bound = live.engine.bound(ask);
     let consumption = live.engine.consumption(ask);
     let work = Work {
@@ -116,31 +130,28 @@ pub(crate) async fn open_tab(
         answer_tokens: consumption.output,
     };
     let admission = governance.admit(caller, work).await?;
-    admission.sent(SpendRow {
-        call_id: Some(ask.call_id.clone()),
-        model: model.clone(),
-        model_group: Some(model),
-        spend: held(bound),
-        start_time: Moment::now(),
-        end_time: Moment::now(),
-        ..admission.row()
-    });
+    admission.sent(sent(&admission, &ask.call_id, &model, bound));
     let of_key = admission.tags().iter().skip(ask.route.tags.len());
     ask.route.inherited_tags.extend(of_key.cloned());
     Ok(Some(Tab::new(governance.clone(), admission)))
 }
 
-/// The same of a request whose body the gateway does not read: there is money, whatever it costs.
+/// The same of a request that the engine does not make itself, and may cost `bound`.
 pub(crate) async fn open_tab_for(
     gateway: &Gateway,
     live: &Live,
     caller: &Arc<Caller>,
-    model: &str,
+    work: Foreign<'_>,
     labels: &Labels,
 ) -> Result<Option<Arc<Tab>>, Refusal> {
     let Some(governance) = gateway.governance() else {
         return Ok(None);
     };
+    let Foreign {
+        model,
+        call_id,
+        bound,
+    } = work;
     let groups = governance.groups_of(model, &groups_of(live, model)).await?;
     if !model.is_empty() {
         governance.may_ask(caller, model, &groups)?;
@@ -150,11 +161,12 @@ pub(crate) async fn open_tab_for(
         groups: &groups,
         tags: &[],
         customer: labels.end_user.as_deref(),
-        estimate: Estimate::About(NanoDollars(0)),
+        estimate: estimate(bound),
         prompt_tokens: 0,
         answer_tokens: None,
     };
     let admission = governance.admit(caller, work).await?;
+    admission.sent(sent(&admission, call_id, model, bound));
     Ok(Some(Tab::new(governance.clone(), admission)))
 }
 
@@ -208,10 +220,19 @@ fn estimate(bound: Bound) -> Estimate {
     }
 }
 
-/// What is charged where nobody ever learns how the request ended.
-fn held(bound: Bound) -> NanoDollars {
-    match bound {
-        Bound::AtMost(amount) | Bound::About(amount) => amount,
-        Bound::Free | Bound::Unpriced => NanoDollars(0),
+/// The row where nobody ever learns how the request ended: it cost what was held.
+fn sent(admission: &Admission, call_id: &str, model: &str, bound: Bound) -> SpendRow {
+    let now = Moment::now();
+    SpendRow {
+        call_id: Some(call_id.to_owned()),
+        model: model.to_owned(),
+        model_group: Some(model.to_owned()),
+        spend: match bound {
+            Bound::AtMost(amount) | Bound::About(amount) => amount,
+            Bound::Free | Bound::Unpriced => NanoDollars(0),
+        },
+        start_time: now,
+        end_time: now,
+        ..admission.row()
     }
 }

@@ -11,9 +11,10 @@ use http::{
 };
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 use hyper_util::rt::TokioIo;
+use llm_cost::NanoDollars;
 use llm_governance::{Access, Caller};
 use llm_providers::transport::socket_limits;
-use llm_sdk::{Live as Session, Opening, Stop};
+use llm_sdk::{Bound, Live as Session, Opening, Stop};
 use llm_types::JsonObject;
 use tokio_tungstenite::{
     WebSocketStream,
@@ -23,7 +24,7 @@ use tokio_tungstenite::{
 use crate::{
     body::ReplyBody,
     check, controls,
-    door::{Door, admit, open_tab_for},
+    door::{Door, Foreign, admit, open_tab_for},
     error::{Dialect, Refusal},
     labels::Labels,
     metrics::Who,
@@ -35,6 +36,8 @@ use crate::{
 
 /// The name of these routes in the log and the metrics.
 const ROUTE: &str = "/realtime";
+/// There is money, whatever it will cost.
+const ANYTHING: Bound = Bound::About(NanoDollars(0));
 /// Where they are.
 const PATHS: [&str; 3] = ["/realtime", "/v1/realtime", "/openai/v1/realtime"];
 /// A sub-protocol that holds a key: browsers can set no header.
@@ -84,7 +87,12 @@ pub(crate) async fn serve(
         &JsonObject::new(),
         &live.settings.user_headers,
     );
-    let tab = match open_tab_for(gateway, live, &caller, &asked.model, &labels).await {
+    let work = Foreign {
+        model: &asked.model,
+        call_id: &call_id,
+        bound: ANYTHING,
+    };
+    let tab = match open_tab_for(gateway, live, &caller, work, &labels).await {
         Ok(tab) => tab,
         Err(refusal) => return refuse(&caller, refusal),
     };

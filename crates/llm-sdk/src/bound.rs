@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use llm_cost::{Measures, NanoDollars};
+use llm_cost::{Measures, NanoDollars, Terms, adjust};
 use llm_router::Deployment;
-use llm_types::{JsonObject, Op, Usage, Verb};
+use llm_types::{JsonObject, Map, Op, Usage, Verb};
 
-use crate::{Engine, Request};
+use crate::{Engine, Passing, Request};
 
 /// What a request may cost at most, wherever it may go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,9 +45,32 @@ impl Engine {
         };
         let name = request.route_as.as_ref().unwrap_or(&request.model);
         let deployments = router.deployments(name);
-        let bounds = deployments
-            .iter()
-            .map(|deployment| self.at(deployment, request));
+        let bounds = deployments.iter().map(|deployment| {
+            let model = &deployment.target.model;
+            self.at(deployment, model, request.op, &request.body)
+        });
+        bounds.reduce(Bound::or).unwrap_or(Bound::Unpriced)
+    }
+
+    /// The same of a request in a vendor's own format. What is not known there may cost anything.
+    pub fn passing_bound(&self, request: &Passing) -> Bound {
+        if let Some(flat) = request.flat {
+            return match adjust(flat, &Terms::default()).total {
+                NanoDollars(0) => Bound::Free,
+                total => Bound::AtMost(total),
+            };
+        }
+        let (Some(op), Some(router)) = (request.native.op, self.router()) else {
+            return Bound::About(NanoDollars(0));
+        };
+        let bounds = router.deployments(&request.group).iter().map(|deployment| {
+            let own = &deployment.target.model;
+            let model = match request.rename && !own.is_empty() {
+                true => own,
+                false => &request.native.model,
+            };
+            self.at(deployment, model, op, &request.fields)
+        });
         bounds.reduce(Bound::or).unwrap_or(Bound::Unpriced)
     }
 
@@ -61,8 +84,7 @@ impl Engine {
         }
     }
 
-    fn at(&self, deployment: &Arc<Deployment>, request: &Request) -> Bound {
-        let (op, body) = (request.op, &request.body);
+    fn at(&self, deployment: &Arc<Deployment>, model: &str, op: Op, body: &JsonObject) -> Bound {
         let consumption = consumption(deployment, op, body);
         let answers = body
             .get::<u64>("n")
@@ -77,7 +99,9 @@ impl Engine {
             false => Usage::new(consumption.input, 0),
         };
         let measures = Measures::of(op, body, None);
-        let charge = self.prices().expected_of(deployment, &usage, measures);
+        let charge = self
+            .prices()
+            .expected_of(deployment, model, &usage, measures);
         let known = consumption.output.is_some();
         match charge.total() {
             None => Bound::Unpriced,
@@ -124,6 +148,11 @@ fn limited(deployment: &Deployment, body: &JsonObject) -> Option<u64> {
     ["max_completion_tokens", "max_tokens", "max_output_tokens"]
         .into_iter()
         .find_map(number)
+        .or_else(|| {
+            // Google's clients say it one level below.
+            let config: Map = body.get("generationConfig").ok().flatten()?;
+            config.get("maxOutputTokens")?.as_u64()
+        })
 }
 
 /// Whether answers are made of tokens.

@@ -6,12 +6,13 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+use bytes::Bytes;
 use llm_cost::{
     Adjusted, Cost, Kind, Measures, NanoDollars, PriceTable, Pricing, Quantity, Terms, adjust, cost,
 };
 use llm_providers::{ModelFacts, Target};
 use llm_router::{Deployment, TokenPrice};
-use llm_types::{Map, Usage};
+use llm_types::{JsonObject, Map, Op, Usage};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -99,20 +100,22 @@ impl Prices {
 
     /// What `usage` would cost at `deployment`.
     pub fn expected(self: &Arc<Self>, deployment: &Arc<Deployment>, usage: &Usage) -> Charge {
-        self.expected_of(deployment, usage, Measures::default())
+        let model = &deployment.target.model;
+        self.expected_of(deployment, model, usage, Measures::default())
     }
 
-    /// The same of a request that is also measured otherwise than in tokens.
+    /// The same of `model` there, and of a request that is also measured otherwise than in tokens.
     pub(crate) fn expected_of(
         self: &Arc<Self>,
         deployment: &Arc<Deployment>,
+        model: &str,
         usage: &Usage,
         measures: Measures,
     ) -> Charge {
         let rates = Rates {
             prices: Arc::clone(self),
             deployment: Arc::clone(deployment),
-            model: deployment.target.model.clone(),
+            model: model.to_owned(),
             measures,
             started: Instant::now(),
         };
@@ -300,6 +303,14 @@ impl Rates {
         }
     }
 
+    /// Takes the tools that the vendor ran for an answer into the bill: no usage counts them all.
+    pub(crate) fn used(&mut self, op: Op, asked: &JsonObject, answer: &Bytes) {
+        let may_have = asked.contains("tools") || asked.contains("web_search_options");
+        if may_have && let Ok(answer) = JsonObject::parse(answer) {
+            self.measures = Measures::of(op, asked, Some(&answer));
+        }
+    }
+
     /// Prices `usage`.
     pub(crate) fn charge(&self, usage: Option<&Usage>) -> Charge {
         self.prices.charge(self, usage, SystemTime::now())
@@ -335,7 +346,7 @@ pub fn facts(table: &PriceTable, target: &Target, model_info: &Map) -> ModelFact
 #[cfg(test)]
 mod tests {
     use llm_providers::{Credential, lookup};
-    use llm_types::{ImageUsage, JsonObject, Op};
+    use llm_types::ImageUsage;
 
     use super::*;
 
@@ -353,6 +364,42 @@ mod tests {
             .charge(Some(usage))
             .total()
             .map(|total| total.to_string())
+    }
+
+    #[test]
+    fn tools_that_a_vendor_ran_are_charged() {
+        let object = |text: &str| JsonObject::parse(&text.to_owned().into()).expect("an object");
+        let row = lookup("openai").expect("a row");
+        let target = Target::new(row, "gpt-4.1", Credential::None);
+        let mut rates = Rates {
+            prices: Arc::new(Prices::of_process()),
+            deployment: Arc::new(Deployment::new("d", "g", target)),
+            model: "gpt-4.1".into(),
+            measures: Measures::default(),
+            started: Instant::now(),
+        };
+        let answer = r#"{"output":[{"type":"web_search_call","action":{"type":"search"}},{"type":"file_search_call"},
+            {"type":"code_interpreter_call","container_id":"c"},{"type":"message"}]}"#;
+        let total = |rates: &Rates| rates.charge(Some(&Usage::default())).total();
+        rates.used(Op::Responses, &object("{}"), &answer.into());
+        assert_eq!(total(&rates), Some(NanoDollars(0)));
+        let asked = object(r#"{"tools":[{"type":"web_search"}]}"#);
+        rates.used(Op::Responses, &asked, &answer.into());
+        let bill = rates.charge(Some(&Usage::default()));
+        let kinds: Vec<Kind> = bill
+            .cost
+            .iter()
+            .flat_map(|cost| &cost.parts)
+            .map(|part| part.what)
+            .collect();
+        assert_eq!(
+            kinds,
+            [
+                Kind::WebSearch,
+                Kind::CodeInterpreterSession,
+                Kind::FileSearchThousand
+            ]
+        );
     }
 
     fn picture(provider: &str, model: &str, request: &str, answer: &str) -> Option<String> {

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use futures_core::Stream;
 use llm_providers::{Chunk, Error, EventStream, bridges};
 use llm_router::{Lease, StreamFailover};
-use llm_types::{Op, Usage};
+use llm_types::{JsonObject, Op, Usage};
 
 use crate::{
     Charge, Continued,
@@ -229,6 +229,9 @@ impl AnswerStream {
             }
             (None, Chunk::Raw { event: name, data }) => {
                 let data = self.stamp.json(data);
+                if op == Op::Responses && is_end(name.as_deref()) {
+                    self.used(&data);
+                }
                 let event = Event { name, data };
                 if self.onward.is_some() {
                     self.sent.pass(&event);
@@ -243,6 +246,16 @@ impl AnswerStream {
             }
         }
         self.send(content, made.into_iter().map(event), out)
+    }
+
+    /// The last event holds the whole response, and with it the tools that the vendor ran.
+    fn used(&mut self, event: &Bytes) {
+        let Some(onward) = &self.onward else { return };
+        let event = JsonObject::parse(event).unwrap_or_default();
+        if let Some(response) = event.raw("response") {
+            self.rates
+                .used(Op::Responses, &onward.network.body, response);
+        }
     }
 
     /// Sends events, or has them wait until one comes that says something.
@@ -351,6 +364,10 @@ impl std::fmt::Debug for AnswerStream {
             .field("over", &self.over)
             .finish()
     }
+}
+
+fn is_end(name: Option<&[u8]>) -> bool {
+    matches!(name, Some(b"response.completed" | b"response.incomplete"))
 }
 
 fn event(event: bridges::Event) -> Event {

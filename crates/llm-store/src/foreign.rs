@@ -5,6 +5,9 @@ use sqlx::{Any, AnyPool, any::AnyPoolOptions};
 
 use crate::{Cell, Column, Error, balances::fault, open::options, record::query};
 
+/// How long it is tried to reach a database that does not answer.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
+
 /// A PostgreSQL database of somebody else. Everything that is read of it is of the moment it was opened at.
 pub struct Foreign {
     snapshot: sqlx::Transaction<'static, Any>,
@@ -20,6 +23,7 @@ impl Foreign {
             return Err(Error::Address(message.to_owned()));
         }
         let pool = AnyPoolOptions::new()
+            .acquire_timeout(PATIENCE)
             .max_connections(1)
             .connect_with(options(url)?)
             .await?;

@@ -23,7 +23,7 @@ pub(crate) use fields::BUDGET;
 pub(crate) const ROUTES: &[Route] = &[
     route!(Post "/budget/new", Admin, make, "Makes a budget that others refer to.", body fields::NEW),
     route!(Post "/budget/update", Admin, update, "Changes a budget, for everybody who names it.", body fields::NEW),
-    route!(Post "/budget/info", Admin, info, "Says what is known of budgets.", body fields::INFO),
+    route!(Post "/budget/info", Seen, info, "Says what is known of budgets.", body fields::INFO),
     route!(Get "/budget/settings", Admin, settings, "Lists what may be set of a budget.", query fields::WHICH),
     route!(Get "/budget/list", Admin, list, "Lists budgets."),
     route!(Post "/budget/delete", Admin, delete, "Deletes a budget that nobody names.", body fields::DELETE),

@@ -1,6 +1,6 @@
 use llm_types::Op;
 
-use crate::{Edit, Params, Provider};
+use crate::{Params, Provider};
 
 /// Synthetic: <https://dev.synthetic.new/docs/api/overview>
 pub(super) const ROW: Provider = Provider {
@@ -8,8 +8,7 @@ pub(super) const ROW: Provider = Provider {
     base_url: "https://api.synthetic.new/openai/v1",
     key_env: &["SYNTHETIC_API_KEY"],
     ops: &[Op::Chat, Op::Completion, Op::Embedding],
-    params: Params::TOOLS_IF_KNOWN,
-    edits: &[Edit::Rename("max_completion_tokens", "max_tokens")],
+    params: Params::TOOLS_IF_KNOWN.with(&["reasoning_effort"]),
     docs: "https://dev.synthetic.new/docs/api/overview",
     ..Provider::OPENAI_LIKE
 };

@@ -18,7 +18,7 @@ use llm_types::JsonObject;
 
 use crate::{
     body, controls,
-    door::{Door, admit, open_tab_for},
+    door::{Door, Foreign, admit, open_tab_for},
     error::{Dialect, Refusal},
     labels::Labels,
     metrics::Who,
@@ -79,8 +79,16 @@ pub(crate) async fn serve(
     let mut passing = prepare(live, &mount, &head, body);
     passing.call_id.clone_from(&call_id);
     let labels = Labels::of(&head.headers, &passing.fields, &live.settings.user_headers);
-    let model = passing.native.model.clone();
-    let tab = match open_tab_for(gateway, live, &caller, &model, &labels).await {
+    let engine = match passing.rename {
+        true => &live.engine,
+        false => &live.passing,
+    };
+    let work = Foreign {
+        model: &passing.native.model,
+        call_id: &call_id,
+        bound: engine.passing_bound(&passing),
+    };
+    let tab = match open_tab_for(gateway, live, &caller, work, &labels).await {
         Ok(tab) => tab,
         Err(refusal) => return refuse(&caller, refusal),
     };
@@ -93,10 +101,6 @@ pub(crate) async fn serve(
         labels,
         address: Some(peer.ip()),
     }));
-    let engine = match passing.rename {
-        true => &live.engine,
-        false => &live.passing,
-    };
     match Box::pin(engine.pass(passing)).await {
         Ok(passed) => {
             let mut reply = respond::passed(passed, &call_id, started.elapsed());

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    models::{full, may_see},
+    models::{full, visible},
     pages::{Keyed, Refused, Shared},
 };
 use crate::{
@@ -57,8 +57,9 @@ pub(crate) async fn page(
         let message = format!("a page has 1 to {LONGEST} entries");
         return Err(Refusal::bad("size", message).into());
     }
+    let seen = visible(&gateway, &live, &caller).await?;
     let all = catalog::models(&live.router)
-        .filter(|(name, _)| may_see(&gateway, &live, &caller, name))
+        .filter(|(name, _)| seen.contains(*name))
         .flat_map(|(_, deployments)| deployments);
     let mut data: Vec<Value> = all
         .filter(|deployment| which.wants(deployment))

@@ -13,11 +13,11 @@ use llm_router::{Deployment, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::pages::{Keyed, Shared, detail};
+use super::pages::{Keyed, Refused, Shared, detail};
 use crate::{
     catalog,
     door::groups_of,
-    error::show,
+    error::{Refusal, show},
     state::{Gateway, Live},
 };
 
@@ -41,17 +41,18 @@ pub(crate) async fn list(
     Keyed(live, caller): Keyed,
     headers: HeaderMap,
     Query(which): Query<Which>,
-) -> Json<Value> {
+) -> Result<Json<Value>, Refused> {
+    let seen = visible(&gateway, &live, &caller).await?;
     let data: Vec<Value> = catalog::names(&live.router)
-        .filter(|name| may_see(&gateway, &live, &caller, name))
+        .filter(|name| seen.contains(*name))
         .filter(|name| which.return_wildcard_routes || !name.contains('*'))
         .filter(|name| !live.settings.hidden.contains(*name))
         .map(|name| entry(name, &live.router, which.include_metadata))
         .collect();
     if headers.contains_key("anthropic-version") {
-        return Json(anthropic(&data));
+        return Ok(Json(anthropic(&data)));
     }
-    Json(json!({"data": data, "object": "list"}))
+    Ok(Json(json!({"data": data, "object": "list"})))
 }
 
 /// `GET /v1/models/NAME`.
@@ -59,14 +60,14 @@ pub(crate) async fn one(
     State(gateway): Shared,
     Keyed(live, caller): Keyed,
     Path(id): Path<String>,
-) -> Response {
+) -> Result<Response, Refused> {
     let known = !live.router.deployments(&id).is_empty();
-    if !known || !may_see(&gateway, &live, &caller, &id) {
+    if !known || !may_see(&gateway, &live, &caller, &id).await? {
         let id = show(&id);
         let message = format!("The model `{id}` does not exist or is not accessible");
-        return detail(StatusCode::NOT_FOUND, &message);
+        return Ok(detail(StatusCode::NOT_FOUND, &message));
     }
-    Json(entry(&id, &live.router, false)).into_response()
+    Ok(Json(entry(&id, &live.router, false)).into_response())
 }
 
 /// `GET /model/info`.
@@ -74,14 +75,15 @@ pub(crate) async fn info(
     State(gateway): Shared,
     Keyed(live, caller): Keyed,
     Query(which): Query<Which>,
-) -> Json<Value> {
+) -> Result<Json<Value>, Refused> {
+    let seen = visible(&gateway, &live, &caller).await?;
     let data: Vec<Value> = catalog::models(&live.router)
-        .filter(|(name, _)| may_see(&gateway, &live, &caller, name))
+        .filter(|(name, _)| seen.contains(*name))
         .flat_map(|(_, deployments)| deployments)
         .filter(|d| which.litellm_model_id.as_ref().is_none_or(|id| *id == d.id))
         .map(|deployment| full(deployment))
         .collect();
-    Json(json!({ "data": data }))
+    Ok(Json(json!({ "data": data })))
 }
 
 /// `GET /model_group/info`.
@@ -89,9 +91,10 @@ pub(crate) async fn groups(
     State(gateway): Shared,
     Keyed(live, caller): Keyed,
     Query(which): Query<Which>,
-) -> Json<Value> {
+) -> Result<Json<Value>, Refused> {
+    let seen = visible(&gateway, &live, &caller).await?;
     let data: Vec<Value> = catalog::models(&live.router)
-        .filter(|(name, _)| may_see(&gateway, &live, &caller, name))
+        .filter(|(name, _)| seen.contains(*name))
         .filter(|(name, _)| {
             which
                 .model_group
@@ -100,16 +103,37 @@ pub(crate) async fn groups(
         })
         .map(|(name, deployments)| group(name, deployments))
         .collect();
-    Json(json!({ "data": data }))
+    Ok(Json(json!({ "data": data })))
+}
+
+/// The models that the caller may ask, of all that there are.
+pub(crate) async fn visible(
+    gateway: &Gateway,
+    live: &Live,
+    caller: &Caller,
+) -> Result<BTreeSet<String>, Refused> {
+    let mut seen = BTreeSet::new();
+    for name in catalog::names(&live.router) {
+        if may_see(gateway, live, caller, name).await? {
+            seen.insert(name.to_owned());
+        }
+    }
+    Ok(seen)
 }
 
 /// Whether the caller may ask this model.
-pub(crate) fn may_see(gateway: &Gateway, live: &Live, caller: &Caller, model: &str) -> bool {
-    gateway.governance().is_none_or(|governance| {
-        governance
-            .may_ask(caller, model, &groups_of(live, model))
-            .is_ok()
-    })
+async fn may_see(
+    gateway: &Gateway,
+    live: &Live,
+    caller: &Caller,
+    model: &str,
+) -> Result<bool, Refused> {
+    let Some(governance) = gateway.governance() else {
+        return Ok(true);
+    };
+    let groups = governance.groups_of(model, &groups_of(live, model)).await;
+    let groups = groups.map_err(Refusal::from)?;
+    Ok(governance.may_ask(caller, model, &groups).is_ok())
 }
 
 fn entry(name: &str, router: &Router, metadata: bool) -> Value {

@@ -39,6 +39,7 @@ def start(upstream, tmp_path):
 
     def start():
         running.append(Gateway(["--config", str(config)]))
+        running[-1].upstream = upstream.url
         return running[-1], openai.OpenAI(api_key=KEY, base_url=running[-1].url, max_retries=0)
 
     yield start
@@ -148,3 +149,25 @@ def test_other_vendors_files_are_theirs(start, upstream):
     headers = {"authorization": f"Bearer {KEY}"}
     reply = httpx.get(f"{gateway.url}/v1/batches", headers=headers, params=HERE)
     assert reply.status_code == 200 and reply.json()["data"] == []
+
+
+def test_lines_are_their_maker_s(start):
+    gateway, _ = start()
+    admin = {"Authorization": f"Bearer {KEY}"}
+    priced = {
+        "model_name": "priced",
+        "litellm_params": {"model": "openai/gpt-4o", "api_base": f"{gateway.upstream}/v1", "api_key": "sk-x", "input_cost_per_token": 0, "output_cost_per_token": 0.001},
+    }
+    assert httpx.post(f"{gateway.url}/model/new", headers=admin, json=priced, timeout=30).status_code == 200
+    made = httpx.post(f"{gateway.url}/key/generate", headers=admin, json={"models": ["priced"], "max_budget": 0.021}, timeout=30).json()
+    client = openai.OpenAI(api_key=made["key"], base_url=gateway.url, max_retries=0)
+    # Each answer costs seven thousandths, and a fourth does not fit.
+    batch = begun(client, [line(f"r{n}", "priced", max_tokens=7) for n in range(5)] + [line("denied", "gpt-4o")])
+    done = ended(client, batch.id)
+    assert (done.request_counts.completed, done.request_counts.failed) == (3, 3)
+    refused = {answer["custom_id"]: answer["response"] for answer in lines_of(client, done.error_file_id)}
+    assert refused.pop("denied")["status_code"] == 403
+    assert {response["status_code"] for response in refused.values()} == {422}
+    assert all("Budget has been exceeded" in response["body"]["error"]["message"] for response in refused.values())
+    info = httpx.get(f"{gateway.url}/key/info", headers=admin, params={"key": made["key"]}, timeout=30).json()
+    assert info["info"]["spend"] == pytest.approx(0.021)

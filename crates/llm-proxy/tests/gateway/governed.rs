@@ -351,3 +351,25 @@ async fn metrics_say_whose_requests_they_were_and_what_is_left() {
         "{page}"
     );
 }
+
+#[tokio::test]
+async fn what_passes_through_is_held_to_its_price_beforehand() {
+    let vendor = Vendor::friendly().await;
+    let kept = Kept::before(&vendor).await;
+    let key = kept.key(json!({"max_budget": 0.001})).await;
+    let bearer = format!("Bearer {key}");
+    let headers = [("authorization", bearer.as_str())];
+    let pass = async |tokens: u64| {
+        let body = json!({"model": "gpt", "max_tokens": tokens, "messages": [{"role": "user", "content": "Hi"}]});
+        let path = "/openai/chat/completions";
+        kept.gateway
+            .send("POST", path, &headers, body.to_string())
+            .await
+    };
+    let refused = pass(1_000_000).await;
+    assert_eq!(refused.status, 422, "{}", refused.text());
+    assert!(vendor.asked().is_empty(), "nobody was asked");
+    assert_eq!(pass(10).await.status, 200);
+    let rows = kept.rows().await;
+    assert_eq!(rows.len(), 1);
+}

@@ -179,10 +179,13 @@ def speech(
 
 
 async def aspeech(model: str, input: str, voice: Any = None, **kwargs: Any) -> HttpxBinaryResponseContent:
-    """Reads a text aloud; takes what `speech` takes."""
+    """Reads a text aloud; takes what `speech` takes.
+
+    The sound is taken as it comes: `aiter_bytes`, `aread` and `astream_to_file` wait without holding up the loop.
+    """
     sound, meta = await _acall("speech", _given({"input": input, "voice": voice, **kwargs}, model))
     if type(sound) is not bytes:
-        sound = b"".join([piece async for piece in ByteStream(sound, meta)])
+        sound = ByteStream(sound, meta)
     return HttpxBinaryResponseContent(sound, meta.hidden)
 
 

@@ -109,7 +109,7 @@ fn rivals_cut_the_long_waits_and_cost_little() {
                 Vendor::new("b", (100, 200)).stumbling(0.02, 20),
             ];
             let settings = Settings {
-                hedge: hedge.clone(),
+                hedge,
                 ..Settings::default()
             };
             let world = World::new(seed, vendors, settings, |_| {});

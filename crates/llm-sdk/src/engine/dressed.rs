@@ -201,6 +201,10 @@ fn respond(
                     };
                     ordered.video(bytes, &stamp)
                 }
+                Op::Chat | Op::Responses if bridged.is_none() => {
+                    rates.used(begun.op, &placed.network.body, &bytes);
+                    bytes
+                }
                 Op::Batch => {
                     let id = placed.network.id.as_deref().unwrap_or_default();
                     let consumed = usage.take();

@@ -51,6 +51,9 @@ pub(crate) struct State {
     pub(crate) output: String,
     pub(crate) errors: String,
     pub(crate) metadata: Map,
+    /// Who made it (`RouteOptions::owner`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) owner: Option<String>,
     pub(crate) status: Status,
     pub(crate) created_at: u64,
     /// When it came to each status, by its name.
@@ -123,6 +126,7 @@ impl Batches {
         endpoint: String,
         input: String,
         metadata: Map,
+        owner: Option<String>,
     ) -> Result<Arc<Batch>, Error> {
         let state = State {
             id: fresh("batch_"),
@@ -131,6 +135,7 @@ impl Batches {
             output: fresh("file-"),
             errors: fresh("file-"),
             metadata,
+            owner,
             status: Status::Validating,
             created_at: now(),
             since: Map::new(),

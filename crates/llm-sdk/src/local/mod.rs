@@ -10,7 +10,9 @@ mod shelf;
 use std::{fmt, path::PathBuf, sync::Arc};
 
 use arc_swap::ArcSwapOption;
+use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use llm_providers::{
     BATCH_INPUT, Credential, Data, Error, Kind, Provider, Stored, Target, Upload, lookup,
 };
@@ -35,15 +37,21 @@ static ROW: Provider = Provider {
 };
 
 /// Looks at each line before it is asked: what a client may not say in a request, it may not say in a line of a file.
+#[async_trait]
 pub trait Clerk: Send + Sync + fmt::Debug {
     /// Refuses a line's body, or changes it.
     fn check(&self, body: &mut JsonObject) -> Result<(), Error>;
 
-    /// Has the last word on a line's request: who is told how it ended, say.
-    fn admit(&self, request: &mut Request) {
-        let _ = request;
+    /// Lets a line of a batch that `owner` made in, and has the last word on its request: who is told how it ended, say.
+    /// A refusal that says when to ask again is asked again then; any other is the line's answer.
+    async fn admit(&self, owner: Option<&str>, request: &mut Request) -> Result<Receipt, Error> {
+        let _ = (owner, request);
+        Ok(None)
     }
 }
+
+/// What is waited for before a line's answer counts: that its charge lasts, say.
+pub type Receipt = Option<BoxFuture<'static, Result<(), Error>>>;
 
 /// Files and batches in a folder.
 #[derive(Debug)]
@@ -239,7 +247,9 @@ impl LocalBatches {
         }
         self.shelf.get(&input)?;
         let metadata = request.body.get("metadata")?.unwrap_or_default();
-        let batch = self.batches.make(endpoint, input, metadata)?;
+        let batch = self
+            .batches
+            .make(endpoint, input, metadata, request.route.owner.clone())?;
         self.start(Arc::clone(&batch));
         Ok(batch)
     }

@@ -6,6 +6,7 @@ use std::{
     io::{self, BufRead, BufReader, Write},
     path::Path,
     sync::{Arc, Mutex, PoisonError, atomic::Ordering},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -16,7 +17,7 @@ use serde_json::{Value, json, value::RawValue};
 use tokio::{sync::mpsc, task::JoinSet};
 
 use super::{
-    Batch, LocalBatches,
+    Batch, LocalBatches, Receipt,
     batch::{State, Status},
     broken, now,
 };
@@ -170,8 +171,7 @@ impl LocalBatches {
             answer["error"] = json!({"code": "batch_expired", "message": message});
             false
         } else {
-            let endpoint = batch.state().endpoint.clone();
-            let (status, request_id, body) = self.ask(&endpoint, &line).await;
+            let (status, request_id, body) = self.ask(batch, &line).await;
             answer["response"] =
                 json!({"status_code": status, "request_id": request_id, "body": body});
             status == 200
@@ -191,7 +191,7 @@ impl LocalBatches {
     }
 
     /// A line's status, its request's id, and its answer or its error.
-    async fn ask(&self, endpoint: &str, line: &Line) -> (u16, String, Value) {
+    async fn ask(&self, batch: &Batch, line: &Line) -> (u16, String, Value) {
         let failed = |error: &Error| {
             let status = error.status_code().as_u16();
             let body = json!({"error": {
@@ -202,8 +202,8 @@ impl LocalBatches {
             }});
             (status, body)
         };
-        let request = match self.request(endpoint, line) {
-            Ok(request) => request,
+        let (request, receipt) = match self.admitted(batch, line).await {
+            Ok(admitted) => admitted,
             Err(error) => {
                 let (status, body) = failed(&error);
                 return (status, String::new(), body);
@@ -219,6 +219,10 @@ impl LocalBatches {
             Ok(response) => response.into_whole().await,
             Err(failure) => Err(failure.error),
         };
+        let answered = match receipt {
+            Some(receipt) => receipt.await.and(answered),
+            None => answered,
+        };
         match answered {
             Ok(bytes) => {
                 let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
@@ -227,6 +231,28 @@ impl LocalBatches {
             Err(error) => {
                 let (status, body) = failed(&error);
                 (status, call_id, body)
+            }
+        }
+    }
+
+    /// A line's request, once its owner may ask it.
+    async fn admitted(&self, batch: &Batch, line: &Line) -> Result<(Request, Receipt), Error> {
+        let (endpoint, owner) = {
+            let state = batch.state();
+            (state.endpoint.clone(), state.owner.clone())
+        };
+        loop {
+            let mut request = self.request(&endpoint, line)?;
+            let refused = match self.clerk.admit(owner.as_deref(), &mut request).await {
+                Ok(receipt) => return Ok((request, receipt)),
+                Err(error) => error,
+            };
+            let left = Duration::from_secs(batch.expires_at().saturating_sub(now()));
+            match refused.retry_after {
+                Some(wait) if wait < left && !batch.cancelled.load(Ordering::Acquire) => {
+                    tokio::time::sleep(wait).await;
+                }
+                _ => return Err(refused),
             }
         }
     }
@@ -245,7 +271,6 @@ impl LocalBatches {
         }
         let mut request = Request::from_object(op, body)?;
         request.restamp = true;
-        self.clerk.admit(&mut request);
         Ok(request)
     }
 

@@ -54,6 +54,9 @@ pub struct RouteOptions {
     pub team: Option<String>,
     /// `_router_weights`: shares of the traffic for this request, by group and deployment.
     pub weights: BTreeMap<String, BTreeMap<String, f64>>,
+    /// Who is asked for later, by what goes on after the request: the lines of a batch. In the words of whoever runs the
+    /// engine, who reads them again (`Clerk::admit`).
+    pub owner: Option<String>,
     /// `litellm_session_id`, or `session_id` of the metadata: the conversation it belongs to.
     pub session: Option<String>,
     /// `routing_strategy` of the metadata: another strategy for this request.
@@ -138,6 +141,7 @@ impl RouteOptions {
             caller,
             team,
             weights: weights(body)?,
+            owner: None,
             session,
             strategy,
             region: body.take("allowed_model_region")?,

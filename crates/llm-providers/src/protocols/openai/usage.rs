@@ -33,7 +33,8 @@ pub(super) fn repair(document: &mut Map) -> Option<Usage> {
 
 /// Puts the counts into OpenAI's meaning; whether anything had to be changed for that.
 pub(super) fn normalise(usage: &mut Usage) -> bool {
-    let mut changed = cached_tokens(usage);
+    let mut changed = in_and_out(usage);
+    changed |= cached_tokens(usage);
     changed |= reasoning_tokens(usage);
     if let Some(ticks) = usage.extra.get("cost_in_usd_ticks").and_then(Value::as_f64)
         && !usage.extra.contains_key("cost")
@@ -48,6 +49,17 @@ pub(super) fn normalise(usage: &mut Usage) -> bool {
         changed = true;
     }
     changed
+}
+
+/// AssemblyAI counts under the names of the Responses API.
+fn in_and_out(usage: &mut Usage) -> bool {
+    if usage.prompt_tokens > 0 || usage.completion_tokens > 0 {
+        return false;
+    }
+    let own = |name: &str| usage.extra.get(name).and_then(Value::as_u64).unwrap_or(0);
+    let (prompt, completion) = (own("input_tokens"), own("output_tokens"));
+    (usage.prompt_tokens, usage.completion_tokens) = (prompt, completion);
+    prompt > 0 || completion > 0
 }
 
 /// Together, Moonshot, Mistral and DeepSeek have names of their own for tokens read from the cache.
@@ -123,6 +135,22 @@ mod tests {
         );
         assert_eq!((usage.completion_tokens, usage.total_tokens), (10, 15));
         assert_eq!(usage.extra["cost"], 0.5);
+    }
+
+    #[test]
+    fn what_goes_in_and_out_is_found_under_other_names() {
+        let (own, changed) = usage(r#"{"input_tokens":14,"output_tokens":5,"total_tokens":19}"#);
+        assert_eq!(
+            (own.prompt_tokens, own.completion_tokens, changed),
+            (14, 5, true)
+        );
+        let (own, changed) = usage(
+            r#"{"prompt_tokens":5,"completion_tokens":7,"total_tokens":12,"input_tokens":0}"#,
+        );
+        assert_eq!(
+            (own.prompt_tokens, own.completion_tokens, changed),
+            (5, 7, false)
+        );
     }
 
     #[test]
