@@ -35,10 +35,6 @@ impl Consumed {
 }
 
 /// Cuts bytes into lines, and has them rewritten.
-#[cfg_attr(
-    not(feature = "client"),
-    expect(dead_code, reason = "downloads are the client's")
-)]
 pub(crate) struct Lines {
     rewriter: Box<dyn Rewriter>,
     /// The beginning of a line whose end has not come.

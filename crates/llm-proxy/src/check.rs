@@ -56,7 +56,8 @@ const BANNED_SINKS: &[&str] = &[
 ];
 
 /// Control fields of LiteLLM's insides: taken out of a client's body without a word; sorted.
-const REMOVED: [&str; 20] = [
+const REMOVED: [&str; 21] = [
+    "_router_weights",
     "applied_guardrails",
     "applied_policies",
     "callbacks",

@@ -113,6 +113,7 @@ pub(crate) async fn open_tab(
         may_fall_back(governance, live, caller, ask).await?;
     }
     ask.route.caller = Some(caller.key_hash().to_owned());
+    ask.route.team = caller.team_id().map(str::to_owned);
     if ask.op == Op::Batch && ask.verb == Verb::Create {
         ask.route.owner = serde_json::to_string(&caller.remembered()).ok();
     }

@@ -199,7 +199,6 @@ async fn serve(
         route: op.path(),
         caller: Arc::clone(&caller),
         tab: tab.clone(),
-        explain,
         labels,
         address: Some(peer.ip()),
     }));
@@ -324,6 +323,8 @@ async fn prepare(
         object.set("stream_options", &options);
     }
     let mut ask = Ask::from_object(op, object).map_err(Refusal::json)?;
+    // Whose key it is, and which team's, is found out from the key.
+    ask.route.distrust();
     ask.files = files;
     ask.restamp = true;
     if settings.bare_names {

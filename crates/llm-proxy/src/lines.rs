@@ -55,6 +55,7 @@ impl Clerk for LineClerk {
         let live = gateway.live();
         let caller = caller(&gateway, owner, request.op).await.map_err(refused)?;
         let labels = Labels::of(&Default::default(), &request.body, &[]);
+        request.route.distrust();
         let tab = open_tab(&gateway, &live, &caller, request, &labels)
             .await
             .map_err(refused)?;
@@ -64,7 +65,6 @@ impl Clerk for LineClerk {
             route: Op::Batch.path(),
             caller,
             tab: tab.clone(),
-            explain: false,
             labels,
             address: None,
         }));

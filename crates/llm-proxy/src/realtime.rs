@@ -107,7 +107,6 @@ pub(crate) async fn serve(
             route: ROUTE,
             caller,
             tab,
-            explain: false,
             labels,
             address: Some(peer.ip()),
         })),

@@ -51,8 +51,6 @@ pub(crate) struct Recorder {
     pub(crate) caller: Arc<Caller>,
     /// What it owes, where spend is kept.
     pub(crate) tab: Option<Arc<Tab>>,
-    /// The line says how each deployment was picked.
-    pub(crate) explain: bool,
     pub(crate) labels: Labels,
     /// Whoever is at the other end of the connection.
     pub(crate) address: Option<IpAddr>,
@@ -220,7 +218,7 @@ impl Observer for Recorder {
             first_event_ms: record.first_event.map(millis),
             retries: record.trace.retries(),
             fallbacks: record.trace.fallbacks,
-            attempts: self.attempts(record),
+            attempts: route_record::row(&record.trace),
             error,
             ..Entry::default()
         });
@@ -253,14 +251,6 @@ impl Recorder {
             end_user: self.labels.end_user.as_deref(),
             address: self.address,
             agent: self.labels.agent.as_deref(),
-        }
-    }
-
-    /// Every attempt, where it is not one that went well.
-    fn attempts(&self, record: &Record) -> Vec<Value> {
-        match &record.trace.attempts[..] {
-            [only] if only.error.is_none() && !self.explain => Vec::new(),
-            _ => route_record::attempts(&record.trace, self.explain),
         }
     }
 

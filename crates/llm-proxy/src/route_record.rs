@@ -1,7 +1,7 @@
 //! A request's way through the router, short enough for a header and a log line.
 
 use http::{HeaderMap, HeaderValue};
-use llm_router::{AttemptRecord, Trace};
+use llm_router::{AttemptRecord, Decision, Reason, Skipped, Trace};
 use serde_json::{Value, json};
 
 use crate::error::class;
@@ -10,6 +10,8 @@ use crate::error::class;
 const ASKED_BY: &str = "x-interlingua-debug";
 /// The longest that servers between here and the client are sure to let pass.
 const LONGEST: usize = 4096;
+/// Of a list of deployments, so many.
+const LISTED: usize = 20;
 /// Of an error's message, so much.
 const MESSAGE: usize = 120;
 
@@ -19,8 +21,24 @@ pub(crate) fn is_asked_for(headers: &HeaderMap) -> bool {
     value.is_some_and(|value| value.split(',').any(|word| word.trim() == "router"))
 }
 
-/// Every attempt, with how its deployment was picked and how it ended.
-pub(crate) fn attempts(trace: &Trace, picks: bool) -> Vec<Value> {
+/// Every attempt, with how its deployment was picked and how it ended; none where one was made, at the first choice of
+/// all, and went well.
+pub(crate) fn row(trace: &Trace) -> Vec<Value> {
+    match &trace.attempts[..] {
+        [only] if is_plain(only) => Vec::new(),
+        _ => attempts(trace, true),
+    }
+}
+
+/// There is nothing to tell of it: it went well, and whoever was left out always is.
+fn is_plain(attempt: &AttemptRecord) -> bool {
+    let pick = &attempt.decision;
+    let usual = |skipped: &Skipped| matches!(skipped.reason, Reason::Order | Reason::Affinity);
+    let as_usual = pick.skipped.iter().all(usual) && pick.scores.is_empty();
+    attempt.error.is_none() && as_usual && pick.tags.is_none()
+}
+
+fn attempts(trace: &Trace, picks: bool) -> Vec<Value> {
     trace.attempts.iter().map(|a| attempt(a, picks)).collect()
 }
 
@@ -70,7 +88,33 @@ fn attempt(record: &AttemptRecord, picks: bool) -> Value {
     add("in_stream", record.in_stream.then_some(Value::Bool(true)));
     add("lost", record.lost.then_some(Value::Bool(true)));
     if picks {
-        shown["pick"] = serde_json::to_value(&record.decision).unwrap_or_default();
+        shown["pick"] = pick(&record.decision);
+    }
+    shown
+}
+
+/// Lists of a group of a thousand are cut, and say how much is missing.
+fn pick(decision: &Decision) -> Value {
+    fn first<T>(list: &[T]) -> &[T] {
+        &list[..list.len().min(LISTED)]
+    }
+    let (skipped, scores) = (&decision.skipped, &decision.scores);
+    let mut shown = json!({
+        "strategy": decision.strategy, "among": decision.among, "skipped": first(skipped),
+    });
+    if !scores.is_empty() {
+        shown["scores"] = json!(first(scores));
+    }
+    if let Some(tags) = &decision.tags {
+        shown["tags"] = json!(tags);
+    }
+    for (more, all) in [
+        ("more_skipped", skipped.len()),
+        ("more_scores", scores.len()),
+    ] {
+        if all > LISTED {
+            shown[more] = (all - LISTED).into();
+        }
     }
     shown
 }
@@ -93,6 +137,39 @@ fn ascii(json: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_row_tells_what_is_unusual_and_no_more_than_fits() {
+        let plain = |skipped: usize| {
+            let mut attempt = AttemptRecord {
+                deployment: "d".into(),
+                group: "g".into(),
+                decision: Decision::default(),
+                began: Default::default(),
+                took: Default::default(),
+                error: None,
+                status: None,
+                message: None,
+                cooled: None,
+                in_stream: false,
+                lost: false,
+            };
+            let rests = |n: usize| Skipped {
+                deployment: n.to_string(),
+                reason: Reason::Cooling { millis: 9 },
+            };
+            attempt.decision.skipped = (0..skipped).map(rests).collect();
+            Trace {
+                attempts: vec![attempt],
+                ..Trace::default()
+            }
+        };
+        assert_eq!(row(&plain(0)), [Value::Null; 0]);
+        let told = &row(&plain(1000))[0]["pick"];
+        assert_eq!(told["skipped"].as_array().unwrap().len(), LISTED);
+        assert_eq!(told["skipped"][0]["reason"], "cooling");
+        assert_eq!(told["more_skipped"], 1000 - LISTED);
+    }
 
     #[test]
     fn a_header_is_plain_and_bounded() {

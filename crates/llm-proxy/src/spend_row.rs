@@ -6,7 +6,7 @@ use llm_store::{Moment, rows::SpendRow};
 use llm_types::{Op, Verb};
 use serde_json::{Value, json};
 
-use crate::{error::class, labels::Labels};
+use crate::{error::class, labels::Labels, route_record};
 
 /// Fills in a row.
 pub(crate) fn filled(row: SpendRow, record: &Record, labels: &Labels, digest: &str) -> SpendRow {
@@ -102,6 +102,17 @@ fn evidence(row: &mut SpendRow, record: &Record) {
     if record.trace.fallbacks > 0 {
         note("attempted_fallbacks", record.trace.fallbacks.into());
         note("original_model_group", record.requested.clone().into());
+    }
+    let attempts = route_record::row(&record.trace);
+    if !attempts.is_empty() {
+        note("attempts", attempts.into());
+    }
+    let answered = record.trace.attempts.last();
+    if let Some(tags) = answered.and_then(|attempt| attempt.decision.tags.as_ref()) {
+        note(
+            "tag_routing",
+            serde_json::to_value(tags).unwrap_or_default(),
+        );
     }
 }
 

@@ -1,14 +1,21 @@
 //! `Router`: calls that find their own way among deployments.
 
-use std::sync::Arc;
+use std::{
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Instant,
+};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use llm_providers::Error;
 use llm_router::{Ask, Attempt, Attempts};
-use llm_sdk::{Failure, Fleet, Plan, Request, router_settings};
+use llm_sdk::{Engine, Failure, Fleet, Plan, Request, router_settings};
 use llm_types::Op;
 use pyo3::prelude::*;
+use tokio::sync::Notify;
 
 use crate::{
     asked::{Asked, PyFile},
@@ -19,7 +26,11 @@ use crate::{
 /// Makes calls over the deployments of a plan.
 #[pyclass(frozen, module = "interlingua._native")]
 pub(crate) struct Router {
-    now: ArcSwap<Home>,
+    now: Arc<ArcSwap<Home>>,
+    /// The process whose health checks are made in the background; 0: none.
+    checking: Arc<AtomicU32>,
+    /// Tells those who make them that something has changed.
+    changed: Arc<Notify>,
 }
 
 /// A fleet, and the process that it belongs to.
@@ -39,9 +50,13 @@ impl Router {
     fn new(py: Python<'_>, plan: &[u8]) -> PyResult<Self> {
         let fleet = Plan::parse(plan).and_then(Fleet::new);
         let fleet = fleet.map_err(|e| errors::plain(py, &e))?;
-        Ok(Self {
-            now: ArcSwap::from_pointee(Home::of(fleet)),
-        })
+        let router = Self {
+            now: Arc::new(ArcSwap::from_pointee(Home::of(fleet))),
+            checking: Arc::default(),
+            changed: Arc::default(),
+        };
+        router.watch().map_err(|e| errors::plain(py, &e))?;
+        Ok(router)
     }
 
     /// Goes on with another plan, and with what was learned so far. Calls under way end as they began.
@@ -74,7 +89,7 @@ impl Router {
     #[staticmethod]
     fn settings() -> Vec<&'static str> {
         let keys = router_settings::KEYS.iter().flat_map(|(_, keys)| *keys);
-        keys.copied().collect()
+        keys.chain(Plan::SETTINGS).copied().collect()
     }
 
     /// Answers a request: `(text, bytes or Stream, Meta)`. Waits with the interpreter released. The deployment with the id
@@ -215,14 +230,70 @@ impl Router {
     }
 
     fn router(&self, py: Python<'_>) -> PyResult<Arc<llm_router::Router>> {
-        let home = self.home().map_err(|e| errors::plain(py, &e))?;
+        let home = self.home().and_then(|home| self.watch().map(|()| home));
+        let home = home.map_err(|e| errors::plain(py, &e))?;
         Ok(home.fleet.router())
     }
 
     fn take(&self, py: Python<'_>, fleet: Result<Fleet, Error>) -> PyResult<()> {
         let fleet = fleet.map_err(|e| errors::plain(py, &e))?;
         self.now.store(Arc::new(Home::of(fleet)));
+        self.changed.notify_one();
+        self.watch().map_err(|e| errors::plain(py, &e))
+    }
+
+    /// Has health checks made in the background, where the plan asks for them and nobody makes them yet.
+    fn watch(&self) -> Result<(), Error> {
+        let home = self.now.load();
+        let pid = std::process::id();
+        if home.fleet.check_every().is_none() || self.checking.swap(pid, Ordering::AcqRel) == pid {
+            return Ok(());
+        }
+        let core = runtime::core()?;
+        let watcher = Watcher {
+            now: Arc::downgrade(&self.now),
+            checking: Arc::clone(&self.checking),
+            changed: Arc::clone(&self.changed),
+        };
+        core.runtime.spawn(watcher.run(core.engine.clone()));
         Ok(())
+    }
+}
+
+impl Drop for Router {
+    fn drop(&mut self) {
+        // Whoever waits for the next round sees that there is none.
+        self.changed.notify_one();
+    }
+}
+
+/// Makes health checks for as long as there is a router that wants them.
+struct Watcher {
+    now: Weak<ArcSwap<Home>>,
+    checking: Arc<AtomicU32>,
+    changed: Arc<Notify>,
+}
+
+impl Watcher {
+    async fn run(self, engine: Engine) {
+        let mut last: Option<Instant> = None;
+        loop {
+            let Some(home) = self.now.upgrade().map(|now| now.load_full()) else {
+                return;
+            };
+            let Some(every) = home.fleet.check_every() else {
+                self.checking.store(0, Ordering::Release);
+                return;
+            };
+            let left = last.map(|last| every.saturating_sub(last.elapsed()));
+            if let Some(left) = left.filter(|left| !left.is_zero()) {
+                drop(home);
+                let _ = tokio::time::timeout(left, self.changed.notified()).await;
+                continue;
+            }
+            home.fleet.check_up(&engine, None).await;
+            last = Some(Instant::now());
+        }
     }
 }
 

@@ -39,6 +39,7 @@ def test_images(upstream: Upstream, place: dict[str, Any]) -> None:
     )
     assert made.data[0].url == made["data"][0]["url"] == "https://images.example.com/1.png"
     assert made.data[0].b64_json is None and made.created == 1700000000
+    assert made._hidden_params["response_cost"] == pytest.approx(0.08)
     assert made.usage.input_tokens_details.image_tokens == 0 and made.usage.total_tokens == 0
     assert upstream.last.path == "/v1/images/generations"
     assert upstream.last.body == {
@@ -137,6 +138,23 @@ def test_speech(upstream: Upstream, place: dict[str, Any], tmp_path: pathlib.Pat
     pieces = list(interlingua.speech(model="tts-1", input="Hello", **place).iter_bytes(1000))
     assert b"".join(pieces) == SOUND and {len(piece) for piece in pieces[:-1]} == {1000}
     assert asyncio.run(interlingua.aspeech(model="tts-1", input="Hello", **place)).content == SOUND
+
+
+def test_speech_is_taken_as_it_comes(upstream: Upstream, place: dict[str, Any], tmp_path: pathlib.Path) -> None:
+    upstream.answer = lambda asked: Reply(raw=SOUND, content_type="audio/mpeg")
+
+    async def spoken() -> None:
+        first = await interlingua.aspeech(model="tts-1", input="Hello", **place)
+        assert [piece async for piece in first.aiter_bytes(100)][0] == SOUND[:100]
+        with pytest.raises(RuntimeError, match="piece by piece"):
+            first.read()
+        second = await interlingua.aspeech(model="tts-1", input="Hello", **place)
+        await second.astream_to_file(tmp_path / "a.mp3")
+        third = await interlingua.aspeech(model="tts-1", input="Hello", **place)
+        assert await third.aread() == third.content == SOUND
+
+    asyncio.run(spoken())
+    assert (tmp_path / "a.mp3").read_bytes() == SOUND
 
 
 def test_a_chat_model_speaks(upstream: Upstream, place: dict[str, Any]) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import threading
 from collections import Counter
 
 from conftest import USER, Asked, Reply, Upstream, chat
@@ -78,3 +80,45 @@ def test_who_is_well_rests_no_longer(upstream: Upstream) -> None:
         assert "401" in str(getattr(error, "status_code", ""))
     assert router.health_check()["healthy_count"] == 1
     assert text(router.completion("gpt-4", messages=USER)) == "well"
+
+
+def counting(upstream: Upstream) -> threading.Semaphore:
+    """Is released each time that the vendor is asked."""
+    asked, answer = threading.Semaphore(0), upstream.answer
+
+    def counted(one: Asked) -> Reply:
+        asked.release()
+        return answer(one)
+
+    upstream.answer = counted
+    return asked
+
+
+def test_checks_are_made_in_the_background_where_the_router_asks_for_them(upstream: Upstream) -> None:
+    script(upstream, ill=failing(401, "no such key"))
+    asked = counting(upstream)
+    router = Router(
+        model_list=[deployment(upstream, "well"), deployment(upstream, "ill")],
+        background_health_checks=True,
+        health_check_interval=0.05,
+        enable_health_check_routing=True,
+    )
+    # Two rounds, and the beginning of a third, without a call.
+    assert all(asked.acquire(timeout=20) for _ in range(5))
+    answers = Counter(text(router.completion("gpt-4", messages=USER)) for _ in range(12))
+    assert answers == {"well": 12}
+    router.update_settings(background_health_checks=False)
+    assert router.background_health_checks is False
+
+
+def test_checks_end_with_their_router(upstream: Upstream) -> None:
+    asked = counting(upstream)
+    router = Router(
+        model_list=[deployment(upstream, "well")], background_health_checks=True, health_check_interval=0.05
+    )
+    assert asked.acquire(timeout=20)
+    del router
+    gc.collect()
+    # One may have been under way; then nobody asks any more.
+    while asked.acquire(timeout=0.5):
+        assert len(upstream.asked) < 20

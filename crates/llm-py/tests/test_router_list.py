@@ -141,7 +141,7 @@ def test_parameters_of_a_deployment_are_defaults(upstream: Upstream) -> None:
 
 def test_mistakes_are_named(upstream: Upstream, caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(TypeError, match="num_retrys"):
-        Router(model_list=[], num_retrys=3)
+        Router(num_retrys=3)
     bad = {"model_name": "bad", "litellm_params": {"model": "nobody-knows/this"}}
     with pytest.raises(interlingua.BadRequestError):
         Router(model_list=[bad])
@@ -151,7 +151,7 @@ def test_mistakes_are_named(upstream: Upstream, caplog: pytest.LogCaptureFixture
         router.update_settings(num_retries="many")
     assert router.num_retries == 2
     with caplog.at_level(logging.WARNING, "LiteLLM Router"):
-        Router(model_list=[], guardrail_list=[])
+        Router(guardrail_list=[])
     assert "guardrail_list" in caplog.text
 
 
@@ -184,6 +184,8 @@ def named(group: str, id: str | None = None, **params: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("entries", "settings", "said"),
     [
+        ([], {}, "model_list: it is empty"),
+        ([named("a")], {"background_health_checks": True, "health_check_interval": 0}, "'health_check_interval' must be"),
         ([named("a")], {"routing_strategy": "fastest"}, "unknown routing_strategy 'fastest'"),
         ([named("a")], {"fallbacks": [{"a": ["b"]}]}, "fallbacks of 'a': no deployment answers for 'b'"),
         ([named("a")], {"default_fallbacks": ["b"]}, "fallbacks of '*': no deployment answers for 'b'"),

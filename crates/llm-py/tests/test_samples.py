@@ -69,6 +69,8 @@ def world(upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> Upstream:
         "ELEVENLABS_API_BASE": upstream.url,
         "FAL_AI_API_KEY": "sk-fal",
         "FAL_AI_API_BASE": upstream.url,
+        "MODELSLAB_API_KEY": "sk-modelslab",
+        "MODELSLAB_API_BASE": f"{upstream.url}/api/v6",
         "STABILITY_API_KEY": "sk-stability",
         "STABILITY_API_BASE": upstream.url,
         "AWS_ACCESS_KEY_ID": "id",
@@ -102,6 +104,12 @@ def world(upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> Upstream:
             state = batch.state()
             done = {"output_file_id": "file-2"} if state == "completed" else {}
             return Reply(json={"id": "batch_1", "object": "batch", "status": state, "input_file_id": "file-1", "created_at": 1, **done})
+        if path.endswith("/text2video"):
+            return Reply(json={"status": "processing", "id": 7, "output": []})
+        if "/video/fetch" in path:
+            return Reply(json={"status": "success", "id": 7, "output": [f"{upstream.url}/film.mp4"]})
+        if path == "/film.mp4":
+            return Reply(raw=b"\0film", content_type="video/mp4")
         if "/videos" in path:
             return Reply(json={"id": "video_1", "object": "video", "status": video.state(), "model": "sora-1080p", "created_at": 1})
         if path.endswith("/completions") and "chat" not in path:
@@ -166,8 +174,9 @@ def test_a_batch_is_asked_after_until_it_is_done(world: Upstream) -> None:
     assert file_content(file_id=batch.output_file_id, custom_llm_provider="openai").content == b"{}\n"
 
 
-def test_a_video_is_asked_after_until_it_is_done(world: Upstream) -> None:
-    video = video_generation(model="sora/sora-1080p", prompt="A cat on a mat", seconds=4, size="512x512")
+@pytest.mark.parametrize("model", ["sora/sora-1080p", "modelslab/text-to-video"])
+def test_a_video_is_asked_after_until_it_is_done(world: Upstream, model: str) -> None:
+    video = video_generation(model=model, prompt="A cat on a mat", seconds=4, size="512x512")
     status = video_status(video_id=video.id)
     while status.status not in ("completed", "failed"):
         status = video_status(video_id=video.id)
@@ -253,6 +262,7 @@ def test_every_call_says_what_it_cost(world: Upstream) -> None:
         embedding(model="text-embedding-3-small", input=["a"]),
         rerank(model="cohere/rerank-english-v3.0", query="q", documents=["a", "b", "c"]),
         image_generation(model="gpt-image-1-mini", prompt="A cat"),
+        image_generation(model="dall-e-3", prompt="A cat"),
         speech(model="tts-1", input="Hello"),
         completion(model="openai/gpt-4o", messages=[{"role": "user", "content": "Hello"}]),
     ]:

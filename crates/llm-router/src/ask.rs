@@ -1,6 +1,6 @@
 //! What is asked of a router.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use llm_providers::Kind;
 
@@ -47,6 +47,8 @@ pub struct Ask {
     pub priority: Option<i64>,
     /// Whose key it came with: what clients cannot make up.
     pub caller: Option<String>,
+    /// The team that it came from, where somebody vouches for it.
+    pub team: Option<String>,
     /// Who asks: the same one is given the same side of a split, and may be kept at one deployment.
     pub user: Option<String>,
     /// The conversation it belongs to.
@@ -59,6 +61,9 @@ pub struct Ask {
     pub drop_params: bool,
     /// Another strategy for this request, by its name; a name that means nothing changes nothing.
     pub strategy: Option<String>,
+    /// Shares of the traffic for this request, by group and deployment: LiteLLM's `_router_weights`. They go before all
+    /// that is configured, and who is not among a group's has none.
+    pub weights: BTreeMap<String, BTreeMap<String, f64>>,
     /// The region that must answer.
     pub region: Option<String>,
     /// The client's `User-Agent`.

@@ -73,8 +73,8 @@ impl Router {
             .find(&journey.plan.group)
             .ok_or_else(|| Missed::Nobody(unknown(&journey.plan.group)))?;
         let picked = self.pick_or_wait(ask, &group, journey).await?;
-        let lease = picked.lease;
-        begin(journey, &lease, picked.decision);
+        let mut lease = picked.lease;
+        begin(journey, &mut lease, picked.decision);
         let made = match self.patience_with_first(ask, &group) {
             Some(patience) => {
                 self.race(ask, journey, &group, lease, patience, attempts)
@@ -159,7 +159,8 @@ impl Router {
 }
 
 /// Opens the attempt's record.
-pub(crate) fn begin(journey: &mut Journey, lease: &Lease, decision: Decision) {
+pub(crate) fn begin(journey: &mut Journey, lease: &mut Lease, decision: Decision) {
+    lease.take_up();
     journey.trace.attempts.push(AttemptRecord {
         deployment: lease.deployment().id.clone(),
         group: journey.plan.group.clone(),

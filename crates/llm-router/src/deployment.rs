@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use llm_providers::{CallOptions, Target};
 use llm_types::{JsonObject, Map};
 
-use crate::{Budget, Quota, TagPattern, state::Live, wildcard};
+use crate::{AccessWindow, Budget, Quota, TagPattern, state::Live, wildcard};
 
 /// A target that answers for a model group.
 #[derive(Debug, Clone)]
@@ -36,6 +36,8 @@ pub struct Deployment {
     pub region: Option<String>,
     /// What it may cost.
     pub budget: Option<Budget>,
+    /// Hours in which it is for some teams alone.
+    pub access_windows: Vec<AccessWindow>,
     /// It is switched off.
     pub blocked: bool,
     /// How long it may take.
@@ -126,6 +128,7 @@ impl Deployment {
             tag_patterns: Vec::new(),
             region: None,
             budget: None,
+            access_windows: Vec::new(),
             blocked: false,
             timeouts: Timeouts::default(),
             tier_timeouts: BTreeMap::new(),

@@ -4,7 +4,7 @@ use llm_providers::{Error, Kind};
 use serde::Serialize;
 
 use crate::{
-    Ask, Deployment, Dice, Fallback, Field, Load, Moment, Router, Score, Skipped, Standing,
+    Ask, Deployment, Dice, Fallback, Load, Moment, Router, Score, Skipped, Standing, TagMatch,
     group::unknown, journey::Journey, pick,
 };
 
@@ -27,6 +27,9 @@ pub struct Explanation {
     pub roll: f64,
     /// Who would be asked.
     pub picked: Option<String>,
+    /// What of the request would lead there by tags, where they decide.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tags: Option<TagMatch>,
     /// Why nobody would be.
     pub error: Option<String>,
     /// Attempts after the first in this group.
@@ -71,27 +74,23 @@ impl Router {
         let seed = self.coming_seed();
         let mut journey = Journey::new(ask, seed, None);
         let strategy = self.strategy(ask, group.name);
-        let bonds = self.bonds(ask, group.name);
-        let mut field = Field::new(group.deployments);
-        self.narrow(&mut field, ask, &group, &journey, now);
-        if !bonds.is_empty() && field.open().len() > 1 {
-            let affinity = &self.state.affinity;
-            affinity.narrow(&mut field, &bonds, now, self.settings.affinity.load_factor);
-        }
-        let candidates = self.candidates(&field, strategy, ask, now);
+        let (field, _) = self.field(ask, &group, &journey, &[], now);
+        let candidates = self.candidates(&field, strategy, ask, group.name, now);
         let scores = pick::scored(strategy, &candidates);
-        let index = match candidates.len() {
-            0 => None,
-            1 => Some(0),
-            _ => Some(strategy.pick(&candidates, &mut journey.dice)),
+        let index = match candidates.is_empty() {
+            true => None,
+            false => {
+                let dice = &mut journey.dice;
+                Some(pick::chosen(ask, &field, strategy, &candidates, dice))
+            }
         };
         let picked = index.and_then(|index| candidates.get(index));
+        let tags = picked.and_then(|picked| self.tag_match(picked.deployment, ask, &group, now));
         let picked = picked.map(|candidate| candidate.deployment.id.clone());
         drop(candidates);
         let skipped = field.into_skipped();
-        let error = picked
-            .is_none()
-            .then(|| pick::nobody(&ask.model, &skipped, now).message);
+        let nobody = || pick::nobody(&ask.model, group.deployments, ask, &skipped, now);
+        let error = picked.is_none().then(|| nobody().message);
         Ok(Explanation {
             group: group.name.to_owned(),
             deployments: group.deployments.iter().map(|d| self.member(d)).collect(),
@@ -101,6 +100,7 @@ impl Router {
             seed,
             roll: Dice::seeded(seed).unit(),
             picked,
+            tags,
             error,
             num_retries: ask.num_retries.unwrap_or(self.settings.num_retries),
             fallbacks: Plan {

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use serde::Serialize;
 
-use crate::{Ask, Deployment, Moment, spending::Spending};
+use crate::{Ask, Deployment, Moment, group::Traits, spending::Spending};
 
 /// Leaves out deployments that should not answer a request. Pure over what it is shown.
 pub trait Filter: Send + Sync + std::fmt::Debug {
@@ -31,6 +31,7 @@ pub struct View<'a> {
     /// The time.
     pub now: Moment,
     pub(crate) spending: &'a Spending,
+    pub(crate) traits: Traits,
 }
 
 /// A deployment that was not asked.
@@ -88,6 +89,11 @@ pub enum Reason {
     Region,
     /// Its model does not know a parameter of the request.
     Parameter,
+    /// It is reserved for another team at this hour.
+    Reserved {
+        /// For how many milliseconds more.
+        millis: u64,
+    },
     /// It is switched off.
     Blocked,
 }

@@ -28,6 +28,30 @@ pub(crate) struct Group<'a> {
     pub(crate) stars: Vec<String>,
     /// `None` where a deployment was named by its id.
     pub(crate) common: Option<&'a Arc<Common>>,
+    pub(crate) traits: Traits,
+}
+
+/// What any of a group's deployments has: what none has need not be looked for in a thousand of them.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Traits {
+    pub(crate) windows: bool,
+    pub(crate) budgets: bool,
+    pub(crate) orders: bool,
+    /// `enable_tag_filtering` of the first `model_info` that says it.
+    pub(crate) tag_filtering: Option<bool>,
+}
+
+impl Traits {
+    fn of(deployments: &[Arc<Deployment>]) -> Self {
+        let any = |is: fn(&Deployment) -> bool| deployments.iter().any(|d| is(d));
+        let flag = |d: &Arc<Deployment>| d.model_info.get("enable_tag_filtering")?.as_bool();
+        Self {
+            windows: any(|d| !d.access_windows.is_empty()),
+            budgets: any(|d| d.budget.is_some()),
+            orders: any(|d| d.order.is_some()),
+            tag_filtering: deployments.iter().find_map(flag),
+        }
+    }
 }
 
 /// One group as the router keeps it.
@@ -35,6 +59,7 @@ pub(crate) struct Group<'a> {
 pub(crate) struct Members {
     pub(crate) deployments: Vec<Arc<Deployment>>,
     pub(crate) common: Arc<Common>,
+    traits: Traits,
 }
 
 /// What is known of a group as a whole. Kept by its name when the configuration changes.
@@ -48,12 +73,18 @@ pub(crate) struct Common {
 }
 
 impl Members {
+    /// All deployments are there.
+    pub(crate) fn close(&mut self) {
+        self.traits = Traits::of(&self.deployments);
+    }
+
     fn as_group<'a>(&'a self, name: &'a str, stars: Vec<String>) -> Group<'a> {
         Group {
             name,
             deployments: &self.deployments,
             stars,
             common: Some(&self.common),
+            traits: self.traits,
         }
     }
 }
@@ -78,11 +109,13 @@ impl Router {
         let by_id = all
             .flat_map(|members| &members.deployments)
             .find(|deployment| deployment.id == name)?;
+        let deployments = std::slice::from_ref(by_id);
         Some(Group {
             name: &by_id.group,
-            deployments: std::slice::from_ref(by_id),
+            deployments,
             stars: Vec::new(),
             common: None,
+            traits: Traits::of(deployments),
         })
     }
 
@@ -119,6 +152,7 @@ pub(crate) fn unions(
         if all.deployments.is_empty() {
             return refuse("has no models".into());
         }
+        all.close();
         if unions.insert(name.clone(), all).is_some() {
             return refuse("is there twice".into());
         }

@@ -126,19 +126,30 @@ impl Health {
         self.on_trial.store(false, Ordering::Release);
     }
 
-    /// An attempt succeeded. Only a trial (or a health check) proves a rested deployment well: other successes may have
-    /// begun before it fell ill.
-    pub(crate) fn succeeded(&self, now: Moment, trial: bool) {
+    /// An attempt succeeded. That alone proves nothing: it may have begun before the deployment fell ill.
+    pub(crate) fn succeeded(&self, now: Moment) {
         self.tally(now, |tally| {
             tally.successes = tally.successes.saturating_add(1);
             tally.note(false);
         });
-        if trial {
+    }
+
+    /// A trial has shown that it is well again; a rest that began since holds.
+    pub(crate) fn passed(&self, now: Moment) {
+        let over = |until: u64| (until <= now.millis()).then_some(0);
+        let order = (Ordering::AcqRel, Ordering::Acquire);
+        if self
+            .cools_until
+            .fetch_update(order.0, order.1, over)
+            .is_ok()
+        {
             self.recover();
+        } else {
+            self.end_trial();
         }
     }
 
-    /// It is well again.
+    /// It is well again, whatever was before.
     pub(crate) fn recover(&self) {
         self.cools_until.store(0, Ordering::Release);
         let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
@@ -169,9 +180,6 @@ impl Health {
         let until = ill.then(|| now.after(rest));
         if let Some(until) = until {
             self.cool(until);
-        }
-        if trial {
-            self.end_trial();
         }
         until
     }
@@ -342,16 +350,28 @@ mod tests {
         let error = Error::new(Kind::Upstream, "");
         let again = health.failed(at(6), &error, true, &patient(&rules, MANY));
         assert_eq!(again, Some(at(11)), "a failed trial is enough");
+        health.end_trial();
         assert!(health.begin_trial());
-        health.succeeded(at(12), true);
+        health.passed(at(12));
         assert_eq!(health.standing(at(12)), Standing::Well);
+        assert!(!health.is_on_trial());
+    }
+
+    #[test]
+    fn a_trial_does_not_end_a_rest_that_came_after_it_began() {
+        let health = Health::default();
+        health.cool(at(5));
+        assert!(health.begin_trial());
+        health.cool(at(60));
+        health.passed(at(12));
+        assert_eq!(health.standing(at(12)), Standing::Cooling(at(60)));
     }
 
     #[test]
     fn an_old_success_does_not_end_a_rest() {
         let health = Health::default();
         health.cool(at(5));
-        health.succeeded(at(1), false);
+        health.succeeded(at(1));
         assert_eq!(health.standing(at(1)), Standing::Cooling(at(5)));
     }
 
@@ -399,7 +419,7 @@ mod tests {
         let rules = HealthRules::default();
         for second in 0..50 {
             for _ in 0..20 {
-                health.succeeded(at(second), false);
+                health.succeeded(at(second));
             }
         }
         let bad = Error::new(Kind::Overloaded, "");
@@ -410,8 +430,8 @@ mod tests {
         let shaky = Health::default();
         for n in 0..1000 {
             let now = at(n / 20);
-            shaky.succeeded(now, false);
-            shaky.succeeded(now, false);
+            shaky.succeeded(now);
+            shaky.succeeded(now);
             let rests = shaky.failed(now, &bad, false, &patient(&rules, MANY));
             assert_eq!(rests, None);
         }

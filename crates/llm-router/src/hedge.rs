@@ -6,10 +6,11 @@ use futures_util::future::{Either, select};
 use llm_providers::Kind;
 
 use crate::{
-    Ask, Attempt, Attempts, Deployment, Lease, RetryShare, Router,
+    Ask, Attempt, Attempts, Deployment, Lease, Moment, Reason, RetryShare, Router, Skipped,
     attempt::{Missed, begin},
-    group::Group,
+    group::{Common, Group},
     journey::Journey,
+    pick::Picked,
 };
 
 /// When a slow attempt gets a rival.
@@ -67,15 +68,26 @@ impl Router {
         let deployment = Arc::clone(lease.deployment());
         let attempt = self.prepare(ask, &plan, left, refusal_fails, group, &deployment);
         let first = Box::pin(attempts.make(attempt));
-        let pause = Box::pin(tokio::time::sleep(patience));
-        let first = match select(first, pause).await {
-            Either::Left((result, _)) => return self.settle(journey, own, lease, result),
-            Either::Right((_, first)) => first,
+        // The first one goes on while the rival is picked, which may take a round trip.
+        let race = {
+            let rival = self.rival(ask, journey, group, &deployment, patience);
+            match select(first, Box::pin(rival)).await {
+                Either::Left((result, _)) => Either::Left(result),
+                Either::Right(both) => Either::Right(both),
+            }
         };
-        let Some(rival) = self.rival(ask, journey, group, &deployment).await else {
+        let (rival, first) = match race {
+            Either::Left(result) => return self.settle(journey, own, lease, result),
+            Either::Right(both) => both,
+        };
+        let Some(rival) = rival else {
             let result = first.await;
             return self.settle(journey, own, lease, result);
         };
+        let mut rival_lease = rival.lease;
+        begin(journey, &mut rival_lease, rival.decision);
+        let rival = rival_lease;
+        let left = journey.left();
         let other = journey.trace.attempts.len().saturating_sub(1);
         let second_deployment = Arc::clone(rival.deployment());
         let attempt = self.prepare(ask, &plan, left, refusal_fails, group, &second_deployment);
@@ -105,33 +117,58 @@ impl Router {
         }
     }
 
-    /// A hold on another deployment, if the rules and the limits give one.
+    /// After `patience`: another deployment, if the rules and the limits give one.
     async fn rival(
         &self,
         ask: &Ask,
         journey: &mut Journey,
         group: &Group<'_>,
         first: &Arc<Deployment>,
-    ) -> Option<Lease> {
+        patience: Duration,
+    ) -> Option<Picked> {
+        tokio::time::sleep(patience).await;
         let rules = self.settings.hedge.as_ref()?;
-        let common = group.common?;
-        let now = self.state.clock.now();
-        if !common.rivals.take(now, &rules.share) {
+        let permit = Permit::take(group.common?, self.state.clock.now(), &rules.share)?;
+        let busy = Skipped {
+            deployment: first.id.clone(),
+            reason: Reason::Tried,
+        };
+        let picked = self.pick_confirmed(ask, group, journey, vec![busy]).await;
+        let picked = picked.ok()?;
+        if is_dearer(picked.lease.deployment(), first, rules.price_ratio) {
             return None;
         }
-        journey.barred.push(Arc::clone(first));
-        let picked = self.pick_confirmed(ask, group, journey).await;
-        journey.barred.pop();
-        let fits = |other: &Deployment| !is_dearer(other, first, rules.price_ratio);
-        match picked {
-            Ok(picked) if fits(picked.lease.deployment()) => {
-                begin(journey, &picked.lease, picked.decision);
-                Some(picked.lease)
-            }
-            _ => {
-                common.rivals.give_back(now);
-                None
-            }
+        permit.keep();
+        Some(picked)
+    }
+}
+
+/// A rival that the rules allow. Given back where none starts.
+struct Permit<'g> {
+    common: &'g Common,
+    taken: Moment,
+    kept: bool,
+}
+
+impl<'g> Permit<'g> {
+    fn take(common: &'g Common, now: Moment, share: &RetryShare) -> Option<Self> {
+        // Not made where none is allowed: it would give one back that was not taken.
+        common.rivals.take(now, share).then(|| Self {
+            common,
+            taken: now,
+            kept: false,
+        })
+    }
+
+    fn keep(mut self) {
+        self.kept = true;
+    }
+}
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        if !self.kept {
+            self.common.rivals.give_back(self.taken);
         }
     }
 }

@@ -17,6 +17,8 @@ impl Router {
     ) -> Result<(T, Lease), Missed> {
         match result {
             Ok(value) => {
+                let mut lease = lease;
+                lease.began();
                 journey.note_answer(at, lease.held());
                 Ok((value, lease))
             }

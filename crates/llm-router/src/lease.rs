@@ -22,8 +22,10 @@ pub struct Lease {
     settings: Arc<Settings>,
     state: Arc<State>,
     claim: Option<Claim>,
-    trial: bool,
+    trial: Trial,
     others: bool,
+    /// Whether an attempt is made with it: before, dropping it undoes it.
+    taken_up: bool,
     /// The claim at all instances' limits.
     shared: Option<Admitted>,
     /// Who waits for the slot.
@@ -32,6 +34,17 @@ pub struct Lease {
     /// What it has used so far, where it goes on elsewhere.
     brought: Used,
     after: Option<Box<Aftermath>>,
+}
+
+/// What an attempt means for a deployment that rested.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Trial {
+    /// Nothing: it was well.
+    No,
+    /// It shows whether the deployment is well again. Nobody else is asking it.
+    Open,
+    /// It has begun to answer, and so the deployment is back; but if the answer breaks, it rests again at once.
+    Passed,
 }
 
 /// What is done with an answer's end besides counting it; most requests have nothing of it.
@@ -80,8 +93,9 @@ impl Lease {
             settings,
             state,
             claim: Some(claim),
-            trial,
+            trial: if trial { Trial::Open } else { Trial::No },
             others,
+            taken_up: false,
             shared: None,
             queue,
             began: Instant::now(),
@@ -103,14 +117,21 @@ impl Lease {
         self.shared = Some(admitted);
     }
 
-    /// The attempt is not made after all.
-    pub(crate) fn cancel(mut self) {
-        let live = &self.deployment.live;
-        if let Some(claim) = self.claim.take() {
-            live.meter.cancel(self.state.clock.now(), claim);
-        }
-        if self.trial {
-            live.health.end_trial();
+    /// An attempt is made with it.
+    pub(crate) fn take_up(&mut self) {
+        self.taken_up = true;
+    }
+
+    /// The answer has come, or has begun: the deployment is well.
+    pub(crate) fn began(&mut self) {
+        if self.trial == Trial::Open {
+            self.trial = Trial::Passed;
+            let now = self.state.clock.now();
+            self.deployment.live.health.passed(now);
+            if let Some(shared) = &self.settings.shared {
+                let deployment = self.deployment.id.clone();
+                shared.tell(News::Recovered { deployment });
+            }
         }
     }
 
@@ -126,6 +147,7 @@ impl Lease {
 
     /// The answer is whole.
     pub fn finish(mut self, finish: &Finish) {
+        self.began();
         let in_flight = self.in_flight();
         let now = self.settle(finish.used());
         self.spend(now, finish.cost);
@@ -139,16 +161,10 @@ impl Lease {
             let latency = finish.first_event.unwrap_or_else(|| self.began.elapsed());
             live.adaptive.answered(rules, latency, in_flight);
         }
-        live.health.succeeded(now, self.trial);
+        live.health.succeeded(now);
         if let Some(shared) = &self.settings.shared {
-            let deployment = || self.deployment.id.clone();
-            if self.trial {
-                shared.tell(News::Recovered {
-                    deployment: deployment(),
-                });
-            }
             shared.tell(News::Answered {
-                deployment: deployment(),
+                deployment: self.deployment.id.clone(),
                 took: self.began.elapsed(),
                 tokens: finish.completion_tokens,
                 first_event: finish.first_event,
@@ -167,9 +183,7 @@ impl Lease {
     pub fn hang_up(mut self, finish: &Finish) {
         let now = self.settle(finish.used());
         self.spend(now, finish.cost);
-        if self.trial {
-            self.deployment.live.health.end_trial();
-        }
+        self.end_trial();
     }
 
     /// The stream broke when it had brought this much. Says until when the deployment rests, if it does.
@@ -210,7 +224,9 @@ impl Lease {
             allowed_fails: self.deployment.allowed_fails,
             others: self.others,
         };
-        let until = live.health.failed(now, error, self.trial, &patient);
+        let trial = self.trial != Trial::No;
+        let until = live.health.failed(now, error, trial, &patient);
+        self.end_trial();
         if let Some(shared) = &self.settings.shared {
             let deployment = || self.deployment.id.clone();
             if error.kind == Kind::Timeout {
@@ -250,6 +266,13 @@ impl Lease {
         now
     }
 
+    /// The trial ended without a proof that the deployment is well.
+    fn end_trial(&self) {
+        if self.trial == Trial::Open {
+            self.deployment.live.health.end_trial();
+        }
+    }
+
     fn in_flight(&self) -> u64 {
         let now = self.state.clock.now();
         self.deployment.live.meter.load(now).in_flight
@@ -258,10 +281,17 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        if self.claim.is_some() {
+        if self.claim.is_none() {
+            return;
+        }
+        self.end_trial();
+        if self.taken_up {
             self.settle(Used::default());
-            if self.trial {
-                self.deployment.live.health.end_trial();
+        } else if let Some(claim) = self.claim.take() {
+            let now = self.state.clock.now();
+            self.deployment.live.meter.cancel(now, claim);
+            if let Some(queue) = &self.queue {
+                queue.wake();
             }
         }
     }

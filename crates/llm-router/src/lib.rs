@@ -89,7 +89,7 @@ pub use continuation::{Differs, DocumentSeam, Seam, StreamFailover};
 pub use deployment::{Deployment, Timeouts, TokenPrice};
 pub use explain::{Explanation, Member, Plan};
 pub use filter::{Field, Filter, Reason, Skipped, View};
-pub use filters::{Budgets, PreCallChecks, TagPattern, TagRules};
+pub use filters::{AccessWindow, Budgets, PreCallChecks, TagMatch, TagPattern, TagRules};
 pub use group::RoutingGroup;
 pub use health::{HealthRules, Standing};
 pub use hedge::HedgeRules;

@@ -1,6 +1,9 @@
 //! Requests, tokens and parallel attempts of one deployment, counted exactly.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -44,7 +47,24 @@ pub struct Load {
 /// Counts one deployment's load. Everything is decided under one short lock, so that an attempt is admitted by all of
 /// its limits or by none: no limit is exceeded, and none bites for a claim that another one refuses.
 #[derive(Debug, Default)]
-pub(crate) struct Meter(Mutex<Window>);
+pub(crate) struct Meter {
+    window: Mutex<Window>,
+    /// The same, for those who only look: a look at a thousand deployments takes no lock.
+    shown: Shown,
+}
+
+/// A load that can be read at any time. Each count is one that was true, though perhaps not all at the same instant: who
+/// is admitted is decided under the lock.
+#[derive(Debug, Default)]
+struct Shown {
+    minute: AtomicU64,
+    requests: AtomicU64,
+    tokens: AtomicU64,
+    input: AtomicU64,
+    output: AtomicU64,
+    expected: AtomicU64,
+    in_flight: AtomicU64,
+}
 
 #[derive(Debug, Default)]
 struct Window {
@@ -178,11 +198,11 @@ impl Meter {
 
     /// What the deployment carries.
     pub(crate) fn load(&self, now: Moment) -> Load {
-        self.with(now, |window| window.load())
+        self.shown.load(now)
     }
 
     fn with<T>(&self, now: Moment, work: impl FnOnce(&mut Window) -> T) -> T {
-        let mut window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
         let minute = now.minute();
         // Forward only: a request that read the clock before another one must not bring an old minute back.
         if minute > window.minute {
@@ -193,7 +213,46 @@ impl Meter {
             window.output = 0;
             window.expected = 0;
         }
-        work(&mut window)
+        let result = work(&mut window);
+        self.shown.show(&window);
+        result
+    }
+}
+
+impl Shown {
+    fn show(&self, window: &Window) {
+        for (shown, count) in [
+            (&self.requests, window.requests),
+            (&self.tokens, window.tokens),
+            (&self.input, window.input),
+            (&self.output, window.output),
+            (&self.expected, window.expected),
+            (&self.in_flight, window.in_flight),
+        ] {
+            shown.store(count, Ordering::Relaxed);
+        }
+        // Last: who sees the minute sees its counts.
+        self.minute.store(window.minute, Ordering::Release);
+    }
+
+    fn load(&self, now: Moment) -> Load {
+        let minute = self.minute.load(Ordering::Acquire);
+        let in_flight = self.in_flight.load(Ordering::Relaxed);
+        if minute < now.minute() {
+            return Load {
+                in_flight,
+                ..Load::default()
+            };
+        }
+        let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        Load {
+            in_flight,
+            requests: count(&self.requests),
+            tokens: count(&self.tokens),
+            input: count(&self.input),
+            output: count(&self.output),
+            expected: count(&self.expected),
+        }
     }
 }
 

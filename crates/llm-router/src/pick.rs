@@ -5,9 +5,15 @@ use std::sync::{Arc, atomic::Ordering};
 use llm_providers::{Error, Kind};
 
 use crate::{
-    Ask, Candidate, Claim, Decision, Deployment, Field, Filter, Lease, Load, Moment, Quota, Reason,
-    Router, Skipped, Standing, Strategy, View, affinity::Bond, group::Group, hash,
-    journey::Journey, state::Live, trace::Score,
+    Ask, Candidate, Claim, Decision, Deployment, Dice, Field, Filter, Lease, Load, Moment, Quota,
+    Reason, Router, Skipped, Standing, Strategy, TagMatch, View,
+    affinity::Bond,
+    filters::{Reserved, reservation},
+    group::Group,
+    hash,
+    journey::Journey,
+    state::Live,
+    trace::Score,
 };
 
 /// Who is asked.
@@ -27,27 +33,11 @@ impl Router {
     ) -> Result<Picked, Vec<Skipped>> {
         let now = self.state.clock.now();
         let strategy = self.strategy(ask, group.name);
-        let bonds = self.bonds(ask, group.name);
-        let mut field = Field::new(group.deployments);
-        if !refused.is_empty() {
-            field.skip(|deployment| {
-                let refusal = refused.iter().find(|r| r.deployment == deployment.id);
-                refusal.map(|refusal| refusal.reason)
-            });
-        }
-        self.narrow(&mut field, ask, group, journey, now);
-        if !bonds.is_empty() && field.open().len() > 1 {
-            let affinity = &self.state.affinity;
-            affinity.narrow(&mut field, &bonds, now, self.settings.affinity.load_factor);
-        }
+        let (mut field, bonds) = self.field(ask, group, journey, refused, now);
         let mut scores = Vec::new();
         while !field.open().is_empty() {
-            let candidates = self.candidates(&field, strategy, ask, now);
-            let index = match (candidates.len(), wished(ask, &field)) {
-                (1, _) => 0,
-                (_, Some(wished)) => wished,
-                _ => strategy.pick(&candidates, &mut journey.dice),
-            };
+            let candidates = self.candidates(&field, strategy, ask, group.name, now);
+            let index = chosen(ask, &field, strategy, &candidates, &mut journey.dice);
             if ask.explain && scores.is_empty() {
                 scores = scored(strategy, &candidates);
             }
@@ -63,6 +53,7 @@ impl Router {
                         among,
                         skipped: field.into_skipped(),
                         scores,
+                        tags: self.tag_match(&deployment, ask, group, now),
                     };
                     return Ok(Picked { lease, decision });
                 }
@@ -101,8 +92,56 @@ impl Router {
             .collect()
     }
 
+    /// Who may be asked, and what will lead back to whoever is.
+    pub(crate) fn field<'g>(
+        &self,
+        ask: &Ask,
+        group: &Group<'g>,
+        journey: &Journey,
+        refused: &[Skipped],
+        now: Moment,
+    ) -> (Field<'g>, Vec<Bond>) {
+        let mut field = Field::new(group.deployments);
+        if !refused.is_empty() {
+            field.skip(|deployment| {
+                let refusal = refused.iter().find(|r| r.deployment == deployment.id);
+                refusal.map(|refusal| refusal.reason)
+            });
+        }
+        self.narrow(&mut field, ask, group, journey, now);
+        let bonds = self.bonds(ask, group.name);
+        if !bonds.is_empty() && field.open().len() > 1 {
+            let affinity = &self.state.affinity;
+            affinity.narrow(&mut field, &bonds, now, self.settings.affinity.load_factor);
+        }
+        (field, bonds)
+    }
+
+    /// What of the request led to `deployment` by tags.
+    pub(crate) fn tag_match(
+        &self,
+        deployment: &Deployment,
+        ask: &Ask,
+        group: &Group<'_>,
+        now: Moment,
+    ) -> Option<TagMatch> {
+        let rules = &self.settings.tags;
+        rules.matched(deployment, &self.view(ask, group, now))
+    }
+
+    fn view<'v>(&'v self, ask: &'v Ask, group: &Group<'v>, now: Moment) -> View<'v> {
+        View {
+            ask,
+            group: group.name,
+            deployments: group.deployments,
+            now,
+            spending: &self.state.spending,
+            traits: group.traits,
+        }
+    }
+
     /// Leaves out whoever should not be asked.
-    pub(crate) fn narrow(
+    fn narrow(
         &self,
         field: &mut Field<'_>,
         ask: &Ask,
@@ -112,16 +151,13 @@ impl Router {
     ) {
         let alone = group.deployments.len() == 1;
         let tokens = expected(ask);
+        let view = self.view(ask, group, now);
+        if group.traits.windows {
+            Reserved.apply(field, &view);
+        }
         if !journey.barred.is_empty() {
             field.skip(|deployment| journey.is_barred(deployment).then_some(Reason::Barred));
         }
-        let view = View {
-            ask,
-            group: group.name,
-            deployments: group.deployments,
-            now,
-            spending: &self.state.spending,
-        };
         field.skip(|deployment| {
             if deployment.blocked {
                 return Some(Reason::Blocked);
@@ -165,7 +201,7 @@ impl Router {
         if !journey.tried.is_empty() {
             field.prefer(Reason::Tried, |deployment| !journey.was_tried(deployment));
         }
-        if field.open().len() > 1 && wished(ask, field).is_none() {
+        if group.traits.orders && field.open().len() > 1 && wished(ask, field).is_none() {
             let order = |deployment: &Deployment| deployment.order.unwrap_or(i64::MAX);
             let all = || field.open().iter().map(|d| order(d));
             let (lowest, highest) = (all().min(), all().max());
@@ -181,8 +217,10 @@ impl Router {
         field: &Field<'a>,
         strategy: &dyn Strategy,
         ask: &Ask,
+        group: &str,
         now: Moment,
     ) -> Vec<Candidate<'a>> {
+        let weights = ask.weights.get(group);
         let looks = strategy.looks();
         let rules = looks.speed.as_ref().unwrap_or(&self.settings.speed);
         let asker = [&ask.user, &ask.session, &ask.caller];
@@ -207,6 +245,7 @@ impl Router {
                     let deployment = hash::of(deployment.id.as_bytes());
                     hash::unit(hash::both(asker, deployment))
                 }),
+                weight: weights.map(|all| all.get(&deployment.id).copied().unwrap_or(0.0)),
             }
         };
         field.open().iter().map(candidate).collect()
@@ -316,6 +355,21 @@ impl Router {
     }
 }
 
+/// Which of the candidates is asked.
+pub(crate) fn chosen(
+    ask: &Ask,
+    field: &Field<'_>,
+    strategy: &dyn Strategy,
+    candidates: &[Candidate<'_>],
+    dice: &mut Dice,
+) -> usize {
+    match (candidates.len(), wished(ask, field)) {
+        (1, _) => 0,
+        (_, Some(wished)) => wished,
+        _ => strategy.pick(candidates, dice),
+    }
+}
+
 /// Where the deployment stands that the request itself wishes for, if it can be asked.
 fn wished(ask: &Ask, field: &Field<'_>) -> Option<usize> {
     let id = ask.prefer.as_deref()?;
@@ -335,8 +389,14 @@ pub(crate) fn scored(strategy: &dyn Strategy, candidates: &[Candidate<'_>]) -> V
     candidates.iter().map(score).collect()
 }
 
-/// Why nobody in `group` can be asked, as an error for the caller.
-pub(crate) fn nobody(group: &str, skipped: &[Skipped], now: Moment) -> Error {
+/// Why none of the `deployments` of `group` can be asked, as an error for the caller.
+pub(crate) fn nobody(
+    group: &str,
+    deployments: &[Arc<Deployment>],
+    ask: &Ask,
+    skipped: &[Skipped],
+    now: Moment,
+) -> Error {
     let every = |fits: fn(&Reason) -> bool| {
         !skipped.is_empty() && skipped.iter().all(|skipped| fits(&skipped.reason))
     };
@@ -353,6 +413,14 @@ pub(crate) fn nobody(group: &str, skipped: &[Skipped], now: Moment) -> Error {
             "tags",
             format!("no deployment of '{group}' fits the request's tags"),
         );
+    }
+    if every(|reason| matches!(reason, Reason::Reserved { .. })) {
+        let team = ask.team.as_deref();
+        let mut windows = deployments.iter().filter_map(|d| reservation(d, team, now));
+        let until = windows.next().map(|(window, _)| format!(" until {window}"));
+        let until = until.unwrap_or_default();
+        let message = format!("Deployment {group} is reserved for another team{until}");
+        return Error::bad_request("model", message);
     }
     if every(|reason| matches!(reason, Reason::Region)) {
         return Error::bad_request(

@@ -11,10 +11,13 @@ use tokio::sync::Notify;
 /// How requests wait for a deployment that has as many attempts under way as it may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueueRules {
-    /// Requests that wait for one group, at most. One more, and whoever is least urgent is turned away.
+    /// Requests that wait for one group, at most. One more, and whoever would come last is turned away: the least urgent,
+    /// and of those the latest of who has most of them.
     pub size: usize,
     /// The longest wait, where the request has no shorter deadline.
     pub wait: Duration,
+    /// How often the first in line asks for slots that other instances may have given back.
+    pub poll: Duration,
     /// The priority of requests that do not say; lower goes first.
     pub default_priority: i64,
 }
@@ -24,6 +27,7 @@ impl Default for QueueRules {
         Self {
             size: 1024,
             wait: Duration::from_secs(60),
+            poll: Duration::from_millis(30),
             default_priority: 0,
         }
     }
@@ -123,7 +127,7 @@ impl Line {
         if self.waiting.iter().filter(|w| !w.turned_away).count() >= rules.size {
             let staying = self.waiting.iter_mut().filter(|w| !w.turned_away);
             let least = staying.max_by_key(|waiter| waiter.rank)?;
-            if least.rank.0 <= priority {
+            if least.rank <= rank {
                 return None;
             }
             least.turned_away = true;
@@ -245,6 +249,18 @@ mod tests {
         let third = queue.join(1, None, &rules(2)).expect("room is made");
         assert_eq!(second.turn().await, Turn::TurnedAway);
         assert!(!third.is_first());
+    }
+
+    #[tokio::test]
+    async fn a_full_line_of_one_user_makes_room_for_another() {
+        let queue = Arc::new(Queue::default());
+        let join = |user| queue.join(0, Some(user), &rules(3));
+        let flood: Vec<_> = (0..3).map(|_| join("a").expect("room")).collect();
+        assert!(join("a").is_none());
+        let _b1 = join("b").expect("room is made");
+        assert_eq!(flood[2].turn().await, Turn::TurnedAway);
+        // Each has had a turn more than the other: who came first stays.
+        assert!(join("b").is_none());
     }
 
     #[tokio::test]

@@ -17,6 +17,8 @@ pub struct Candidate<'a> {
     /// A number above 0 and below 1 that belongs to the asker and this deployment together: always the same for the
     /// same two. Where the strategy looks at it and somebody is known to ask.
     pub lot: Option<f64>,
+    /// The share that the request itself gives it, before all that is configured.
+    pub weight: Option<f64>,
 }
 
 /// What a strategy looks at: only that is gathered before a pick.

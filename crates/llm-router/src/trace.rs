@@ -5,7 +5,7 @@ use std::time::Duration;
 use llm_providers::{Error, Kind};
 use serde::Serialize;
 
-use crate::Skipped;
+use crate::{Skipped, TagMatch};
 
 /// What one request went through, attempt by attempt.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -64,6 +64,9 @@ pub struct Decision {
     pub skipped: Vec<Skipped>,
     /// What each candidate was worth to the strategy, where the request asks for it.
     pub scores: Vec<Score>,
+    /// What of the request led to it by tags, where they decide.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tags: Option<TagMatch>,
 }
 
 /// What one candidate was worth.

@@ -1,6 +1,6 @@
 //! Waiting in line where everybody is busy.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::pending, sync::Arc, time::Duration};
 
 use llm_providers::{Error, Kind};
 
@@ -26,10 +26,10 @@ impl Router {
             .common
             .is_some_and(|common| common.queue.goes_before(priority));
         if !waits {
-            match self.pick_confirmed(ask, group, journey).await {
+            match self.pick_confirmed(ask, group, journey, Vec::new()).await {
                 Ok(picked) => return Ok(picked),
                 Err(skipped) if !is_busy(&skipped) || group.common.is_none() => {
-                    return Err(self.missed(journey, skipped));
+                    return Err(self.missed(ask, group, journey, skipped));
                 }
                 Err(_) => {}
             }
@@ -45,7 +45,7 @@ impl Router {
         match tokio::time::timeout(limit, wait).await {
             Ok(result) => result,
             Err(_) if skipped.is_empty() => Err(Missed::Nobody(full(&journey.plan.group))),
-            Err(_) => Err(self.missed(journey, skipped)),
+            Err(_) => Err(self.missed(ask, group, journey, skipped)),
         }
     }
 
@@ -58,27 +58,55 @@ impl Router {
         last: &mut Vec<Skipped>,
     ) -> Result<Picked, Missed> {
         loop {
+            let mut again = None;
             if place.is_first() {
-                match self.pick_confirmed(ask, group, journey).await {
+                match self.pick_confirmed(ask, group, journey, Vec::new()).await {
                     Ok(picked) => return Ok(picked),
-                    Err(skipped) if is_busy(&skipped) => *last = skipped,
-                    Err(skipped) => return Err(self.missed(journey, skipped)),
+                    Err(skipped) if is_busy(&skipped) => {
+                        again = self.next_look(&skipped);
+                        *last = skipped;
+                    }
+                    Err(skipped) => return Err(self.missed(ask, group, journey, skipped)),
                 }
             }
-            if place.turn().await == Turn::TurnedAway {
-                return Err(Missed::Nobody(full(&journey.plan.group)));
+            let time = async {
+                match again {
+                    Some(again) => tokio::time::sleep(again).await,
+                    None => pending().await,
+                }
+            };
+            tokio::select! {
+                turn = place.turn() => if turn == Turn::TurnedAway {
+                    return Err(Missed::Nobody(full(&journey.plan.group)));
+                },
+                () = time => {}
             }
         }
     }
 
-    /// Picks until all instances admit who was picked.
+    /// When the first in line looks again though nobody here has given a slot back: somebody's rest or minute may be over,
+    /// and slots that other instances give back are not told of.
+    fn next_look(&self, skipped: &[Skipped]) -> Option<Duration> {
+        let now = self.state.clock.now();
+        let by_time = |skipped: &Skipped| match skipped.reason {
+            Reason::Parallel => None,
+            reason => reason.wait(now),
+        };
+        let soonest = skipped.iter().filter_map(by_time).min();
+        let poll = self.settings.shared.is_some();
+        let poll = poll.then_some(self.settings.queue.poll);
+        let next = soonest.into_iter().chain(poll).min()?;
+        Some(next.max(Duration::from_millis(1)))
+    }
+
+    /// Picks until all instances admit who was picked; those that are `refused` are not.
     pub(crate) async fn pick_confirmed(
         &self,
         ask: &Ask,
         group: &Group<'_>,
         journey: &mut Journey,
+        mut refused: Vec<Skipped>,
     ) -> Result<Picked, Vec<Skipped>> {
-        let mut refused = Vec::new();
         loop {
             let mut picked = self.pick(ask, group, journey, &refused)?;
             let Err(reason) = self.confirm(ask, &mut picked.lease).await else {
@@ -88,7 +116,6 @@ impl Router {
                 deployment: picked.lease.deployment().id.clone(),
                 reason,
             });
-            picked.lease.cancel();
         }
     }
 
@@ -106,8 +133,16 @@ impl Router {
         ask.priority.unwrap_or(self.settings.queue.default_priority)
     }
 
-    fn missed(&self, journey: &mut Journey, skipped: Vec<Skipped>) -> Missed {
-        let error = nobody(&journey.plan.group, &skipped, self.state.clock.now());
+    fn missed(
+        &self,
+        ask: &Ask,
+        group: &Group<'_>,
+        journey: &mut Journey,
+        skipped: Vec<Skipped>,
+    ) -> Missed {
+        let now = self.state.clock.now();
+        let name = &journey.plan.group;
+        let error = nobody(name, group.deployments, ask, &skipped, now);
         journey.trace.nobody = skipped;
         Missed::Nobody(error)
     }

@@ -145,6 +145,56 @@ async fn rivals_are_few_and_not_dear() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_rival_has_the_rest_of_the_requests_time() {
+    let router = hedged(|_, _| {});
+    warm(&router).await;
+    let hurried = Ask {
+        deadline: Some(400 * MS),
+        ..Ask::new("g")
+    };
+    let limits = Limits::default();
+    let began = Instant::now();
+    let failed = router.run(&hurried, &limits).await.expect_err("too late");
+    assert_eq!(failed.error.kind, Kind::Timeout);
+    assert_eq!(began.elapsed(), 400 * MS);
+    let limits = limits.0.lock().unwrap();
+    assert_eq!((limits.len(), limits[0]), (2, 400 * MS));
+    assert!((295 * MS..=300 * MS).contains(&limits[1]), "{limits:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rival_that_cannot_start_is_not_counted() {
+    let router = hedged(|_, second| second.quota.max_parallel = Some(1));
+    warm(&router).await;
+    let quick = Slow::new([("second", 1, None)]);
+    let held = router.run(&Ask::new("second"), &quick).await;
+    let held = held.expect("an answer").lease;
+    let slow = Slow::new([("first", 900, None)]);
+    for _ in 0..20 {
+        router.run(&Ask::new("g"), &slow).await.expect("an answer");
+    }
+    held.finish(&Finish::default());
+    let stuck = Slow::new([("first", 60_000, None), ("second", 50, None)]);
+    let routed = router.run(&Ask::new("g"), &stuck).await;
+    assert_eq!(routed.expect("an answer").value, "second");
+}
+
+/// Takes as long as it may, and remembers how long that was.
+#[derive(Default)]
+struct Limits(Mutex<Vec<Duration>>);
+
+impl Attempts for Limits {
+    type Answer = ();
+
+    async fn make(&self, attempt: Attempt<'_>) -> Result<(), Error> {
+        let limit = attempt.timeouts.total.expect("a deadline");
+        self.0.lock().unwrap().push(limit);
+        tokio::time::sleep(limit).await;
+        Err(Error::new(Kind::Timeout, "too slow"))
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn without_experience_or_without_the_setting_there_are_no_rivals() {
     let slow = Slow::new([("first", 60_000, None), ("second", 1, None)]);
     let cold = hedged(|_, _| {});
@@ -229,7 +279,7 @@ async fn a_full_line_turns_the_least_urgent_away_and_a_long_wait_ends() {
         s.queue = QueueRules {
             size: 1,
             wait: 50 * MS,
-            default_priority: 0,
+            ..QueueRules::default()
         };
     });
     let asks = vec![
@@ -244,6 +294,57 @@ async fn a_full_line_turns_the_least_urgent_away_and_a_long_wait_ends() {
         ("first", 100),
     ];
     assert_eq!(done, expected.map(|(name, at)| (name.to_owned(), at)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_notices_that_a_rest_is_over() {
+    let settings = Settings {
+        num_retries: 0,
+        ..Settings::default()
+    };
+    let busy = deployment("busy", |d| d.quota.max_parallel = Some(1));
+    let tired = deployment("tired", |d| d.cooldown = Some(2 * 1000 * MS));
+    let router = Router::new(vec![busy, tired], settings).expect("sound");
+    let at = |id: &str| Ask {
+        prefer: Some(id.to_owned()),
+        ..Ask::new("g")
+    };
+    let ill = Slow::new([("tired", 1, Some(Kind::RateLimit))]);
+    let failed = router.run(&at("tired"), &ill).await;
+    assert!(failed.is_err());
+    let (at_busy, quick) = (at("busy"), Slow::new([("busy", 1, None)]));
+    let _held = router.run(&at_busy, &quick).await.expect("an answer").lease;
+    let began = Instant::now();
+    let well = Slow::new([("tired", 1, None)]);
+    let routed = router.run(&Ask::new("g"), &well).await.expect("an answer");
+    assert_eq!(routed.value, "tired");
+    let waited = began.elapsed();
+    assert!((1900 * MS..2100 * MS).contains(&waited), "{waited:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deployment_is_back_when_it_begins_to_answer() {
+    let both = vec![deployment("a", |_| {}), deployment("b", |_| {})];
+    let router = Router::new(both, Settings::default()).expect("sound");
+    let at_a = Ask {
+        prefer: Some("a".into()),
+        num_retries: Some(0),
+        ..Ask::new("g")
+    };
+    let limited = Slow::new([("a", 1, Some(Kind::RateLimit))]);
+    assert!(router.run(&at_a, &limited).await.is_err());
+    tokio::time::sleep(6 * 1000 * MS).await;
+    let well = Slow::new([("a", 1, None), ("b", 1, None)]);
+    let trial = router.run(&at_a, &well).await.expect("an answer");
+    assert_eq!(trial.value, "a");
+    // The first one's answer goes on; the next request may go there, too.
+    let next = router.run(&at_a, &well).await.expect("an answer");
+    assert_eq!(next.value, "a");
+    // If that answer breaks after all, the deployment rests again at once.
+    let broken = Error::new(Kind::Connection, "cut");
+    trial.lease.break_off(&broken, &Finish::default());
+    let other = router.run(&at_a, &well).await.expect("an answer");
+    assert_eq!(other.value, "b");
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use llm_providers::{Credential, Error, Kind, Target, lookup};
 use llm_router::{
-    Ask, Attempt, Attempts, Budget, Deployment, Fallback, Finish, Router, Settings, TagPattern,
+    AccessWindow, Ask, Attempt, Attempts, Budget, Deployment, Fallback, Finish, Router, Settings,
+    TagPattern,
 };
 use serde_json::json;
 
@@ -310,4 +311,87 @@ async fn lower_orders_come_first_and_who_is_switched_off_never() {
     assert_eq!(who(&router, &Ask::new("g")).await, ids(&["first"]));
     let busy = router.deployments("g")[1].clone();
     assert_eq!(busy.id, "first");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reserved_deployment_is_for_its_teams_alone() {
+    let mut reserved = deployment("reserved");
+    // All day long but for one minute: one of the two is open at any time.
+    for (start, end) in [("00:00", "12:00"), ("12:00", "00:00")] {
+        let window = AccessWindow::parse(start, end, "Asia/Tokyo", vec!["night".into()]);
+        reserved.access_windows.push(window.unwrap());
+    }
+    let of = |team: Option<&str>| Ask {
+        team: team.map(str::to_owned),
+        ..Ask::new("g")
+    };
+    let shared = router(vec![reserved.clone(), deployment("open")], |_| {});
+    for team in [None, Some("day")] {
+        assert_eq!(who(&shared, &of(team)).await, ids(&["open"]));
+    }
+    let both = ids(&["open", "reserved"]);
+    assert_eq!(who(&shared, &of(Some("night"))).await, both);
+    let alone = router(vec![reserved], |_| {});
+    let failed = alone.run(&of(None), &Answers).await.unwrap_err();
+    assert_eq!(failed.error.kind, Kind::BadRequest);
+    let message = failed.error.message;
+    assert!(message.starts_with("Deployment g is reserved for another team until "));
+    assert!(message.ends_with(":00 Asia/Tokyo"), "{message}");
+    let told = alone.explain(&of(None)).unwrap();
+    assert!(told.error.unwrap().contains("reserved"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_led_to_a_deployment_by_tags_is_told() {
+    let mut by_client = tagged("by-client", &[]);
+    let pattern = TagPattern::parse(r"^User-Agent: tool/").unwrap();
+    by_client.tag_patterns.push(pattern);
+    let all = vec![
+        tagged("paid", &["paid"]),
+        by_client,
+        tagged("rest", &["default"]),
+    ];
+    let router = router(all, by_tags);
+    let told = async |ask: Ask| {
+        let routed = router.run(&ask, &Answers).await.unwrap();
+        let decision = routed.journey.trace().attempts[0].decision.clone();
+        let explained = router.explain(&ask).unwrap();
+        assert_eq!(explained.tags, decision.tags);
+        decision
+            .tags
+            .map(|tags| (tags.matched_via, tags.matched_value))
+    };
+    let paid = told(asking(&["free", "paid"])).await;
+    assert_eq!(paid, Some(("tags", "paid".to_owned())));
+    let client = Ask {
+        user_agent: Some("tool/1.2".into()),
+        ..Ask::new("g")
+    };
+    let pattern = "^User-Agent: tool/".to_owned();
+    assert_eq!(told(client).await, Some(("tag_regex", pattern)));
+    assert_eq!(told(asking(&[])).await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_may_bring_its_own_weights() {
+    let mut heavy = deployment("heavy");
+    heavy.weight = Some(100.0);
+    let all = vec![heavy, deployment("light"), deployment("other")];
+    let router = router(all, |_| {});
+    assert_eq!(who(&router, &Ask::new("g")).await, ids(&["heavy"]));
+    let weighing = |group: &str, weights: &[(&str, f64)]| {
+        let weights = weights
+            .iter()
+            .map(|(id, weight)| ((*id).to_owned(), *weight));
+        Ask {
+            weights: [(group.to_owned(), weights.collect())].into(),
+            ..Ask::new("g")
+        }
+    };
+    let light = weighing("g", &[("light", 1.0), ("other", 1.0)]);
+    assert_eq!(who(&router, &light).await, ids(&["light", "other"]));
+    // Weights of another group, and weights of nothing, say nothing.
+    for ask in [weighing("h", &[("light", 1.0)]), weighing("g", &[])] {
+        assert_eq!(who(&router, &ask).await, ids(&["heavy"]));
+    }
 }

@@ -69,6 +69,8 @@ impl Asking<'_> {
             tag_filtering: route.tag_filtering,
             user: body.str("user").map(Cow::into_owned),
             caller: route.caller.clone(),
+            team: route.team.clone(),
+            weights: route.weights.clone(),
             session: route.session.clone(),
             drop_params: self.options.drop_params,
             strategy: route.strategy.clone(),

@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, time::Duration};
 use llm_cost::{NanoDollars, PriceTable};
 use llm_providers::{CallOptions, Credential, Error, Kind, Target, resolve, resolve::Surroundings};
 use llm_router::{
-    Budget, Deployment, Fallback, Quota, Router, Settings, SettingsError, TagPattern, Timeouts,
+    AccessWindow, Budget, Deployment, Fallback, Quota, Router, Settings, SettingsError, TagPattern,
+    Timeouts,
 };
 use llm_types::{JsonObject, Map};
 use serde::de::DeserializeOwned;
@@ -62,6 +63,7 @@ pub fn deployment(
         let refuse = |e: SettingsError| Error::bad_request("tag_regex", e.to_string());
         deployment.tag_patterns.push(pattern.map_err(refuse)?);
     }
+    deployment.access_windows = access_windows(&model_info)?;
     deployment.blocked = model_info.get("blocked") == Some(&Value::Bool(true));
     deployment.price = price::of_tokens(table, &deployment.target, &model_info);
     deployment.cooldown =
@@ -83,6 +85,38 @@ pub fn deployment(
     }
     deployment.defaults = params;
     Ok(deployment)
+}
+
+/// `access_windows` of a deployment's `model_info`: hours in which it is for some teams alone.
+fn access_windows(info: &Map) -> Result<Vec<AccessWindow>, Error> {
+    #[derive(serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Written {
+        start: String,
+        end: String,
+        timezone: String,
+        team_ids: Vec<String>,
+    }
+    const PLACE: &str = "model_info.access_windows";
+    let list = match info.get("access_windows") {
+        None | Some(Value::Null) => return Ok(Vec::new()),
+        Some(Value::Array(list)) => list,
+        Some(_) => {
+            return Err(Error::bad_request(
+                PLACE,
+                format!("{PLACE}: expected a list"),
+            ));
+        }
+    };
+    let window = |(i, item): (usize, &Value)| {
+        let place = format!("{PLACE}[{i}]");
+        let refuse = |e: String| Error::bad_request(place.clone(), format!("{place}: {e}"));
+        let one: Written =
+            serde_json::from_value(item.clone()).map_err(|e| refuse(e.to_string()))?;
+        AccessWindow::parse(&one.start, &one.end, &one.timezone, one.team_ids)
+            .map_err(|e| refuse(e.to_string()))
+    };
+    list.iter().enumerate().map(window).collect()
 }
 
 /// `timeout_by_service_tier` and `stream_timeout_by_service_tier`: seconds for each tier.

@@ -30,6 +30,8 @@ pub struct Fleet {
 
 /// For how long the finding of a health check counts, where nobody says.
 const STALE: Duration = Duration::from_secs(600);
+/// Between two rounds of health checks, where nobody says.
+const CHECKED: Duration = Duration::from_secs(300);
 /// Deployments that are checked at the same time.
 const AT_ONCE: usize = 16;
 
@@ -39,6 +41,8 @@ pub struct Plan {
     model_list: Vec<Entry>,
     /// Leaves out entries that cannot work instead of refusing them all.
     ignore_invalid_deployments: bool,
+    /// Between two rounds of health checks that nobody asks for; `None`: there are none.
+    check_every: Option<Duration>,
     settings: Map,
 }
 
@@ -49,6 +53,10 @@ struct Written {
     model_list: Vec<Value>,
     #[serde(default)]
     ignore_invalid_deployments: bool,
+    #[serde(default)]
+    background_health_checks: bool,
+    #[serde(default)]
+    health_check_interval: Option<f64>,
     #[serde(flatten)]
     settings: Map,
 }
@@ -78,6 +86,9 @@ struct Built {
 }
 
 impl Plan {
+    /// The settings of a plan that are not among the router's own.
+    pub const SETTINGS: &[&str] = &["background_health_checks", "health_check_interval"];
+
     /// Reads a plan.
     pub fn parse(json: &[u8]) -> Result<Self, Error> {
         let refuse = |e: serde_json::Error| Error::bad_request("model_list", e.to_string());
@@ -87,9 +98,14 @@ impl Plan {
             serde_json::from_value(entry)
                 .map_err(|e| misplaced(i, Error::bad_request("", e.to_string())))
         });
+        let interval = match written.health_check_interval {
+            None => CHECKED,
+            Some(seconds) => interval(seconds)?,
+        };
         Ok(Self {
             model_list: entries.collect::<Result<_, _>>()?,
             ignore_invalid_deployments: written.ignore_invalid_deployments,
+            check_every: written.background_health_checks.then_some(interval),
             settings: written.settings,
         })
     }
@@ -98,7 +114,9 @@ impl Plan {
         let around = Noted::default();
         let (mut settings, remarks) = self.settings()?;
         if settings.checks.routing == Some(true) {
-            let staleness = settings.checks.staleness.unwrap_or(STALE);
+            // A finding that the next round should have renewed says nothing.
+            let usual = self.check_every.map_or(STALE, |every| every * 2);
+            let staleness = settings.checks.staleness.unwrap_or(usual);
             let filter = Arc::new(HealthChecks { staleness });
             settings.router.filters.push(filter);
         }
@@ -170,7 +188,7 @@ impl Plan {
         }
         if let Some(unknown) = given.keys().next() {
             let known = router_settings::KEYS.iter().flat_map(|(_, keys)| *keys);
-            let hint = nearest::hint(unknown, known.copied());
+            let hint = nearest::hint(unknown, known.chain(Self::SETTINGS).copied());
             let message = format!("unknown setting '{unknown}'{hint}");
             return Err(Error::bad_request(unknown, message));
         }
@@ -204,6 +222,15 @@ impl Entry {
             _ => Ok(made),
         }
     }
+}
+
+/// A time between two rounds of health checks: each of them costs something.
+fn interval(seconds: f64) -> Result<Duration, Error> {
+    let interval = Duration::try_from_secs_f64(seconds).ok();
+    interval.filter(|i| !i.is_zero()).ok_or_else(|| {
+        let key = "health_check_interval";
+        Error::bad_request(key, format!("'{key}' must be a number of seconds above 0"))
+    })
 }
 
 /// What is wrong with the entry at `index`, and where.
@@ -274,6 +301,11 @@ impl Fleet {
     /// The id of each entry of the model list; `None` of one that was left out.
     pub fn ids(&self) -> Vec<Option<String>> {
         self.now.load().ids.clone()
+    }
+
+    /// How often they are to be asked while nobody asks for it; `None`: never.
+    pub fn check_every(&self) -> Option<Duration> {
+        self.plan.check_every
     }
 
     /// Asks deployments for a word, tells the router, and reports what was found. `name`: a group or a deployment; where

@@ -147,10 +147,12 @@ impl Prices {
         };
         let deployment = &*rates.deployment;
         let provider = deployment.target.provider.name;
-        let by_image = rates.measures.images.is_some() && usage.total_tokens == 0;
-        let pricing = match by_image {
-            true => self.image_pricing(rates),
-            false => self.pricing(deployment, &rates.model),
+        let draws = rates.measures.images.is_some();
+        let by_image = || draws.then(|| self.image_pricing(rates)).flatten();
+        let by_token = || self.pricing(deployment, &rates.model);
+        let pricing = match draws && usage.total_tokens == 0 {
+            true => by_image(),
+            false => by_token().or_else(by_image),
         };
         let mut context = rates.measures.context(provider);
         context.vertex_location = deployment.target.setting("vertex_location");

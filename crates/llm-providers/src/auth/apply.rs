@@ -11,7 +11,13 @@ use crate::{Auth, Error, Kind, Outgoing, Target, protocols::azure::is_v1};
 
 /// The service that a request is signed for, where it is not its provider's.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct SignedFor(pub(crate) &'static str);
+pub(crate) struct SignedFor(
+    #[cfg_attr(
+        not(feature = "client"),
+        expect(dead_code, reason = "signatures are the client's")
+    )]
+    pub(crate) &'static str,
+);
 
 /// Puts `credential` on `request` as `target`'s row says. Comes last: signatures cover the final bytes.
 pub fn apply(

@@ -4,7 +4,7 @@ use crate::{Params, Provider};
 pub(super) const ROW: Provider = Provider {
     name: "abliteration",
     base_url: "https://api.abliteration.ai/v1",
-    key_env: &["ABLITERATION_API_KEY"],
+    key_env: &["ABLITERATION_API_KEY", "ABLIT_KEY"],
     params: Params::TOOLS_IF_KNOWN,
     docs: "https://docs.abliteration.ai/",
     ..Provider::OPENAI_LIKE

@@ -1,6 +1,6 @@
 use llm_types::Op;
 
-use crate::Provider;
+use crate::{Params, Provider};
 
 /// Novita AI: <https://novita.ai/docs/api-reference/model-apis-llm-create-chat-completion>
 pub(super) const ROW: Provider = Provider {
@@ -10,6 +10,7 @@ pub(super) const ROW: Provider = Provider {
     key_env: &["NOVITA_API_KEY"],
     headers: &[("x-novita-source", "interlingua")],
     ops: &[Op::Chat, Op::Completion, Op::Embedding],
+    params: Params::STANDARD.embedding(&["encoding_format"]),
     docs: "https://novita.ai/docs/api-reference/model-apis-llm-create-chat-completion",
     ..Provider::OPENAI_LIKE
 };

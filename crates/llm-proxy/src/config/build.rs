@@ -18,7 +18,7 @@ use super::{
     problem::{Problem, Problems},
     routing, sections,
 };
-use crate::{discover, settings::Settings};
+use crate::{books::Place, discover, settings::Settings};
 
 /// Reads `path`; every mistake in it at once. What is only worth knowing is among the settings' notices.
 pub fn load(path: &Path, around: &dyn Surroundings) -> Result<Settings, Vec<Problem>> {
@@ -96,9 +96,19 @@ fn build(path: &Path, mut file: File, around: &Overlay<'_>, problems: &mut Probl
         settings.router.filters.push(Arc::new(filter));
     }
     infer(&mut file.general, around, &mut settings, problems);
+    if let Some(at) = file.empty_list.filter(|_| serves_nobody(&settings)) {
+        let message = "'model_list' is empty, and no database with models is named: there is no deployment. \
+                       Without 'model_list', models can be added while the gateway runs";
+        problems.error(at, message);
+    }
     names.check(&settings, problems);
     debug_assert_eq!(file.unread(), [""; 0], "an accepted key does something");
     settings
+}
+
+/// Whether nobody is there to answer, and nobody is known to come.
+fn serves_nobody(settings: &Settings) -> bool {
+    settings.deployments.is_empty() && !matches!(settings.database.place, Place::Named(_))
 }
 
 /// `infer_model_from_keys`: every vendor whose key is in the environment, beside the configured models.

@@ -95,10 +95,6 @@ impl Deployments {
             problems.error(node.at, format!("'{}': an id must be a text", model.name));
         }
         let own_id = own_id.map(|node| node.at);
-        if let Some(node) = model.get("model_info", "access_windows") {
-            let message = "'access_windows' has no effect yet: the deployment is asked at any time";
-            problems.warn(node.at, format!("'{}': {message}", model.name));
-        }
         if let Some(node) = model.get("litellm_params", "weight")
             && node.number().is_some_and(|weight| weight < 0.0)
         {
@@ -124,6 +120,12 @@ impl Deployments {
                     );
                 }
                 self.keep(deployment, own_id, problems);
+            }
+            // Who is let in must not depend on what could be read.
+            Err(error) if is_about(&error, "model_info.access_windows") => {
+                let node = model.get("model_info", "access_windows");
+                let at = node.map_or(model.at(), |node| node.at);
+                problems.error(at, format!("'{}': {}", model.name, error.message));
             }
             Err(error) => self.left_out.push(LeftOut {
                 at: error
@@ -173,4 +175,10 @@ impl Deployments {
         }
         self.built
     }
+}
+
+/// Whether a parameter at or below `place` is what is wrong.
+fn is_about(error: &Error, place: &str) -> bool {
+    let param = error.param.as_deref();
+    param.is_some_and(|param| param.starts_with(place))
 }

@@ -20,6 +20,8 @@ use super::{
 #[derive(Debug, Default)]
 pub(crate) struct File {
     pub(crate) models: Vec<Model>,
+    /// Where `model_list` stands, if nothing is in it.
+    pub(crate) empty_list: Option<At>,
     /// Deployments that are no models.
     pub(crate) beside: Vec<Model>,
     pub(crate) router: Values,
@@ -92,6 +94,10 @@ pub(crate) fn read(
     }
     let credentials = credentials(&root, problems);
     file.models = models(&root, &credentials, problems);
+    let list = root.get("model_list");
+    let empty =
+        |node: &&Node| node.is_null() || matches!(&node.value, Value::List(all) if all.is_empty());
+    file.empty_list = list.filter(empty).map(|node| node.at);
     for kind in Beside::ALL {
         if let Some(list) = root.get(kind.key()) {
             file.beside.extend(beside::entries(kind, list, problems));

@@ -70,8 +70,6 @@ pub(super) fn models(
             list.at,
             format!("'model_list' must be a list, and is {}", list.kind()),
         );
-    } else if list.items().is_empty() {
-        problems.warn(list.at, "'model_list' is empty: no model is served");
     }
     list.items()
         .iter()

@@ -98,7 +98,6 @@ pub(crate) async fn serve(
         route: ROUTE,
         caller,
         tab: tab.clone(),
-        explain: false,
         labels,
         address: Some(peer.ip()),
     }));

@@ -2,6 +2,7 @@
 
 use futures_util::future::join_all;
 use llm_proxy::settings::{Place, Settings};
+use llm_router::AccessWindow;
 use llm_store::{Store, rows::SpendRow};
 use serde_json::{Value, json};
 
@@ -119,6 +120,50 @@ async fn a_key_asks_what_it_may_and_every_request_has_its_row() {
         assert_eq!(row.request_tags, ["ci"]);
         assert!(row.spend.0 > 0 && row.total_tokens > 0 && row.price_digest.is_some());
     }
+}
+
+#[tokio::test]
+async fn reserved_deployments_are_for_keys_of_their_teams_and_rows_tell_who_was_led_around() {
+    let vendor = Vendor::friendly().await;
+    let mut settings = priced(settings(&vendor.url));
+    let mut reserved = deployment("gpt", &vendor.url);
+    reserved.id = "id-reserved".into();
+    reserved.tags = vec!["night".into()];
+    for (start, end) in [("00:00", "12:00"), ("12:00", "00:00")] {
+        let window = AccessWindow::parse(start, end, "UTC", vec!["night".into()]);
+        reserved.access_windows.push(window.unwrap());
+    }
+    settings.deployments.push(reserved);
+    settings.router.tags.enabled = true;
+    let kept = Kept::with(settings).await;
+    let made = kept.manage("/team/new", json!({"team_id": "night"})).await;
+    assert_eq!(made.status, 200, "{}", made.text());
+    let night = kept.key(json!({"team_id": "night"})).await;
+    let other = kept.key(json!({})).await;
+    let mut tagged = chat("gpt");
+    tagged["tags"] = json!(["night"]);
+    let got = kept.chat_with(&night, tagged.clone()).await;
+    assert_eq!(got.header("x-litellm-model-id"), "id-reserved");
+    // Nobody comes from a team by saying so.
+    let mut claiming = chat("gpt");
+    claiming["metadata"] = json!({"user_api_key_team_id": "night"});
+    for _ in 0..8 {
+        let got = kept.chat_with(&other, claiming.clone()).await;
+        assert_eq!(got.header("x-litellm-model-id"), "id-gpt");
+    }
+
+    let rows = kept.rows().await;
+    let of = |id: &str| {
+        rows.iter()
+            .find(|row| row.model_id.as_deref() == Some(id))
+            .unwrap()
+    };
+    let told = &of("id-reserved").metadata["tag_routing"];
+    assert_eq!(told["matched_via"], "tags");
+    assert_eq!(told["matched_value"], "night");
+    let around = &of("id-gpt").metadata["attempts"][0]["pick"]["skipped"][0];
+    assert_eq!(around["deployment"], "id-reserved");
+    assert_eq!(around["reason"], "reserved");
 }
 
 #[tokio::test]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import copy
 import functools
-import sys
 import json
 import logging
 import sys
@@ -13,7 +12,7 @@ import sys
 from . import _request, main
 from ._deployments import Deployments, entry
 from ._native import Router as Native
-from .exceptions import RouterRateLimitError, RouterRateLimitErrorBasic
+from .exceptions import BadRequestError, RouterRateLimitError, RouterRateLimitErrorBasic
 from .types.router import (
     AllowedFailsPolicy,
     CustomRoutingStrategyBase,
@@ -65,6 +64,8 @@ _DEFAULTS: dict[str, Any] = {
     "routing_strategy_args": {},
     "optional_pre_call_checks": None,
     "enable_weighted_failover": False,
+    "background_health_checks": False,
+    "health_check_interval": 300,
 }
 
 #: The module's setting stands in for these where the router's is not given.
@@ -156,7 +157,11 @@ class Router(Deployments):
             if given.pop(name):
                 _log.warning("'%s' has no effect here", name)
         self.__dict__["_strategy"] = None
-        super().__init__(model_list or (), {**_module(), **given})
+        entries = None if model_list is None else list(model_list)
+        if entries == [] and not given.get("search_tools"):
+            message = "model_list: it is empty. Leave it out to add deployments later"
+            raise BadRequestError(message, model=None, llm_provider=None)
+        super().__init__(entries or (), {**_module(), **given})
         self._remark()
 
     # Settings are attributes.

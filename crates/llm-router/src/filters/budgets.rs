@@ -15,6 +15,9 @@ pub struct Budgets {
 
 impl Filter for Budgets {
     fn apply(&self, field: &mut Field<'_>, view: &View<'_>) {
+        if !view.traits.budgets && self.providers.is_empty() && self.tags.is_empty() {
+            return;
+        }
         let spending = view.spending;
         let over = |scope: Scope, name: &str, budget: Option<&Budget>| {
             spending.over(scope, name, budget?, view.now)

@@ -2,8 +2,11 @@
 
 mod budgets;
 mod pre_call;
+mod reserved;
 mod tags;
 
 pub use budgets::Budgets;
 pub use pre_call::PreCallChecks;
-pub use tags::{TagPattern, TagRules};
+pub use reserved::AccessWindow;
+pub(crate) use reserved::{Reserved, reservation};
+pub use tags::{TagMatch, TagPattern, TagRules};

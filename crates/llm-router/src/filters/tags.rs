@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::Serialize;
+
 use crate::{Ask, Deployment, Field, Filter, Reason, SettingsError, View};
 
 /// The tag of deployments for requests that ask for no other.
@@ -54,6 +56,22 @@ impl TagPattern {
     }
 }
 
+/// What of a request led to a deployment by its tags: LiteLLM's `tag_routing`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TagMatch {
+    /// The deployment's group.
+    pub matched_deployment: String,
+    /// `tags`, or `tag_regex` where a pattern fits the client.
+    pub matched_via: &'static str,
+    /// The tag or the pattern.
+    pub matched_value: String,
+    /// All tags of the request.
+    pub request_tags: Vec<String>,
+    /// The client's `User-Agent`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_agent: Option<String>,
+}
+
 /// A request's tags, by what they want.
 #[derive(Debug, Default)]
 struct Wanted<'a> {
@@ -90,12 +108,7 @@ impl Filter for TagRules {
 
 impl TagRules {
     fn is_on(&self, view: &View<'_>) -> bool {
-        let of_group = || {
-            view.deployments
-                .iter()
-                .find_map(|d| flag(d, "enable_tag_filtering"))
-        };
-        view.ask.tag_filtering || of_group().unwrap_or(self.enabled)
+        view.ask.tag_filtering || view.traits.tag_filtering.unwrap_or(self.enabled)
     }
 
     fn read<'a>(&self, ask: &'a Ask) -> Wanted<'a> {
@@ -173,6 +186,31 @@ impl TagRules {
         pick(&|d| default(d) && inherited.allow(d))
     }
 
+    /// What led to `deployment`, where tags decide and one of its own fits.
+    pub(crate) fn matched(&self, deployment: &Deployment, view: &View<'_>) -> Option<TagMatch> {
+        if !self.is_on(view) {
+            return None;
+        }
+        let ask = view.ask;
+        let plain = self.read(ask).plain;
+        let (matched_via, value) = if self.plain_fits(deployment, &plain) {
+            let is_own = |tag: &&str| deployment.tags.iter().any(|own| own == tag);
+            ("tags", plain.into_iter().find(is_own)?)
+        } else {
+            let header = format!("User-Agent: {}", ask.user_agent.as_ref()?);
+            let mut patterns = deployment.tag_patterns.iter();
+            let pattern = patterns.find(|pattern| pattern.fits(&header))?;
+            ("tag_regex", pattern.0.as_str())
+        };
+        Some(TagMatch {
+            matched_deployment: deployment.group.clone(),
+            matched_via,
+            matched_value: value.to_owned(),
+            request_tags: ask.tags.clone(),
+            user_agent: ask.user_agent.clone(),
+        })
+    }
+
     fn plain_fits(&self, deployment: &Deployment, plain: &[&str]) -> bool {
         let has = |tag: &&str| deployment.tags.iter().any(|own| own == tag);
         match self.match_any {
@@ -217,10 +255,6 @@ impl<'a> Wanted<'a> {
 fn fails_open(view: &View<'_>) -> bool {
     view.deployments
         .iter()
-        .find_map(|d| flag(d, "allow_fail_open"))
+        .find_map(|d| d.model_info.get("allow_fail_open")?.as_bool())
         == Some(true)
-}
-
-fn flag(deployment: &Deployment, key: &str) -> Option<bool> {
-    deployment.model_info.get(key)?.as_bool()
 }

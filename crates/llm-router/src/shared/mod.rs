@@ -50,7 +50,7 @@ pub struct Claim<'a> {
 }
 
 /// An admitted attempt.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Admitted {
     /// At which deployment.
     pub deployment: String,

@@ -145,6 +145,15 @@ impl Inner {
         let number = self.next_lease.fetch_add(1, Ordering::Relaxed);
         let lease = format!("{}:{number}", self.name);
         let slots = self.key(claim.deployment, "slots");
+        let mut unheard = Unheard {
+            inner: self,
+            admitted: Some(Admitted {
+                deployment: claim.deployment.to_owned(),
+                lease: lease.clone(),
+                minute: 0,
+                tokens: claim.tokens,
+            }),
+        };
         let (verdict, minute): (i64, u64) = script::ADMIT
             .key(&slots)
             .key(self.key(claim.deployment, "minute"))
@@ -158,6 +167,7 @@ impl Inner {
             .arg(millis(LEASE))
             .invoke_async(&mut connection)
             .await?;
+        let admitted = unheard.admitted.take();
         let reason = match verdict {
             0 => None,
             1 => Some(Reason::Parallel),
@@ -171,10 +181,8 @@ impl Inner {
         }
         self.leases().insert(lease.clone(), slots);
         Ok(Ok(Admitted {
-            deployment: claim.deployment.to_owned(),
-            lease,
             minute,
-            tokens: claim.tokens,
+            ..admitted.unwrap_or_default()
         }))
     }
 
@@ -249,6 +257,22 @@ impl Inner {
 
     fn failed(&self, error: &RedisError) {
         self.down(&error.to_string());
+    }
+}
+
+/// A claim whose answer is not there. Whoever asked may be gone before it comes: the slot is given back.
+struct Unheard<'i> {
+    inner: &'i Inner,
+    admitted: Option<Admitted>,
+}
+
+impl Drop for Unheard<'_> {
+    fn drop(&mut self) {
+        if let Some(admitted) = self.admitted.take() {
+            let tokens = admitted.tokens;
+            let used = Used { tokens, output: 0 };
+            self.inner.post(Letter::End(admitted, used));
+        }
     }
 }
 

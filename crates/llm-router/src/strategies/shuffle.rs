@@ -1,8 +1,9 @@
 //! Random, by weight.
 
-use crate::{Candidate, Deployment, Dice, Strategy};
+use crate::{Candidate, Dice, Strategy};
 
-/// Random, by weight. The first of `weight`, `rpm`, `tpm` that any candidate has decides; without any, all are equal.
+/// Random, by weight. The first of the request's own weights, `weight`, `rpm` and `tpm` that any candidate has decides;
+/// without any, all are equal.
 ///
 /// As in LiteLLM, what has no weight gets nothing beside what has one: give every deployment of a group a weight, or
 /// none.
@@ -10,11 +11,14 @@ use crate::{Candidate, Deployment, Dice, Strategy};
 pub struct SimpleShuffle;
 
 /// What may be a weight, in this order.
-const METRICS: [fn(&Deployment) -> Option<f64>; 3] = [
-    |deployment| deployment.weight,
-    |deployment| deployment.quota.rpm.map(|n| n as f64),
-    |deployment| deployment.quota.tpm.map(|n| n as f64),
+const METRICS: [Metric; 4] = [
+    |candidate| candidate.weight,
+    |candidate| candidate.deployment.weight,
+    |candidate| candidate.deployment.quota.rpm.map(|n| n as f64),
+    |candidate| candidate.deployment.quota.tpm.map(|n| n as f64),
 ];
+
+type Metric = fn(&Candidate<'_>) -> Option<f64>;
 
 impl Strategy for SimpleShuffle {
     fn name(&self) -> &'static str {
@@ -22,9 +26,7 @@ impl Strategy for SimpleShuffle {
     }
 
     fn score(&self, candidate: &Candidate<'_>) -> f64 {
-        let mut weights = METRICS
-            .iter()
-            .filter_map(|metric| metric(candidate.deployment));
+        let mut weights = METRICS.iter().filter_map(|metric| metric(candidate));
         weights.next().unwrap_or(1.0)
     }
 
@@ -52,7 +54,7 @@ impl Strategy for SimpleShuffle {
 /// What each candidate's part of the traffic is in proportion to.
 #[derive(Clone, Copy)]
 pub(super) struct Shares {
-    metric: fn(&Deployment) -> Option<f64>,
+    metric: Metric,
     /// Shares are in proportion to the largest one, so that no sum is too large.
     largest: f64,
 }
@@ -63,7 +65,7 @@ impl Shares {
         let mut largest = [0.0f64; METRICS.len()];
         for candidate in candidates {
             for (metric, largest) in METRICS.into_iter().zip(&mut largest) {
-                *largest = largest.max(weight(metric, candidate.deployment));
+                *largest = largest.max(weight(metric, candidate));
             }
         }
         let all = METRICS.into_iter().zip(largest);
@@ -72,12 +74,12 @@ impl Shares {
     }
 
     pub(super) fn of_one(&self, candidate: &Candidate<'_>) -> f64 {
-        weight(self.metric, candidate.deployment) / self.largest
+        weight(self.metric, candidate) / self.largest
     }
 }
 
-fn weight(metric: fn(&Deployment) -> Option<f64>, deployment: &Deployment) -> f64 {
-    match metric(deployment) {
+fn weight(metric: Metric, candidate: &Candidate<'_>) -> f64 {
+    match metric(candidate) {
         Some(weight) if weight.is_finite() && weight > 0.0 => weight,
         _ => 0.0,
     }

@@ -36,6 +36,7 @@ fn candidates(deployments: &[Deployment]) -> Vec<Candidate<'_>> {
         load: Load::default(),
         latency: None,
         lot: None,
+        weight: None,
     };
     deployments.iter().map(one).collect()
 }

@@ -190,6 +190,62 @@ async fn together_they_never_exceed_a_limit_and_use_it_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_waits_is_served_when_another_instance_is_done() {
+    let server = RedisServer::start();
+    let one = || {
+        let parallel = quota(|q| q.max_parallel = Some(1));
+        changed(&server, parallel, |settings| {
+            settings.queue.wait = Duration::from_secs(60);
+        })
+    };
+    let (a, b) = (one(), one());
+    meet(&[&a, &b]).await;
+    let gate = Gate::new(100);
+    let held = a.0.run(&Ask::new("g"), &*gate).await.expect("a slot");
+    let mut waiting = JoinSet::new();
+    for router in [&a.0, &b.0] {
+        for _ in 0..5 {
+            let (router, gate) = (Arc::clone(router), Arc::clone(&gate));
+            waiting.spawn(async move {
+                let routed = router.run(&Ask::new("g"), &*gate).await;
+                keep(routed.expect("a slot"));
+            });
+        }
+    }
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(gate.begun.load(Ordering::SeqCst), 1);
+    keep(held);
+    let all = async { while waiting.join_next().await.is_some() {} };
+    let in_time = tokio::time::timeout(Duration::from_secs(20), all).await;
+    assert!(in_time.is_ok(), "everybody's turn comes");
+    assert_eq!(gate.begun.load(Ordering::SeqCst), 11);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_hangs_up_while_redis_is_asked_leaves_no_slot() {
+    let server = RedisServer::start();
+    let parallel = quota(|q| q.max_parallel = Some(10));
+    let a = instance(&server, parallel);
+    meet(&[&a]).await;
+    server.freeze();
+    let gate = Gate::new(0);
+    let mut asking = JoinSet::new();
+    for _ in 0..5 {
+        let (router, gate) = (Arc::clone(&a.0), Arc::clone(&gate));
+        asking.spawn(async move { drop(router.run(&Ask::new("g"), &*gate).await) });
+    }
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    asking.shutdown().await;
+    server.thaw();
+    until("what was asked in vain is given back", || {
+        server.count("interlingua:{limited}:slots") == 0 && a.1.is_up()
+    })
+    .await;
+    let limited = a.0.deployment("limited").expect("it is there");
+    assert_eq!(a.0.load(limited), Default::default());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn requests_a_minute_are_counted_together() {
     let server = RedisServer::start();
     let limited = quota(|q| q.rpm = Some(50));

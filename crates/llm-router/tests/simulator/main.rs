@@ -1,6 +1,8 @@
 //! Thousands of requests over scripted vendors in virtual time: what must hold in every one of them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod overload;
+mod strategies;
 mod world;
 
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! Scripted vendors in virtual time, and requests that arrive at them.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, OnceLock},
     time::Duration,
 };
@@ -17,6 +17,12 @@ pub(crate) struct Vendor {
     pub(crate) id: &'static str,
     /// An answer takes between these many milliseconds.
     pub(crate) latency: (u64, u64),
+    /// Answers take longer in proportion when more than so many are under way.
+    pub(crate) capacity: Option<u64>,
+    /// A share of the answers takes so many times longer.
+    pub(crate) slips: (f64, u64),
+    /// What an answer costs, in nano-dollars.
+    pub(crate) nanos: u64,
     pub(crate) faults: Vec<Fault>,
 }
 
@@ -59,6 +65,21 @@ pub(crate) struct Callers {
     places: BTreeMap<u64, String>,
     /// Requests that were answered where their conversation was.
     pub(crate) stayed: u64,
+    /// Where each user was answered.
+    pub(crate) sides: BTreeMap<String, BTreeSet<String>>,
+    /// How long requests took that were answered, by user.
+    pub(crate) waits: BTreeMap<String, Vec<Duration>>,
+    /// Refusals that did not say when to come again.
+    pub(crate) without_advice: u64,
+}
+
+impl Callers {
+    /// What so many of the answered requests did not exceed.
+    pub(crate) fn quantile(&self, share: f64) -> Duration {
+        let mut all: Vec<Duration> = self.waits.values().flatten().copied().collect();
+        all.sort();
+        all[((all.len() - 1) as f64 * share) as usize]
+    }
 }
 
 pub(crate) struct World {
@@ -75,6 +96,18 @@ pub(crate) struct World {
 pub(crate) struct Arrivals {
     pub(crate) count: u64,
     pub(crate) per_second: f64,
+}
+
+/// An attempt that may be given up.
+struct UnderWay<'w>(Option<(&'w World, &'w Vendor)>);
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        if let Some((world, vendor)) = self.0 {
+            let mut all = world.seen.lock().unwrap();
+            all.get_mut(vendor.id).unwrap().in_flight -= 1;
+        }
+    }
 }
 
 /// Prints the seed of a simulation that fails.
@@ -113,8 +146,26 @@ impl Vendor {
         Self {
             id,
             latency,
+            capacity: None,
+            slips: (0.0, 1),
+            nanos: 0,
             faults: Vec::new(),
         }
+    }
+
+    pub(crate) fn bearing(mut self, capacity: u64) -> Self {
+        self.capacity = Some(capacity);
+        self
+    }
+
+    pub(crate) fn stumbling(mut self, share: f64, times: u64) -> Self {
+        self.slips = (share, times);
+        self
+    }
+
+    pub(crate) fn costing(mut self, nanos: u64) -> Self {
+        self.nanos = nanos;
+        self
     }
 
     pub(crate) fn failing(mut self, from: u64, to: u64, share: f64, kind: Kind) -> Self {
@@ -237,14 +288,24 @@ impl World {
                     let last = callers.places.insert(prefix, place.clone());
                     callers.stayed += u64::from(last == Some(place));
                 }
+                let id = routed.lease.deployment().id.clone();
+                let vendor = self.vendors.iter().find(|vendor| vendor.id == id).unwrap();
+                if let Some(user) = &ask.user {
+                    callers.sides.entry(user.clone()).or_default().insert(id);
+                }
+                let user = ask.user.clone().unwrap_or_default();
+                callers.waits.entry(user).or_default().push(began.elapsed());
                 routed.lease.finish(&Finish {
                     tokens: ask.prompt_tokens,
                     completion_tokens: 1,
+                    cost: Some(vendor.nanos),
                     ..Finish::default()
                 });
             }
             Err(failed) => {
                 let kind = format!("{:?}", failed.error.kind);
+                let refused = failed.error.kind == Kind::RateLimit;
+                callers.without_advice += u64::from(refused && failed.error.retry_after.is_none());
                 *callers.failed.entry(kind).or_default() += 1;
             }
         }
@@ -291,6 +352,13 @@ impl World {
         }
     }
 
+    /// How many times longer than alone an attempt takes that begins now.
+    fn crowd(&self, vendor: &Vendor) -> f64 {
+        let under_way = self.seen(vendor.id).in_flight as f64;
+        let capacity = vendor.capacity.unwrap_or(u64::MAX) as f64;
+        (under_way / capacity).max(1.0)
+    }
+
     fn fault(&self, vendor: &Vendor) -> Option<Error> {
         let second = self.age().as_secs();
         let now = |fault: &&Fault| (fault.from..fault.to).contains(&second);
@@ -313,10 +381,19 @@ impl Attempts for World {
         self.arrive(vendor);
         let (least, most) = vendor.latency;
         let span = (most - least + 1) as f64;
-        let millis = least + (self.chance() * span) as u64;
-        let work = sleep(Duration::from_millis(millis));
+        let millis = least as f64 + (self.chance() * span).floor();
+        let (share, times) = vendor.slips;
+        let slip = if share > 0.0 && self.chance() < share {
+            times
+        } else {
+            1
+        };
+        let millis = millis * self.crowd(vendor) * slip as f64;
+        let work = sleep(Duration::from_millis(millis as u64));
         let limit = attempt.timeouts.total.unwrap_or(Duration::from_secs(600));
+        let mut under_way = UnderWay(Some((self, vendor)));
         let in_time = timeout(limit, work).await.is_ok();
+        under_way.0 = None;
         let error = match in_time {
             false => Some(Error::new(Kind::Timeout, "too slow")),
             true => self.fault(vendor),

@@ -50,6 +50,10 @@ pub struct RouteOptions {
     pub tag_filtering: bool,
     /// Who calls, by a key or an account that nobody can make up.
     pub caller: Option<String>,
+    /// The team that calls, where somebody vouches for it: `user_api_key_team_id` of the metadata.
+    pub team: Option<String>,
+    /// `_router_weights`: shares of the traffic for this request, by group and deployment.
+    pub weights: BTreeMap<String, BTreeMap<String, f64>>,
     /// Who is asked for later, by what goes on after the request: the lines of a batch. In the words of whoever runs the
     /// engine, who reads them again (`Clerk::admit`).
     pub owner: Option<String>,
@@ -100,7 +104,8 @@ impl RouteOptions {
         let list = |key: &str| serde_json::from_value(metadata.get(key)?.clone()).ok();
         let session = body.take("litellm_session_id")?;
         let session = session.or_else(|| said("session_id"));
-        let (caller, strategy) = (said("user_api_key_hash"), said("routing_strategy"));
+        let (caller, team) = (said("user_api_key_hash"), said("user_api_key_team_id"));
+        let strategy = said("routing_strategy");
         let inherited_tags = list("inherited_tags").unwrap_or_default();
         let tags: Option<Vec<String>> = body.take("tags")?;
         let tags = tags
@@ -134,12 +139,23 @@ impl RouteOptions {
             inherited_tags,
             tag_filtering: body.take("enable_tag_filtering")?.unwrap_or_default(),
             caller,
+            team,
+            weights: weights(body)?,
             owner: None,
             session,
             strategy,
             region: body.take("allowed_model_region")?,
             user_agent: None,
         })
+    }
+}
+
+impl RouteOptions {
+    /// Forgets what the request says of its own key and team: for who finds that out better.
+    pub fn distrust(&mut self) {
+        self.caller = None;
+        self.team = None;
+        self.inherited_tags.clear();
     }
 }
 
@@ -167,6 +183,18 @@ fn retry_policy(body: &mut JsonObject) -> Result<RetryPolicy, JsonError> {
         }
     }
     Ok(policy)
+}
+
+fn weights(body: &mut JsonObject) -> Result<BTreeMap<String, BTreeMap<String, f64>>, JsonError> {
+    const KEY: &str = "_router_weights";
+    let given: BTreeMap<String, BTreeMap<String, f64>> = body.take(KEY)?.unwrap_or_default();
+    for (group, weights) in &given {
+        if let Some((id, _)) = weights.iter().find(|(_, weight)| **weight < 0.0) {
+            let message = "a weight cannot be negative";
+            return Err(JsonError::new(format!("{KEY}.{group}.{id}"), message));
+        }
+    }
+    Ok(given)
 }
 
 /// A list of fallbacks: names, objects with a `model` and what changes with it, or the lists of a configuration, of which
@@ -312,6 +340,25 @@ mod tests {
             let body = format!(r#"{{"model":"a","fallbacks":{wrong}}}"#);
             assert!(route(&body).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_request_brings_its_own_weights_and_says_for_which_team_it_comes() {
+        let mut route = route(
+            r#"{"model":"a","_router_weights":{"a":{"x":0.5,"y":2}},
+                "metadata":{"user_api_key_team_id":"t","user_api_key_hash":"k"}}"#,
+        )
+        .unwrap();
+        assert_eq!(route.weights["a"]["y"], 2.0);
+        assert_eq!(
+            (route.team.as_deref(), route.caller.as_deref()),
+            (Some("t"), Some("k"))
+        );
+        route.distrust();
+        assert_eq!((route.team, route.caller), (None, None));
+        let negative = super::tests::route(r#"{"model":"a","_router_weights":{"a":{"x":-1}}}"#);
+        let error = negative.unwrap_err().to_string();
+        assert!(error.contains("_router_weights.a.x"), "{error}");
     }
 
     #[test]

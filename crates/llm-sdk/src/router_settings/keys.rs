@@ -41,6 +41,7 @@ pub const KEYS: &[(State, &[&str])] = &[
             "default_max_parallel_requests",
             "enable_weighted_failover",
             "default_priority",
+            "polling_interval",
             "routing_strategy_args",
             "routing_groups",
             "enable_pre_call_checks",
@@ -117,10 +118,6 @@ pub const KEYS: &[(State, &[&str])] = &[
     (
         Later("response caching"),
         &["cache_responses", "cache_kwargs", "caching_groups"],
-    ),
-    (
-        Inert("who waits in line is woken when it is time"),
-        &["polling_interval"],
     ),
     (Later("guardrails"), &["guardrail_list"]),
     (Later("alerts"), &["alerting_config"]),

@@ -145,7 +145,7 @@ mod tests {
             "enable_weighted_failover": true, "routing_strategy": "simple-shuffle",
             "retry_budget": {"ratio": 0.5}, "default_priority": 3, "queue": {"size": 9, "wait": 2},
             "stream_failover": "before_content", "malformed_events": 0,
-            "hedging": true, "adaptive_concurrency": {"most": 50},
+            "polling_interval": 0.5, "hedging": true, "adaptive_concurrency": {"most": 50},
         }));
         assert_eq!(remarks, [""; 0]);
         let router = &settings.router;
@@ -185,6 +185,7 @@ mod tests {
             (queue.size, Some(queue.wait), queue.default_priority),
             (9, seconds(2.0), 3)
         );
+        assert_eq!(Some(queue.poll), seconds(0.5));
         assert_eq!(router.hedge, Some(HedgeRules::default()));
         assert_eq!(router.adaptive.map(|rules| rules.most), Some(50));
         assert_eq!(router.default_max_parallel, Some(8));

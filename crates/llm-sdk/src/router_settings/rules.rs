@@ -34,8 +34,10 @@ impl RouterSettings {
             router.adaptive = given.map(adaptive);
         }
         if let Some(given) = switch("queue", &["size", "wait"], reader) {
-            let priority = router.queue.default_priority;
-            router.queue = queue(given, priority);
+            router.queue = queue(given, router.queue);
+        }
+        if let Some(poll) = reader.seconds("polling_interval") {
+            router.queue.poll = poll;
         }
         if let Some(priority) = reader.take("default_priority") {
             router.queue.default_priority = priority;
@@ -70,9 +72,10 @@ fn adaptive(numbers: Vec<(&str, f64)>) -> AdaptiveRules {
 }
 
 /// `false` is a queue without room: a busy group refuses at once.
-fn queue(given: Option<Vec<(&str, f64)>>, default_priority: i64) -> QueueRules {
+fn queue(given: Option<Vec<(&str, f64)>>, before: QueueRules) -> QueueRules {
     let mut rules = QueueRules {
-        default_priority,
+        default_priority: before.default_priority,
+        poll: before.poll,
         ..QueueRules::default()
     };
     let Some(numbers) = given else {

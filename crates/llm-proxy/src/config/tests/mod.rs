@@ -471,9 +471,69 @@ router_settings: {enable_health_check_routing: true, background_health_check_mod
 }
 
 #[test]
-fn health_checks_are_set_and_an_empty_list_is_noticed() {
+fn a_list_without_deployments_is_refused_unless_others_may_come() {
+    for empty in ["model_list: []", "model_list:"] {
+        let wrong = loaded(&format!("{empty}\n")).expect_err("nobody");
+        let message = wrong[0].to_string();
+        assert!(
+            message.contains(":1:") && message.contains("'model_list' is empty"),
+            "{message}"
+        );
+        let database = "general_settings: {database_url: \"postgresql://db.example/llm\"}";
+        let settings = loaded(&format!("{empty}\n{database}\n")).expect("models come from there");
+        assert_eq!(settings.deployments.len(), 0);
+    }
+    loaded("general_settings: {master_key: sk-1}\n").expect("models may be added later");
+}
+
+#[test]
+fn hours_that_are_reserved_are_read_and_mistakes_are_refused_where_they_stand() {
+    let entry = |window: &str| {
+        format!(
+            "model_list:
+  - {{model_name: chat, litellm_params: {{model: demo/demo}}}}
+  - model_name: chat
+    litellm_params: {{model: demo/demo}}
+    model_info: {{access_windows: [{window}]}}
+"
+        )
+    };
+    let night = r#"{start: "22:00", end: "06:00", timezone: America/New_York, team_ids: [night]}"#;
+    let settings = loaded(&entry(night)).expect("settings");
+    assert_eq!(settings.notices, [""; 0]);
+    assert_eq!(settings.deployments[1].access_windows.len(), 1);
+    for (window, said) in [
+        (
+            r#"{start: "22:00", end: "6 am", timezone: UTC, team_ids: [a]}"#,
+            "'end': '6 am'",
+        ),
+        (
+            r#"{start: "22:00", end: "06:00", timezone: Mars, team_ids: [a]}"#,
+            "time zone 'Mars'",
+        ),
+        (
+            r#"{start: "22:00", end: "06:00", timezone: UTC, team_ids: []}"#,
+            "no team is named",
+        ),
+        (
+            r#"{start: "22:00", end: "06:00", timezone: UTC}"#,
+            "missing field `team_ids`",
+        ),
+    ] {
+        let wrong = loaded(&entry(window)).expect_err("a mistake");
+        let message = wrong[0].to_string();
+        assert!(
+            message.contains(":5:") && message.contains(said),
+            "{message}"
+        );
+        assert!(message.contains("access_windows[0]"), "{message}");
+    }
+}
+
+#[test]
+fn health_checks_are_set() {
     let settings = loaded(
-        "model_list: []
+        "model_list: [{model_name: chat, litellm_params: {model: demo/demo}}]
 general_settings: {background_health_checks: true, health_check_interval: 60, health_check_concurrency: 4,
   enable_health_check_routing: true, health_check_ignore_transient_errors: true, health_check_details: false,
   background_health_check_model_groups: [chat]}
@@ -488,5 +548,4 @@ general_settings: {background_health_checks: true, health_check_interval: 60, he
     assert!(!health.details);
     assert_eq!(health.groups, ["chat"]);
     assert_eq!(settings.router.filters.len(), 1);
-    assert!(settings.notices[0].contains(":1:13: warning: 'model_list' is empty"));
 }

@@ -72,7 +72,7 @@ return 0
     )
 });
 
-/// Keeps a lease alive that is still there.
+/// Keeps leases alive, also in a Redis that does not know them yet.
 pub(super) static RENEW: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"

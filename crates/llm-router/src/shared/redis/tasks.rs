@@ -174,12 +174,18 @@ async fn pulse(inner: &Inner, board: &Board) -> RedisResult<MultiplexedConnectio
         by_key.entry(key.clone()).or_default().push(lease.clone());
     }
     for (key, leases) in by_key {
-        let mut renew = script::RENEW.key(key);
+        let mut renew = script::RENEW.key(&key);
         renew.arg(millis(LEASE));
-        for lease in leases {
+        for lease in &leases {
             renew.arg(lease);
         }
         let _: i64 = renew.invoke_async(&mut connection).await?;
+        // Those that have ended since may have been given back before they were kept alive.
+        let is_over = |lease: &String| !inner.leases().contains_key(lease);
+        let over: Vec<String> = leases.into_iter().filter(is_over).collect();
+        if !over.is_empty() {
+            let _: i64 = connection.zrem(key, over).await?;
+        }
     }
     Ok(connection)
 }
