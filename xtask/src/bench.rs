@@ -1,10 +1,16 @@
 //! `cargo xtask bench`: what a request costs, beside the least that a proxy can do.
 
-use std::{path::PathBuf, process::Command};
+use std::{
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
-use crate::run::{root, run};
+use crate::{
+    postgres::{Server, free_port},
+    run::{root, run},
+};
 
 /// What to measure.
 #[derive(Debug, clap::Args)]
@@ -21,6 +27,9 @@ pub(crate) struct Args {
     /// How the gateway is built.
     #[arg(long, default_value = "release", value_parser = ["release", "dev"])]
     profile: String,
+    /// What keeping books costs: a key with a budget and limits, in SQLite, and in PostgreSQL with Redis.
+    #[arg(long, conflicts_with = "scenario")]
+    books: bool,
 }
 
 /// Builds both programs and runs the comparison. Figures never fail it.
@@ -43,16 +52,74 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     };
     let built = target().join(folder);
     let ending = std::env::consts::EXE_SUFFIX;
-    let mut compare = Command::new(built.join(format!("gateway-bench{ending}")));
+    let (bench, gateway) = (
+        built.join(format!("gateway-bench{ending}")),
+        built.join(format!("llm-proxy{ending}")),
+    );
+    if args.books {
+        return books(args, &bench, &gateway);
+    }
+    let mut compare = Command::new(bench);
     compare
         .arg("compare")
-        .arg(built.join(format!("llm-proxy{ending}")))
+        .arg(gateway)
         .args(["--seconds", &args.seconds.to_string()])
         .args(["--rounds", &args.rounds.to_string()]);
     if let Some(scenario) = &args.scenario {
         compare.args(["--scenario", scenario]);
     }
     run(&mut compare)
+}
+
+fn books(args: &Args, bench: &Path, gateway: &Path) -> Result<()> {
+    let measure = || {
+        let mut command = Command::new(bench);
+        command
+            .arg("books")
+            .arg(gateway)
+            .args(["--seconds", &args.seconds.to_string()])
+            .args(["--rounds", &args.rounds.to_string()]);
+        command
+    };
+    run(&mut measure())?;
+    let postgres = Server::start()?;
+    let redis = Redis::start()?;
+    run(measure()
+        .args(["--postgres", &postgres.address()])
+        .args(["--redis", &redis.port.to_string()]))
+}
+
+/// A Redis of the measurement's own; it ends with this value.
+struct Redis {
+    child: Child,
+    port: u16,
+}
+
+impl Redis {
+    fn start() -> Result<Self> {
+        crate::test::redis()?;
+        let port = free_port()?;
+        let child = Command::new("redis-server")
+            .args([
+                "--port",
+                &port.to_string(),
+                "--bind",
+                "127.0.0.1",
+                "--save",
+                "",
+            ])
+            .stdout(Stdio::null())
+            .spawn()
+            .context("starting redis-server")?;
+        Ok(Self { child, port })
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 fn target() -> PathBuf {

@@ -115,7 +115,8 @@ fn programs() -> Option<PathBuf> {
     folders.into_iter().find(whole)
 }
 
-fn free_port() -> Result<u16> {
+/// A port that nobody listens on.
+pub(crate) fn free_port() -> Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 

@@ -66,7 +66,7 @@ fn rust() -> Result<()> {
 }
 
 /// The server that tests of shared state start for themselves.
-fn redis() -> Result<()> {
+pub(crate) fn redis() -> Result<()> {
     let there = Command::new("redis-server").arg("--version").output();
     match there {
         Ok(output) if output.status.success() => Ok(()),

@@ -89,6 +89,13 @@ impl fmt::Debug for Settings {
     }
 }
 
+/// A journal's file is removed once its rows are committed here: a commit has to last.
+const SQLITE: &str = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;";
+
+/// Rows of requests go into many indexes: with room for their pages (64 MiB at most, as they are used), a page that
+/// many rows of a batch touch is written once.
+const SQLITE_WRITER: &str = "PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 8000;";
+
 /// An open database. Clones share its connections.
 #[derive(Clone)]
 pub struct Store {
@@ -128,25 +135,21 @@ impl Store {
         let lock = lock(&file)?;
         let url = format!("sqlite://{}?mode=rwc", file.display());
         let options = options(&url)?;
-        let pool = |connections: u32| {
+        let pool = |connections: u32, more: &'static str| {
             AnyPoolOptions::new()
                 .max_connections(connections)
                 .acquire_timeout(settings.acquire_timeout)
-                .after_connect(|db, _| {
+                .after_connect(move |db, _| {
                     Box::pin(async move {
-                        // A journal's file is removed once its rows are committed here: a commit has to last.
-                        db.execute(
-                            "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; \
-                             PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;",
-                        )
-                        .await?;
+                        db.execute(SQLITE).await?;
+                        db.execute(more).await?;
                         Ok(())
                     })
                 })
         };
-        let write = pool(1).connect_with(options.clone()).await?;
+        let write = pool(1, SQLITE_WRITER).connect_with(options.clone()).await?;
         let readers = settings.max_connections.saturating_sub(1).max(1);
-        let read = pool(readers).connect_with(options).await?;
+        let read = pool(readers, "").connect_with(options).await?;
         Ok(Self {
             dialect: Dialect::Sqlite,
             read,

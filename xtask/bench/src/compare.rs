@@ -9,7 +9,7 @@ use crate::{
     cpu,
     load::Count,
     say,
-    scenario::{self, Scenario},
+    scenario::{self, KEY, Scenario},
     table::{self, Round, Row},
 };
 
@@ -93,7 +93,7 @@ fn gateway(
     children.serve(command)
 }
 
-fn introduce(children: &Children) -> Result<()> {
+pub(crate) fn introduce(children: &Children) -> Result<()> {
     if !cpu::KNOWN {
         say("Only Linux tells the processor time of another process: rates alone.")?;
     }
@@ -111,7 +111,7 @@ fn measure(
     ours: Server,
 ) -> Result<Row> {
     for server in [floor, ours] {
-        load(children, scenario, server, WARM_UP)?;
+        load(children, scenario, server, KEY, WARM_UP)?;
     }
     let mut row = Row {
         name: scenario.name,
@@ -130,17 +130,23 @@ fn measure(
 
 fn round(children: &Children, scenario: Scenario, server: Server, seconds: f64) -> Result<Round> {
     if !cpu::KNOWN {
-        let count = load(children, scenario, server, seconds)?;
+        let count = load(children, scenario, server, KEY, seconds)?;
         return Ok(Round { count, cpu: None });
     }
     let before = cpu::seconds(server.id)?;
-    let count = load(children, scenario, server, seconds)?;
+    let count = load(children, scenario, server, KEY, seconds)?;
     let cpu = Some(cpu::seconds(server.id)? - before);
     Ok(Round { count, cpu })
 }
 
 /// Runs the load in a process of its own, on the other core.
-fn load(children: &Children, scenario: Scenario, server: Server, seconds: f64) -> Result<Count> {
+pub(crate) fn load(
+    children: &Children,
+    scenario: Scenario,
+    server: Server,
+    key: &str,
+    seconds: f64,
+) -> Result<Count> {
     let us = std::env::current_exe()?;
     let output = children
         .command(Core::Rest, &us)
@@ -149,6 +155,7 @@ fn load(children: &Children, scenario: Scenario, server: Server, seconds: f64) -
             &server.address.to_string(),
             scenario.name,
             &seconds.to_string(),
+            key,
         ])
         .stderr(Stdio::inherit())
         .output()?;

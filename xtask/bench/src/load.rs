@@ -28,6 +28,8 @@ pub(crate) struct Args {
     scenario: String,
     /// How long.
     seconds: f64,
+    /// With which key.
+    key: String,
 }
 
 /// What came back.
@@ -49,7 +51,8 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     let loops: Vec<_> = (0..scenario.connections)
         .map(|_| {
             let address = args.address;
-            thread::spawn(move || ask(address, scenario, start + length))
+            let request = scenario.request(&args.key);
+            thread::spawn(move || ask(address, scenario, &request, start + length))
         })
         .collect();
     let mut total = Count::default();
@@ -65,18 +68,17 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     say(&serde_json::to_string(&total)?)
 }
 
-fn ask(address: SocketAddr, scenario: Scenario, until: Instant) -> Result<Count> {
+fn ask(address: SocketAddr, scenario: Scenario, request: &[u8], until: Instant) -> Result<Count> {
     let socket = TcpStream::connect(address)?;
     socket.set_nodelay(true)?;
     socket.set_read_timeout(Some(PATIENCE))?;
     let mut input = BufReader::with_capacity(64 << 10, &socket);
     let mut output = &socket;
-    let request = scenario.request();
     let mut body = Vec::new();
     let mut count = Count::default();
     // Once at least, however late a thread comes to run.
     loop {
-        output.write_all(&request)?;
+        output.write_all(request)?;
         let head = wire::read_head(&mut input)?.context("the connection ended")?;
         wire::read_body(&mut input, &head, &mut body)?;
         check(scenario, &head, &body, count.requests == 0)?;

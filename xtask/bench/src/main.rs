@@ -10,6 +10,7 @@ use std::{
 use anyhow::Result;
 use clap::Parser;
 
+mod books;
 mod children;
 mod compare;
 mod cpu;
@@ -25,6 +26,8 @@ mod wire;
 enum Command {
     /// Measures a gateway beside the floor and prints a table.
     Compare(compare::Args),
+    /// Measures what keeping books costs a gateway.
+    Books(books::Args),
     /// Answers as OpenAI and Anthropic do, from memory.
     Upstream,
     /// The least that a proxy can do.
@@ -39,6 +42,7 @@ enum Command {
 fn main() -> Result<()> {
     match Command::parse() {
         Command::Compare(args) => compare::main(&args),
+        Command::Books(args) => books::main(&args),
         Command::Upstream => {
             end_with_the_parent();
             upstream::main()

@@ -89,10 +89,10 @@ impl Scenario {
     }
 
     /// The whole request, as it goes onto the wire.
-    pub(crate) fn request(&self) -> Vec<u8> {
+    pub(crate) fn request(&self, key: &str) -> Vec<u8> {
         let body = self.body();
         let mut all = format!(
-            "POST {} HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {KEY}\r\n\
+            "POST {} HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {key}\r\n\
              anthropic-version: 2023-06-01\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
             self.path,
             body.len()
@@ -157,7 +157,7 @@ mod tests {
     #[test]
     fn requests_are_as_long_as_they_say() {
         for scenario in ALL {
-            let request = String::from_utf8(scenario.request()).unwrap();
+            let request = String::from_utf8(scenario.request(KEY)).unwrap();
             let (head, body) = request.split_once("\r\n\r\n").unwrap();
             assert!(head.ends_with(&format!("content-length: {}", body.len())));
             let body: Value = serde_json::from_str(body).unwrap();
@@ -165,7 +165,7 @@ mod tests {
             assert_eq!(body["stream"] == true, scenario.stream);
         }
         let long = Scenario::named("chat-100kb").unwrap();
-        assert!(long.request().len() > 100_000);
+        assert!(long.request(KEY).len() > 100_000);
     }
 
     #[test]

@@ -59,7 +59,7 @@ impl Row {
 
 impl Round {
     /// Microseconds of processor time per request or event.
-    fn cost(&self, stream: bool) -> Option<f64> {
+    pub(crate) fn cost(&self, stream: bool) -> Option<f64> {
         let units = if stream {
             self.count.events
         } else {
@@ -69,7 +69,7 @@ impl Round {
     }
 
     /// Requests in a second.
-    fn rate(&self) -> Option<f64> {
+    pub(crate) fn rate(&self) -> Option<f64> {
         ratio(self.count.seconds, float(self.count.requests))
     }
 }
@@ -80,7 +80,7 @@ fn ratio(base: f64, value: f64) -> Option<f64> {
 }
 
 /// The one in the middle, or between the two there; nothing if one is missing.
-fn median(values: impl Iterator<Item = Option<f64>>) -> Option<f64> {
+pub(crate) fn median(values: impl Iterator<Item = Option<f64>>) -> Option<f64> {
     let mut values: Vec<f64> = values.collect::<Option<_>>()?;
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
