@@ -36,7 +36,7 @@ impl Governance {
     }
 
     /// Whoever has this key. Refuses a key that is not in force.
-    async fn caller_of(&self, key: Arc<Entry<Key>>) -> Result<Caller, Refusal> {
+    pub(crate) async fn caller_of(&self, key: Arc<Entry<Key>>) -> Result<Caller, Refusal> {
         in_force(&key.row)?;
         let directory = self.directory();
         let row = &key.row;
@@ -94,6 +94,7 @@ impl Governance {
             organization,
             project,
             name: None,
+            grant: None,
             standing: Standing::default(),
         })
     }
@@ -147,7 +148,7 @@ impl Governance {
     }
 }
 
-fn in_force(key: &Key) -> Result<(), Refusal> {
+pub(crate) fn in_force(key: &Key) -> Result<(), Refusal> {
     if key.blocked == Some(true) {
         return Err(Refusal::unauthenticated(
             "Key is blocked. Update via `/key/unblock` if you're an admin.",
@@ -167,7 +168,7 @@ fn in_force(key: &Key) -> Result<(), Refusal> {
 }
 
 /// SCIM takes users away by this.
-fn is_deactivated(user: &User) -> bool {
+pub(crate) fn is_deactivated(user: &User) -> bool {
     user.metadata.get("scim_active") == Some(&serde_json::Value::Bool(false))
 }
 

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use llm_store::rows::{Key, Organization, Project, Team, TeamMember, User};
 
-use crate::{Entry, Role, Standing};
+use crate::{Entry, Role, Standing, identity::Grant};
 
 /// The name that the master key's requests are counted under.
 pub const MASTER: &str = "litellm_proxy_master_key";
@@ -29,6 +29,8 @@ pub struct Caller {
     pub project: Option<Arc<Entry<Project>>>,
     /// The name its requests are counted under, where it has no key.
     pub name: Option<String>,
+    /// What its token says that it may do, where it came with one.
+    pub grant: Option<Arc<Grant>>,
     /// What its user is in teams and organizations; empty but on management routes.
     pub standing: Standing,
 }
@@ -45,6 +47,7 @@ impl Caller {
             organization: None,
             project: None,
             name: None,
+            grant: None,
             standing: Standing::default(),
         }
     }

@@ -13,8 +13,8 @@ use llm_ledger::Calendar;
 use llm_store::{
     Account, Error, Moment, Record, Store,
     rows::{
-        AccessGroup, Budget, Customer, Key, Organization, Project, RetiredKey, Tag, Team,
-        TeamMember, User,
+        AccessGroup, Budget, Customer, Key, KeyMapping, Organization, Project, RetiredKey, Tag,
+        Team, TeamMember, User,
     },
 };
 use quick_cache::sync::Cache;
@@ -77,6 +77,10 @@ pub(crate) struct Directory {
     tags: Shelf<Tag>,
     access_groups: Shelf<AccessGroup>,
     budgets: Shelf<Budget>,
+    mappings: Shelf<KeyMapping>,
+    /// The teams of users, for tokens that name none.
+    places: Cache<String, (Arc<Vec<String>>, Instant)>,
+    places_ttl: Duration,
     all_groups: Roll<AccessGroup>,
 }
 
@@ -109,7 +113,8 @@ macro_rules! shelved {
                 let lenient = settings.serve_without_database;
                 let all_groups = Roll::default();
                 let retired = Cache::new(1_000);
-                Self { store, calendar, lenient, all_groups, retired, $($shelf: Shelf::new(rows, ttl),)* }
+                let (places, places_ttl) = (Cache::new(rows.max(1)), ttl);
+                Self { store, calendar, lenient, all_groups, retired, places, places_ttl, $($shelf: Shelf::new(rows, ttl),)* }
             }
 
             /// Forgets a row, and with a budget every row that may name it.
@@ -119,6 +124,9 @@ macro_rules! shelved {
                 })*
                 if table == <Key as Record>::TABLE {
                     self.retired.clear();
+                }
+                if table == <TeamMember as Record>::TABLE {
+                    self.places.clear();
                 }
                 if table == <Budget as Record>::TABLE {
                     self.forget_all();
@@ -131,6 +139,7 @@ macro_rules! shelved {
             /// Forgets everything.
             pub(crate) fn forget_all(&self) {
                 self.retired.clear();
+                self.places.clear();
                 $(self.$shelf.forget_all();)*
                 self.all_groups.forget();
             }
@@ -141,7 +150,7 @@ macro_rules! shelved {
 shelved!(
     Key on keys, User on users, Team on teams, TeamMember on members, Organization on organizations,
     Project on projects, Customer on customers, Tag on tags, AccessGroup on access_groups,
-    Budget on budgets
+    Budget on budgets, KeyMapping on mappings
 );
 
 impl<R: Governed> Shelf<R> {
@@ -278,6 +287,25 @@ impl Directory {
         };
         let in_grace = retired.revoke_at > Moment::now();
         Ok(in_grace.then_some(retired.active_token))
+    }
+
+    /// The teams that a user is in, at most `most`.
+    pub(crate) async fn teams_of(&self, user: &str, most: i64) -> Result<Arc<Vec<String>>, Error> {
+        if let Some((teams, until)) = self.places.get(user)
+            && until > Instant::now()
+        {
+            return Ok(teams);
+        }
+        let generation = self.members.generation.load(Ordering::Acquire);
+        let of_user = [("user_id", user)];
+        let members = self.store.list::<TeamMember>(&of_user, most, 0).await?.rows;
+        let teams: Vec<String> = members.into_iter().map(|member| member.team_id).collect();
+        let teams = Arc::new(teams);
+        if self.members.generation.load(Ordering::Acquire) == generation {
+            let slot = (Arc::clone(&teams), Instant::now() + self.places_ttl);
+            self.places.insert(user.to_owned(), slot);
+        }
+        Ok(teams)
     }
 
     /// The row with this key.

@@ -4,8 +4,8 @@ use llm_ledger::Calendar;
 use llm_store::{
     Account, Record, Scope,
     rows::{
-        AccessGroup, Budget, Credential, Customer, Key, Model, Organization, OrganizationMember,
-        Project, Tag, Team, TeamMember, User,
+        AccessGroup, Budget, Credential, Customer, Key, KeyMapping, Model, Organization,
+        OrganizationMember, Project, Tag, Team, TeamMember, User,
     },
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -258,6 +258,29 @@ impl Governed for Budget {
 
     fn own(&self) -> Own<'_> {
         Own::default()
+    }
+}
+
+impl Governed for KeyMapping {
+    fn key(&self) -> Vec<String> {
+        vec![
+            self.jwt_claim_name.clone(),
+            self.jwt_claim_value.clone(),
+            self.jwt_issuer.clone(),
+        ]
+    }
+
+    fn account(&self) -> Account {
+        // Nothing is charged to it: the key is.
+        Account::of(Scope::Key, &self.token)
+    }
+
+    fn own(&self) -> Own<'_> {
+        Own::default()
+    }
+
+    fn keep_hidden(&mut self, before: &Self) {
+        self.token.clone_from(&before.token);
     }
 }
 

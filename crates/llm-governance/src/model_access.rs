@@ -1,6 +1,7 @@
 //! Which models somebody may ask.
 
 use http::StatusCode;
+use llm_store::rows::Team;
 
 use crate::{Caller, Governance, Refusal};
 
@@ -26,6 +27,10 @@ impl Governance {
     /// ([`Governance::groups_of`]).
     pub fn may_ask(&self, caller: &Caller, model: &str, groups: &[String]) -> Result<(), Refusal> {
         let wanted = Wanted { model, groups };
+        let granted = caller.grant.iter().flat_map(|grant| &grant.models);
+        if let Some(models) = granted.into_iter().find(|models| !wanted.is_named(models)) {
+            return Err(denied("token", model, models));
+        }
         if let Some(key) = &caller.key {
             let models = &key.row.models;
             let by_team = models.iter().any(|name| name == TEAM);
@@ -35,8 +40,7 @@ impl Governance {
             }
         }
         if let Some(team) = &caller.team
-            && !wanted.is_of(&team.row.access_group_ids)
-            && !wanted.is_in(&team.row.models)
+            && !team_may_ask(&team.row, model, groups)
         {
             return Err(denied("team", model, &team.row.models));
         }
@@ -76,6 +80,11 @@ impl Wanted<'_> {
         models.is_empty() || models.iter().any(|name| self.is(name))
     }
 
+    /// Whether a list names it; an empty one names nothing.
+    fn is_named(&self, models: &[String]) -> bool {
+        models.iter().any(|name| self.is(name))
+    }
+
     /// Whether it is in one of these access groups.
     fn is_of(&self, groups: &[String]) -> bool {
         groups.iter().any(|group| self.groups.contains(group))
@@ -102,15 +111,21 @@ impl Wanted<'_> {
     }
 }
 
+/// Whether a team may ask a model that is in these groups.
+pub(crate) fn team_may_ask(team: &Team, model: &str, groups: &[String]) -> bool {
+    let wanted = Wanted { model, groups };
+    wanted.is_of(&team.access_group_ids) || wanted.is_in(&team.models)
+}
+
 /// Whether a list names a model, by itself or by a pattern. An empty list names none.
 pub(crate) fn names(models: &[String], model: &str) -> bool {
     let wanted = Wanted { model, groups: &[] };
-    models.iter().any(|name| wanted.is(name))
+    wanted.is_named(models)
 }
 
 fn denied(whose: &str, model: &str, models: &[String]) -> Refusal {
     let kind = match whose {
-        "key" => "key_model_access_denied",
+        "key" | "token" => "key_model_access_denied",
         "team" | "team_member" => "team_model_access_denied",
         "user" => "user_model_access_denied",
         "project" => "project_model_access_denied",

@@ -3,7 +3,7 @@
 use crate::Access;
 
 /// Whether a route of this kind is among `allowed`.
-pub(crate) fn contain(allowed: &[String], access: Access, path: &str) -> bool {
+pub fn contain(allowed: &[String], access: Access, path: &str) -> bool {
     allowed.iter().any(|one| matches(one, access, path))
 }
 
@@ -11,6 +11,7 @@ fn matches(allowed: &str, access: Access, path: &str) -> bool {
     let model = access == Access::Model;
     match allowed {
         "llm_api_routes" => model,
+        "public_routes" => access == Access::Public,
         "openai_routes" => model && !is_anthropic(path) && !is_google(path) && !is_mcp(path),
         "anthropic_routes" => model && is_anthropic(path),
         "google_routes" => model && is_google(path),
@@ -21,6 +22,7 @@ fn matches(allowed: &str, access: Access, path: &str) -> bool {
             Access::Own | Access::Managed | Access::Admin | Access::Seen
         ),
         "info_routes" => access == Access::Info,
+        "global_spend_tracking_routes" => path.starts_with("/global/"),
         "spend_tracking_routes" => path.starts_with("/spend") || path.starts_with("/global/"),
         pattern => match pattern.strip_suffix('*') {
             Some(start) => path.starts_with(start),

@@ -1,6 +1,6 @@
 //! The management routes, as data: path, who may call, what fields, and who answers.
 
-use std::{future::Future, pin::Pin, sync::Arc};
+use std::{future::Future, net::IpAddr, pin::Pin, sync::Arc};
 
 use http::{Method, StatusCode};
 use llm_store::rows::Object;
@@ -65,6 +65,8 @@ pub struct Answer {
     pub status: StatusCode,
     /// The body.
     pub body: Content,
+    /// Further headers.
+    pub headers: Vec<(&'static str, String)>,
 }
 
 /// The body of an answer.
@@ -81,6 +83,7 @@ impl From<Value> for Answer {
         Self {
             status: StatusCode::OK,
             body: Content::Json(value),
+            headers: Vec::new(),
         }
     }
 }
@@ -99,6 +102,8 @@ pub struct Call {
     pub body: Form,
     /// The query.
     pub query: Form,
+    /// Where the request comes from.
+    pub peer: Option<IpAddr>,
 }
 
 /// A request as it came.
@@ -112,6 +117,8 @@ pub struct Raw {
     pub body: Object,
     /// Whom the request says it is made for (`litellm-changed-by`).
     pub changed_by: Option<String>,
+    /// Where the request comes from.
+    pub peer: Option<IpAddr>,
 }
 
 impl Call {
@@ -137,6 +144,7 @@ pub fn all() -> impl Iterator<Item = &'static Route> {
         crate::credentials::ROUTES,
         crate::audit::ROUTES,
         crate::spend::ROUTES,
+        crate::identity::ROUTES,
     ]
     .into_iter()
     .flatten()
@@ -162,6 +170,7 @@ impl Governance {
             path: raw.path,
             body: Form::check(route.body, raw.body, "body")?,
             query: Form::query(route.query, raw.query)?,
+            peer: raw.peer,
         };
         let notices = [call.body.notices.clone(), call.query.notices.clone()].concat();
         let mut answer = (route.answer)(call).await?;

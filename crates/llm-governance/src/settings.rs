@@ -4,7 +4,7 @@ use llm_cost::NanoDollars;
 use llm_ledger::Calendar;
 use llm_store::rows::Object;
 
-use crate::{Retention, limits::LimitRules};
+use crate::{Retention, SignIn, limits::LimitRules};
 
 /// How a gateway is governed, as its configuration says.
 #[derive(Debug, Clone)]
@@ -51,6 +51,8 @@ pub struct Settings {
     pub limits: LimitRules,
     /// Whether every administrative change is written down (`store_audit_logs`).
     pub audit: bool,
+    /// How people sign in.
+    pub sign_in: SignIn,
 }
 
 impl Default for Settings {
@@ -77,6 +79,7 @@ impl Default for Settings {
             retention: None,
             limits: LimitRules::default(),
             audit: true,
+            sign_in: SignIn::default(),
         }
     }
 }

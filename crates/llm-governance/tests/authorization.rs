@@ -301,6 +301,7 @@ impl Victim {
             query: query.collect(),
             body: body.collect(),
             changed_by: Some("v-user".to_owned()),
+            peer: None,
         }
     }
 }

@@ -3,11 +3,17 @@
 use std::sync::Arc;
 
 use http::{HeaderMap, StatusCode, header::AUTHORIZATION};
-use llm_governance::Caller;
+use llm_governance::{Caller, Role, route_groups};
+use llm_providers::Secret;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::{error::Refusal, settings::Settings, state::Gateway};
+use crate::{
+    door::Door,
+    error::Refusal,
+    identity::{Asking, Identities},
+    state::{Gateway, Live},
+};
 
 /// Headers that hold a bare key, in the order in which they are asked after `x-litellm-api-key` and `authorization`.
 const BARE: [&str; 4] = [
@@ -20,26 +26,76 @@ const BARE: [&str; 4] = [
 /// The caller, or why there is none.
 pub(crate) async fn caller(
     gateway: &Gateway,
-    settings: &Settings,
+    live: &Live,
+    door: Door<'_>,
     headers: &HeaderMap,
     query_key: Option<&str>,
 ) -> Result<Arc<Caller>, Refusal> {
-    let Some(master) = &settings.master_key else {
+    let Some(master) = &live.settings.master_key else {
         return Ok(Arc::new(Caller::anyone()));
     };
-    let key = match &settings.key_header {
-        Some(name) => own_header(headers, name)?,
-        None => find(headers, query_key)?,
+    let routes = &live.settings.routes;
+    let is_among = |names: &[String]| route_groups::contain(names, door.access, door.path);
+    if routes
+        .allowed
+        .as_ref()
+        .is_some_and(|allowed| !is_among(allowed))
+    {
+        return Err(closed(door.path, "not allowed"));
+    }
+    if is_among(&routes.public) {
+        return Ok(Arc::new(Caller::plain(Role::InternalUserViewer)));
+    }
+    let key = match &live.settings.key_header {
+        Some(name) => own_header(headers, name),
+        None => find(headers, query_key),
     };
-    if bool::from(key.as_bytes().ct_eq(master.expose().as_bytes())) {
+    let asking = Asking {
+        governance: gateway.governance(),
+        door,
+        headers,
+    };
+    let caller = known(master, &live.identities, asking, key).await?;
+    if !caller.is_admin() && is_among(&routes.admin_only) {
+        return Err(closed(door.path, "for admins alone"));
+    }
+    Ok(caller)
+}
+
+/// Whoever has this key, or needs none as somebody vouches for it.
+async fn known(
+    master: &Secret,
+    identities: &Identities,
+    asking: Asking<'_>,
+    key: Result<&str, Refusal>,
+) -> Result<Arc<Caller>, Refusal> {
+    if let Ok(key) = &key
+        && bool::from(key.as_bytes().ct_eq(master.expose().as_bytes()))
+    {
         return Ok(Arc::new(Caller::master()));
     }
-    if let Some(governance) = gateway.governance().filter(|_| key.starts_with("sk-"))
+    let given = key.as_ref().map_or("", |key| key);
+    if let Some(caller) = identities.named(asking, given).await? {
+        return Ok(caller);
+    }
+    let key = key?;
+    if let Some(governance) = asking.governance.filter(|_| key.starts_with("sk-"))
         && let Some(caller) = governance.caller(key).await?
     {
         return Ok(caller);
     }
+    if !key.starts_with("sk-")
+        && !key.is_empty()
+        && let Some(caller) = identities.bearer(asking, key).await?
+    {
+        return Ok(caller);
+    }
     Err(unknown(key))
+}
+
+fn closed(path: &str, why: &str) -> Refusal {
+    let message = format!("Route {path} {why}");
+    Refusal::new(StatusCode::FORBIDDEN, "auth_error", message)
 }
 
 /// The key in the one header that the operator named.

@@ -118,7 +118,7 @@ pub(crate) async fn open(gateway: &Arc<Gateway>, settings: &Settings) -> Result<
     let plan = Plan {
         store,
         ledger,
-        rules: settings.governance.clone(),
+        rules: crate::config::settle(settings),
         salts: settings.salts(),
     };
     match plan.carry_out().await {

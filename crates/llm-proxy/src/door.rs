@@ -1,6 +1,9 @@
 //! The door that every request passes: who asks, whether it may, and whether there is money for it.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use http::{HeaderMap, Method, StatusCode};
 use llm_cost::NanoDollars;
@@ -16,14 +19,37 @@ use crate::{
     auth,
     error::Refusal,
     labels::Labels,
+    settings::Settings,
     state::{Gateway, Live},
     tab::Tab,
 };
 
+/// Where somebody knocks from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer {
+    /// Whoever made the connection.
+    pub(crate) socket: IpAddr,
+    /// Whoever that one says it speaks for, where it is believed.
+    pub(crate) client: IpAddr,
+}
+
+impl Peer {
+    pub(crate) fn of(socket: SocketAddr, headers: &HeaderMap, settings: &Settings) -> Self {
+        let socket = socket.ip().to_canonical();
+        Self {
+            socket,
+            client: match settings.routes.forwarded {
+                true => settings.routes.proxies.client(socket, headers),
+                false => socket,
+            },
+        }
+    }
+}
+
 /// Where somebody knocks.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Door<'a> {
-    pub(crate) peer: IpAddr,
+    pub(crate) peer: Peer,
     pub(crate) method: &'a Method,
     pub(crate) path: &'a str,
     pub(crate) access: Access,
@@ -60,7 +86,7 @@ pub(crate) async fn admit(
     let Some((headers, in_query)) = key else {
         return Ok(Arc::new(Caller::anyone()));
     };
-    let caller = auth::caller(gateway, &live.settings, headers, in_query).await?;
+    let caller = auth::caller(gateway, live, door, headers, in_query).await?;
     may_call(gateway, &caller, door)?;
     Ok(caller)
 }
@@ -75,7 +101,7 @@ pub(crate) fn may_call(gateway: &Gateway, caller: &Caller, door: Door<'_>) -> Re
             .and_then(Value::as_array)
         && !allowed.is_empty()
     {
-        let peer = door.peer.to_canonical();
+        let peer = door.peer.client;
         let is_peer = |text: &Value| {
             let ip: Option<IpAddr> = text.as_str().and_then(|text| text.parse().ok());
             ip.is_some_and(|ip| ip.to_canonical() == peer)
@@ -96,13 +122,15 @@ pub(crate) fn may_call(gateway: &Gateway, caller: &Caller, door: Door<'_>) -> Re
 pub(crate) async fn open_tab(
     gateway: &Gateway,
     live: &Live,
-    caller: &Arc<Caller>,
+    caller: &mut Arc<Caller>,
     ask: &mut Ask,
-    labels: &Labels,
+    labels: &mut Labels,
 ) -> Result<Option<Arc<Tab>>, Refusal> {
     let Some(governance) = gateway.governance() else {
         return Ok(None);
     };
+    decide(governance, live, caller, &ask.model, labels).await?;
+    let caller = &*caller;
     if let Some(model) = governance.model_of(caller, &ask.model) {
         ask.route_as = Some(model.to_owned());
     }
@@ -142,13 +170,36 @@ pub(crate) async fn open_tab(
     Ok(Some(Tab::new(governance.clone(), admission)))
 }
 
+/// Settles what a token leaves open until the model is known: the team, and whom the request is for.
+async fn decide(
+    governance: &Governance,
+    live: &Live,
+    caller: &mut Arc<Caller>,
+    model: &str,
+    labels: &mut Labels,
+) -> Result<(), Refusal> {
+    if caller.grant.is_none() {
+        return Ok(());
+    }
+    let configured = |model: &str| groups_of(live, model);
+    *caller = governance.decided(caller, model, &configured).await?;
+    let customer = caller
+        .grant
+        .as_ref()
+        .and_then(|grant| grant.customer.clone());
+    if customer.is_some() {
+        labels.end_user = customer;
+    }
+    Ok(())
+}
+
 /// The same of a request that the engine does not make itself, and may cost `bound`.
 pub(crate) async fn open_tab_for(
     gateway: &Gateway,
     live: &Live,
-    caller: &Arc<Caller>,
+    caller: &mut Arc<Caller>,
     work: Foreign<'_>,
-    labels: &Labels,
+    labels: &mut Labels,
 ) -> Result<Option<Arc<Tab>>, Refusal> {
     let Some(governance) = gateway.governance() else {
         return Ok(None);
@@ -158,6 +209,8 @@ pub(crate) async fn open_tab_for(
         call_id,
         bound,
     } = work;
+    decide(governance, live, caller, model, labels).await?;
+    let caller = &*caller;
     let groups = governance.groups_of(model, &groups_of(live, model)).await?;
     if !model.is_empty() {
         governance.may_ask(caller, model, &groups)?;

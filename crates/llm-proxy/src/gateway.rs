@@ -22,7 +22,7 @@ use tower::ServiceExt;
 
 use crate::{
     body, check, controls, cors,
-    door::{Door, admit, open_tab},
+    door::{Door, Peer, admit, open_tab},
     error::{Dialect, Refusal, show},
     form,
     labels::Labels,
@@ -44,6 +44,7 @@ pub(crate) async fn handle(
     request: Request<Incoming>,
 ) -> Reply {
     let live = gateway.live();
+    let peer = Peer::of(peer, request.headers(), &live.settings);
     let under_way = gateway.enter();
     let origin = request.headers().get(ORIGIN).cloned();
     let version = request.version();
@@ -73,7 +74,7 @@ async fn route(
     gateway: &Arc<Gateway>,
     live: &Arc<Live>,
     pages: axum::Router,
-    peer: SocketAddr,
+    peer: Peer,
     mut request: Request<Incoming>,
 ) -> Reply {
     if cors::is_preflight(request.method(), request.headers()) {
@@ -83,11 +84,8 @@ async fn route(
         return reply;
     }
     let allowed = live.settings.allowed_ips.as_ref();
-    if allowed.is_some_and(|list| !list.contains(&peer.ip().to_canonical())) {
-        let message = format!(
-            "Access forbidden: IP address {} not allowed.",
-            peer.ip().to_canonical()
-        );
+    if allowed.is_some_and(|list| !list.contain(peer.client)) {
+        let message = format!("Access forbidden: IP address {} not allowed.", peer.client);
         let refusal = Refusal::new(StatusCode::FORBIDDEN, "auth_error", message);
         return respond::refusal(&refusal, Dialect::OpenAi, "");
     }
@@ -120,7 +118,7 @@ async fn route(
 }
 
 /// What is no operation: lists of models, health, metrics, documents.
-async fn page(pages: axum::Router, mut request: Request<Incoming>, peer: SocketAddr) -> Reply {
+async fn page(pages: axum::Router, mut request: Request<Incoming>, peer: Peer) -> Reply {
     request.extensions_mut().insert(peer);
     let path = request.uri().path();
     if let Some(short) = path.strip_suffix('/').filter(|short| !short.is_empty()) {
@@ -139,14 +137,14 @@ async fn serve(
     live: &Arc<Live>,
     found: Found<'_>,
     request: Request<Incoming>,
-    peer: SocketAddr,
+    peer: Peer,
 ) -> Reply {
     let started = Instant::now();
     let (op, dialect) = (found.op, Dialect::of(found.op));
     let (head, body) = request.into_parts();
     let call_id = controls::call_id(&head.headers).unwrap_or_else(new_id);
     let refuse = |caller: &Caller, refusal: Refusal| {
-        let who = Who::knocking(caller, peer.ip(), &head.headers);
+        let who = Who::knocking(caller, peer.client, &head.headers);
         let took = started.elapsed();
         gateway
             .hub
@@ -157,12 +155,12 @@ async fn serve(
     let query = head.uri.query().filter(|_| op == Op::GenerateContent);
     let key = query.and_then(|query| query.split('&').find_map(|pair| pair.strip_prefix("key=")));
     let door = Door {
-        peer: peer.ip(),
+        peer,
         method: &head.method,
         path: head.uri.path(),
         access: Access::Model,
     };
-    let caller = match admit(gateway, live, door, Some((&head.headers, key))).await {
+    let mut caller = match admit(gateway, live, door, Some((&head.headers, key))).await {
         Ok(caller) => caller,
         Err(refusal) => {
             Box::pin(body::discard(body, &head.headers, &live.settings.limits)).await;
@@ -170,7 +168,7 @@ async fn serve(
         }
     };
     let action = found.action;
-    let (mut ask, labels) = match prepare(live, found, &head, body).await {
+    let (mut ask, mut labels) = match prepare(live, found, &head, body).await {
         Ok(prepared) => prepared,
         Err(refusal) => return refuse(&caller, refusal),
     };
@@ -189,7 +187,7 @@ async fn serve(
     ask.call_id.clone_from(&call_id);
     let explain = route_record::is_asked_for(&head.headers);
     ask.route.explain = explain;
-    let tab = match open_tab(gateway, live, &caller, &mut ask, &labels).await {
+    let tab = match open_tab(gateway, live, &mut caller, &mut ask, &mut labels).await {
         Ok(tab) => tab,
         Err(refusal) => return refuse(&caller, refusal),
     };
@@ -200,7 +198,7 @@ async fn serve(
         caller: Arc::clone(&caller),
         tab: tab.clone(),
         labels,
-        address: Some(peer.ip()),
+        address: Some(peer.client),
     }));
     // On the heap, as every layer of the server would copy it.
     match Box::pin(live.engine.call(ask)).await {

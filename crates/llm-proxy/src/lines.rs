@@ -53,10 +53,10 @@ impl Clerk for LineClerk {
             return Err(refused(Refusal::later("the gateway is starting")));
         };
         let live = gateway.live();
-        let caller = caller(&gateway, owner, request.op).await.map_err(refused)?;
-        let labels = Labels::of(&Default::default(), &request.body, &[]);
+        let mut caller = caller(&gateway, owner, request.op).await.map_err(refused)?;
+        let mut labels = Labels::of(&Default::default(), &request.body, &[]);
         request.route.distrust();
-        let tab = open_tab(&gateway, &live, &caller, request, &labels)
+        let tab = open_tab(&gateway, &live, &mut caller, request, &mut labels)
             .await
             .map_err(refused)?;
         request.observer = Some(Arc::new(Recorder {

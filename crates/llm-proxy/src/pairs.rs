@@ -5,7 +5,12 @@ use percent_encoding::percent_decode_str;
 
 /// The names and values of a query, decoded.
 pub(crate) fn of(uri: &Uri) -> impl Iterator<Item = (String, String)> {
-    let pairs = uri.query().unwrap_or_default().split('&');
+    read(uri.query().unwrap_or_default())
+}
+
+/// The names and values of a query, or of a form that is written as one.
+pub(crate) fn read(text: &str) -> impl Iterator<Item = (String, String)> {
+    let pairs = text.split('&');
     pairs.filter(|pair| !pair.is_empty()).map(|pair| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         (decoded(name), decoded(value))

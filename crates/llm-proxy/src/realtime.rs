@@ -1,6 +1,6 @@
 //! Two-way sessions: from a client's upgrade to the vendor's socket.
 
-use std::{net::SocketAddr, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version,
@@ -24,7 +24,7 @@ use tokio_tungstenite::{
 use crate::{
     body::ReplyBody,
     check, controls,
-    door::{Door, Foreign, admit, open_tab_for},
+    door::{Door, Foreign, Peer, admit, open_tab_for},
     error::{Dialect, Refusal},
     labels::Labels,
     metrics::Who,
@@ -59,7 +59,7 @@ pub(crate) async fn serve(
     gateway: &Arc<Gateway>,
     live: &Arc<Live>,
     mut request: Request<Incoming>,
-    peer: SocketAddr,
+    peer: Peer,
 ) -> Reply {
     let started = Instant::now();
     let call_id =
@@ -68,12 +68,12 @@ pub(crate) async fn serve(
     let headers = request.headers().clone();
     let refuse = |caller: &Caller, refusal: Refusal| {
         let took = started.elapsed();
-        let who = Who::knocking(caller, peer.ip(), &headers);
+        let who = Who::knocking(caller, peer.client, &headers);
         gateway.hub.refused(ROUTE, &call_id, who, &refusal, took);
         respond::refusal(&refusal, Dialect::OpenAi, &call_id)
     };
     let offered = protocols(request.headers());
-    let caller = match caller(gateway, live, &request, peer, &offered).await {
+    let mut caller = match caller(gateway, live, &request, peer, &offered).await {
         Ok(caller) => caller,
         Err(refusal) => return refuse(&Caller::anyone(), refusal),
     };
@@ -82,7 +82,7 @@ pub(crate) async fn serve(
         Err(refusal) => return refuse(&caller, refusal),
     };
     let accept = asked.accept;
-    let labels = Labels::of(
+    let mut labels = Labels::of(
         request.headers(),
         &JsonObject::new(),
         &live.settings.user_headers,
@@ -92,7 +92,7 @@ pub(crate) async fn serve(
         call_id: &call_id,
         bound: ANYTHING,
     };
-    let tab = match open_tab_for(gateway, live, &caller, work, &labels).await {
+    let tab = match open_tab_for(gateway, live, &mut caller, work, &mut labels).await {
         Ok(tab) => tab,
         Err(refusal) => return refuse(&caller, refusal),
     };
@@ -108,7 +108,7 @@ pub(crate) async fn serve(
             caller,
             tab,
             labels,
-            address: Some(peer.ip()),
+            address: Some(peer.client),
         })),
     };
     match Box::pin(live.engine.open(opening)).await {
@@ -220,12 +220,12 @@ async fn caller(
     gateway: &Gateway,
     live: &Live,
     request: &Request<Incoming>,
-    peer: SocketAddr,
+    peer: Peer,
     offered: &[String],
 ) -> Result<Arc<Caller>, Refusal> {
     let headers = request.headers();
     let door = Door {
-        peer: peer.ip(),
+        peer,
         method: request.method(),
         path: request.uri().path(),
         access: Access::Model,

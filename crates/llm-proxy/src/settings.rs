@@ -2,12 +2,11 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::IpAddr,
     path::PathBuf,
     time::Duration,
 };
 
-use llm_governance::limits::LimitRules;
+use llm_governance::{Hidden, SignIn, limits::LimitRules};
 use llm_providers::{
     Error, FetchSettings, Secret, resolve::Surroundings, transport::TransportSettings,
 };
@@ -17,7 +16,9 @@ use serde_json::Value;
 pub use crate::{
     alerting::{Alerting, Mail},
     books::{Database, Place},
+    identity::{Hook, IdentitySettings, Introspection, Issuer, Networks, Proxied, Tokens},
     labels::Role,
+    ldap::{Directory, Finding},
     metrics::Options as Metrics,
     passing::{Endpoint, PassThrough},
 };
@@ -81,7 +82,9 @@ pub struct Settings {
     /// Headers in which clients say whom a request is for.
     pub user_headers: Vec<(http::HeaderName, Role)>,
     /// Who may call at all; `None`: anyone with a key.
-    pub allowed_ips: Option<Vec<IpAddr>>,
+    pub allowed_ips: Option<Networks>,
+    /// Which routes are for whom, and who is believed about where requests come from.
+    pub routes: RouteRules,
     /// Whether every stream ends with its usage, whatever the client asked for.
     pub always_stream_usage: bool,
     /// Which files of clients' requests are fetched for vendors that fetch none.
@@ -98,10 +101,31 @@ pub struct Settings {
     pub database: Database,
     /// How keys, budgets and spend are governed.
     pub governance: llm_governance::Settings,
+    /// Who vouches for callers besides the gateway's own keys.
+    pub identity: IdentitySettings,
+    /// The name of whoever runs the gateway, where they sign in (`UI_USERNAME`).
+    pub ui_username: Option<String>,
+    /// Whether whoever runs the gateway may sign in with what the environment says.
+    pub env_login: bool,
     /// Which alerts go where.
     pub alerting: Alerting,
     /// What the user should know though nothing is wrong.
     pub notices: Vec<String>,
+}
+
+/// Which routes are for whom, and who is believed about where requests come from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RouteRules {
+    /// The only routes that may be called (`allowed_routes`); `None`: all.
+    pub allowed: Option<Vec<String>>,
+    /// Routes that need no key (`public_routes`).
+    pub public: Vec<String>,
+    /// Routes that only admins may call (`admin_only_routes`).
+    pub admin_only: Vec<String>,
+    /// Whether proxies say whom they speak for (`use_x_forwarded_for`).
+    pub forwarded: bool,
+    /// The proxies that are believed (`trusted_proxy_ranges`).
+    pub proxies: Networks,
 }
 
 /// Where a gateway answers.
@@ -276,6 +300,7 @@ impl Settings {
             key_header: None,
             user_headers: Vec::new(),
             allowed_ips: None,
+            routes: RouteRules::default(),
             always_stream_usage: false,
             fetch: FetchSettings::default(),
             data_folder: None,
@@ -286,6 +311,9 @@ impl Settings {
             },
             default_params: llm_types::Map::new(),
             database: Database::default(),
+            identity: IdentitySettings::default(),
+            ui_username: around.var("UI_USERNAME"),
+            env_login: true,
             alerting: Alerting::default(),
             governance: rules(
                 around,
@@ -347,6 +375,15 @@ fn rules(around: &dyn Surroundings, every: Duration) -> llm_governance::Settings
     let grace = around.var("LITELLM_KEY_ROTATION_GRACE_PERIOD");
     // A grace that nobody understands is no reason to have none.
     let grace = grace.filter(|text| text.parse::<llm_ledger::Period>().is_ok());
+    let password = around.var("UI_PASSWORD").filter(|text| !text.is_empty());
+    let name = around
+        .var("UI_USERNAME")
+        .unwrap_or_else(|| "admin".to_owned());
+    let sign_in = SignIn {
+        admin: password.map(|password| (name, Hidden::new(password))),
+        base_url: around.var("PROXY_BASE_URL").unwrap_or_default(),
+        ..SignIn::default()
+    };
     let seconds = around.var("LITELLM_RATE_LIMIT_WINDOW_SIZE");
     let seconds = seconds.and_then(|text| text.trim().parse::<u64>().ok());
     let usual_limits = usual.limits.clone();
@@ -359,6 +396,7 @@ fn rules(around: &dyn Surroundings, every: Duration) -> llm_governance::Settings
     };
     llm_governance::Settings {
         limits,
+        sign_in,
         rotate_every: on.then(|| every.max(Duration::from_secs(1))),
         rotation_grace: grace.or_else(|| usual.rotation_grace.clone()),
         ..usual

@@ -20,6 +20,7 @@ use crate::{
     checks::Checks,
     counting,
     error::Refusal,
+    identity::Identities,
     lines::LineClerk,
     overlay::{Entry, Overlay},
     passing,
@@ -60,6 +61,8 @@ pub(crate) struct Live {
     pub(crate) passing: Engine,
     /// Who answers for which name.
     pub(crate) router: Arc<Router>,
+    /// Who vouches for callers without a key of ours.
+    pub(crate) identities: Arc<Identities>,
     /// Who looks at the lines of batches that are answered here.
     pub(crate) clerk: Arc<LineClerk>,
 }
@@ -126,6 +129,16 @@ impl Live {
         }
         let passing = passing::router(&settings.passing, &router)?;
         let passing = engine.routing(Arc::new(passing));
+        let identities = old
+            .filter(|old| {
+                old.settings.identity == settings.identity
+                    && old.settings.transport == settings.transport
+            })
+            .map(|old| Arc::clone(&old.identities));
+        let identities = match identities {
+            Some(identities) => identities,
+            None => Arc::new(Identities::new(&settings)?),
+        };
         let clerk = old.map_or_else(Arc::default, |old| Arc::clone(&old.clerk));
         engine = match old {
             Some(old) => {
@@ -145,6 +158,7 @@ impl Live {
             engine,
             settings,
             router,
+            identities,
             clerk,
         })
     }

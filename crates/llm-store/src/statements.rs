@@ -8,8 +8,8 @@ use crate::{
     reports::REPORTS,
     rows::{
         AccessGroup, AuditEntry, Budget, Credential, Customer, DeletedKey, DeletedTeam, Invitation,
-        Key, Model, Organization, OrganizationMember, Project, RetiredKey, SpendDay, SpendRow, Tag,
-        Team, TeamMember, User,
+        Key, KeyMapping, Model, Organization, OrganizationMember, Project, RetiredKey, SpendDay,
+        SpendRow, Tag, Team, TeamMember, User,
     },
 };
 
@@ -430,6 +430,7 @@ fn tables() -> Vec<&'static Crud> {
         Project::crud(),
         Credential::crud(),
         Invitation::crud(),
+        KeyMapping::crud(),
         Model::crud(),
         AuditEntry::crud(),
         SpendRow::crud(),

@@ -72,6 +72,7 @@ pub(super) async fn delete(call: Call) -> Result<Answer, Refusal> {
     Ok(Answer {
         status: StatusCode::NO_CONTENT,
         body: Content::Text("text/plain", String::new()),
+        headers: Vec::new(),
     })
 }
 

@@ -7,7 +7,7 @@ pub(crate) mod fields;
 pub(crate) mod generate;
 mod listing;
 pub(crate) mod rotation;
-mod secret;
+pub(crate) mod secret;
 
 use llm_store::{
     Moment, hash_token,

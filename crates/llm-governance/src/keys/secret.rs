@@ -9,7 +9,7 @@ use crate::Refusal;
 const SHORTEST: usize = 16;
 
 /// A new key: `sk-` and sixteen random bytes.
-pub(super) fn new() -> Result<String, Refusal> {
+pub(crate) fn new() -> Result<String, Refusal> {
     let mut bytes = [0; 16];
     rand::fill(&mut bytes).map_err(|_| {
         tracing::error!("there is no randomness");
@@ -35,7 +35,7 @@ pub(super) fn checked(key: &str) -> Result<String, Refusal> {
 }
 
 /// What people see of a key: its last four characters.
-pub(super) fn name(key: &str) -> String {
+pub(crate) fn name(key: &str) -> String {
     let letters: Vec<char> = key.chars().collect();
     let end: String = letters[letters.len().saturating_sub(4)..].iter().collect();
     format!("sk-...{end}")

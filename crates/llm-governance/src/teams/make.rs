@@ -2,7 +2,9 @@ use llm_store::rows::{Organization, Team};
 use serde_json::{Value, json};
 
 use super::{MEMBER_BUDGET, described, fields, members};
-use crate::{Answer, Call, Edit, Form, Refusal, keys::allocation, own_budget, terms::dollars};
+use crate::{
+    Answer, Call, Edit, Form, Governance, Refusal, keys::allocation, own_budget, terms::dollars,
+};
 
 /// `POST /team/new`.
 pub(super) async fn new(mut call: Call) -> Result<Answer, Refusal> {
@@ -39,6 +41,30 @@ pub(super) async fn new(mut call: Call) -> Result<Answer, Refusal> {
     }
     governance.open_windows(&joined).await?;
     Ok(Value::Object(described(governance, &team).await?).into())
+}
+
+/// Adds a team that an identity provider names, with what teams are made with.
+pub(crate) async fn register(
+    governance: &Governance,
+    edit: &mut Edit<'_>,
+    id: &str,
+) -> Result<Team, Refusal> {
+    let mut form = Form::default();
+    for (name, value) in &governance.settings().team_defaults {
+        form.fill(name, value.clone());
+    }
+    let blank = Team {
+        team_id: id.to_owned(),
+        team_alias: Some(id.to_owned()),
+        created_at: edit.now(),
+        updated_at: edit.now(),
+        ..Team::default()
+    };
+    let mut team = form.applied(fields::NEW, &blank)?;
+    finish(edit, &mut team).await?;
+    let taken = Refusal::taken("team_id", format!("the team '{id}' exists"));
+    edit.insert(&team, taken).await?;
+    Ok(team)
 }
 
 /// Who makes teams: the gateway's admins, and an organization's for it.

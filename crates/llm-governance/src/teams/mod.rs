@@ -10,7 +10,7 @@ mod membership;
 mod permissions;
 mod reset;
 
-pub(crate) use make::bounded;
+pub(crate) use make::{bounded, register};
 
 use llm_store::rows::{Budget, Object, Team, TeamMember};
 use serde_json::{Value, json};

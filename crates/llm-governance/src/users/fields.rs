@@ -109,6 +109,11 @@ pub(super) const PASSWORD: &[&[Field]] = &[&[
     Field::apart("new_password", Text),
 ]];
 
+pub(super) const LOGIN: &[&[Field]] = &[&[
+    Field::apart("username", Text),
+    Field::apart("password", Json),
+]];
+
 pub(super) const INVITE: &[&[Field]] = &[&[Field::apart("user_id", Text)]];
 
 pub(super) const INVITATION: &[&[Field]] = &[&[Field::apart("invitation_id", Text)]];

@@ -7,7 +7,7 @@ use llm_store::{
 };
 use serde_json::{Value, json};
 
-use super::{oversees, password, unknown};
+use super::{oversees, password, sessions, unknown};
 use crate::{Actor, Answer, Call, Refusal, edit::shown};
 
 /// How long an invitation lasts, in milliseconds.
@@ -146,7 +146,10 @@ pub(super) async fn claim(call: Call) -> Result<Answer, Refusal> {
     let user = governance.store().get::<User>(&[&after.user_id]).await?;
     let email = user.and_then(|user| user.user_email);
     let answer = json!({"user_id": after.user_id, "user_email": email, "is_accepted": true});
-    Ok(Value::into(answer))
+    match governance.settings().sign_in.signing.is_some() {
+        true => sessions::opened(governance, &after.user_id, answer).await,
+        false => Ok(Value::into(answer)),
+    }
 }
 
 fn in_force(invitation: &Invitation) -> Result<(), Refusal> {

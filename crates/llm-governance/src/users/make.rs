@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::{address, described, fields, taken};
 use crate::{
-    Answer, Call, Edit, Form, Refusal,
+    Answer, Call, Edit, Form, Governance, Refusal, Role,
     keys::generate::{self, Made},
     organizations,
     teams::{self, members::Joined},
@@ -54,6 +54,36 @@ pub(super) async fn new(mut call: Call) -> Result<Answer, Refusal> {
     };
     answer.extend(described(governance, &user).await?);
     Ok(Value::Object(answer).into())
+}
+
+/// Adds a user whom an identity provider vouches for, with what users are made with.
+pub(crate) async fn register(
+    governance: &Governance,
+    edit: &mut Edit<'_>,
+    id: &str,
+    email: Option<&str>,
+    role: Option<Role>,
+) -> Result<User, Refusal> {
+    let mut form = Form::default();
+    for (name, value) in &governance.settings().user_defaults {
+        form.fill(name, value.clone());
+    }
+    if let Some(role) = role {
+        form.set("user_role", role.name().into());
+    }
+    let blank = User {
+        user_id: id.to_owned(),
+        sso_user_id: Some(id.to_owned()),
+        created_at: edit.now(),
+        updated_at: edit.now(),
+        ..User::default()
+    };
+    let mut user = form.applied(fields::NEW, &blank)?;
+    // An address that is none is no reason to keep somebody out: it is not kept.
+    user.user_email = email.and_then(|email| address(email).ok());
+    finish(&mut user)?;
+    edit.insert(&user, taken(&user)).await?;
+    Ok(user)
 }
 
 /// A password is set by whoever it belongs to, and never passes through somebody else's hands.

@@ -6,13 +6,17 @@ mod invitations;
 mod listing;
 mod make;
 mod password;
+mod sessions;
 mod sign_in;
 
 use llm_store::rows::{Object, OrganizationMember, TeamMember, User};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+pub(crate) use make::register;
+pub use sessions::{Hidden, Looked, People, Recognized, SignIn};
 pub(crate) use sign_in::Throttle;
+pub use sign_in::Tries;
 
 use crate::{
     Caller, Edit, Form, Governance, Refusal,
@@ -35,8 +39,11 @@ pub(crate) const ROUTES: &[Route] = &[
     route!(Get "/invitation/info", Admin, invitations::info, "Says what is known of an invitation.", query fields::INVITATION),
     route!(Post "/invitation/update", Admin, invitations::update, "Marks an invitation as used, or not.", body fields::INVITATION_UPDATE),
     route!(Post "/invitation/delete", Managed, invitations::delete, "Takes an invitation back.", body fields::INVITATION),
+    route!(Post "/v2/login", Public, sessions::login, "Signs somebody in: a session's token, and the key in it.", body fields::LOGIN),
+    route!(Post "/login", Public, sessions::login_form, "The same for a form, which leads on to the pages of the gateway.", body fields::LOGIN),
+    route!(Get "/.well-known/litellm-ui-config", Public, sessions::page_settings, "Says how people sign in."),
     route!(Get "/onboarding/get_token", Public, invitations::open, "Says whom an invitation is for.", query fields::LINK),
-    route!(Post "/onboarding/claim_token", Public, invitations::claim, "Sets the password of whoever was invited.", body fields::CLAIM),
+    route!(Post "/onboarding/claim_token", Public, invitations::claim, "Sets the password of whoever was invited, and signs them in.", body fields::CLAIM),
 ];
 
 /// Places of one user that are told.

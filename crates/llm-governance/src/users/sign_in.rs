@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    net::IpAddr,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -17,87 +18,156 @@ use super::{
 };
 use crate::{Actor, Answer, Call, Governance, Governed, Refusal};
 
-/// Failures after which a name has to wait.
-const TRIES: u32 = 5;
-
-/// How long it waits.
-const PAUSE: Duration = Duration::from_secs(60);
+/// Failures of one name after which it has to wait.
+const OF_NAME: Tries = Tries {
+    most: 5,
+    window: Duration::from_secs(60),
+    pause: Duration::from_secs(60),
+};
 
 /// Names that are remembered.
 const NAMES: usize = 10_000;
 
-/// Counts failures to sign in, by name: also of names that nobody has.
+/// How often somebody may fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tries {
+    /// Failures after which to wait.
+    pub most: u32,
+    /// How long after the last one a failure is forgotten.
+    pub window: Duration,
+    /// How long to wait.
+    pub pause: Duration,
+}
+
+impl Default for Tries {
+    /// Those of one address, behind which there may be many people.
+    fn default() -> Self {
+        Self {
+            most: 20,
+            ..OF_NAME
+        }
+    }
+}
+
+/// Counts failures to sign in, by name, also of names that nobody has, and by address.
 #[derive(Debug, Default)]
 pub(crate) struct Throttle {
     failures: Mutex<HashMap<String, (u32, Instant)>>,
 }
 
 impl Throttle {
-    /// Seconds that this name has to wait.
-    fn wait(&self, name: &str, now: Instant) -> Option<u64> {
+    /// Seconds that this one has to wait.
+    fn wait(&self, who: &str, tries: Tries, now: Instant) -> Option<u64> {
         let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        let (count, last) = failures.get(name)?;
-        let left = PAUSE.checked_sub(now.saturating_duration_since(*last))?;
-        (*count >= TRIES && !left.is_zero()).then(|| left.as_secs().max(1))
+        let (count, last) = failures.get(who)?;
+        let left = tries
+            .pause
+            .checked_sub(now.saturating_duration_since(*last))?;
+        (*count >= tries.most && !left.is_zero()).then(|| left.as_secs().max(1))
     }
 
-    fn failed(&self, name: &str, now: Instant) {
+    fn failed(&self, who: &str, tries: Tries, now: Instant) {
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let lasts = tries.window.max(tries.pause);
         if failures.len() >= NAMES {
-            failures.retain(|_, (_, last)| now.saturating_duration_since(*last) < PAUSE);
+            failures.retain(|_, (_, last)| now.saturating_duration_since(*last) < lasts);
         }
         if failures.len() >= NAMES {
             // Somebody tries very many names: who waits already goes on waiting.
             return;
         }
-        let (count, last) = failures.entry(name.to_owned()).or_insert((0, now));
-        if now.saturating_duration_since(*last) >= PAUSE {
+        let (count, last) = failures.entry(who.to_owned()).or_insert((0, now));
+        if now.saturating_duration_since(*last) >= lasts {
             *count = 0;
         }
         (*count, *last) = (*count + 1, now);
     }
 
-    fn succeeded(&self, name: &str) {
+    fn succeeded(&self, who: &str) {
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        failures.remove(name);
+        failures.remove(who);
+    }
+}
+
+/// Whose failures count together.
+pub(super) struct Attempt {
+    who: Vec<(String, Tries)>,
+}
+
+impl Attempt {
+    /// An attempt with this name, from this address.
+    pub(super) fn of(name: &str, from: Option<IpAddr>, of_address: Tries) -> Self {
+        let mut who = vec![(name.trim().to_lowercase(), OF_NAME)];
+        who.extend(from.map(|from| (format!("from {from}"), of_address)));
+        Self { who }
+    }
+
+    /// Refuses who has to wait.
+    pub(super) fn may_try(&self, throttle: &Throttle) -> Result<(), Refusal> {
+        let now = Instant::now();
+        let waits = self.who.iter();
+        let seconds = waits
+            .filter_map(|(who, tries)| throttle.wait(who, *tries, now))
+            .max();
+        let Some(seconds) = seconds else {
+            return Ok(());
+        };
+        Err(Refusal {
+            retry_after: Some(seconds),
+            ..Refusal::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "throttling_error",
+                format!("too many failed attempts: try again in {seconds} seconds"),
+            )
+        })
+    }
+
+    pub(super) fn failed(&self, throttle: &Throttle) -> Refusal {
+        for (who, tries) in &self.who {
+            throttle.failed(who, *tries, Instant::now());
+        }
+        let message = "the user name or the password is wrong";
+        Refusal::unauthenticated(message).of("invalid_credentials")
+    }
+
+    /// An address goes on counting: who knows one password may be trying others.
+    pub(super) fn succeeded(&self, throttle: &Throttle) {
+        self.who
+            .iter()
+            .take(1)
+            .for_each(|(who, _)| throttle.succeeded(who));
     }
 }
 
 impl Governance {
     /// The user with this address or id, if the password is theirs. Who fails too often has to wait.
     pub async fn sign_in(&self, name: &str, password: &str) -> Result<User, Refusal> {
-        let key = name.trim().to_lowercase();
-        if let Some(seconds) = self.throttle().wait(&key, Instant::now()) {
-            return Err(Refusal {
-                retry_after: Some(seconds),
-                ..Refusal::new(
-                    StatusCode::TOO_MANY_REQUESTS,
-                    "throttling_error",
-                    format!("too many failed attempts: try again in {seconds} seconds"),
-                )
-            });
+        let attempt = Attempt::of(name, None, OF_NAME);
+        attempt.may_try(self.throttle())?;
+        match self.user_with(name, password).await? {
+            Some(user) => {
+                attempt.succeeded(self.throttle());
+                Ok(user)
+            }
+            None => Err(attempt.failed(self.throttle())),
         }
+    }
+
+    /// The user of this name and password. Takes as long where there is no such user.
+    pub(super) async fn user_with(
+        &self,
+        name: &str,
+        password: &str,
+    ) -> Result<Option<User>, Refusal> {
         let user = self.user_called(name).await?;
         let stored = user.as_ref().and_then(|user| user.password.clone());
         let given = password.to_owned();
         let matched = waiting(move || password::compare(&given, stored.as_deref())).await?;
-        match (user, matched) {
-            (Some(user), Match::Yes) => {
-                self.throttle().succeeded(&key);
-                Ok(user)
-            }
-            (Some(user), Match::Old) => {
-                self.throttle().succeeded(&key);
-                self.set_password(&Actor::default(), &user.user_id, password)
-                    .await?;
-                Ok(user)
-            }
-            _ => {
-                self.throttle().failed(&key, Instant::now());
-                let message = "the user name or the password is wrong";
-                Err(Refusal::unauthenticated(message).of("invalid_credentials"))
-            }
+        if let (Some(user), Match::Old) = (&user, matched) {
+            self.set_password(&Actor::default(), &user.user_id, password)
+                .await?;
         }
+        Ok(user.filter(|_| matched != Match::No))
     }
 
     async fn user_called(&self, name: &str) -> Result<Option<User>, Refusal> {
@@ -169,20 +239,21 @@ pub(super) async fn change(call: Call) -> Result<Answer, Refusal> {
 mod tests {
     use std::time::Instant;
 
-    use super::{PAUSE, TRIES, Throttle};
+    use super::{OF_NAME, Throttle};
 
     #[test]
     fn who_fails_too_often_waits_and_others_do_not() {
         let throttle = Throttle::default();
         let now = Instant::now();
-        for _ in 0..TRIES {
-            assert_eq!(throttle.wait("a", now), None);
-            throttle.failed("a", now);
+        let wait = |who: &str, now| throttle.wait(who, OF_NAME, now);
+        for _ in 0..OF_NAME.most {
+            assert_eq!(wait("a", now), None);
+            throttle.failed("a", OF_NAME, now);
         }
-        assert_eq!(throttle.wait("a", now), Some(60));
-        assert_eq!(throttle.wait("b", now), None);
-        assert_eq!(throttle.wait("a", now + PAUSE), None);
+        assert_eq!(wait("a", now), Some(60));
+        assert_eq!(wait("b", now), None);
+        assert_eq!(wait("a", now + OF_NAME.pause), None);
         throttle.succeeded("a");
-        assert_eq!(throttle.wait("a", now), None);
+        assert_eq!(wait("a", now), None);
     }
 }

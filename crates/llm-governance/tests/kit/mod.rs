@@ -126,6 +126,7 @@ impl Office {
             query: query.collect(),
             body,
             changed_by: None,
+            peer: None,
         };
         let answer = self.governance.answer(route, caller, raw).await?;
         match answer.body {

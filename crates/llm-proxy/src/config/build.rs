@@ -13,10 +13,10 @@ use super::{
     alerting,
     deployments::{Defaults, Deployments},
     file::{self, File, Values},
-    keys,
+    identity, keys,
     names::Names,
     problem::{Problem, Problems},
-    routing, sections,
+    routing, sections, vouching,
 };
 use crate::{books::Place, discover, settings::Settings};
 
@@ -73,6 +73,8 @@ fn build(path: &Path, mut file: File, around: &Overlay<'_>, problems: &mut Probl
     };
     sections::general(&mut file.general, &mut settings, &mut names, problems);
     alerting::read(&mut file.general, around, &mut settings, problems);
+    identity::read(&mut file.general, around, &mut settings, problems);
+    vouching::read(&mut file.general, around, &mut settings, problems);
     for (values, keys) in [
         (&mut file.litellm, routing::LITELLM),
         (&mut file.router, &keys::ROUTER.names().collect::<Vec<_>>()),

@@ -10,6 +10,7 @@ use super::{
     governing, limiting, metrics,
     names::Names,
     node::{Node, Value},
+    people,
     problem::Problems,
 };
 use crate::settings::{Role, Settings};
@@ -50,9 +51,6 @@ pub(super) fn general(
     if let Some(name) = values.take("litellm_key_header_name", problems) {
         settings.key_header = Some(name);
     }
-    if let Some(list) = values.take("allowed_ips", problems) {
-        settings.allowed_ips = Some(list);
-    }
     if let Some(always) = values.take("always_include_stream_usage", problems) {
         settings.always_stream_usage = always;
     }
@@ -61,6 +59,7 @@ pub(super) fn general(
     }
     endpoints::read(values, &mut settings.passing, problems);
     governing::general(values, settings, problems);
+    people::general(values, settings, problems);
     limiting::general(values, settings, problems);
     user_headers(values, settings, problems);
     health(values, settings, problems);
@@ -132,6 +131,7 @@ fn health(values: &mut Values, settings: &mut Settings, problems: &mut Problems)
 
 pub(super) fn litellm(values: &mut Values, settings: &mut Settings, problems: &mut Problems) {
     governing::litellm(values, settings, problems);
+    people::litellm(values, settings, problems);
     metrics::litellm(values, settings, problems);
     if let Some(json) = values.take("json_logs", problems) {
         settings.logs.json = json;

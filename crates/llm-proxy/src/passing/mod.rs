@@ -5,7 +5,7 @@ mod headers;
 mod mount;
 mod spool;
 
-use std::{net::SocketAddr, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, request::Parts};
@@ -18,7 +18,7 @@ use llm_types::JsonObject;
 
 use crate::{
     body, controls,
-    door::{Door, Foreign, admit, open_tab_for},
+    door::{Door, Foreign, Peer, admit, open_tab_for},
     error::{Dialect, Refusal},
     labels::Labels,
     metrics::Who,
@@ -42,7 +42,7 @@ pub(crate) async fn serve(
     live: &Arc<Live>,
     mount: Mount<'_>,
     request: Request<Incoming>,
-    peer: SocketAddr,
+    peer: Peer,
 ) -> Reply {
     let started = Instant::now();
     let (head, incoming) = request.into_parts();
@@ -54,11 +54,11 @@ pub(crate) async fn serve(
     };
     let refuse = |caller: &Caller, refusal: Refusal| {
         let took = started.elapsed();
-        let who = Who::knocking(caller, peer.ip(), &head.headers);
+        let who = Who::knocking(caller, peer.client, &head.headers);
         gateway.hub.refused(ROUTE, &call_id, who, &refusal, took);
         respond::refusal(&refusal, dialect, &call_id)
     };
-    let caller = match caller(gateway, live, &mount, &head, peer).await {
+    let mut caller = match caller(gateway, live, &mount, &head, peer).await {
         Ok(caller) => caller,
         Err(refusal) => {
             let limits = &live.settings.limits;
@@ -78,7 +78,7 @@ pub(crate) async fn serve(
     };
     let mut passing = prepare(live, &mount, &head, body);
     passing.call_id.clone_from(&call_id);
-    let labels = Labels::of(&head.headers, &passing.fields, &live.settings.user_headers);
+    let mut labels = Labels::of(&head.headers, &passing.fields, &live.settings.user_headers);
     let engine = match passing.rename {
         true => &live.engine,
         false => &live.passing,
@@ -88,7 +88,7 @@ pub(crate) async fn serve(
         call_id: &call_id,
         bound: engine.passing_bound(&passing),
     };
-    let tab = match open_tab_for(gateway, live, &caller, work, &labels).await {
+    let tab = match open_tab_for(gateway, live, &mut caller, work, &mut labels).await {
         Ok(tab) => tab,
         Err(refusal) => return refuse(&caller, refusal),
     };
@@ -99,7 +99,7 @@ pub(crate) async fn serve(
         caller,
         tab: tab.clone(),
         labels,
-        address: Some(peer.ip()),
+        address: Some(peer.client),
     }));
     match Box::pin(engine.pass(passing)).await {
         Ok(passed) => {
@@ -119,10 +119,10 @@ async fn caller(
     live: &Live,
     mount: &Mount<'_>,
     head: &Parts,
-    peer: SocketAddr,
+    peer: Peer,
 ) -> Result<Arc<Caller>, Refusal> {
     let door = Door {
-        peer: peer.ip(),
+        peer,
         method: &head.method,
         path: head.uri.path(),
         access: Access::Model,

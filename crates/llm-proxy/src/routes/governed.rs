@@ -1,11 +1,11 @@
 //! The management routes, mounted: governance has them as data.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     body::Bytes,
     extract::{FromRequestParts, RawPathParams, Request, State},
-    http::{StatusCode, header},
+    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
     routing::{MethodFilter, MethodRouter, on},
 };
@@ -19,7 +19,7 @@ use serde_json::{Map, Value};
 use super::pages::{Refused, Shared, json_reply};
 use crate::{
     auth,
-    door::{Door, may_call},
+    door::{Door, Peer, may_call},
     error::Refusal,
     pairs,
     state::Gateway,
@@ -27,6 +27,9 @@ use crate::{
 
 /// The longest body of an administrative request.
 const LONGEST: usize = 4 << 20;
+
+/// What pages send without a script.
+const FORM: &[u8] = b"application/x-www-form-urlencoded";
 
 /// The header in which a client says for whom it changes something.
 const CHANGED_BY: &str = "litellm-changed-by";
@@ -57,21 +60,25 @@ async fn answer(
 ) -> Result<Response, Refused> {
     let live = gateway.live();
     let (mut head, body) = request.into_parts();
+    let Some(peer) = head.extensions.get::<Peer>().copied() else {
+        return Err(Refusal::internal().into());
+    };
+    let door = Door {
+        peer,
+        method: &head.method,
+        path: head.uri.path(),
+        access: route.access,
+    };
     let caller = match route.access {
         Access::Public => Arc::new(Caller::anyone()),
-        _ => auth::caller(&gateway, &live.settings, &head.headers, None).await?,
+        _ => auth::caller(&gateway, &live, door, &head.headers, None).await?,
     };
-    let peer = head.extensions.get::<SocketAddr>();
-    if let Some(peer) = peer {
-        let door = Door {
-            peer: peer.ip(),
-            method: &head.method,
-            path: head.uri.path(),
-            // Where it may come from. What it may call depends on its teams and organizations: governance looks there.
-            access: Access::Public,
-        };
-        may_call(&gateway, &caller, door)?;
-    }
+    let from = Door {
+        // Where it may come from. What it may call depends on its teams and organizations: governance looks there.
+        access: Access::Public,
+        ..door
+    };
+    may_call(&gateway, &caller, from)?;
     let Some(governance) = gateway.governance() else {
         let message = "keys, users and budgets are kept in a database: start the gateway with a master key, \
                        and with --db or DATABASE_URL to say where";
@@ -87,6 +94,8 @@ async fn answer(
                 .collect()
         })
         .unwrap_or_default();
+    let kind = head.headers.get(header::CONTENT_TYPE);
+    let is_form = kind.is_some_and(|kind| kind.as_bytes().starts_with(FORM));
     let changed_by = head.headers.get(CHANGED_BY);
     let changed_by = changed_by
         .and_then(|value| value.to_str().ok())
@@ -94,23 +103,29 @@ async fn answer(
     let raw = Raw {
         path,
         query: pairs::of(&head.uri).collect(),
-        body: fields(body).await?,
+        body: fields(body, is_form).await?,
         changed_by,
+        peer: Some(peer.client),
     };
     let answer = governance
         .answer(route, caller, raw)
         .await
         .map_err(Refusal::from)?;
-    Ok(match answer.body {
+    let mut reply = match answer.body {
         Content::Json(value) => json_reply(answer.status, value.to_string()),
         Content::Text(kind, text) => {
             (answer.status, [(header::CONTENT_TYPE, kind)], text).into_response()
         }
-    })
+    };
+    for (name, value) in answer.headers {
+        let value = HeaderValue::try_from(value).map_err(|_| Refusal::internal())?;
+        reply.headers_mut().append(name, value);
+    }
+    Ok(reply)
 }
 
 /// The body, which is an object or nothing.
-async fn fields(body: axum::body::Body) -> Result<Map<String, Value>, Refusal> {
+async fn fields(body: axum::body::Body, is_form: bool) -> Result<Map<String, Value>, Refusal> {
     let read = Limited::new(body, LONGEST).collect().await;
     let bytes: Bytes = match read {
         Ok(body) => body.to_bytes(),
@@ -118,6 +133,11 @@ async fn fields(body: axum::body::Body) -> Result<Map<String, Value>, Refusal> {
     };
     if bytes.is_empty() {
         return Ok(Map::new());
+    }
+    if is_form {
+        let text = String::from_utf8_lossy(&bytes);
+        let fields = pairs::read(&text).map(|(name, value)| (name, value.into()));
+        return Ok(fields.collect());
     }
     serde_json::from_slice(&bytes)
         .map_err(|error| Refusal::bad("request_body", format!("Invalid JSON payload: {error}")))

@@ -1,11 +1,11 @@
 //! Everything that is no operation, as one axum router.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     Extension, Json, Router,
     extract::{FromRequestParts, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
+    http::{HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
     routing::{MethodRouter, get, patch, post},
 };
@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::{
     auth,
-    door::{Door, may_call},
+    door::{Door, Peer, may_call},
     error::{Dialect, Refusal},
     routes::{details, docs, explain, governed, health, inspect, manage, models, tools},
     state::{Gateway, Live},
@@ -129,19 +129,19 @@ impl FromRequestParts<Arc<Gateway>> for Keyed {
         gateway: &Arc<Gateway>,
     ) -> Result<Self, Refused> {
         let live = gateway.live();
-        let caller = auth::caller(gateway, &live.settings, &parts.headers, None).await?;
         let access = parts.extensions.get::<Access>().copied();
-        let peer = parts.extensions.get::<SocketAddr>().copied();
+        let peer = parts.extensions.get::<Peer>().copied();
         let (Some(access), Some(peer)) = (access, peer) else {
             // A page that nobody said who may see.
             return Err(Refusal::internal().into());
         };
         let door = Door {
-            peer: peer.ip(),
+            peer,
             method: &parts.method,
             path: parts.uri.path(),
             access,
         };
+        let caller = auth::caller(gateway, &live, door, &parts.headers, None).await?;
         may_call(gateway, &caller, door)?;
         Ok(Self(live, caller))
     }
@@ -192,10 +192,19 @@ pub(crate) fn metrics_alone(gateway: Arc<Gateway>) -> Router {
         .with_state(gateway)
 }
 
-async fn metrics(State(gateway): Shared, headers: HeaderMap) -> Response {
+async fn metrics(State(gateway): Shared, request: Parts) -> Response {
     let live = gateway.live();
+    let door = Door {
+        peer: match request.extensions.get::<Peer>() {
+            Some(peer) => *peer,
+            None => return Refused(Refusal::internal()).into_response(),
+        },
+        method: &request.method,
+        path: request.uri.path(),
+        access: Access::Info,
+    };
     if live.settings.metrics_need_key
-        && let Err(refusal) = auth::caller(&gateway, &live.settings, &headers, None).await
+        && let Err(refusal) = auth::caller(&gateway, &live, door, &request.headers, None).await
     {
         // A JSON string, as LiteLLM answers scrapers.
         return (refusal.status, Json(refusal.message)).into_response();

@@ -76,6 +76,34 @@ table! {
 }
 
 table! {
+    /// A claim of tokens that stands for a virtual key.
+    KeyMapping in "jwt_key_mappings", key [jwt_claim_name, jwt_claim_value, jwt_issuer], by [id, token];
+    /// The claim.
+    jwt_claim_name: String,
+    /// What it holds.
+    jwt_claim_value: String,
+    /// The only issuer that it counts of; empty for any.
+    jwt_issuer: String,
+    /// Its id.
+    id: String,
+    /// The key's hash. Never in JSON.
+    #[serde(skip)]
+    token: String,
+    /// What it is for.
+    description: Option<String>,
+    /// Whether it holds; who has a claim that does not hold is refused.
+    is_active: bool,
+    /// When it was made.
+    created_at: Moment,
+    /// Who made it.
+    created_by: Option<String>,
+    /// When it was changed last.
+    updated_at: Moment,
+    /// Who changed it last.
+    updated_by: Option<String>,
+}
+
+table! {
     /// A customer: the end user that a request names.
     Customer in "customers", key [user_id], by [alias, budget_id], spends "customer" of "t.user_id";
     /// Its id.

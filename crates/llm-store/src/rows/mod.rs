@@ -7,7 +7,7 @@ mod searches;
 mod spend;
 mod teams;
 
-pub use entities::{AccessGroup, Budget, Customer, Invitation, Project, Tag, User};
+pub use entities::{AccessGroup, Budget, Customer, Invitation, KeyMapping, Project, Tag, User};
 pub use keys::{DeletedKey, Key, RetiredKey};
 pub use models::{AuditEntry, Credential, Model};
 pub use spend::{SpendDay, SpendRow};

@@ -1,11 +1,15 @@
 //! Every key of LiteLLM's configuration, and what becomes of it here. The reference table is made from this.
 
 mod general;
+mod jwt;
+mod ldap;
 mod litellm;
 mod params;
 mod router;
 
 pub(crate) use general::GENERAL;
+pub(crate) use jwt::{ISSUER, JWT};
+pub(crate) use ldap::LDAP;
 pub(crate) use litellm::LITELLM;
 pub use params::{PARAMS, PARAMS_LATER};
 pub(crate) use router::ROUTER;
@@ -39,7 +43,9 @@ impl Section {
 }
 
 /// The sections, in the order of the reference.
-pub const SECTIONS: &[Section] = &[ROOT, MODEL, TOOL, ROUTER, LITELLM, GENERAL, ENDPOINT];
+pub const SECTIONS: &[Section] = &[
+    ROOT, MODEL, TOOL, ROUTER, LITELLM, GENERAL, JWT, ISSUER, LDAP, ENDPOINT,
+];
 
 /// The file itself.
 pub(crate) const ROOT: Section = Section {

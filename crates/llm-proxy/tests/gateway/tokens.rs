@@ -1,0 +1,396 @@
+//! Tokens of an identity provider as keys.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use jsonwebtoken::{Algorithm, EncodingKey, Header, jwk::Jwk};
+use llm_governance::identity::TokenRules;
+use llm_proxy::settings::{Issuer, Place, Settings, Tokens};
+use serde_json::{Value, json};
+
+use crate::support::*;
+
+/// An identity provider on the loopback interface.
+struct Provider {
+    server: Vendor,
+    state: Arc<State>,
+}
+
+#[derive(Default)]
+struct State {
+    keys: Mutex<BTreeMap<String, Value>>,
+    /// What it answers instead of its keys.
+    instead: Mutex<Option<(u16, String)>>,
+    asked: AtomicUsize,
+}
+
+/// A key that signs.
+struct Signer {
+    id: String,
+    algorithm: Algorithm,
+    key: EncodingKey,
+}
+
+impl Signer {
+    fn ecdsa(id: &str) -> Self {
+        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
+        let der = pair.to_pkcs8v1().unwrap();
+        Self {
+            id: id.to_owned(),
+            algorithm: Algorithm::ES256,
+            key: EncodingKey::from_ec_der(der.as_ref()),
+        }
+    }
+
+    fn public(&self) -> Value {
+        let mut jwk = Jwk::from_encoding_key(&self.key, self.algorithm).unwrap();
+        jwk.common.key_id = Some(self.id.clone());
+        serde_json::to_value(jwk).unwrap()
+    }
+
+    fn sign(&self, claims: &Value) -> String {
+        let header = Header {
+            kid: Some(self.id.clone()),
+            ..Header::new(self.algorithm)
+        };
+        jsonwebtoken::encode(&header, claims, &self.key).unwrap()
+    }
+}
+
+impl Provider {
+    async fn with(keys: &[&Signer]) -> Self {
+        let state = Arc::new(State::default());
+        for key in keys {
+            state.publish(key);
+        }
+        let seen = Arc::clone(&state);
+        let server = Vendor::answering(move |_| {
+            seen.asked.fetch_add(1, Ordering::SeqCst);
+            if let Some((status, body)) = seen.instead.lock().unwrap().clone() {
+                return reply(status, "application/json", body);
+            }
+            let keys: Vec<Value> = seen.keys.lock().unwrap().values().cloned().collect();
+            whole(&json!({ "keys": keys }))
+        })
+        .await;
+        Self { server, state }
+    }
+
+    fn tokens(&self, rules: Value) -> Tokens {
+        Tokens::of(vec![Issuer {
+            names: vec!["https://id.example".to_owned()],
+            audiences: vec!["gateway".to_owned()],
+            urls: vec![self.server.url.clone()],
+            rules: serde_json::from_value::<TokenRules>(rules).unwrap(),
+        }])
+    }
+}
+
+impl State {
+    fn publish(&self, key: &Signer) {
+        self.keys
+            .lock()
+            .unwrap()
+            .insert(key.id.clone(), key.public());
+    }
+
+    fn answers(&self, status: u16, body: &str) {
+        *self.instead.lock().unwrap() = Some((status, body.to_owned()));
+    }
+
+    fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+}
+
+fn now() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    i64::try_from(now.as_secs()).unwrap()
+}
+
+fn good() -> Value {
+    json!({"iss": "https://id.example", "aud": "gateway", "sub": "ann", "exp": now() + 600})
+}
+
+fn but(name: &str, value: Value) -> Value {
+    let mut claims = good();
+    claims[name] = value;
+    claims
+}
+
+/// A gateway that takes a provider's tokens, and the folder of what it keeps.
+async fn gateway(vendor: &Vendor, tokens: Tokens) -> (Gateway, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut settings: Settings = with_master_key(settings(&vendor.url));
+    settings.database.place = Place::Named(folder.path().join("g.db").display().to_string());
+    settings.identity.tokens = Some(tokens);
+    (Gateway::with(settings).await, folder)
+}
+
+async fn chat_with(gateway: &Gateway, token: &str) -> Got {
+    let bearer = format!("Bearer {token}");
+    let headers = [("authorization", bearer.as_str())];
+    let body = chat("gpt").to_string();
+    gateway
+        .send("POST", "/v1/chat/completions", &headers, body)
+        .await
+}
+
+fn upserting() -> Value {
+    json!({"user_id_jwt_field": "sub", "user_id_upsert": true})
+}
+
+#[tokio::test]
+async fn a_token_is_a_key_and_its_user_pays() {
+    let (first, second) = (Signer::ecdsa("1"), Signer::ecdsa("2"));
+    let vendor = Vendor::friendly().await;
+    let provider = Provider::with(&[&first, &second]).await;
+    let (gateway, _folder) = gateway(&vendor, provider.tokens(upserting())).await;
+    for signer in [&first, &second, &first] {
+        let got = chat_with(&gateway, &signer.sign(&good())).await;
+        assert_eq!(got.status, 200, "{}", got.text());
+    }
+    // Keys are fetched once, and the token goes no further.
+    assert_eq!(provider.state.asked(), 1);
+    for asked in vendor.asked() {
+        assert_eq!(asked.headers["authorization"], "Bearer sk-vendor");
+    }
+    let master = [("authorization", "Bearer sk-master")];
+    let info = gateway
+        .send("GET", "/user/info?user_id=ann", &master, "")
+        .await;
+    assert_eq!(info.status, 200, "{}", info.text());
+    // What is no token's is still a key's, and says nothing of tokens.
+    let key = chat_with(&gateway, "sk-unknown").await;
+    assert_eq!(key.error().1, "token_not_found_in_db");
+}
+
+#[tokio::test]
+async fn what_was_forged_is_refused() {
+    let (signer, other) = (Signer::ecdsa("e"), Signer::ecdsa("e"));
+    let vendor = Vendor::friendly().await;
+    let provider = Provider::with(&[&signer]).await;
+    let (gateway, _folder) = gateway(&vendor, provider.tokens(upserting())).await;
+    assert_eq!(chat_with(&gateway, &signer.sign(&good())).await.status, 200);
+
+    let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let unsigned = |algorithm: &str| {
+        let header = json!({"alg": algorithm, "typ": "JWT", "kid": "e"});
+        format!("{}.{}.", part(&header), part(&good()))
+    };
+    let public = signer.public();
+    let secret = URL_SAFE_NO_PAD
+        .decode(public["x"].as_str().unwrap())
+        .unwrap();
+    let shared = |secret: &[u8]| {
+        let header = Header {
+            kid: Some("e".to_owned()),
+            ..Header::new(Algorithm::HS256)
+        };
+        jsonwebtoken::encode(&header, &good(), &EncodingKey::from_secret(secret)).unwrap()
+    };
+    let genuine = signer.sign(&good());
+    let (_, signature) = genuine.rsplit_once('.').unwrap();
+    let admin = part(&but("scope", json!("litellm_proxy_admin")));
+    let header = genuine.split('.').next().unwrap();
+    let mut cases = vec![
+        ("none", unsigned("none")),
+        ("None", unsigned("None")),
+        ("no algorithm", unsigned("")),
+        ("the public key as a secret", shared(&secret)),
+        (
+            "the set of keys as a secret",
+            shared(public.to_string().as_bytes()),
+        ),
+        ("another key of the same name", other.sign(&good())),
+        ("other claims", format!("{header}.{admin}.{signature}")),
+        ("no signature", genuine.replace(signature, "")),
+        ("half a signature", genuine[..genuine.len() - 20].to_owned()),
+        ("not begun", signer.sign(&but("nbf", json!(now() + 120)))),
+        ("over", signer.sign(&but("exp", json!(now() - 60)))),
+        ("endless", signer.sign(&but("exp", Value::Null))),
+        (
+            "another issuer",
+            signer.sign(&but("iss", json!("https://other.example"))),
+        ),
+        ("no issuer", signer.sign(&but("iss", Value::Null))),
+        (
+            "another audience",
+            signer.sign(&but("aud", json!(["other"]))),
+        ),
+        ("no audience", signer.sign(&but("aud", Value::Null))),
+        (
+            "huge",
+            signer.sign(&but("padding", json!("x".repeat(20_000)))),
+        ),
+        ("garbage", "eyJhbGciOiJFUzI1NiJ9.AAAA.AAAA".to_owned()),
+    ];
+    let critical = json!({"alg": "ES256", "kid": "e", "crit": ["b64"], "b64": false});
+    cases.push((
+        "critical",
+        format!("{}.{}.{signature}", part(&critical), part(&good())),
+    ));
+    for (what, token) in cases {
+        let got = chat_with(&gateway, &token).await;
+        assert_eq!(got.status, 401, "{what}: {}", got.text());
+        assert_eq!(got.error().1, "auth_error", "{what}");
+        assert!(!got.text().contains(signature), "{what}");
+    }
+    // Within the leeway clocks may be apart.
+    let late = signer.sign(&but("exp", json!(now() - 10)));
+    assert_eq!(chat_with(&gateway, &late).await.status, 200);
+}
+
+#[tokio::test]
+async fn keys_that_are_new_are_fetched_and_not_too_often() {
+    let (first, second, third) = (Signer::ecdsa("1"), Signer::ecdsa("2"), Signer::ecdsa("3"));
+    let vendor = Vendor::friendly().await;
+    let provider = Provider::with(&[&first]).await;
+    let mut tokens = provider.tokens(upserting());
+    tokens.refresh_every = Duration::ZERO;
+    let (gateway, _folder) = gateway(&vendor, tokens).await;
+    assert_eq!(chat_with(&gateway, &first.sign(&good())).await.status, 200);
+    assert_eq!(chat_with(&gateway, &second.sign(&good())).await.status, 401);
+    provider.state.publish(&second);
+    assert_eq!(chat_with(&gateway, &second.sign(&good())).await.status, 200);
+    assert_eq!(provider.state.asked(), 3);
+
+    let slow = Provider::with(&[&first]).await;
+    let (gateway, _folder) = self::gateway(&vendor, slow.tokens(upserting())).await;
+    assert_eq!(chat_with(&gateway, &first.sign(&good())).await.status, 200);
+    for _ in 0..20 {
+        assert_eq!(chat_with(&gateway, &third.sign(&good())).await.status, 401);
+    }
+    assert_eq!(slow.state.asked(), 1);
+}
+
+#[tokio::test]
+async fn a_provider_that_is_away_is_no_fault_of_the_caller() {
+    let signer = Signer::ecdsa("1");
+    let vendor = Vendor::friendly().await;
+    for (status, body) in [
+        (500, "{}".to_owned()),
+        (200, "nonsense".to_owned()),
+        (200, "{}".to_owned()),
+        (200, json!({"keys": []}).to_string()),
+        (
+            200,
+            json!({"keys": [{"kty": "oct", "k": "AAAA", "kid": "1"}]}).to_string(),
+        ),
+        (
+            200,
+            format!("{{\"keys\": [], \"x\": \"{}\"}}", "x".repeat(2 << 20)),
+        ),
+    ] {
+        let provider = Provider::with(&[&signer]).await;
+        provider.state.answers(status, &body);
+        let (gateway, _folder) = gateway(&vendor, provider.tokens(upserting())).await;
+        for _ in 0..5 {
+            let got = chat_with(&gateway, &signer.sign(&good())).await;
+            let (status, kind, _) = got.error();
+            assert_eq!((status, kind.as_str()), (503, "auth_provider_unavailable"));
+        }
+        // Nobody who is away is asked for each request.
+        assert_eq!(provider.state.asked(), 1);
+    }
+}
+
+#[tokio::test]
+async fn keys_that_cannot_be_fetched_again_are_used_for_a_while() {
+    let signer = Signer::ecdsa("1");
+    let vendor = Vendor::friendly().await;
+    let provider = Provider::with(&[&signer]).await;
+    let mut tokens = provider.tokens(upserting());
+    tokens.fresh = Duration::ZERO;
+    let (gateway, _folder) = gateway(&vendor, tokens).await;
+    assert_eq!(chat_with(&gateway, &signer.sign(&good())).await.status, 200);
+    provider.state.answers(500, "");
+    let other = signer.sign(&but("sub", json!("bob")));
+    assert_eq!(chat_with(&gateway, &other).await.status, 200);
+    assert!(provider.state.asked() >= 2);
+}
+
+#[tokio::test]
+async fn a_discovery_document_says_where_keys_are() {
+    let signer = Signer::ecdsa("1");
+    let vendor = Vendor::friendly().await;
+    let provider = Provider::with(&[&signer]).await;
+    let keys = provider.server.url.clone();
+    for (issuer, status) in [("https://id.example", 200), ("https://other.example", 503)] {
+        let document = json!({"issuer": issuer, "jwks_uri": keys});
+        let discovery = Vendor::answering(move |_| whole(&document)).await;
+        let mut tokens = provider.tokens(upserting());
+        tokens.issuers[0].urls = vec![discovery.url.clone()];
+        let (gateway, _folder) = gateway(&vendor, tokens).await;
+        assert_eq!(
+            chat_with(&gateway, &signer.sign(&good())).await.status,
+            status
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_admins_token_manages_and_a_users_does_not() {
+    let signer = Signer::ecdsa("1");
+    let vendor = Vendor::friendly().await;
+    let provider = Provider::with(&[&signer]).await;
+    let (gateway, _folder) = gateway(&vendor, provider.tokens(upserting())).await;
+    let manage = async |claims: Value, path: &str| {
+        let bearer = format!("Bearer {}", signer.sign(&claims));
+        let headers = [("authorization", bearer.as_str())];
+        gateway.send("POST", path, &headers, "{}").await.status
+    };
+    let admin = but("scope", json!("litellm_proxy_admin"));
+    assert_eq!(manage(admin.clone(), "/team/new").await, 200);
+    assert_eq!(manage(good(), "/team/new").await, 403);
+    assert_eq!(manage(good(), "/user/update").await, 401);
+    assert_eq!(manage(admin, "/v1/chat/completions").await, 403);
+}
+
+#[tokio::test]
+async fn a_tokens_customer_and_team_stand_in_the_row() {
+    let signer = Signer::ecdsa("1");
+    let vendor = Vendor::friendly().await;
+    let provider = Provider::with(&[&signer]).await;
+    let rules = json!({
+        "team_ids_jwt_field": "groups", "team_id_upsert": true, "end_user_id_jwt_field": "for",
+    });
+    let (gateway, _folder) = gateway(&vendor, provider.tokens(rules)).await;
+    let mut claims = but("groups", json!(["a", "b"]));
+    claims["for"] = json!("customer");
+    let bearer = format!("Bearer {}", signer.sign(&claims));
+    let headers = [
+        ("authorization", bearer.as_str()),
+        ("x-litellm-team-id", "b"),
+    ];
+    let body = chat("gpt").to_string();
+    let got = gateway
+        .send("POST", "/v1/chat/completions", &headers, body)
+        .await;
+    assert_eq!(got.status, 200, "{}", got.text());
+    gateway.settled().await;
+    let master = [("authorization", "Bearer sk-master")];
+    let mut rows = json!([]);
+    // Rows are shipped a moment after the answer.
+    for _ in 0..200 {
+        rows = gateway.send("GET", "/spend/logs", &master, "").await.json();
+        if rows.as_array().is_some_and(|rows| !rows.is_empty()) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(
+        (&rows[0]["team_id"], &rows[0]["end_user"]),
+        (&json!("b"), &json!("customer"))
+    );
+    let hash = rows[0]["api_key"].as_str().unwrap();
+    assert!(hash.starts_with("hashed-jwt-"), "{hash}");
+}
