@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     say,
-    scenario::Scenario,
+    scenario::{KEY, Scenario},
     wire::{self, Head},
 };
 
@@ -29,6 +29,7 @@ pub(crate) struct Args {
     /// How long.
     seconds: f64,
     /// With which key.
+    #[arg(default_value = KEY)]
     key: String,
 }
 

@@ -147,14 +147,16 @@ impl Wanted {
         self.model.is_none() && self.except.is_empty() && self.parts == [Part::default()]
     }
 
-    async fn count(&self, call: &Call) -> Result<i64, Refusal> {
+    /// How many rows there are, counted up to `limit`.
+    async fn count(&self, call: &Call, limit: i64) -> Result<i64, Refusal> {
+        let store = call.governance.store();
         let mut total = 0;
         for part in &self.parts {
-            total += call
-                .governance
-                .store()
-                .count_days(&self.days(part), i64::MAX)
-                .await?;
+            let left = limit - total;
+            if left <= 0 {
+                break;
+            }
+            total += store.count_days(&self.days(part), left).await?;
         }
         Ok(total)
     }
@@ -261,7 +263,7 @@ async fn paged(call: &Call, family: Family) -> Result<Answer, Refusal> {
     }
     let page = query.count("page").unwrap_or(1).max(1);
     let size = query.count("page_size").unwrap_or(50).clamp(1, 1_000);
-    let total = u64::try_from(wanted.count(call).await?).unwrap_or(0);
+    let total = u64::try_from(wanted.count(call, i64::MAX).await?).unwrap_or(0);
     let offset = i64::try_from((page - 1).saturating_mul(size)).unwrap_or(i64::MAX);
     let rows = wanted
         .rows(call, i64::try_from(size).unwrap_or(1_000), offset)
@@ -280,14 +282,14 @@ async fn whole(call: &Call, family: Family) -> Result<Answer, Refusal> {
         return table(call, &wanted).await;
     }
     let mut activity = Activity::default();
-    let rows = wanted.rows(call, FINE + 1, 0).await?;
-    let many = i64::try_from(rows.len()).is_ok_and(|rows| rows > FINE);
+    let many = wanted.count(call, FINE + 1).await? > FINE;
     if many && !wanted.is_everything() {
         let message =
             "this is too much for one page: narrow it down, or use the route without '/aggregated'";
         return Err(Refusal::bad("start_date", message));
     }
     if !many {
+        let rows = wanted.rows(call, FINE, 0).await?;
         rows.iter().for_each(|row| activity.add(row));
     } else {
         coarse(call, &wanted, &mut activity).await?;

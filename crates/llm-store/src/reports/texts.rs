@@ -137,13 +137,18 @@ fn summing(found: &str) -> Summing {
         "endpoint",
     ];
     let order = order.map(|column| format!("t.{column} DESC")).join(", ");
+    // SQLite counts in an index that has every column, though another finds the rows: it is asked for one that none has.
+    let one = match found {
+        "" => "1",
+        _ => "t.spend",
+    };
     Summing {
         rows: format!(
             "SELECT {columns} FROM spend_days AS t WHERE {matching} ORDER BY {order} LIMIT $8 OFFSET $9"
         )
         .leak(),
         count: format!(
-            "SELECT COUNT(*) FROM (SELECT 1 AS one FROM spend_days AS t WHERE {matching} LIMIT $8 OFFSET $9) AS p"
+            "SELECT COUNT(*) FROM (SELECT {one} AS one FROM spend_days AS t WHERE {matching} LIMIT $8 OFFSET $9) AS p"
         )
         .leak(),
     }
