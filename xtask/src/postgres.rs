@@ -97,10 +97,10 @@ pub(crate) fn installed() -> Result<PathBuf> {
         return Ok(programs);
     }
     apt(&["postgresql"])?;
-    programs().context("please install PostgreSQL's server: initdb and postgres")
+    programs().context("please install PostgreSQL: initdb, postgres and psql")
 }
 
-/// The folder of `initdb` and `postgres`: on the path, or where Debian hides them.
+/// The folder of `initdb`, `postgres` and `psql`: on the path, or where Debian hides them.
 fn programs() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
@@ -108,7 +108,7 @@ fn programs() -> Option<PathBuf> {
         folders.extend(versions.flatten().map(|version| version.path().join("bin")));
     }
     let whole = |folder: &PathBuf| {
-        ["initdb", "postgres"]
+        ["initdb", "postgres", "psql"]
             .iter()
             .all(|name| folder.join(name).exists())
     };
