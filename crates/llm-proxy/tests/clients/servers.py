@@ -82,7 +82,11 @@ class Postgres:
         initdb = [f"{self.programs}/initdb", "--username=postgres", "--auth=trust", "--no-sync", "-D", self.data]
         subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, cwd="/", **self.user)
         self.url = f"postgres://postgres@127.0.0.1:{self.port}/postgres"
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
 
     def start(self):
         options = {"listen_addresses": "127.0.0.1", "port": self.port, "fsync": "off", "unix_socket_directories": self.folder}
