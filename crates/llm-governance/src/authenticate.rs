@@ -3,13 +3,10 @@
 use std::sync::Arc;
 
 use http::{Method, StatusCode};
-use llm_store::{
-    Moment, hash_token,
-    rows::{Key, Organization, Project, Team, TeamMember, User},
-};
+use llm_store::{Moment, hash_token, rows::Key};
 use serde_json::json;
 
-use crate::{Access, Caller, Entry, Governance, Refusal, Role, Standing, route_groups};
+use crate::{Access, Caller, Entry, Governance, Refusal, Role, behind::Ids, route_groups};
 
 impl Governance {
     /// Whoever this key belongs to; `None` if nobody knows it. A key that is blocked or too old is refused.
@@ -38,65 +35,18 @@ impl Governance {
     /// Whoever has this key. Refuses a key that is not in force.
     pub(crate) async fn caller_of(&self, key: Arc<Entry<Key>>) -> Result<Caller, Refusal> {
         in_force(&key.row)?;
-        let directory = self.directory();
-        let row = &key.row;
-        let user = match &row.user_id {
-            Some(id) => directory.get::<User>(&[id]).await?,
-            None => None,
-        };
-        if user.as_ref().is_some_and(|user| is_deactivated(&user.row)) {
-            let message = "the owner of this key was deactivated";
-            return Err(Refusal::unauthenticated(message));
-        }
-        let (mut team, mut member) = (None, None);
-        if let Some(id) = &row.team_id {
-            team = directory.get::<Team>(&[id]).await?;
-            if let Some(user) = &row.user_id {
-                member = directory.get::<TeamMember>(&[id, user]).await?;
-            }
-        }
-        if let Some(team) = team.as_ref().filter(|team| team.row.blocked) {
-            return Err(Refusal::unauthenticated(format!(
-                "Team={} is blocked. Update via `/team/unblock` if you're an admin.",
-                team.row.team_id
-            )));
-        }
-        let project = match &row.project_id {
-            Some(id) => directory.get::<Project>(&[id]).await?,
-            None => None,
-        };
-        if let Some(project) = project.as_ref().filter(|project| project.row.blocked) {
-            return Err(Refusal::unauthenticated(format!(
-                "Project={} is blocked. Update via `/project/update` if you're an admin.",
-                project.row.project_id
-            )));
-        }
-        let of_team = team
-            .as_ref()
-            .and_then(|team| team.row.organization_id.as_ref());
-        let organization = match row.organization_id.as_ref().or(of_team) {
-            Some(id) => directory.get::<Organization>(&[id]).await?,
-            None => None,
-        };
-        let role = match &user {
+        let behind = self.behind(Ids::of(&key.row)).await?;
+        let role = match &behind.user {
             Some(user) => {
                 let given = user.row.user_role.as_deref();
                 given.and_then(Role::of_user).unwrap_or(Role::InternalUser)
             }
             None => Role::Unowned,
         };
-        Ok(Caller {
-            role,
+        Ok(behind.bind(Caller {
             key: Some(key),
-            user,
-            team,
-            member,
-            organization,
-            project,
-            name: None,
-            grant: None,
-            standing: Standing::default(),
-        })
+            ..Caller::plain(role)
+        }))
     }
 
     /// Refuses who may not call a route of this kind.
@@ -165,11 +115,6 @@ pub(crate) fn in_force(key: &Key) -> Result<(), Refusal> {
         return Err(Refusal::new(StatusCode::UNAUTHORIZED, "expired_key", message).of(name));
     }
     Ok(())
-}
-
-/// SCIM takes users away by this.
-pub(crate) fn is_deactivated(user: &User) -> bool {
-    user.metadata.get("scim_active") == Some(&serde_json::Value::Bool(false))
 }
 
 /// Enough of an id for its owner to know it.

@@ -1,6 +1,7 @@
 //! Rows that requests need again and again, remembered.
 
 use std::{
+    borrow::Borrow,
     hash::{DefaultHasher, Hash, Hasher},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -367,7 +368,7 @@ impl Directory {
 }
 
 /// The name of a row whose key has several parts.
-pub(crate) fn joined(parts: &[&str]) -> String {
+pub(crate) fn joined<S: Borrow<str>>(parts: &[S]) -> String {
     let separator = Account::SEPARATOR.to_string();
     parts.join(&separator)
 }

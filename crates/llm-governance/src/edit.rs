@@ -83,7 +83,11 @@ impl Edit<'_> {
     pub async fn insert<R: Governed>(&mut self, row: &R, taken: Refusal) -> Result<(), Refusal> {
         match self.transaction.insert(row).await {
             Ok(()) => {}
-            Err(llm_store::Error::Exists { .. }) => return Err(taken),
+            Err(llm_store::Error::Exists { .. }) => {
+                // Somebody was faster, and may not have come to say so: that there is none holds no more.
+                self.governance.forget(R::TABLE, &joined(&row.key()));
+                return Err(taken);
+            }
             Err(error) => return Err(error.into()),
         }
         let after = shown(row)?;

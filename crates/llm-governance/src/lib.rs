@@ -9,6 +9,7 @@ mod admit;
 pub mod alerts;
 mod audit;
 mod authenticate;
+mod behind;
 mod budget;
 mod budgets;
 mod caller;

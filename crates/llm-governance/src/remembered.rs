@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use llm_store::rows::{Organization, Team, TeamMember, User};
 use serde::{Deserialize, Serialize};
 
-use crate::{Caller, Governance, MASTER, Refusal, Role};
+use crate::{Caller, Governance, MASTER, Refusal, Role, behind::Ids};
 
 /// Who a caller was, to be found again when it is long gone. What it may do and spend is looked up then.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,27 +46,15 @@ impl Governance {
                 Refusal::unauthenticated("the key that this is asked with was deleted")
             });
         }
-        let directory = self.directory();
-        let mut caller = Caller {
+        let behind = self.behind(Ids {
+            user: who.user.as_deref(),
+            team: who.team.as_deref(),
+            organization: who.organization.as_deref(),
+            project: None,
+        });
+        Ok(Arc::new(behind.await?.bind(Caller {
             name: Some(who.key.clone()),
             ..Caller::plain(Role::InternalUser)
-        };
-        if let Some(id) = &who.user {
-            caller.user = directory.get::<User>(&[id]).await?;
-        }
-        if let Some(id) = &who.team {
-            caller.team = directory.get::<Team>(&[id]).await?;
-            if let Some(user) = &who.user {
-                caller.member = directory.get::<TeamMember>(&[id, user]).await?;
-            }
-        }
-        if let Some(id) = &who.organization {
-            caller.organization = directory.get::<Organization>(&[id]).await?;
-        }
-        let is_blocked = caller.team.as_ref().is_some_and(|team| team.row.blocked);
-        if is_blocked {
-            return Err(Refusal::unauthenticated("the team that asks is blocked"));
-        }
-        Ok(Arc::new(caller))
+        })))
     }
 }

@@ -98,7 +98,7 @@ impl Reading<'_> {
         };
         if user
             .as_ref()
-            .is_some_and(|user| crate::authenticate::is_deactivated(&user.row))
+            .is_some_and(|user| crate::behind::is_deactivated(&user.row))
         {
             return Err(deactivated());
         }

@@ -6,7 +6,7 @@ use llm_store::rows::{Team, TeamMember, User};
 
 use super::caller::{Reading, deactivated};
 use crate::{
-    Actor, Entry, MASTER_USER, Refusal, Role, authenticate::is_deactivated, teams::members, users,
+    Actor, Entry, MASTER_USER, Refusal, Role, behind::is_deactivated, teams::members, users,
 };
 
 /// Teams of one user that are looked at.

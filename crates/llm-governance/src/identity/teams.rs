@@ -5,7 +5,7 @@ use std::sync::Arc;
 use llm_store::rows::{Team, User};
 
 use super::{caller::Reading, people::MOST};
-use crate::{Access, Entry, Refusal, Role, route_groups, teams};
+use crate::{Access, Entry, Refusal, Role, behind::team_is_blocked, route_groups, teams};
 
 /// The teams that a token names.
 #[derive(Default)]
@@ -50,10 +50,7 @@ impl Reading<'_> {
         if let Some(blocked) = all.first().filter(|team| team.row.blocked)
             && all.iter().all(|team| team.row.blocked)
         {
-            return Err(Refusal::unauthenticated(format!(
-                "Team={} is blocked. Update via `/team/unblock` if you're an admin.",
-                blocked.row.team_id
-            )));
+            return Err(team_is_blocked(&blocked.row));
         }
         all.retain(|team| !team.row.blocked);
         let allowed = &self.rules.team_allowed_routes;

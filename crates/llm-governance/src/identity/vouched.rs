@@ -4,14 +4,13 @@ use std::sync::Arc;
 
 use llm_store::{
     hash_token,
-    rows::{Key, Object, Organization, Team, TeamMember, User},
+    rows::{Key, Object},
 };
 use serde_json::Value;
 
 use super::Grant;
 use crate::{
-    Caller, Entry, Form, Governance, Refusal, Role,
-    authenticate::{in_force, is_deactivated},
+    Caller, Entry, Form, Governance, Refusal, Role, authenticate::in_force, behind::Ids,
     keys::fields,
 };
 
@@ -61,48 +60,17 @@ impl Governance {
         let Some(key) = &caller.key else {
             return Ok(caller);
         };
-        let (directory, row) = (self.directory(), &key.row);
-        let user = match &row.user_id {
-            Some(id) => directory.get::<User>(&[id]).await?,
-            None => None,
-        };
-        if user.as_ref().is_some_and(|user| is_deactivated(&user.row)) {
-            return Err(Refusal::unauthenticated("this user was deactivated"));
-        }
-        let team = match &row.team_id {
-            Some(id) => directory.get::<Team>(&[id]).await?,
-            None => None,
-        };
-        if let Some(team) = team.as_ref().filter(|team| team.row.blocked) {
-            return Err(Refusal::unauthenticated(format!(
-                "Team={} is blocked. Update via `/team/unblock` if you're an admin.",
-                team.row.team_id
-            )));
-        }
-        let member = match (&row.team_id, &row.user_id) {
-            (Some(team), Some(user)) => directory.get::<TeamMember>(&[team, user]).await?,
-            _ => None,
-        };
-        let of_team = team
+        let behind = self.behind(Ids::of(&key.row)).await?;
+        let of_row = behind
+            .user
             .as_ref()
-            .and_then(|team| team.row.organization_id.as_ref());
-        let organization = match row.organization_id.as_ref().or(of_team) {
-            Some(id) => directory.get::<Organization>(&[id]).await?,
-            None => None,
-        };
-        let of_row = user.as_ref().and_then(|user| user.row.user_role.as_deref());
+            .and_then(|user| user.row.user_role.as_deref());
         let of_row = of_row.and_then(Role::of_user);
-        Ok(Caller {
-            role: match has_role {
-                true => caller.role,
-                false => of_row.unwrap_or(caller.role),
-            },
-            user,
-            team,
-            member,
-            organization,
-            ..caller.clone()
-        })
+        let role = match has_role {
+            true => caller.role,
+            false => of_row.unwrap_or(caller.role),
+        };
+        Ok(behind.bind(Caller { role, ..caller }))
     }
 }
 

@@ -18,7 +18,7 @@ use super::{
     taken, unknown,
 };
 use crate::{
-    Actor, Answer, Call, Governance, MASTER_USER, Refusal, Role, authenticate::is_deactivated,
+    Actor, Answer, Call, Governance, MASTER_USER, Refusal, Role, behind::is_deactivated,
     keys::secret, routes::Content,
 };
 
