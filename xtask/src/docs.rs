@@ -76,7 +76,9 @@ fn metrics_table() -> String {
     }
     text.push_str(
         "\nWithout labels: `litellm_in_flight_requests` (gauge) and `interlingua_dropped_log_lines` (counter). Gauges of budgets tell \
-         what keys, teams, users and organizations that asked for something since the start have left at the moment they are read.\n",
+         what keys, teams, users, organizations and customers that asked for something since the start have left at the moment they \
+         are read; with `prometheus_initialize_budget_metrics` also those that have not, as of five minutes ago. Customers are told \
+         where end users are. Gauges of limits tell what was left with the last request.\n",
     );
     text
 }
@@ -149,12 +151,18 @@ fn backends_table() -> String {
 }
 
 fn authorization_table() -> String {
-    format!(
-        "# Who may call what\n\n{MADE}The management routes. *yes*: everything; *reads*: where nothing changes. What a caller \
-         sees and changes within a route is its own, its team's or its organization's, as far as it is their admin; whether \
-         something else exists is not told.\n\n{}",
+    let mut text = format!(
+        "# Who may call what\n\n{MADE}*yes*: everything; *reads*: where nothing changes. What a caller sees and changes within a \
+         route is its own, its team's or its organization's, as far as it is their admin; whether something else exists is not \
+         told. Operations, sessions and what is passed through are *model*.\n\n{}",
         llm_governance::reference::authorization()
-    )
+    );
+    text.push_str("\nThe gateway's own pages:\n\n| method | path | access |\n|---|---|---|\n");
+    for page in llm_proxy::pages() {
+        let (method, access) = (page.method.method(), page.access.name());
+        let _ = writeln!(text, "| {method} | `{}` | {access} |", page.path);
+    }
+    text
 }
 
 fn operations_table() -> String {

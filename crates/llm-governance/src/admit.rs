@@ -330,6 +330,22 @@ impl Admission {
         priority.chain(left).chain(of_key)
     }
 
+    /// Its limits: whose each is, what it counts, how much that may be, and how much is left.
+    pub fn limits(&self) -> impl Iterator<Item = (&'static str, &'static str, u64, u64)> + '_ {
+        let left = self.left.iter();
+        left.map(|left| (left.scope, left.kind.name(), left.limit, left.remaining))
+    }
+
+    /// Whom it is for.
+    pub(crate) fn customer(&self) -> Option<&str> {
+        self.customer.as_deref()
+    }
+
+    /// Whom it is charged to.
+    pub(crate) fn spenders(&self) -> &[llm_ledger::Spender] {
+        self.reservation.spenders()
+    }
+
     /// Who asked.
     pub fn caller(&self) -> &Arc<Caller> {
         &self.caller

@@ -203,6 +203,7 @@ async fn serve(
     // On the heap, as every layer of the server would copy it.
     match Box::pin(live.engine.call(ask)).await {
         Ok(response) => {
+            gateway.hub.metrics.vendor(&response.meta, &caller);
             let whole = matches!(response.body, llm_sdk::Body::Whole { .. });
             if let Some(tab) = tab.as_ref().filter(|_| whole)
                 && let Err(refusal) = tab.written().await

@@ -1,12 +1,14 @@
 //! People of an LDAP directory, who sign in with the passwords they have there.
 
-use std::{fmt, time::Duration};
+use std::{fmt, io, path::PathBuf, time::Duration};
 
 use ldap3::{
     Ldap, LdapConnAsync, LdapConnSettings, LdapError, Scope, SearchEntry, dn_escape, ldap_escape,
 };
 use llm_governance::{Looked, People, Recognized, Refusal, Role};
 use llm_providers::Secret;
+
+use crate::tls;
 
 /// A directory of people (`general_settings.ldap`).
 #[derive(Clone, PartialEq)]
@@ -15,6 +17,8 @@ pub struct Directory {
     pub url: String,
     /// Whether the connection turns to TLS before anything is said.
     pub starttls: bool,
+    /// The file with the authorities that its certificate may come from; `None`: the system's.
+    pub authorities: Option<PathBuf>,
     /// How people are found.
     pub finding: Finding,
     /// The attribute with somebody's id here.
@@ -120,9 +124,14 @@ impl Directory {
     }
 
     async fn connect(&self) -> Result<Ldap, LdapError> {
-        let settings = LdapConnSettings::new()
+        let mut settings = LdapConnSettings::new()
             .set_conn_timeout(self.patience)
             .set_starttls(self.starttls);
+        if let Some(file) = &self.authorities {
+            // Read anew, so that an authority can be replaced while the gateway runs.
+            let config = tls::trusting(file).map_err(io::Error::other)?;
+            settings = settings.set_config(config);
+        }
         let (connection, ldap) = LdapConnAsync::with_settings(settings, &self.url).await?;
         tokio::spawn(async move {
             if let Err(error) = connection.drive().await {

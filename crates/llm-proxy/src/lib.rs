@@ -53,10 +53,16 @@ mod tab;
 mod tls;
 
 pub use metrics::Described as Metric;
+pub use routes::pages::Page;
 pub use server::{Running, serve};
 pub use start::run;
 
 /// Every metric of the gateway that has labels, for the reference.
 pub fn metrics() -> &'static [Metric] {
     metrics::Metrics::all()
+}
+
+/// Every page that is the gateway's own, and who may see it. The management routes are [governance's](llm_governance::routes).
+pub fn pages() -> Vec<Page> {
+    routes::pages::all()
 }

@@ -177,6 +177,9 @@ impl Observer for Recorder {
         let asked = Asked::new(self.route, self.who());
         let metrics = &self.hub.metrics;
         let recovered = metrics.record(record, asked, &self.live.router, well);
+        if let Some(tab) = &self.tab {
+            metrics.bounds(record, &self.caller, tab.limits(), tab.customer());
+        }
         self.rests(record);
         if let Some(alerts) = self.hub.alerts.get() {
             alert(alerts, record);

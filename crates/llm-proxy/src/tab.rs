@@ -6,12 +6,12 @@ use std::sync::{
 };
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use llm_governance::{Admission, Governance};
+use llm_governance::{Admission, Governance, Purse};
 use llm_ledger::Pending;
 use llm_sdk::{Outcome, Record};
 use llm_store::rows::SpendRow;
 
-use crate::error::Refusal;
+use crate::{error::Refusal, metrics::Limited};
 
 /// The tab of one request.
 #[derive(Debug)]
@@ -20,6 +20,9 @@ pub(crate) struct Tab {
     admission: Mutex<Option<Admission>>,
     /// What is left of the caller's limits.
     headers: Vec<(String, String)>,
+    /// The caller's limits, and the budget of whom it asks for, for metrics.
+    limits: Vec<(&'static str, &'static str, u64, u64)>,
+    customer: Option<Purse>,
     pending: Mutex<Vec<Pending>>,
     /// Whether anything is pending: asked with each chunk of a stream.
     is_pending: AtomicBool,
@@ -32,6 +35,8 @@ impl Tab {
         Arc::new(Self {
             governance,
             headers: admission.headers().collect(),
+            limits: admission.limits().collect(),
+            customer: admission.purse_of_customer(),
             admission: Mutex::new(Some(admission)),
             pending: Mutex::default(),
             is_pending: AtomicBool::new(false),
@@ -47,6 +52,22 @@ impl Tab {
                 headers.insert(name, left);
             }
         }
+    }
+
+    /// The caller's limits, and what is left of them.
+    pub(crate) fn limits(&self) -> impl Iterator<Item = Limited<'static>> + '_ {
+        let limits = self.limits.iter();
+        limits.map(|&(scope, kind, limit, left)| Limited {
+            scope,
+            kind,
+            limit,
+            left,
+        })
+    }
+
+    /// The budget of whom the request is for.
+    pub(crate) fn customer(&self) -> Option<&Purse> {
+        self.customer.as_ref()
     }
 
     /// Charges what a record says. `row` fills in how it went.

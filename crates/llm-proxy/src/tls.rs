@@ -1,10 +1,10 @@
-//! The gateway's own certificate.
+//! The gateway's own certificate, and whose others are believed.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use anyhow::{Context, Result};
 use rustls::{
-    ServerConfig,
+    ClientConfig, RootCertStore, ServerConfig,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
 use tokio_rustls::TlsAcceptor;
@@ -26,4 +26,26 @@ pub(crate) fn acceptor(tls: &Tls) -> Result<TlsAcceptor> {
         .context("the certificate and its key do not fit")?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+/// Believes certificates of the authorities in `file` alone.
+pub(crate) fn trusting(file: &Path) -> Result<Arc<ClientConfig>> {
+    let unusable = || format!("the certificates in {}", file.display());
+    let mut roots = RootCertStore::empty();
+    let authorities = CertificateDer::pem_file_iter(file).with_context(unusable)?;
+    for authority in authorities {
+        let added = roots.add(authority.with_context(unusable)?);
+        added.with_context(unusable)?;
+    }
+    anyhow::ensure!(
+        !roots.is_empty(),
+        "there is no certificate in {}",
+        file.display()
+    );
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(Arc::new(config))
 }

@@ -4,7 +4,7 @@ use llm_store::{
 };
 use serde_json::{Value, json};
 
-use super::{described, fields, make, named, taken, unknown};
+use super::{described, fields, make, named, taken_address, unknown};
 use crate::{Answer, Call, Edit, Form, Governed, Refusal, organizations, teams, terms::dollars};
 
 /// Users of one request.
@@ -31,7 +31,7 @@ async fn apply(call: &Call, form: &Form) -> Result<User, Refusal> {
     let spent = form.get("spend").and_then(dollars);
     after.spend = spent.unwrap_or(after.spend);
     after.updated_at = edit.now();
-    edit.update(&before, &after, taken(&after)).await?;
+    edit.update(&before, &after, taken_address(&after)).await?;
     edit.commit().await?;
     if form.has("budget_duration") {
         governance.rewindow(&after, None).await?;

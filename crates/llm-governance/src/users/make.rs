@@ -2,7 +2,7 @@ use llm_store::rows::{Organization, Team, User};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{address, described, fields, taken};
+use super::{address, described, fields, taken, taken_address};
 use crate::{
     Answer, Call, Edit, Form, Governance, Refusal, Role,
     keys::generate::{self, Made},
@@ -31,7 +31,11 @@ pub(super) async fn new(mut call: Call) -> Result<Answer, Refusal> {
     };
     let mut user = form.applied(fields::NEW, &blank)?;
     finish(&mut user)?;
-    edit.insert(&user, taken(&user)).await?;
+    let refusal = match id {
+        Some(_) => taken(&user),
+        None => taken_address(&user),
+    };
+    edit.insert(&user, refusal).await?;
     let joined = join(&call, &mut edit, &form, &user).await?;
     let made = match form.get("auto_create_key") {
         Some(Value::Bool(false)) => None,

@@ -73,6 +73,15 @@ pub(crate) fn taken(user: &User) -> Refusal {
     }
 }
 
+/// The same, of a user whose id cannot be the reason.
+pub(crate) fn taken_address(user: &User) -> Refusal {
+    let email = user.user_email.as_deref().unwrap_or_default();
+    Refusal::taken(
+        "user_email",
+        format!("a user with the address '{email}' exists"),
+    )
+}
+
 fn unknown() -> Refusal {
     Refusal::missing("user_id", "there is no such user")
 }

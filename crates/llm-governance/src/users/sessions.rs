@@ -42,6 +42,8 @@ pub struct SignIn {
     pub budget: Option<NanoDollars>,
     /// The gateway's own address (`PROXY_BASE_URL`); empty where nobody says.
     pub base_url: String,
+    /// Whether the gateway itself speaks TLS.
+    pub over_tls: bool,
     /// The path before every route.
     pub root_path: String,
     /// The header that sessions' keys are sent in.
@@ -310,7 +312,7 @@ pub(super) async fn opened(
     answer["redirect_url"] = format!("{}/ui?login=success", place(rules)).into();
     answer["token"] = token.clone().into();
     // Pages read the key out of it, so it is no cookie that only the browser sees.
-    let secure = match rules.base_url.starts_with("https://") {
+    let secure = match rules.over_tls || rules.base_url.starts_with("https://") {
         true => "; Secure",
         false => "",
     };

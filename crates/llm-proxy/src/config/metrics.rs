@@ -23,6 +23,9 @@ pub(super) fn litellm(values: &mut Values, settings: &mut Settings, problems: &m
     if let Some(true) = values.take("disable_end_user_cost_tracking_prometheus_only", problems) {
         metrics.end_users = false;
     }
+    if let Some(all) = values.take("prometheus_initialize_budget_metrics", problems) {
+        metrics.all_budgets = all;
+    }
     if let Some(most) = values.take("prometheus_metrics_max_series_per_metric", problems) {
         metrics.most_series = most;
     }

@@ -1,6 +1,6 @@
 //! The keys and variables that say how people sign in.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use llm_cost::Dollars;
 use llm_governance::{Hidden, Role};
@@ -17,6 +17,7 @@ use super::{
 use crate::{
     ldap::{Directory, Finding, PLACE},
     settings::Settings,
+    tls,
 };
 
 /// Those of `general_settings`.
@@ -72,6 +73,7 @@ pub(crate) fn settle(settings: &Settings) -> llm_governance::Settings {
     let rules = &mut governance.sign_in;
     let master = settings.master_key.as_ref();
     rules.signing = master.map(|key| Hidden::new(key.expose()));
+    rules.over_tls = settings.listen.tls.is_some();
     rules.root_path.clone_from(&settings.root_path);
     rules.key_header.clone_from(&settings.key_header);
     if rules.admin.is_none() {
@@ -93,6 +95,12 @@ fn directory(node: &Node, problems: &mut Problems) -> Option<Directory> {
     if let Err(message) = reached(&url, starttls) {
         problems.error(node.at, message);
         return None;
+    }
+    let authorities = text("ca_file").map(PathBuf::from);
+    if let Some(file) = &authorities
+        && let Err(error) = tls::trusting(file)
+    {
+        problems.error(node.at, format!("'ca_file': {error:#}"));
     }
     let finding = match finding(node) {
         Ok(finding) => finding,
@@ -122,6 +130,7 @@ fn directory(node: &Node, problems: &mut Problems) -> Option<Directory> {
     Some(Directory {
         url,
         starttls,
+        authorities,
         finding,
         id: text("id_attribute").unwrap_or_else(|| "uid".to_owned()),
         email: text("email_attribute").unwrap_or_else(|| "mail".to_owned()),

@@ -171,6 +171,12 @@ families! {
             [EndUser Key KeyAlias Model Team TeamAlias User UserEmail Requested ModelId Provider]
         output_audio_tokens "litellm_output_audio_tokens_metric" "Output tokens of sound"
             [EndUser Key KeyAlias Model Team TeamAlias User UserEmail Requested ModelId Provider]
+        images "litellm_images_generated_metric" "Images made"
+            [EndUser Key KeyAlias Model Team TeamAlias User UserEmail Requested ModelId Provider Org OrgAlias]
+        batches_made "litellm_managed_batch_created" "Batches begun"
+            [Model Provider User UserEmail KeyAlias]
+        files_made "litellm_managed_file_created" "Files kept"
+            [Model Provider User UserEmail KeyAlias]
         free_requests "litellm_zero_cost_requests" "Answered requests that cost nothing, and why"
             [Requested Model ModelId Provider Reason]
         deployment_requests "litellm_deployment_total_requests" "Attempts by deployment"
@@ -187,6 +193,8 @@ families! {
             [Requested Fallback Key KeyAlias Team TeamAlias ExceptionStatus ExceptionClass ModelId]
     }
     money {
+        video_seconds "litellm_video_duration_seconds_metric" "Seconds of videos made"
+            [EndUser Key KeyAlias Model Team TeamAlias User UserEmail Requested ModelId Provider Org OrgAlias]
         spend "litellm_spend_metric" "US dollars"
             [EndUser Key KeyAlias Model Team TeamAlias User UserEmail ClientIp UserAgent Requested ModelId Provider Tier Org OrgAlias]
     }
@@ -221,5 +229,23 @@ families! {
         org_max "litellm_org_max_budget_metric" "US dollars that an organization may spend" [Org OrgAlias]
         org_left "litellm_remaining_org_budget_metric" "US dollars that an organization has left" [Org OrgAlias]
         org_hours "litellm_org_budget_remaining_hours_metric" "Hours until an organization's budget begins anew" [Org OrgAlias]
+        customer_max "litellm_customer_max_budget_metric" "US dollars that a customer may spend" [EndUser]
+        customer_left "litellm_remaining_customer_budget_metric" "US dollars that a customer has left" [EndUser]
+        customer_hours "litellm_customer_budget_remaining_hours_metric" "Hours until a customer's budget begins anew" [EndUser]
+        provider_left "litellm_provider_remaining_budget_metric" "US dollars that a provider may still cost" [Provider]
+        vendor_requests_left "litellm_remaining_requests_metric" "Requests that a vendor says it still takes"
+            [Group Provider ApiBase ModelName Key KeyAlias ModelId]
+        vendor_tokens_left "litellm_remaining_tokens_metric" "Tokens that a vendor says it still takes"
+            [Group Provider ApiBase ModelName Key KeyAlias ModelId]
+        model_requests_left "litellm_remaining_api_key_requests_for_model" "Requests of one model that a key has left" [Key KeyAlias Model ModelId]
+        model_tokens_left "litellm_remaining_api_key_tokens_for_model" "Tokens of one model that a key has left" [Key KeyAlias Model ModelId]
+        key_limit "litellm_api_key_rate_limit_allowed_metric" "What a key may ask for" [Key KeyAlias LimitKind]
+        key_used "litellm_api_key_rate_limit_used_metric" "What of it is used" [Key KeyAlias LimitKind]
+        team_limit "litellm_team_rate_limit_allowed_metric" "What a team may ask for" [Team TeamAlias LimitKind]
+        team_used "litellm_team_rate_limit_used_metric" "What of it is used" [Team TeamAlias LimitKind]
+        project_limit "litellm_project_model_rate_limit_allowed_metric" "What a project may ask of one model" [Project ProjectAlias Requested LimitKind]
+        project_used "litellm_project_model_rate_limit_used_metric" "What of it is used" [Project ProjectAlias Requested LimitKind]
+        users "litellm_total_users" "Users" []
+        teams "litellm_teams_count" "Teams" []
     }
 }

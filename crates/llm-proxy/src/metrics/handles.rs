@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use llm_cost::NanoDollars;
 use llm_sdk::{Outcome, Record};
+use llm_types::Op;
 use prometheus_client::metrics::{counter::Counter, histogram::Histogram};
 
 use super::{
@@ -29,6 +30,9 @@ pub(super) struct Handles {
     input_audio_tokens: Counter,
     reasoning_tokens: Counter,
     output_audio_tokens: Counter,
+    /// Of operations that make images, and videos.
+    images: Option<Counter>,
+    video_seconds: Option<Money>,
     spend: Money,
     free: Counter,
     unpriced: Counter,
@@ -40,6 +44,9 @@ pub(super) struct Handles {
 impl Handles {
     /// Those of requests of which this can be said.
     pub(super) fn of(families: &Families, facts: &Facts<'_>) -> Self {
+        let route = facts.said(Label::Route);
+        let kind = |path: &str| path.split('/').nth(1).map(str::to_owned);
+        let makes = |path: &str| kind(route).is_some() && kind(route) == kind(path);
         Self {
             total_requests: families.total_requests.at(facts),
             requests: families.requests.at(facts),
@@ -56,6 +63,8 @@ impl Handles {
             input_audio_tokens: families.input_audio_tokens.at(facts),
             reasoning_tokens: families.reasoning_tokens.at(facts),
             output_audio_tokens: families.output_audio_tokens.at(facts),
+            images: makes(Op::ImageGeneration.path()).then(|| families.images.at(facts)),
+            video_seconds: makes(Op::Video.path()).then(|| families.video_seconds.at(facts)),
             spend: families.spend.at(facts),
             free: families.free_requests.at(&facts.say(Label::Reason, "free")),
             unpriced: families
@@ -108,6 +117,15 @@ impl Handles {
             }
             if let Some(details) = &usage.completion_tokens_details {
                 self.output_audio_tokens.inc_by(details.audio_tokens);
+            }
+        }
+        if let Some(basis) = &record.charge.basis {
+            let (images, seconds) = (basis.measures.images, basis.measures.seconds);
+            if let (Some(counter), Some(made)) = (&self.images, images) {
+                counter.inc_by(made);
+            }
+            if let (Some(counter), Some(made)) = (&self.video_seconds, seconds) {
+                counter.inc_by(made);
             }
         }
         match record.charge.total() {

@@ -55,6 +55,9 @@ labels! {
     Fallback "fallback_model"
     Tier "service_tier"
     Reason "reason"
+    LimitKind "rate_limit_type"
+    Project "project_id"
+    ProjectAlias "project_alias"
 }
 
 /// Those that clients and administrators make as many of as they like.
@@ -70,6 +73,8 @@ const WHO: &[Label] = &[
     Label::OrgAlias,
     Label::ClientIp,
     Label::UserAgent,
+    Label::Project,
+    Label::ProjectAlias,
 ];
 
 /// Those of them that anybody can make up.
@@ -102,6 +107,13 @@ impl<'a> Facts<'a> {
     /// What is said.
     pub(super) fn said(&self, label: Label) -> &'a str {
         self.0[label as usize]
+    }
+
+    /// What is said, to be kept.
+    pub(super) fn kept(&self) -> Vec<(Label, String)> {
+        let all = Label::ALL.iter().map(|label| (*label, self.said(*label)));
+        let told = all.filter(|(_, said)| *said != NONE);
+        told.map(|(label, said)| (label, said.to_owned())).collect()
     }
 
     /// The same, of somebody among many.

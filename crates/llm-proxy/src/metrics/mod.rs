@@ -4,20 +4,23 @@ mod failures;
 mod families;
 mod handles;
 mod label;
+mod levels;
 mod options;
 mod purses;
 
 use std::{
     hash::{BuildHasher, RandomState},
     net::IpAddr,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
 };
 
 use dashmap::{DashMap, DashSet};
 use http::{HeaderMap, header::USER_AGENT};
-use llm_governance::{Caller, Governance};
+use llm_governance::{Caller, Governance, Purse};
 use llm_router::{Deployment, Router};
-use llm_sdk::{Outcome, Record};
+use llm_sdk::{Meta, Outcome, Record};
+use llm_types::{Op, Verb};
 use prometheus_client::{
     encoding::text,
     metrics::{counter::Counter, gauge::Gauge},
@@ -28,15 +31,20 @@ use crate::error::class;
 use families::Families;
 use handles::Handles;
 use label::Facts;
+use levels::Levels;
 use purses::Purses;
 
 pub use families::Described;
 pub(crate) use handles::vendor_time;
 pub(crate) use label::Label;
+pub(crate) use levels::Limited;
 pub use options::Options;
 
 /// Different model names that get series of their own: names come from clients, memory does not.
 const MOST_NAMES: usize = 1000;
+
+/// How long budgets that were looked up are as good as those of now.
+const LOOKS: Duration = Duration::from_secs(300);
 
 /// LiteLLM's states of a deployment.
 const HEALTHY: f64 = 0.0;
@@ -50,6 +58,10 @@ pub(crate) struct Metrics {
     in_flight: Gauge,
     dropped_log_lines: Counter,
     purses: Purses,
+    levels: Levels,
+    /// When all budgets were looked up.
+    looked: Mutex<Option<Instant>>,
+    all_budgets: bool,
     /// What an answered request adds to, by what it was: no label is put together twice.
     handles: DashMap<u64, Arc<Handles>>,
     names: DashSet<String>,
@@ -122,6 +134,9 @@ impl Metrics {
             in_flight,
             dropped_log_lines,
             purses: Purses::new(options.most_series),
+            levels: Levels::new(options.most_series),
+            looked: Mutex::default(),
+            all_budgets: options.all_budgets,
             handles: DashMap::new(),
             names: DashSet::new(),
             kinds: DashSet::new(),
@@ -139,8 +154,78 @@ impl Metrics {
     /// Looks at what changes without a request: limits of deployments, and what everybody has left.
     pub(crate) async fn refresh(&self, router: &Router, governance: Option<&Governance>) {
         self.limits(router);
+        self.levels.show(&self.families, router);
         if let Some(governance) = governance {
+            self.look_up(governance).await;
             self.purses.show(&self.families, governance).await;
+        }
+    }
+
+    /// Finds out how many there are and, where that is wanted, who has a budget.
+    async fn look_up(&self, governance: &Governance) {
+        if let Ok((users, teams)) = governance.census().await {
+            let nothing = Facts::default();
+            self.families.users.at(&nothing).set(users as f64);
+            self.families.teams.at(&nothing).set(teams as f64);
+        }
+        if !self.all_budgets || !self.is_time() {
+            return;
+        }
+        let most = i64::try_from(self.most_kinds).unwrap_or(i64::MAX);
+        match governance.purses(most).await {
+            Ok(all) => all.into_iter().for_each(|purse| self.purses.add(purse)),
+            Err(refusal) => {
+                tracing::debug!(%refusal.message, "budgets are not known for metrics");
+            }
+        }
+    }
+
+    /// Whether budgets were not looked up lately.
+    fn is_time(&self) -> bool {
+        let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        let lately = looked.is_some_and(|then| then.elapsed() < LOOKS);
+        if !lately {
+            *looked = Some(Instant::now());
+        }
+        !lately
+    }
+
+    /// Notes what the vendor that answered says it still takes.
+    pub(crate) fn vendor(&self, meta: &Meta, caller: &Caller) {
+        let deployment = &meta.deployment;
+        self.levels
+            .vendor(&meta.headers, deployment, &meta.group, caller);
+    }
+
+    /// Notes what is left of a caller's limits, and of the budget of whom it asks for.
+    pub(crate) fn bounds<'a>(
+        &self,
+        record: &Record,
+        caller: &Caller,
+        limits: impl Iterator<Item = Limited<'a>>,
+        customer: Option<&Purse>,
+    ) {
+        let id = record.deployment.as_ref().map(|d| d.id.as_str());
+        for limited in limits {
+            let id = id.unwrap_or_default();
+            self.levels.limit(limited, caller, &record.requested, id);
+        }
+        if let Some(purse) = customer.filter(|_| self.end_users) {
+            self.purses.add(purse.clone());
+        }
+    }
+
+    /// Counts a batch or a file that was begun.
+    fn made(&self, record: &Record, asked: Asked<'_>) {
+        let family = match record.op {
+            Some(Op::Batch) => &self.families.batches_made,
+            Some(Op::File) => &self.families.files_made,
+            _ => return,
+        };
+        let began = record.verb == Verb::Create && record.outcome == Outcome::Answered;
+        if let (Some(deployment), true) = (&record.deployment, began) {
+            let facts = of_deployment(self.facts(asked), deployment);
+            family.at(&self.bounded(facts)).inc();
         }
     }
 
@@ -182,6 +267,7 @@ impl Metrics {
     ) -> bool {
         let known = || !router.deployments(&record.requested).is_empty();
         self.purses.note(asked.who.caller);
+        self.made(record, asked);
         if let (Some(deployment), Outcome::Outpaced) = (&record.deployment, &record.outcome) {
             let requested = self.named(&record.requested, known());
             self.handles(record, requested, asked, deployment)

@@ -17,6 +17,9 @@ pub struct Options {
     pub buckets: Vec<f64>,
     /// Whether end users are told apart (`enable_end_user_cost_tracking_prometheus_only`).
     pub end_users: bool,
+    /// Whether gauges of budgets tell also of those who have not asked for anything yet
+    /// (`prometheus_initialize_budget_metrics`).
+    pub all_budgets: bool,
     /// Series of one metric, about: further callers are counted together
     /// (`prometheus_metrics_max_series_per_metric`).
     pub most_series: usize,
@@ -33,6 +36,7 @@ impl Default for Options {
                 300.0, 420.0, 600.0,
             ],
             end_users: false,
+            all_budgets: false,
             most_series: 10_000,
         }
     }

@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, RandomState};
 
 use dashmap::DashMap;
 use llm_cost::NanoDollars;
-use llm_governance::{Caller, Governance, Terms};
+use llm_governance::{Caller, Governance, Purse, Terms};
 use llm_store::{Account, Moment, Scope};
 
 use super::{
@@ -17,13 +17,6 @@ pub(super) struct Purses {
     all: DashMap<u64, Purse>,
     most: usize,
     hasher: RandomState,
-}
-
-#[derive(Debug, Clone)]
-struct Purse {
-    account: Account,
-    alias: Option<String>,
-    max: NanoDollars,
 }
 
 const MILLISECONDS_IN_AN_HOUR: f64 = 3_600_000.0;
@@ -65,8 +58,9 @@ impl Purses {
     }
 
     fn put(&self, scope: Scope, id: &str, alias: Option<&str>, terms: &Terms) {
-        let at = self.hasher.hash_one((scope.name(), id));
-        let Some(max) = terms.spenders.first().and_then(|spender| spender.max) else {
+        let at = self.place(scope, id);
+        let spender = terms.spenders.first();
+        let Some((spender, max)) = spender.and_then(|spender| Some((spender, spender.max?))) else {
             if !self.all.is_empty() {
                 self.all.remove(&at);
             }
@@ -76,19 +70,26 @@ impl Purses {
             .all
             .get(&at)
             .map(|known| known.max == max && known.alias.as_deref() == alias);
-        if known == Some(true) || (known.is_none() && self.all.len() >= self.most) {
-            return;
-        }
-        let account = Account::of(scope, id);
-        let alias = alias.map(str::to_owned);
-        self.all.insert(
-            at,
-            Purse {
-                account,
-                alias,
+        if known != Some(true) {
+            self.add(Purse {
+                account: spender.account.clone(),
+                id: id.to_owned(),
+                alias: alias.map(str::to_owned),
                 max,
-            },
-        );
+            });
+        }
+    }
+
+    /// Notes a budget, if there is room for it.
+    pub(super) fn add(&self, purse: Purse) {
+        let at = self.place(purse.account.scope, &purse.id);
+        if self.all.len() < self.most || self.all.contains_key(&at) {
+            self.all.insert(at, purse);
+        }
+    }
+
+    fn place(&self, scope: Scope, id: &str) -> u64 {
+        self.hasher.hash_one((scope.name(), id))
     }
 
     /// Sets the gauges to what everybody has now.
@@ -102,7 +103,13 @@ impl Purses {
                 return;
             }
         };
-        for scope in [Scope::Key, Scope::Team, Scope::User, Scope::Organization] {
+        for scope in [
+            Scope::Key,
+            Scope::Team,
+            Scope::User,
+            Scope::Organization,
+            Scope::Customer,
+        ] {
             if let Some(gauges) = gauges(families, scope) {
                 gauges.iter().for_each(|gauge| gauge.clear());
             }
@@ -147,6 +154,11 @@ fn gauges(
             &families.user_hours,
         ],
         Scope::Organization => [&families.org_max, &families.org_left, &families.org_hours],
+        Scope::Customer => [
+            &families.customer_max,
+            &families.customer_left,
+            &families.customer_hours,
+        ],
         _ => return None,
     })
 }
@@ -156,9 +168,10 @@ fn facts(purse: &Purse) -> Facts<'_> {
         Scope::Team => (Label::Team, Label::TeamAlias),
         Scope::User => (Label::User, Label::UserEmail),
         Scope::Organization => (Label::Org, Label::OrgAlias),
+        Scope::Customer => (Label::EndUser, Label::UserEmail),
         _ => (Label::Key, Label::KeyAlias),
     };
     Facts::default()
-        .say(id, &purse.account.id)
+        .say(id, &purse.id)
         .may_say(alias, purse.alias.as_deref())
 }

@@ -43,7 +43,7 @@ pub(crate) fn all() -> impl Iterator<Item = (&'static Route, MethodRouter<Arc<Ga
     })
 }
 
-fn filter(verb: Verb) -> MethodFilter {
+pub(super) fn filter(verb: Verb) -> MethodFilter {
     match verb {
         Verb::Get => MethodFilter::GET,
         Verb::Post => MethodFilter::POST,

@@ -8,6 +8,8 @@
 
 mod alerts;
 mod answers;
+mod authorization;
+mod bad_input;
 mod batches;
 mod beside;
 mod checks;
@@ -18,6 +20,7 @@ mod films;
 mod governed;
 mod hostile;
 mod keys;
+mod levels;
 mod life;
 mod operations;
 mod passing;

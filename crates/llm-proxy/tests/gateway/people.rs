@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -9,15 +10,17 @@ use std::{
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use llm_governance::{Hidden, Role};
 use llm_proxy::settings::{Directory, Finding, Place, Settings};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use serde_json::{Value, json};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},
 };
+use tokio_rustls::TlsAcceptor;
 
 use crate::support::*;
 
-const GOOD: &str = "Correct-Horse-1";
+pub(crate) const GOOD: &str = "Correct-Horse-1";
 
 async fn gateway(change: impl FnOnce(&mut Settings)) -> (Gateway, tempfile::TempDir) {
     let vendor = Vendor::friendly().await;
@@ -34,7 +37,7 @@ async fn login(gateway: &Gateway, name: &str, password: &str) -> Got {
 }
 
 /// The claims of a session's token.
-fn claims(token: &str) -> Value {
+pub(crate) fn claims(token: &str) -> Value {
     let payload = token.split('.').nth(1).unwrap();
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap()
 }
@@ -87,6 +90,59 @@ async fn whoever_runs_the_gateway_signs_in() {
         (&config["server_root_path"], &config["sso_configured"]),
         (&json!(""), &json!(false))
     );
+}
+
+#[tokio::test]
+async fn a_cookie_goes_over_tls_alone_where_there_is_tls() {
+    for (base, secure) in [("https://gateway.example", true), ("", false)] {
+        let (gateway, _folder) = gateway(|settings| {
+            settings.governance.sign_in.base_url = base.to_owned();
+        })
+        .await;
+        let got = login(&gateway, "admin", "sk-master").await;
+        let cookie = got.header("set-cookie");
+        assert_eq!(cookie.contains("; Secure"), secure, "{cookie}");
+        assert!(cookie.contains("SameSite=Lax") && cookie.contains("Max-Age=86400"));
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_password_of_somebody_is_as_wrong_as_one_of_nobody() {
+    let (gateway, _folder) = gateway(|_| {}).await;
+    let user = json!({"user_id": "ann", "user_email": "ann@example.com"});
+    manage(&gateway, "sk-master", "/user/new", user).await;
+    let invited = manage(
+        &gateway,
+        "sk-master",
+        "/invitation/new",
+        json!({"user_id": "ann"}),
+    )
+    .await;
+    let claim = json!({"invitation_link": invited.json()["id"], "password": GOOD});
+    assert_eq!(
+        gateway.post("/onboarding/claim_token", &claim).await.status,
+        200
+    );
+    let idle = json!({"user_id": "bob"});
+    manage(&gateway, "sk-master", "/user/new", idle).await;
+    let mut told = Vec::new();
+    // With a password, without one, known by an address, and not known at all.
+    for name in [
+        "ann",
+        "bob",
+        "ann@example.com",
+        "nobody",
+        "nobody@example.com",
+    ] {
+        let got = login(&gateway, name, "Wrong-Horse-1").await;
+        told.push((
+            got.status,
+            got.body.clone(),
+            got.headers.contains_key("set-cookie"),
+        ));
+    }
+    assert!(told.windows(2).all(|pair| pair[0] == pair[1]), "{told:?}");
+    assert_eq!(told[0].0, 401);
 }
 
 #[tokio::test]
@@ -178,16 +234,57 @@ async fn an_invited_user_sets_a_password_and_is_in() {
 /// A directory that speaks LDAP's messages.
 struct Tree {
     url: String,
+    /// Whether it turns to TLS when it is asked to.
+    starttls: bool,
     asked: Arc<Mutex<Vec<String>>>,
 }
 
 /// What stands in it: a name, a password, and attributes.
 type People = BTreeMap<&'static str, (&'static str, Vec<(&'static str, Vec<&'static str>)>)>;
 
+/// How a directory is reached.
+#[derive(Clone, Copy, PartialEq)]
+enum Reached {
+    Plainly,
+    OverTls,
+    ByStartTls,
+}
+
+/// The directory's certificate, which an authority of the tests signed.
+fn certificate() -> TlsAcceptor {
+    let file = |name: &str| std::fs::read(fixture(name)).unwrap();
+    let chain = CertificateDer::pem_slice_iter(&file("localhost.pem"))
+        .collect::<Result<Vec<_>, _>>()
+        .unwrap();
+    let key = PrivateKeyDer::from_pem_slice(&file("localhost.key")).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .unwrap();
+    TlsAcceptor::from(Arc::new(config))
+}
+
+fn fixture(name: &str) -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    root.join("../../fixtures/tls").join(name)
+}
+
 impl Tree {
     async fn grown() -> Self {
+        Self::reached(Reached::Plainly).await
+    }
+
+    async fn reached(by: Reached) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("ldap://{}", listener.local_addr().unwrap());
+        let port = listener.local_addr().unwrap().port();
+        let url = match by {
+            Reached::Plainly => format!("ldap://127.0.0.1:{port}"),
+            Reached::OverTls => format!("ldaps://localhost:{port}"),
+            Reached::ByStartTls => format!("ldap://localhost:{port}"),
+        };
         let asked = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&asked);
         let people: People = BTreeMap::from([
@@ -216,10 +313,26 @@ impl Tree {
         ]);
         tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
-                tokio::spawn(serve(socket, people.clone(), Arc::clone(&seen)));
+                let (people, seen) = (people.clone(), Arc::clone(&seen));
+                tokio::spawn(async move {
+                    let socket = match by {
+                        Reached::Plainly => return serve(socket, people, seen).await,
+                        Reached::OverTls => socket,
+                        Reached::ByStartTls => turned(socket, &seen).await,
+                    };
+                    // Whoever does not believe the certificate says nothing more.
+                    if let Ok(socket) = certificate().accept(socket).await {
+                        serve(socket, people, seen).await;
+                    }
+                });
             }
         });
-        Self { url, asked }
+        let starttls = by == Reached::ByStartTls;
+        Self {
+            url,
+            starttls,
+            asked,
+        }
     }
 }
 
@@ -295,7 +408,27 @@ fn entry(name: &str, attributes: &[(&str, Vec<&str>)]) -> Vec<u8> {
     )
 }
 
-async fn serve(mut socket: TcpStream, people: People, seen: Arc<Mutex<Vec<String>>>) {
+/// Answers the question for TLS, which must come before all others.
+async fn turned(mut socket: TcpStream, seen: &Mutex<Vec<String>>) -> TcpStream {
+    let mut bytes = Vec::new();
+    while element(&bytes).is_none() {
+        assert!(socket.read_buf(&mut bytes).await.unwrap() > 0);
+    }
+    let parts = elements(element(&bytes).unwrap().1);
+    assert_eq!(parts[1].0, 0x77, "something was said in the open");
+    let name = elements(parts[1].1);
+    assert_eq!(text(name[0].1), "1.3.6.1.4.1.1466.20037");
+    seen.lock().unwrap().push("starttls".to_owned());
+    let answer = [wrapped(parts[0].0, parts[0].1), result(0x78, 0)].concat();
+    socket.write_all(&wrapped(0x30, &answer)).await.unwrap();
+    socket
+}
+
+async fn serve(
+    mut socket: impl AsyncRead + AsyncWrite + Unpin,
+    people: People,
+    seen: Arc<Mutex<Vec<String>>>,
+) {
     let mut bytes = Vec::new();
     loop {
         while element(&bytes).is_none() {
@@ -341,7 +474,9 @@ async fn serve(mut socket: TcpStream, people: People, seen: Arc<Mutex<Vec<String
         };
         for answer in answers {
             let message = wrapped(0x30, &[id.clone(), answer].concat());
-            socket.write_all(&message).await.unwrap();
+            if socket.write_all(&message).await.is_err() {
+                return;
+            }
         }
         bytes = rest.to_vec();
     }
@@ -350,7 +485,8 @@ async fn serve(mut socket: TcpStream, people: People, seen: Arc<Mutex<Vec<String
 fn directory(tree: &Tree, finding: Finding) -> Directory {
     Directory {
         url: tree.url.clone(),
-        starttls: false,
+        starttls: tree.starttls,
+        authorities: None,
         finding,
         id: "uid".to_owned(),
         email: "mail".to_owned(),
@@ -426,10 +562,42 @@ async fn people_of_a_directory_sign_in() {
 }
 
 #[tokio::test]
+async fn a_directory_is_believed_when_its_certificate_comes_from_the_named_authority() {
+    for by in [Reached::OverTls, Reached::ByStartTls] {
+        let tree = Tree::reached(by).await;
+        for (authorities, status) in [
+            (Some(fixture("ca.pem")), 200),
+            (None, 503),
+            (Some(fixture("nowhere.pem")), 503),
+        ] {
+            let (gateway, _folder) = gateway(|settings| {
+                let directory = Directory {
+                    authorities,
+                    ..directory(&tree, by_search())
+                };
+                settings.governance.sign_in.people = Some(Arc::new(directory));
+            })
+            .await;
+            let before = tree.asked.lock().unwrap().len();
+            let got = login(&gateway, "ann", "horse").await;
+            assert_eq!(got.status, status, "{}", got.text());
+            let asked = tree.asked.lock().unwrap().split_off(before);
+            let binds = asked
+                .iter()
+                .filter(|asked| asked.starts_with("bind"))
+                .count();
+            // No password goes to whoever cannot say who it is.
+            assert_eq!(binds, if status == 200 { 2 } else { 0 }, "{asked:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_directory_that_is_away_lets_nobody_in_and_ours_stay() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let tree = Tree {
         url: format!("ldap://{}", silent.local_addr().unwrap()),
+        starttls: false,
         asked: Arc::default(),
     };
     let (gateway, _folder) = gateway(|settings| {

@@ -138,7 +138,7 @@ impl Chain {
     }
 }
 
-fn configured(yaml: &str) -> Settings {
+pub(crate) fn configured(yaml: &str) -> Settings {
     let mut file = tempfile::Builder::new().suffix(".yaml").tempfile().unwrap();
     file.write_all(yaml.as_bytes()).unwrap();
     let mut settings = config::load(file.path(), &Bare).unwrap();

@@ -9,8 +9,18 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use aws_lc_rs::{
+    encoding::{AsDer, Pkcs8V1Der},
+    rsa::KeySize,
+    signature::{
+        ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair,
+        EcdsaSigningAlgorithm, Ed25519KeyPair, RsaKeyPair,
+    },
+};
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, jwk::Jwk};
 use llm_governance::identity::TokenRules;
 use llm_proxy::settings::{Issuer, Place, Settings, Tokens};
@@ -19,7 +29,7 @@ use serde_json::{Value, json};
 use crate::support::*;
 
 /// An identity provider on the loopback interface.
-struct Provider {
+pub(crate) struct Provider {
     server: Vendor,
     state: Arc<State>,
 }
@@ -33,21 +43,54 @@ struct State {
 }
 
 /// A key that signs.
-struct Signer {
+pub(crate) struct Signer {
     id: String,
     algorithm: Algorithm,
     key: EncodingKey,
 }
 
 impl Signer {
-    fn ecdsa(id: &str) -> Self {
-        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
+    pub(crate) fn ecdsa(id: &str) -> Self {
+        Self::on_curve(id, Algorithm::ES256, &ECDSA_P256_SHA256_FIXED_SIGNING)
+    }
+
+    fn on_curve(id: &str, algorithm: Algorithm, curve: &'static EcdsaSigningAlgorithm) -> Self {
+        let pair = EcdsaKeyPair::generate(curve).unwrap();
         let der = pair.to_pkcs8v1().unwrap();
+        Self::new(id, algorithm, EncodingKey::from_ec_der(der.as_ref()))
+    }
+
+    fn new(id: &str, algorithm: Algorithm, key: EncodingKey) -> Self {
         Self {
             id: id.to_owned(),
-            algorithm: Algorithm::ES256,
-            key: EncodingKey::from_ec_der(der.as_ref()),
+            algorithm,
+            key,
         }
+    }
+
+    /// One of each algorithm that two keys have, named after it.
+    fn of_each_algorithm() -> Vec<Self> {
+        use Algorithm::{ES256, ES384, EdDSA, PS256, PS384, PS512, RS256, RS384, RS512};
+        let rsa = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
+        let der: Pkcs8V1Der<'_> = rsa.as_der().unwrap();
+        let text = STANDARD.encode(der.as_ref());
+        let pem = format!("-----BEGIN PRIVATE KEY-----\n{text}\n-----END PRIVATE KEY-----\n");
+        let rsa = EncodingKey::from_rsa_pem(pem.as_bytes()).unwrap();
+        let ed = Ed25519KeyPair::generate().unwrap();
+        let ed = EncodingKey::from_ed_der(ed.to_pkcs8v1().unwrap().as_ref());
+        let mut all = vec![
+            Self::ecdsa(&format!("{ES256:?}")),
+            Self::on_curve(
+                &format!("{ES384:?}"),
+                ES384,
+                &ECDSA_P384_SHA384_FIXED_SIGNING,
+            ),
+            Self::new(&format!("{EdDSA:?}"), EdDSA, ed),
+        ];
+        for algorithm in [RS256, RS384, RS512, PS256, PS384, PS512] {
+            all.push(Self::new(&format!("{algorithm:?}"), algorithm, rsa.clone()));
+        }
+        all
     }
 
     fn public(&self) -> Value {
@@ -56,7 +99,7 @@ impl Signer {
         serde_json::to_value(jwk).unwrap()
     }
 
-    fn sign(&self, claims: &Value) -> String {
+    pub(crate) fn sign(&self, claims: &Value) -> String {
         let header = Header {
             kid: Some(self.id.clone()),
             ..Header::new(self.algorithm)
@@ -66,7 +109,7 @@ impl Signer {
 }
 
 impl Provider {
-    async fn with(keys: &[&Signer]) -> Self {
+    pub(crate) async fn with(keys: &[&Signer]) -> Self {
         let state = Arc::new(State::default());
         for key in keys {
             state.publish(key);
@@ -84,7 +127,7 @@ impl Provider {
         Self { server, state }
     }
 
-    fn tokens(&self, rules: Value) -> Tokens {
+    pub(crate) fn tokens(&self, rules: Value) -> Tokens {
         Tokens::of(vec![Issuer {
             names: vec!["https://id.example".to_owned()],
             audiences: vec!["gateway".to_owned()],
@@ -116,7 +159,7 @@ fn now() -> i64 {
     i64::try_from(now.as_secs()).unwrap()
 }
 
-fn good() -> Value {
+pub(crate) fn good() -> Value {
     json!({"iss": "https://id.example", "aud": "gateway", "sub": "ann", "exp": now() + 600})
 }
 
@@ -124,6 +167,17 @@ fn but(name: &str, value: Value) -> Value {
     let mut claims = good();
     claims[name] = value;
     claims
+}
+
+fn part(value: &Value) -> String {
+    URL_SAFE_NO_PAD.encode(value.to_string())
+}
+
+/// A token of an admin that nobody signed.
+pub(crate) fn unsigned(algorithm: &str) -> String {
+    let header = json!({"alg": algorithm, "typ": "JWT", "kid": "e"});
+    let claims = but("scope", json!("litellm_proxy_admin"));
+    format!("{}.{}.", part(&header), part(&claims))
 }
 
 /// A gateway that takes a provider's tokens, and the folder of what it keeps.
@@ -181,11 +235,6 @@ async fn what_was_forged_is_refused() {
     let (gateway, _folder) = gateway(&vendor, provider.tokens(upserting())).await;
     assert_eq!(chat_with(&gateway, &signer.sign(&good())).await.status, 200);
 
-    let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-    let unsigned = |algorithm: &str| {
-        let header = json!({"alg": algorithm, "typ": "JWT", "kid": "e"});
-        format!("{}.{}.", part(&header), part(&good()))
-    };
     let public = signer.public();
     let secret = URL_SAFE_NO_PAD
         .decode(public["x"].as_str().unwrap())
@@ -247,6 +296,80 @@ async fn what_was_forged_is_refused() {
     // Within the leeway clocks may be apart.
     let late = signer.sign(&but("exp", json!(now() - 10)));
     assert_eq!(chat_with(&gateway, &late).await.status, 200);
+}
+
+#[tokio::test]
+async fn every_algorithm_of_two_keys_is_taken_and_none_by_anothers_key() {
+    let signers = Signer::of_each_algorithm();
+    let all: Vec<&Signer> = signers.iter().collect();
+    let vendor = Vendor::friendly().await;
+    let provider = Provider::with(&all).await;
+    let (gateway, _folder) = gateway(&vendor, provider.tokens(upserting())).await;
+    for signer in &signers {
+        let got = chat_with(&gateway, &signer.sign(&good())).await;
+        assert_eq!(got.status, 200, "{}: {}", signer.id, got.text());
+        let mut forged = signer.sign(&good()).into_bytes();
+        let last = forged.len() - 10;
+        forged[last] = if forged[last] == b'A' { b'B' } else { b'A' };
+        let forged = String::from_utf8(forged).unwrap();
+        assert_eq!(
+            chat_with(&gateway, &forged).await.status,
+            401,
+            "{}",
+            signer.id
+        );
+        // A key is for the algorithm that it was published for, and for no other.
+        for other in signers.iter().filter(|other| other.id != signer.id) {
+            let borrowed = Signer::new(&other.id, signer.algorithm, signer.key.clone());
+            let got = chat_with(&gateway, &borrowed.sign(&good())).await;
+            assert_eq!(
+                got.status,
+                401,
+                "{} as {}: {}",
+                signer.id,
+                other.id,
+                got.text()
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn clocks_may_be_apart_as_far_as_the_leeway_and_no_further() {
+    let signer = Signer::ecdsa("1");
+    let vendor = Vendor::friendly().await;
+    let provider = Provider::with(&[&signer]).await;
+    let (gateway, _folder) = gateway(&vendor, provider.tokens(upserting())).await;
+    for (claim, apart, status) in [
+        ("exp", -15, 200),
+        ("exp", -45, 401),
+        ("exp", i64::MIN / 4, 401),
+        ("nbf", 15, 200),
+        ("nbf", 90, 401),
+        ("nbf", -100_000, 200),
+        ("iat", -100_000, 200),
+    ] {
+        let token = signer.sign(&but(claim, json!(now() + apart)));
+        let got = chat_with(&gateway, &token).await;
+        assert_eq!(got.status, status, "{claim} {apart}: {}", got.text());
+    }
+    for (claim, value) in [
+        ("exp", json!("soon")),
+        ("exp", json!({})),
+        ("nbf", json!([1])),
+        ("aud", json!(7)),
+        ("aud", json!([])),
+        ("iss", json!(["https://id.example"])),
+        ("sub", json!({"$ne": ""})),
+    ] {
+        let got = chat_with(&gateway, &signer.sign(&but(claim, value.clone()))).await;
+        assert!(
+            matches!(got.status.as_u16(), 401 | 403),
+            "{claim} {value}: {} {}",
+            got.status,
+            got.text()
+        );
+    }
 }
 
 #[tokio::test]

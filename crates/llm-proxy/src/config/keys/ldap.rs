@@ -15,6 +15,12 @@ pub(crate) const LDAP: Section = Section {
             &["starttls"],
         ),
         (
+            Own(
+                "the file with the authorities that the directory's certificate may come from, as PEM; without it the system's",
+            ),
+            &["ca_file"],
+        ),
+        (
             Own("the distinguished name of whoever is `{username}`: passwords are tried with it"),
             &["user_dn_template"],
         ),

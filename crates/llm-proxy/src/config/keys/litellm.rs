@@ -58,6 +58,7 @@ pub(crate) const LITELLM: Section = Section {
                 "prometheus_exclude_labels",
                 "prometheus_latency_buckets",
                 "prometheus_metrics_max_series_per_metric",
+                "prometheus_initialize_budget_metrics",
                 "disable_end_user_cost_tracking_prometheus_only",
                 "enable_end_user_cost_tracking_prometheus_only",
             ],
@@ -189,7 +190,6 @@ pub(crate) const LITELLM: Section = Section {
         (
             Later("configurable metrics"),
             &[
-                "prometheus_initialize_budget_metrics",
                 "custom_prometheus_metadata_labels",
                 "custom_prometheus_tags",
             ],
