@@ -8,7 +8,11 @@ use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::{Caller, Governance, Governed, Refusal, directory::joined};
+use crate::{
+    Caller, Governance, Governed, Refusal,
+    alerts::{Alerts, Event},
+    directory::joined,
+};
 
 /// Who changes something.
 #[derive(Debug, Clone, Default)]
@@ -27,6 +31,8 @@ pub struct Edit<'a> {
     actor: &'a Actor,
     transaction: Transaction,
     touched: Vec<(&'static str, String)>,
+    /// What people are told of it when it is made.
+    events: Vec<Event>,
     now: Moment,
 }
 
@@ -54,6 +60,7 @@ impl Governance {
             actor,
             transaction: self.store().begin().await?,
             touched: Vec::new(),
+            events: Vec::new(),
             now: Moment::now(),
         })
     }
@@ -224,6 +231,15 @@ impl Edit<'_> {
     ) -> Result<(), Refusal> {
         let parts: Vec<&str> = key.iter().map(String::as_str).collect();
         let id = joined(&parts);
+        if self.governance.alerts().is_some_and(Alerts::wants_events) {
+            self.events.push(Event {
+                table: R::TABLE,
+                action: action.to_owned(),
+                id: parts.join("/"),
+                by: self.actor.name().map(str::to_owned),
+                row: after.clone().or_else(|| before.clone()),
+            });
+        }
         if self.governance.settings().audit {
             let entry = AuditEntry {
                 id: Uuid::now_v7().to_string(),
@@ -250,6 +266,10 @@ impl Edit<'_> {
         self.transaction.commit().await?;
         for (table, id) in &self.touched {
             self.governance.forget(table, id);
+        }
+        if let Some(alerts) = self.governance.alerts() {
+            let due = self.events.iter().filter_map(Event::alert);
+            due.for_each(|alert| alerts.raise(alert));
         }
         Ok(())
     }

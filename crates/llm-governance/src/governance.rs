@@ -1,4 +1,7 @@
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use llm_ledger::Ledger;
 use llm_store::{Keyring, Store, rows::Budget};
@@ -28,6 +31,7 @@ pub(crate) struct Inner {
     pub(crate) directory: Directory,
     pub(crate) limiter: Arc<Limiter>,
     throttle: users::Throttle,
+    alerts: OnceLock<Alerts>,
     changed: broadcast::Sender<Changed>,
 }
 
@@ -59,6 +63,7 @@ impl Governance {
             limiter: Arc::new(Limiter::new(settings.limits.fail_closed)),
             settings,
             throttle: users::Throttle::default(),
+            alerts: OnceLock::new(),
             changed: broadcast::Sender::new(1024),
         });
         // These end by themselves once the governance is gone.
@@ -76,9 +81,17 @@ impl Governance {
         Self { inner }
     }
 
-    /// Raises alerts for budgets that are crossed, and for a database that is away, until this governance is gone.
+    /// Raises alerts for budgets that are crossed, for a database that is away and, where they are wanted, for keys, teams
+    /// and users that are made or changed, until this governance is gone.
     pub fn watch(&self, alerts: Alerts) {
+        // Whoever came first goes on: one is enough to tell of a change.
+        let _ = self.inner.alerts.set(alerts.clone());
         tokio::spawn(alerts::watch(Arc::downgrade(&self.inner), alerts));
+    }
+
+    /// Where alerts go, if anybody wants them.
+    pub(crate) fn alerts(&self) -> Option<&Alerts> {
+        self.inner.alerts.get()
     }
 
     /// The store.

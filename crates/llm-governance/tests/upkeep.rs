@@ -282,6 +282,58 @@ async fn a_budget_is_told_of_once_for_each_threshold_by_one_of_the_instances() {
     }
 }
 
+#[tokio::test]
+async fn changes_are_told_to_those_who_want_to_know() {
+    for office in Office::everywhere().await {
+        let (alerts, mut sent) = alerts(AlertSettings {
+            ways: vec![Way::Webhook {
+                url: "hook".to_owned(),
+            }],
+            kinds: vec![
+                AlertKind::NewVirtualKey,
+                AlertKind::VirtualKeyUpdated,
+                AlertKind::NewTeam,
+                AlertKind::NewUser,
+                AlertKind::UserDeleted,
+            ],
+            ..AlertSettings::default()
+        });
+        office.governance.watch(alerts);
+        let key = office.key(json!({"key_alias": "ci"})).await;
+        let team = json!({"team_id": "t", "team_alias": "crew"});
+        office.post("/team/new", team).await.unwrap();
+        let user = json!({"user_id": "ann", "auto_create_key": false});
+        office.post("/user/new", user).await.unwrap();
+        // Nobody asked to know of this, and what is refused did not happen.
+        let gone = json!({"team_ids": ["t"]});
+        office.post("/team/delete", gone).await.unwrap();
+        let again = json!({"user_id": "ann"});
+        office.post("/user/new", again).await.unwrap_err();
+        let replaced = office.post("/key/regenerate", json!({"key": key})).await;
+        let replaced = replaced.unwrap();
+        let gone = json!({"user_ids": ["ann"]});
+        office.post("/user/delete", gone).await.unwrap();
+        let mut told = Vec::new();
+        for _ in 0..5 {
+            let (_, body) = sent.recv().await.unwrap();
+            let body: Value = serde_json::from_str(&body.to_string()).unwrap();
+            let text = body.to_string();
+            let secret = replaced["key"].as_str().unwrap();
+            assert!(!text.contains(&key) && !text.contains(secret), "{text}");
+            told.push((body["event"].clone(), body["event_group"].clone()));
+        }
+        let expected = [
+            ("key_created", "key"),
+            ("team_created", "team"),
+            ("internal_user_created", "internal_user"),
+            ("key_rotated", "key"),
+            ("internal_user_deleted", "internal_user"),
+        ];
+        let expected = expected.map(|(event, group)| (json!(event), json!(group)));
+        assert_eq!(told, expected);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn slow_answers_and_failing_providers_are_told_and_tried_again_without_a_flood() {
     let (alerts, mut sent) = alerts(AlertSettings {
@@ -295,6 +347,7 @@ async fn slow_answers_and_failing_providers_are_told_and_tried_again_without_a_f
         api_base: "https://api.example.com",
         took: Duration::from_secs(2),
         status: None,
+        instead: None,
     };
     alerts.finished(&well);
     alerts.finished(&Finished {
@@ -348,6 +401,7 @@ async fn each_kind_goes_where_it_is_sent_and_what_nobody_wants_goes_nowhere() {
         api_base: "https://api.example.com",
         took: Duration::from_secs(600),
         status: Some(504),
+        instead: None,
     });
     drop(alerts);
     let mut urls = Vec::new();

@@ -234,7 +234,9 @@ fn alert(alerts: &Alerts, record: &Record) {
         return;
     };
     let base = &deployment.target.base_url;
+    let has_gone_on = record.trace.fallbacks > 0 && record.outcome == Outcome::Answered;
     alerts.finished(&Finished {
+        instead: record.group.as_deref().filter(|_| has_gone_on),
         call_id: &record.call_id,
         model: &record.requested,
         provider: deployment.target.provider.name,

@@ -14,16 +14,46 @@ pub enum AlertKind {
     DbExceptions,
     /// A deployment fails again and again.
     OutageAlerts,
+    /// Somebody else answered than was asked.
+    FallbackReports,
+    /// A key was made.
+    NewVirtualKey,
+    /// A key was changed, or replaced.
+    VirtualKeyUpdated,
+    /// A key was deleted.
+    VirtualKeyDeleted,
+    /// A team was made.
+    NewTeam,
+    /// A team was changed.
+    TeamUpdated,
+    /// A team was deleted.
+    TeamDeleted,
+    /// A user was made.
+    NewUser,
+    /// A user was changed.
+    UserUpdated,
+    /// A user was deleted.
+    UserDeleted,
 }
 
 impl AlertKind {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 15] = [
         Self::LlmExceptions,
         Self::LlmTooSlow,
         Self::BudgetAlerts,
         Self::DbExceptions,
         Self::OutageAlerts,
+        Self::FallbackReports,
+        Self::NewVirtualKey,
+        Self::VirtualKeyUpdated,
+        Self::VirtualKeyDeleted,
+        Self::NewTeam,
+        Self::TeamUpdated,
+        Self::TeamDeleted,
+        Self::NewUser,
+        Self::UserUpdated,
+        Self::UserDeleted,
     ];
 
     /// Its name in a configuration.
@@ -34,7 +64,30 @@ impl AlertKind {
             Self::BudgetAlerts => "budget_alerts",
             Self::DbExceptions => "db_exceptions",
             Self::OutageAlerts => "outage_alerts",
+            Self::FallbackReports => "fallback_reports",
+            Self::NewVirtualKey => "new_virtual_key_created",
+            Self::VirtualKeyUpdated => "virtual_key_updated",
+            Self::VirtualKeyDeleted => "virtual_key_deleted",
+            Self::NewTeam => "new_team_created",
+            Self::TeamUpdated => "team_updated",
+            Self::TeamDeleted => "team_deleted",
+            Self::NewUser => "new_internal_user_created",
+            Self::UserUpdated => "internal_user_updated",
+            Self::UserDeleted => "internal_user_deleted",
         }
+    }
+
+    /// Whether it is raised where nobody says which ones are.
+    pub(super) const fn is_usual(self) -> bool {
+        matches!(
+            self,
+            Self::LlmExceptions
+                | Self::LlmTooSlow
+                | Self::BudgetAlerts
+                | Self::DbExceptions
+                | Self::OutageAlerts
+                | Self::FallbackReports
+        )
     }
 
     /// The one of this name.
@@ -58,7 +111,7 @@ pub struct Alert {
     pub emails: Vec<String>,
 }
 
-/// A budget that was crossed, as webhooks are told.
+/// A budget that was crossed or a key, a team or a user that was changed, as webhooks are told.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct BudgetAlert {
     /// Dollars spent in the window.
@@ -83,7 +136,7 @@ pub struct BudgetAlert {
     pub user_email: Option<String>,
     /// What the key is called.
     pub key_alias: Option<String>,
-    /// `budget_crossed`, `threshold_crossed` or `soft_budget_crossed`.
+    /// `budget_crossed`, `threshold_crossed`, `soft_budget_crossed`, `key_created`, `key_rotated`, ...
     pub event: &'static str,
     /// What kind of entity it is.
     pub event_group: String,

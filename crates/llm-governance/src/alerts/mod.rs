@@ -5,6 +5,7 @@
 
 mod alert;
 mod budgets;
+mod events;
 mod outages;
 mod settings;
 mod ways;
@@ -19,6 +20,7 @@ use tokio::sync::mpsc;
 
 pub use alert::{Alert, AlertKind, BudgetAlert};
 pub(crate) use budgets::watch;
+pub(crate) use events::Event;
 pub use outages::Finished;
 pub use settings::{AlertSettings, Way};
 pub use ways::{Carrier, Carrying, Letter};
@@ -96,6 +98,9 @@ impl Alerts {
     /// Notes how a request went.
     pub fn finished(&self, finished: &Finished<'_>) {
         let settings = &self.inner.settings;
+        if let Some(to) = finished.instead {
+            self.raise(outages::fell_back(finished, to));
+        }
         if finished.took >= settings.slow {
             self.raise(outages::slow(finished, settings.slow));
         }
@@ -123,6 +128,12 @@ impl Alerts {
         self.inner
             .dropped
             .load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// Whether anybody wants to know of changes.
+    pub(crate) fn wants_events(&self) -> bool {
+        let kinds = self.inner.settings.kinds.iter();
+        kinds.into_iter().any(|kind| !kind.is_usual())
     }
 
     pub(crate) fn settings(&self) -> &AlertSettings {

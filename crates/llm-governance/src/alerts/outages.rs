@@ -25,6 +25,8 @@ pub struct Finished<'a> {
     pub took: Duration,
     /// The status it failed with; nothing if it did not.
     pub status: Option<u16>,
+    /// The group that answered in the place of the one that was asked for.
+    pub instead: Option<&'a str>,
 }
 
 /// The failures of one deployment.
@@ -39,6 +41,20 @@ struct Failures {
 #[derive(Debug, Default)]
 pub(super) struct Outages {
     deployments: HashMap<String, Failures>,
+}
+
+/// Somebody else answered.
+pub(super) fn fell_back(finished: &Finished<'_>, to: &str) -> Alert {
+    let from = finished.model;
+    let text = format!(
+        "'{to}' answered in the place of '{from}' (request {}).",
+        finished.call_id
+    );
+    Alert::new(
+        AlertKind::FallbackReports,
+        format!("fallback {from} {to}"),
+        text,
+    )
 }
 
 impl Outages {
@@ -136,6 +152,7 @@ mod tests {
             provider: "openai",
             api_base: "https://api.example.com",
             took: Duration::from_secs(1),
+            instead: None,
             status: Some(503),
         };
         let mut outages = Outages::default();

@@ -7,7 +7,7 @@ use super::AlertKind;
 pub struct AlertSettings {
     /// Where they go (`alerting`).
     pub ways: Vec<Way>,
-    /// Which are sent (`alert_types`); none named is all.
+    /// Which are sent (`alert_types`); none named is all that tell of trouble.
     pub kinds: Vec<AlertKind>,
     /// An answer that takes longer is slow (`alerting_threshold`).
     pub slow: Duration,
@@ -37,7 +37,7 @@ impl Default for AlertSettings {
 
 impl AlertSettings {
     pub(super) fn wants(&self, kind: AlertKind) -> bool {
-        self.kinds.is_empty() || self.kinds.contains(&kind)
+        self.kinds.contains(&kind) || self.kinds.is_empty() && kind.is_usual()
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     governed::Kept,
-    operations::{self, Row, Sent},
+    operations::{self, Row},
     people,
     scopes::configured,
     support::*,

@@ -1,14 +1,13 @@
 //! What administrators and their scripts get wrong, over HTTP, with keys in either database.
 
-#[path = "../../../llm-store/tests/kit/mod.rs"]
-mod database;
-
-use database::{Database, databases};
 use llm_governance::{FieldKind, routes};
 use llm_proxy::settings::Place;
 use serde_json::{Value, json};
 
-use crate::support::*;
+use crate::{
+    stored::kit::{Database, databases},
+    support::*,
+};
 
 /// A gateway over one of the databases.
 struct Books {

@@ -1,7 +1,7 @@
 //! Models of the database: there after a restart, and on every instance; with credentials that are kept beside them.
 
 #[path = "../../../llm-store/tests/kit/mod.rs"]
-mod kit;
+pub(crate) mod kit;
 
 use std::time::Duration;
 
