@@ -95,24 +95,25 @@ impl Governance {
         if let Some(customer) = &beside.customer {
             self.may_serve(&customer.row, work.model)?;
         }
+        let settings = self.settings();
         let asked = Asked {
             work,
             tags: &tags,
-            rules: &self.settings().limits,
+            rules: &settings.limits,
         };
         let wants = wants(caller, asked, &beside);
         let passed = self.pass(caller, asked, wants.clone()).await?;
-        let spenders = spenders(caller, work.model, &beside, self.settings());
+        let spenders = spenders(caller, work.model, &beside, &settings);
         let ask = Ask::new(spenders, work.estimate);
         let (passed, reservation) = match self.ledger().reserve(ask.clone()).await {
             Ok(reservation) => (passed, reservation),
-            Err(error) if error.is_unavailable() && self.settings().serve_without_database => {
+            Err(error) if error.is_unavailable() && settings.serve_without_database => {
                 (passed, self.ledger().unchecked(ask))
             }
             Err(error) => {
                 // It counts for no limit that another rule refuses.
                 passed.permit.withdraw();
-                match throttled(caller, &error, self.settings().limits.throttle, wants) {
+                match throttled(caller, &error, settings.limits.throttle, wants) {
                     Some(wants) => self.go_on(caller, asked, wants, ask).await?,
                     None => return Err(error.into()),
                 }
@@ -368,8 +369,8 @@ impl Admission {
 
     /// Charges what it cost. The charge is made when this returns; it lasts once what it returns is awaited.
     pub fn charge(self, row: SpendRow) -> Result<Pending, llm_ledger::Error> {
-        let rules = &self.governance.settings().limits;
-        self.permit.settle(&used(rules, &row));
+        let settings = self.governance.settings();
+        self.permit.settle(&used(&settings.limits, &row));
         self.reservation.charge(row)
     }
 

@@ -3,8 +3,13 @@ use std::time::Duration;
 use llm_cost::NanoDollars;
 use llm_ledger::Calendar;
 use llm_store::rows::Object;
+use serde_json::Value;
 
 use crate::{Retention, SignIn, limits::LimitRules};
+
+/// Reads what a key or a team says of routing (`router_settings`): what of it has no effect, or which part of it is wrong
+/// and why.
+pub type RoutingCheck = fn(&Value) -> Result<Vec<String>, (String, String)>;
 
 /// How a gateway is governed, as its configuration says.
 #[derive(Debug, Clone)]
@@ -53,6 +58,10 @@ pub struct Settings {
     pub audit: bool,
     /// How people sign in.
     pub sign_in: SignIn,
+    /// Fields that every request must have (`enforced_params`).
+    pub enforced_params: Vec<String>,
+    /// Who knows what can be said of routing.
+    pub check_routing: RoutingCheck,
 }
 
 impl Default for Settings {
@@ -80,6 +89,8 @@ impl Default for Settings {
             limits: LimitRules::default(),
             audit: true,
             sign_in: SignIn::default(),
+            enforced_params: Vec::new(),
+            check_routing: |_| Ok(Vec::new()),
         }
     }
 }

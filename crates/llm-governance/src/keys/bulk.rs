@@ -47,7 +47,8 @@ async fn one(call: &Call, given: &Value) -> Result<Value, Refusal> {
             "Input should be a valid dictionary",
         ));
     };
-    let form = Form::check(fields::UPDATE, given.clone(), "body")?;
+    let mut form = Form::check(fields::UPDATE, given.clone(), "body")?;
+    call.governance.check_routing(&mut form)?;
     form.need("key")?;
     let changed = change::apply(call, &form).await?;
     Ok(Value::Object(described(&changed)?))

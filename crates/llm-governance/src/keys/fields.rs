@@ -3,8 +3,8 @@
 use crate::{
     Field,
     form::Kind::{
-        Choice, Count, Counts, Dollars, Duration, Flag, Json, List, ModelBudgets, Moment, Object,
-        Text, Texts, Windows,
+        Choice, Count, Counts, Dollars, Duration, Flag, Json, List, ModelBudgets, Moment,
+        NamesByName, Object, Text, Texts, Windows,
     },
 };
 
@@ -39,7 +39,7 @@ pub(crate) const KEY: &[Field] = &[
     Field::column("budget_duration", Duration),
     Field::column("budget_limits", Windows),
     Field::column("model_max_budget", ModelBudgets),
-    Field::column("budget_fallbacks", Object),
+    Field::column("budget_fallbacks", NamesByName),
     Field::column("tpm_limit", Count),
     Field::column("rpm_limit", Count),
     Field::column("tpd_limit", Count),

@@ -53,6 +53,7 @@ pub(super) const TEAM: &[Field] = &[
     Field::metadata("guardrails", Texts),
     Field::metadata("prompts", Texts),
     Field::metadata("disable_global_guardrails", Flag),
+    Field::metadata("enforced_params", Texts),
     Field::metadata("allowed_passthrough_routes", Texts),
     Field::metadata("allowed_vector_store_indexes", List),
     Field::metadata("secret_manager_settings", Object),

@@ -158,10 +158,10 @@ pub(super) async fn pages(call: Call) -> Result<Answer, Refusal> {
 pub(super) async fn available(call: Call) -> Result<Answer, Refusal> {
     let mut teams = Vec::new();
     for id in call.governance.open_teams() {
-        if call.caller.standing.is_in(id) {
+        if call.caller.standing.is_in(&id) {
             continue;
         }
-        if let Some(team) = call.governance.store().get::<Team>(&[id]).await? {
+        if let Some(team) = call.governance.store().get::<Team>(&[&id]).await? {
             teams.push(json!({"team_id": team.team_id, "team_alias": team.team_alias, "models": team.models}));
         }
     }

@@ -34,6 +34,9 @@ pub(super) fn general(values: &mut Values, settings: &mut Settings, problems: &m
     }
     retention(values, settings, problems);
     let rules = &mut settings.governance;
+    if let Some(fields) = values.take("enforced_params", problems) {
+        rules.enforced_params = fields;
+    }
     if let Some(ttl) = seconds("user_api_key_cache_ttl", values, problems) {
         rules.cache_ttl = ttl;
     }

@@ -28,3 +28,4 @@ mod support;
 mod surface;
 mod tokens;
 mod vouched;
+mod wishes;
