@@ -183,7 +183,10 @@ impl Inner {
         if before.is_none_or(|before| before.retention != now.retention) {
             let retention = now.retention;
             let begin = |how| tokio::spawn(retention::keep(Arc::downgrade(self), how));
-            end(std::mem::replace(&mut rounds.retention, retention.map(begin)));
+            end(std::mem::replace(
+                &mut rounds.retention,
+                retention.map(begin),
+            ));
         }
     }
 

@@ -118,8 +118,17 @@ mod tests {
         let refusal = caller
             .held_to_fields(&everybody, |field| field == "model")
             .unwrap_err();
-        assert_eq!((refusal.status.as_u16(), refusal.param.as_deref()), (400, Some("n")));
-        assert!(refusal.message.contains("'n', 'user', 'metadata.run', 'seed'"), "{}", refusal.message);
+        assert_eq!(
+            (refusal.status.as_u16(), refusal.param.as_deref()),
+            (400, Some("n"))
+        );
+        assert!(
+            refusal
+                .message
+                .contains("'n', 'user', 'metadata.run', 'seed'"),
+            "{}",
+            refusal.message
+        );
         assert_eq!(caller.held_to_fields(&everybody, |_| true), Ok(()));
         assert!(caller.may_be_held_to_fields());
         assert!(!Caller::master().may_be_held_to_fields());
@@ -151,7 +160,10 @@ mod tests {
             ..Team::default()
         };
         let caller = caller(key, team);
-        let retries: Vec<_> = caller.router_settings().map(|said| &said["num_retries"]).collect();
+        let retries: Vec<_> = caller
+            .router_settings()
+            .map(|said| &said["num_retries"])
+            .collect();
         assert_eq!(retries, [1, 2]);
         assert!(caller.says("allow_client_mock_response") && !caller.says("other"));
     }

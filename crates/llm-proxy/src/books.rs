@@ -86,7 +86,10 @@ impl Database {
                 "database_connection_pool_limit",
                 self.connections != other.connections,
             ),
-            ("database_connection_timeout", self.patience != other.patience),
+            (
+                "database_connection_timeout",
+                self.patience != other.patience,
+            ),
             ("spend_journal_folder", self.journal != other.journal),
             ("spend_journal_full_wait", self.overflow != other.overflow),
             (

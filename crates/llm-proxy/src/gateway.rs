@@ -188,7 +188,16 @@ async fn serve(
     ask.call_id.clone_from(&call_id);
     let explain = route_record::is_asked_for(&head.headers);
     ask.route.explain = explain;
-    let tab = match open_tab(gateway, live, &mut caller, &mut ask, &mut labels, said.as_ref()).await {
+    let tab = match open_tab(
+        gateway,
+        live,
+        &mut caller,
+        &mut ask,
+        &mut labels,
+        said.as_ref(),
+    )
+    .await
+    {
         Ok(tab) => tab,
         Err(refusal) => return refuse(&caller, refusal),
     };

@@ -32,7 +32,10 @@ pub(crate) async fn guide(
     for settings in caller.router_settings() {
         route.fill(model, settings).map_err(|error| {
             let place = format!("router_settings.{}", error.field);
-            Refusal::bad(place.clone(), format!("{place} of this key: {}", error.message))
+            Refusal::bad(
+                place.clone(),
+                format!("{place} of this key: {}", error.message),
+            )
         })?;
     }
     let lists = [

@@ -55,11 +55,16 @@ pub(crate) fn brought(
         let message = "an address of your own needs an 'api_key' of your own: the gateway's key is not sent there";
         return Err(Refusal::bad("api_key", message));
     }
-    if let Some(key) = ["fallbacks", "context_window_fallbacks", "content_policy_fallbacks"]
-        .into_iter()
-        .find(|key| has(key))
+    if let Some(key) = [
+        "fallbacks",
+        "context_window_fallbacks",
+        "content_policy_fallbacks",
+    ]
+    .into_iter()
+    .find(|key| has(key))
     {
-        let message = format!("'{key}' would take your key to another vendor: leave one of the two out");
+        let message =
+            format!("'{key}' would take your key to another vendor: leave one of the two out");
         return Err(Refusal::bad(key, message));
     }
     Ok(true)

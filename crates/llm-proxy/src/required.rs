@@ -71,10 +71,25 @@ mod tests {
                 "form": "{\"x\": 1}", "a.b": 1}"#,
         );
         let body = JsonObject::parse(&body).unwrap();
-        for there in ["user", "metadata", "metadata.a.b", "metadata.run", "form.x", "a.b"] {
+        for there in [
+            "user",
+            "metadata",
+            "metadata.a.b",
+            "metadata.run",
+            "form.x",
+            "a.b",
+        ] {
             assert!(has(&body, there), "{there}");
         }
-        for missing in ["seed", "metadata.n", "metadata.a.c", "user.x", "nobody", "nobody.x", "."] {
+        for missing in [
+            "seed",
+            "metadata.n",
+            "metadata.a.c",
+            "user.x",
+            "nobody",
+            "nobody.x",
+            ".",
+        ] {
             assert!(!has(&body, missing), "{missing}");
         }
     }

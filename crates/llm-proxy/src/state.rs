@@ -171,7 +171,10 @@ fn warn_of_books(old: &Settings, new: &Settings) {
         kept.push("salt_key");
     }
     for key in kept {
-        tracing::warn!(key, "a change of this holds after a restart: the running gateway keeps what it began with");
+        tracing::warn!(
+            key,
+            "a change of this holds after a restart: the running gateway keeps what it began with"
+        );
     }
 }
 

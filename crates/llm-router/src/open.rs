@@ -64,11 +64,17 @@ mod tests {
 
     #[test]
     fn an_address_has_to_fit_as_a_whole() {
-        let items = [json!("api_key"), json!({"api_base": "https://a[.]example/.*"})];
+        let items = [
+            json!("api_key"),
+            json!({"api_base": "https://a[.]example/.*"}),
+        ];
         let open = OpenParams::parse(&items).unwrap();
         assert!(open.has("api_key") && !open.has("api_base"));
         assert!(open.leads_to("https://a.example/v1"));
-        for other in ["https://axexample/v1", "https://b.example/?https://a.example/v1"] {
+        for other in [
+            "https://axexample/v1",
+            "https://b.example/?https://a.example/v1",
+        ] {
             assert!(!open.leads_to(other), "{other}");
         }
         for wrong in [json!(7), json!({"api_key": "x"}), json!({"api_base": "("})] {

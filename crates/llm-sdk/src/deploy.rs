@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, time::Duration};
 use llm_cost::{NanoDollars, PriceTable};
 use llm_providers::{CallOptions, Credential, Error, Kind, Target, resolve, resolve::Surroundings};
 use llm_router::{
-    AccessWindow, Budget, Deployment, Fallback, OpenParams, Quota, Router, Settings, SettingsError, TagPattern,
-    Timeouts,
+    AccessWindow, Budget, Deployment, Fallback, OpenParams, Quota, Router, Settings, SettingsError,
+    TagPattern, Timeouts,
 };
 use llm_types::{JsonObject, Map};
 use serde::de::DeserializeOwned;

@@ -8,8 +8,7 @@ use std::{
 
 use llm_providers::{
     Body as CallBody, Call, CallOptions, Client, Error, Kind, Limits, Notice, Outcome as Sent,
-    Upload, bridges,
-    resolve::Surroundings,
+    Upload, bridges, resolve::Surroundings,
 };
 use llm_router::{Attempt, Attempts, Finish};
 use llm_types::{JsonObject, Op, Verb};

@@ -45,7 +45,11 @@ impl Governance {
         let budget = self.budget(key.budget_id.as_deref()).await?;
         let settings = self.settings();
         let caller = Caller {
-            key: Some(Arc::new(Entry::new(key, budget.as_ref(), &settings.calendar))),
+            key: Some(Arc::new(Entry::new(
+                key,
+                budget.as_ref(),
+                &settings.calendar,
+            ))),
             grant: Some(Arc::new(grant)),
             ..Caller::plain(role.unwrap_or(Role::InternalUser))
         };

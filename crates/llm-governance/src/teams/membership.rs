@@ -63,11 +63,7 @@ fn joins_itself(governance: &Governance, caller: &Caller, team: &Team, forms: &[
     let plain = role == "user"
         && !own_budget::is_named(form, fields::OWN_BUDGET)
         && !form.has("allowed_models");
-    own && plain
-        && governance
-            .open_teams()
-            .iter()
-            .any(|open| *open == team.team_id)
+    own && plain && governance.open_teams().contains(&team.team_id)
 }
 
 /// The member whom a request names by id or address.

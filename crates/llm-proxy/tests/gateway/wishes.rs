@@ -60,7 +60,11 @@ fn two(url: &str) -> Settings {
     let mut settings = settings(url);
     settings.deployments.push(deployment("spare", url));
     for deployment in &mut settings.deployments {
-        let price = if deployment.group == "gpt" { 0.001 } else { 0.0 };
+        let price = if deployment.group == "gpt" {
+            0.001
+        } else {
+            0.0
+        };
         for key in ["input_cost_per_token", "output_cost_per_token"] {
             deployment.model_info.insert(key.into(), price.into());
         }
@@ -84,7 +88,10 @@ async fn requests_have_the_fields_that_everybody_their_key_and_their_team_ask_fo
     let team = json!({"team_id": "t", "enforced_params": ["metadata.run"]});
     assert_eq!(kept.manage("/team/new", team).await.status, 200);
     let made = kept
-        .manage("/key/generate", json!({"team_id": "t", "enforced_params": ["seed"]}))
+        .manage(
+            "/key/generate",
+            json!({"team_id": "t", "enforced_params": ["seed"]}),
+        )
         .await
         .json();
     assert_eq!(made["notices"], Value::Null, "{made}");
@@ -93,7 +100,10 @@ async fn requests_have_the_fields_that_everybody_their_key_and_their_team_ask_fo
         let bare = with(chat("gpt"), json!({"stream": stream}));
         let (status, kind, message) = kept.chat(&key, bare.clone()).await.error();
         assert_eq!((status, kind.as_str()), (400, "bad_request_error"));
-        assert!(message.contains("'user', 'seed', 'metadata.run'"), "{message}");
+        assert!(
+            message.contains("'user', 'seed', 'metadata.run'"),
+            "{message}"
+        );
         let whole = json!({"user": "u", "seed": 1, "metadata": {"run": "r"}});
         assert_eq!(kept.chat(&key, with(bare, whole)).await.status, 200);
     }
@@ -124,9 +134,7 @@ async fn a_key_without_money_for_a_model_goes_to_the_next_one_that_it_may_ask() 
                 "budget_fallbacks": {"gpt": ["forbidden", "spare"]},
             }))
             .await;
-        let plain = kept
-            .key(json!({"model_max_budget": budget}))
-            .await;
+        let plain = kept.key(json!({"model_max_budget": budget})).await;
         let asked = with(chat("gpt"), json!({"stream": stream, "max_tokens": 5}));
         let refused = kept.chat(&plain, asked.clone()).await.error();
         assert_eq!((refused.0, refused.1.as_str()), (422, "budget_exceeded"));
@@ -142,12 +150,17 @@ async fn a_key_without_money_for_a_model_goes_to_the_next_one_that_it_may_ask() 
     }
     let wrong = json!({"budget_fallbacks": {"gpt": "spare"}});
     let wrong = kept.manage("/key/generate", wrong).await;
-    assert_eq!(wrong.json()["detail"][0]["loc"], json!(["body", "budget_fallbacks.gpt"]));
+    assert_eq!(
+        wrong.json()["detail"][0]["loc"],
+        json!(["body", "budget_fallbacks.gpt"])
+    );
 }
 
 #[tokio::test]
 async fn a_keys_routing_goes_before_its_teams_and_behind_the_requests() {
-    let busy = Vendor::answering(|_| reply(503, "application/json", r#"{"error":{"message":"busy"}}"#)).await;
+    let busy =
+        Vendor::answering(|_| reply(503, "application/json", r#"{"error":{"message":"busy"}}"#))
+            .await;
     let vendor = Vendor::friendly().await;
     let mut settings = settings(&busy.url);
     for name in ["spare", "other"] {
@@ -168,12 +181,19 @@ async fn a_keys_routing_goes_before_its_teams_and_behind_the_requests() {
         let asked = with(chat("gpt"), json!({"stream": stream}));
         let before = busy.asked().len();
         let got = kept.chat(&own, asked.clone()).await;
-        assert_eq!(got.header("x-litellm-model-group"), "spare", "{}", got.text());
+        assert_eq!(
+            got.header("x-litellm-model-group"),
+            "spare",
+            "{}",
+            got.text()
+        );
         assert_eq!(busy.asked().len() - before, 1);
         let mine = with(asked.clone(), json!({"fallbacks": ["other"]}));
         let got = kept.chat(&own, mine).await;
         assert_eq!(got.header("x-litellm-model-group"), "other");
-        let got = kept.chat(&of_team, with(asked, json!({"num_retries": 0}))).await;
+        let got = kept
+            .chat(&of_team, with(asked, json!({"num_retries": 0})))
+            .await;
         assert_eq!(got.header("x-litellm-model-group"), "other");
     }
     let got = kept.chat(&own, chat("clever")).await;
@@ -189,18 +209,34 @@ async fn a_keys_routing_goes_before_its_teams_and_behind_the_requests() {
 async fn what_is_wrong_or_idle_in_a_keys_routing_is_named_when_it_is_set() {
     let kept = Kept::with(settings("http://127.0.0.1:9")).await;
     let made = kept
-        .manage("/key/generate", json!({"router_settings": {"cooldown_time": 5, "timeout": 9}}))
+        .manage(
+            "/key/generate",
+            json!({"router_settings": {"cooldown_time": 5, "timeout": 9}}),
+        )
         .await
         .json();
     let notice = made["notices"][0].as_str().unwrap_or_default();
     assert!(notice.contains("router_settings.cooldown_time"), "{made}");
     for (path, wrong, place) in [
-        ("/key/generate", json!({"num_retries": "many"}), "router_settings.num_retries"),
-        ("/team/new", json!({"routing_strategy": "fastest"}), "router_settings.routing_strategy"),
+        (
+            "/key/generate",
+            json!({"num_retries": "many"}),
+            "router_settings.num_retries",
+        ),
+        (
+            "/team/new",
+            json!({"routing_strategy": "fastest"}),
+            "router_settings.routing_strategy",
+        ),
         ("/team/new", json!([]), "router_settings"),
     ] {
         let got = kept.manage(path, json!({"router_settings": wrong})).await;
-        assert_eq!((got.status.as_u16(), &got.json()["error"]["param"]), (400, &json!(place)), "{}", got.text());
+        assert_eq!(
+            (got.status.as_u16(), &got.json()["error"]["param"]),
+            (400, &json!(place)),
+            "{}",
+            got.text()
+        );
     }
 }
 
@@ -213,7 +249,9 @@ async fn a_client_brings_a_key_and_an_address_only_where_it_may() {
 
     let closed = Gateway::with(settings(&vendor.url)).await;
     for body in [own(json!({"api_key": "sk-mine"})), both.clone()] {
-        let got = closed.send("POST", "/v1/chat/completions", &[], body.to_string()).await;
+        let got = closed
+            .send("POST", "/v1/chat/completions", &[], body.to_string())
+            .await;
         assert_eq!((got.error().0, got.error().1.as_str()), (401, "auth_error"));
     }
 
@@ -221,7 +259,9 @@ async fn a_client_brings_a_key_and_an_address_only_where_it_may() {
     open.allow_client_credentials = true;
     let open = Gateway::with(open).await;
     let send = async |gateway: &Gateway, body: &Value| {
-        gateway.send("POST", "/v1/chat/completions", &[], body.to_string()).await
+        gateway
+            .send("POST", "/v1/chat/completions", &[], body.to_string())
+            .await
     };
     let got = send(&open, &both).await;
     assert_eq!(got.status, 200, "{}", got.text());
@@ -231,21 +271,41 @@ async fn a_client_brings_a_key_and_an_address_only_where_it_may() {
     for (body, param) in [
         // The gateway's own key goes nowhere.
         (own(json!({"api_base": elsewhere.url})), "api_key"),
-        (own(json!({"api_key": "sk-mine", "fallbacks": ["gpt"]})), "fallbacks"),
-        (own(json!({"aws_access_key_id": "AK"})), "aws_secret_access_key"),
+        (
+            own(json!({"api_key": "sk-mine", "fallbacks": ["gpt"]})),
+            "fallbacks",
+        ),
+        (
+            own(json!({"aws_access_key_id": "AK"})),
+            "aws_secret_access_key",
+        ),
     ] {
         let got = send(&open, &body).await;
-        assert_eq!((got.error().0, &got.json()["error"]["param"]), (400, &json!(param)), "{}", got.text());
+        assert_eq!(
+            (got.error().0, &got.json()["error"]["param"]),
+            (400, &json!(param)),
+            "{}",
+            got.text()
+        );
     }
     // What is the machine's own stays so, whoever may bring a key.
-    for closed in ["vertex_credentials", "aws_role_name", "langfuse_host", "model_list", "input_cost_per_token"] {
+    for closed in [
+        "vertex_credentials",
+        "aws_role_name",
+        "langfuse_host",
+        "model_list",
+        "input_cost_per_token",
+    ] {
         let body = own(json!({"api_key": "sk-mine", closed: "x"}));
         assert_eq!(send(&open, &body).await.error().0, 401, "{closed}");
     }
     let named = own(json!({"api_key": "os.environ/PATH", "api_base": elsewhere.url}));
     send(&open, &named).await;
     let told = elsewhere.asked().iter().any(|asked| {
-        let key = asked.headers.get("authorization").map(|key| key.to_str().unwrap().to_owned());
+        let key = asked
+            .headers
+            .get("authorization")
+            .map(|key| key.to_str().unwrap().to_owned());
         key.is_some_and(|key| key.contains("/bin") || key.contains("sk-vendor"))
     });
     assert!(!told, "nothing of this process goes out");
@@ -257,12 +317,17 @@ async fn a_model_may_be_open_for_some_parameters_alone() {
     let vouched = Vendor::friendly().await;
     let mut open = settings(&vendor.url);
     let host = vouched.url.trim_end_matches("/v1").replace('.', "[.]");
-    let items = [json!("api_key"), json!({"api_base": format!("{host}/v[0-9]")})];
+    let items = [
+        json!("api_key"),
+        json!({"api_base": format!("{host}/v[0-9]")}),
+    ];
     open.deployments[0].open = OpenParams::parse(&items).unwrap();
     let gateway = Gateway::with(open).await;
     let send = async |more: Value| {
         let body = with(chat("gpt"), more);
-        gateway.send("POST", "/v1/chat/completions", &[], body.to_string()).await
+        gateway
+            .send("POST", "/v1/chat/completions", &[], body.to_string())
+            .await
     };
     assert_eq!(send(json!({"api_key": "sk-mine"})).await.status, 200);
     assert_eq!(vendor.asked()[0].headers["authorization"], "Bearer sk-mine");
@@ -270,9 +335,19 @@ async fn a_model_may_be_open_for_some_parameters_alone() {
     assert_eq!(send(json!({"api_base": vouched.url})).await.status, 200);
     assert_eq!(vouched.asked().len(), 1);
     for other in ["http://127.0.0.1:9/v1", &format!("{}/../x", vouched.url)] {
-        assert_eq!(send(json!({"api_base": other})).await.error().0, 401, "{other}");
+        assert_eq!(
+            send(json!({"api_base": other})).await.error().0,
+            401,
+            "{other}"
+        );
     }
-    assert_eq!(send(json!({"api_key": "k", "organization": "o"})).await.error().0, 401);
+    assert_eq!(
+        send(json!({"api_key": "k", "organization": "o"}))
+            .await
+            .error()
+            .0,
+        401
+    );
 }
 
 #[tokio::test]
@@ -288,9 +363,13 @@ async fn a_clients_bad_key_rests_nobody() {
     let gateway = Gateway::with(open).await;
     for _ in 0..4 {
         let bad = with(chat("gpt"), json!({"api_key": "sk-bad"}));
-        let got = gateway.send("POST", "/v1/chat/completions", &[], bad.to_string()).await;
+        let got = gateway
+            .send("POST", "/v1/chat/completions", &[], bad.to_string())
+            .await;
         assert_eq!(got.status, 401);
-        let good = gateway.send("POST", "/v1/chat/completions", &[], chat("gpt").to_string()).await;
+        let good = gateway
+            .send("POST", "/v1/chat/completions", &[], chat("gpt").to_string())
+            .await;
         assert_eq!(good.status, 200, "{}", good.text());
     }
 }
@@ -303,7 +382,9 @@ async fn rules_of_governance_hold_from_the_next_configuration_on() {
     let gateway = Gateway::with(make()).await;
     let headers = [("authorization", "Bearer sk-master")];
     let generate = async |body: Value| {
-        gateway.send("POST", "/key/generate", &headers, body.to_string()).await
+        gateway
+            .send("POST", "/key/generate", &headers, body.to_string())
+            .await
     };
     let before = generate(json!({"max_budget": 50})).await;
     assert_eq!(before.status, 200);
@@ -321,11 +402,17 @@ async fn rules_of_governance_hold_from_the_next_configuration_on() {
     let bearer = format!("Bearer {old}");
     let chatted = async |body: Value| {
         let headers = [("authorization", bearer.as_str())];
-        gateway.send("POST", "/v1/chat/completions", &headers, body.to_string()).await
+        gateway
+            .send("POST", "/v1/chat/completions", &headers, body.to_string())
+            .await
     };
     assert_eq!(chatted(chat("gpt")).await.error().0, 400);
     let named = with(chat("gpt"), json!({"user": "u"}));
-    assert_eq!(chatted(named).await.error().0, 429, "a key that is known already is held to it");
+    assert_eq!(
+        chatted(named).await.error().0,
+        429,
+        "a key that is known already is held to it"
+    );
     gateway.running.reload(make()).unwrap();
     assert_eq!(chatted(chat("gpt")).await.status, 200);
     assert_eq!(generate(json!({"max_budget": 50})).await.status, 200);

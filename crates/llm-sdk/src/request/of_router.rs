@@ -96,7 +96,9 @@ impl RouteOptions {
             return Err(JsonError::new("", "expected an object"));
         };
         Self::said_of("", settings)?;
-        let lists = LISTS.iter().filter_map(|key| settings.get(*key)?.as_array());
+        let lists = LISTS
+            .iter()
+            .filter_map(|key| settings.get(*key)?.as_array());
         let groups = lists.flatten().filter_map(Value::as_object).flatten();
         for (group, _) in groups {
             Self::said_of(group, settings)?;
@@ -177,8 +179,12 @@ mod tests {
 
     #[test]
     fn what_is_said_first_holds() {
-        let key = map(json!({"num_retries": 1, "fallbacks": [{"a": ["b"]}], "routing_strategy": "least-busy"}));
-        let team = map(json!({"num_retries": 2, "timeout": 3, "fallbacks": [{"a": ["c"]}], "stream_failover": "off"}));
+        let key = map(
+            json!({"num_retries": 1, "fallbacks": [{"a": ["b"]}], "routing_strategy": "least-busy"}),
+        );
+        let team = map(
+            json!({"num_retries": 2, "timeout": 3, "fallbacks": [{"a": ["c"]}], "stream_failover": "off"}),
+        );
         let mut route = RouteOptions::default();
         route.fill("a", &key).unwrap();
         route.fill("a", &team).unwrap();
@@ -191,7 +197,8 @@ mod tests {
 
     #[test]
     fn what_a_request_says_is_not_undone_by_a_narrower_word() {
-        let settings = map(json!({"stream_timeout": 60, "retry_policy": {"TimeoutErrorRetries": 5}}));
+        let settings =
+            map(json!({"stream_timeout": 60, "retry_policy": {"TimeoutErrorRetries": 5}}));
         let mut route = RouteOptions {
             num_retries: Some(0),
             ..RouteOptions::default()
@@ -212,13 +219,21 @@ mod tests {
             (json!({"routing_strategy": "fastest"}), "routing_strategy"),
             (json!({"fallbacks": [{"a": "b"}]}), "fallbacks[0].a"),
             (json!({"fallbacks": [{"a": [7]}]}), "fallbacks[0].a[0]"),
-            (json!({"model_group_alias": {"a": 7}}), "model_group_alias.a"),
-            (json!({"model_group_retry_policy": {"a": {"xRetries": 1}}}), "retry_policy.xRetries"),
+            (
+                json!({"model_group_alias": {"a": 7}}),
+                "model_group_alias.a",
+            ),
+            (
+                json!({"model_group_retry_policy": {"a": {"xRetries": 1}}}),
+                "retry_policy.xRetries",
+            ),
         ] {
             let error = RouteOptions::check(&wrong).unwrap_err();
             assert_eq!(error.field, place, "{wrong}");
         }
-        let notices = RouteOptions::check(&json!({"cooldown_time": 5, "num_retries": null, "timeout": 1})).unwrap();
+        let notices =
+            RouteOptions::check(&json!({"cooldown_time": 5, "num_retries": null, "timeout": 1}))
+                .unwrap();
         assert_eq!(notices.len(), 1);
         assert!(notices[0].contains("router_settings.cooldown_time"));
     }
