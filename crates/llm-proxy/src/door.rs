@@ -26,9 +26,6 @@ use crate::{
     tab::Tab,
 };
 
-/// The kind of a refusal where there is no money left.
-const OVER_BUDGET: &str = "budget_exceeded";
-
 /// Where somebody knocks from.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Peer {
@@ -65,6 +62,7 @@ pub(crate) struct Door<'a> {
 pub(crate) struct Foreign<'a> {
     pub(crate) model: &'a str,
     pub(crate) call_id: &'a str,
+    pub(crate) tags: &'a [String],
     /// What it may cost.
     pub(crate) bound: Bound,
 }
@@ -145,21 +143,27 @@ pub(crate) async fn open_tab(
         return Ok(None);
     };
     let alias = governance.model_of(caller, &ask.model);
-    if let Some(model) = alias.or_else(|| guided::alias(caller, &ask.model)) {
-        ask.route_as = Some(model.to_owned());
+    let alias = alias.or_else(|| guided::alias(caller, &ask.model));
+    if let Some(model) = alias.map(str::to_owned) {
+        own_key::stays(ask)?;
+        ask.route_as = Some(model);
     }
     let model = ask.route_as.as_ref().unwrap_or(&ask.model).clone();
-    own_key::stays(ask, &model)?;
+    let is_guided = caller.router_settings().next().is_some();
+    let silent = is_guided.then(|| ask.route.clone());
     let refusal = match enter(governance, live, caller, ask, labels, &model).await {
         Ok(tab) => return Ok(Some(tab)),
         Err(refusal) => refusal,
     };
-    if refusal.kind != OVER_BUDGET || ask.own_place != OwnPlace::Refused {
+    if !refusal.is_about_money() || ask.own_place != OwnPlace::Refused {
         return Err(refusal);
     }
     let asked = ask.model.clone();
     for other in caller.budget_fallbacks(&asked, &model) {
         ask.route_as = Some(other.to_owned());
+        if let Some(route) = &silent {
+            ask.route.clone_from(route);
+        }
         if let Ok(tab) = enter(governance, live, caller, ask, labels, other).await {
             return Ok(Some(tab));
         }
@@ -188,7 +192,11 @@ async fn enter(
     if ask.op == Op::Batch && ask.verb == Verb::Create {
         ask.route.owner = serde_json::to_string(&caller.remembered()).ok();
     }
-    let bound = live.engine.bound(ask);
+    if needs_model {
+        guided::guide(governance, live, caller, ask, model).await?;
+    }
+    let own = live.engine.bound(ask);
+    let mut bound = own.with_fallback(live.engine.fallback_bound(ask));
     let consumption = live.engine.consumption(ask);
     let work = Work {
         model,
@@ -202,10 +210,17 @@ async fn enter(
         session: labels.session.as_deref(),
         ..limits_of(live, caller, model)
     };
-    let admission = governance.admit(caller, work).await?;
-    if needs_model {
-        guided::guide(governance, live, caller, ask, model).await?;
-    }
+    let admission = match governance.admit(caller, work).await {
+        Err(refusal) if bound != own && refusal.is_about_money() => {
+            // There is enough for the model itself, maybe: then nobody else is asked.
+            bound = own;
+            let estimate = estimate(own);
+            let admission = governance.admit(caller, Work { estimate, ..work }).await?;
+            ask.route.stay();
+            admission
+        }
+        admission => admission?,
+    };
     admission.sent(sent(&admission, &ask.call_id, model, bound));
     let of_key = admission.tags().iter().skip(ask.route.tags.len());
     ask.route.inherited_tags.extend(of_key.cloned());
@@ -249,6 +264,7 @@ pub(crate) async fn open_tab_for(
     let Foreign {
         model,
         call_id,
+        tags,
         bound,
     } = work;
     decide(governance, live, caller, model, labels).await?;
@@ -260,7 +276,7 @@ pub(crate) async fn open_tab_for(
     let work = Work {
         model,
         groups: &groups,
-        tags: &[],
+        tags,
         customer: labels.end_user.as_deref(),
         estimate: estimate(bound),
         session: labels.session.as_deref(),

@@ -70,9 +70,9 @@ pub(crate) fn brought(
     Ok(true)
 }
 
-/// Refuses a key of the client's own for a model that goes by another name than the one it may be brought for.
-pub(crate) fn stays(ask: &Ask, model: &str) -> Result<(), Refusal> {
-    if ask.own_place == OwnPlace::Refused || ask.model == model {
+/// Refuses a key of the client's own for a name that stands for another model: it was not looked at for that one.
+pub(crate) fn stays(ask: &Ask) -> Result<(), Refusal> {
+    if ask.own_place == OwnPlace::Refused {
         return Ok(());
     }
     let message = "a key of your own cannot be used for an alias: ask for the model by its name";
