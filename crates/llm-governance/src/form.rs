@@ -79,10 +79,8 @@ const WAITING: &[&str] = &[
     "allow_team_guardrail_config",
     "allowed_cache_controls",
     "allowed_model_region",
-    "allowed_passthrough_routes",
     "allowed_vector_store_indexes",
     "default_model",
-    "denied_passthrough_routes",
     "disable_global_guardrails",
     "enable_prompt_caching",
     "enforced_batch_output_expires_after",
@@ -94,7 +92,6 @@ const WAITING: &[&str] = &[
     "policies",
     "prompts",
     "secret_manager_settings",
-    "tpd_limit",
 ];
 
 impl Field {

@@ -67,6 +67,33 @@ impl Caller {
         said.filter_map(Value::as_object)
     }
 
+    /// Refuses a path that its key or its team does not pass requests through. Lists of what is allowed are about the paths
+    /// that the operator `added`; what is denied goes before.
+    pub fn may_pass(&self, path: &str, added: bool) -> Result<(), Refusal> {
+        let lists = |name| self.said(name).filter_map(Value::as_array);
+        let names = |list: &Vec<Value>| {
+            let mut patterns = list.iter().filter_map(Value::as_str);
+            patterns.any(|pattern| covers(pattern, path))
+        };
+        let mut allowed = lists("allowed_passthrough_routes")
+            .filter(|list| added && !list.is_empty())
+            .peekable();
+        let is_open = allowed.peek().is_none() || allowed.any(names);
+        if is_open && !lists("denied_passthrough_routes").any(names) {
+            return Ok(());
+        }
+        let message = format!("Key/team not allowed to access passthrough route {path}");
+        Err(Refusal {
+            detail: Some(Value::String(message.clone())),
+            ..Refusal::forbidden(message)
+        })
+    }
+
+    /// Whether anything bounds the tokens that its batches may have in a day (`tpd_limit`).
+    pub fn has_daily_limit(&self) -> bool {
+        crate::limits::has_daily_limit(self)
+    }
+
     /// What its key and its team have under this name in their metadata.
     fn said<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Value> {
         let of_key = self.key.as_ref().map(|key| &key.row.metadata);
@@ -74,6 +101,16 @@ impl Caller {
         let both = [of_key, of_team].into_iter().flatten();
         both.filter_map(move |metadata| metadata.get(name))
     }
+}
+
+/// Whether a path is `pattern` or lies below it; a star at the end stands for whatever follows.
+fn covers(pattern: &str, path: &str) -> bool {
+    if let Some(start) = pattern.strip_suffix('*') {
+        return path.starts_with(start);
+    }
+    let pattern = pattern.trim_end_matches('/');
+    let rest = path.strip_prefix(pattern);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 #[cfg(test)]
@@ -146,6 +183,47 @@ mod tests {
         assert_eq!(of("alias", "openai/gpt"), ["mini", "gpt"]);
         assert_eq!(of("big", "x"), ["small"]);
         assert_eq!(of("other", "other"), [""; 0]);
+    }
+
+    #[test]
+    fn paths_are_passed_where_the_lists_say_so() {
+        let lists = |allowed: Value, denied: Value| {
+            object(
+                json!({"allowed_passthrough_routes": allowed, "denied_passthrough_routes": denied}),
+            )
+        };
+        let with = |of_key, of_team| {
+            let key = Key {
+                metadata: of_key,
+                ..Key::default()
+            };
+            let team = Team {
+                metadata: of_team,
+                ..Team::default()
+            };
+            caller(key, team)
+        };
+        let open = |caller: &Caller, path: &str, added| caller.may_pass(path, added).is_ok();
+        let silent = with(lists(json!([]), json!([])), object(json!({})));
+        assert!(open(&silent, "/a", true));
+        let one = with(
+            lists(json!(["/a"]), json!([])),
+            lists(json!(["/b/*"]), json!(["/a/secret"])),
+        );
+        for path in ["/a", "/a/x", "/b/x"] {
+            assert!(open(&one, path, true), "{path}");
+        }
+        for path in ["/ab", "/b", "/c", "/a/secret", "/a/secret/x"] {
+            assert!(!open(&one, path, true), "{path}");
+        }
+        // Vendors' own paths are for everybody who has a key, unless they are denied.
+        assert!(open(&one, "/anthropic/v1/messages", false));
+        assert!(!open(&one, "/a/secret", false));
+        let refusal = one.may_pass("/c", true).unwrap_err();
+        assert_eq!(
+            (refusal.status.as_u16(), refusal.detail.is_some()),
+            (403, true)
+        );
     }
 
     #[test]

@@ -16,7 +16,7 @@ use llm_types::{JsonObject, Op, Verb};
 use serde_json::Value;
 
 use crate::{
-    auth,
+    auth, batch_tokens,
     error::Refusal,
     guided,
     labels::Labels,
@@ -25,6 +25,9 @@ use crate::{
     state::{Gateway, Live},
     tab::Tab,
 };
+
+/// The kind of a refusal where there is no money left.
+const OVER_BUDGET: &str = "budget_exceeded";
 
 /// Where somebody knocks from.
 #[derive(Debug, Clone, Copy)]
@@ -65,6 +68,8 @@ pub(crate) struct Foreign<'a> {
     pub(crate) tags: &'a [String],
     /// What it may cost.
     pub(crate) bound: Bound,
+    /// The path that is passed through, and whether the operator added it.
+    pub(crate) passed: Option<(&'a str, bool)>,
 }
 
 /// Whether there is time and room, and who asks; `None` for what needs no key. `key` is the one in a query.
@@ -155,7 +160,7 @@ pub(crate) async fn open_tab(
         Ok(tab) => return Ok(Some(tab)),
         Err(refusal) => refusal,
     };
-    if !refusal.is_about_money() || ask.own_place != OwnPlace::Refused {
+    if refusal.kind != OVER_BUDGET || ask.own_place != OwnPlace::Refused {
         return Err(refusal);
     }
     let asked = ask.model.clone();
@@ -198,6 +203,7 @@ async fn enter(
     let own = live.engine.bound(ask);
     let mut bound = own.with_fallback(live.engine.fallback_bound(ask));
     let consumption = live.engine.consumption(ask);
+    let batch_tokens = batch_tokens::of(live, caller, ask).await?;
     let work = Work {
         model,
         groups: &groups,
@@ -207,6 +213,7 @@ async fn enter(
         // The bound counts twice as many tokens as texts have.
         prompt_tokens: consumption.input / 2,
         answer_tokens: consumption.output,
+        batch_tokens,
         session: labels.session.as_deref(),
         ..limits_of(live, caller, model)
     };
@@ -266,9 +273,13 @@ pub(crate) async fn open_tab_for(
         call_id,
         tags,
         bound,
+        passed,
     } = work;
     decide(governance, live, caller, model, labels).await?;
     let caller = &*caller;
+    if let Some((path, added)) = passed {
+        caller.may_pass(path, added)?;
+    }
     let groups = governance.groups_of(model, &groups_of(live, model)).await?;
     if !model.is_empty() {
         governance.may_ask(caller, model, &groups)?;

@@ -6,6 +6,7 @@
 mod alerting;
 mod auth;
 mod banner;
+mod batch_tokens;
 mod body;
 mod books;
 mod catalog;

@@ -103,6 +103,14 @@ pub(super) const RESET: &[&[Field]] = &[&[Field::apart("reset_to", Dollars)]];
 /// The keys of a bulk update: each has the fields of an update.
 pub(super) const BULK: &[&[Field]] = &[&[Field::apart("keys", List)]];
 
+/// The keys of a team that are changed alike: all of them, or those that are named.
+pub(super) const BULK_OF_TEAM: &[&[Field]] = &[&[
+    Field::apart("team_id", Text),
+    Field::apart("key_ids", Texts),
+    Field::apart("all_keys_in_team", Flag),
+    Field::apart("update_fields", Object),
+]];
+
 pub(super) const DELETE: &[&[Field]] = &[&[
     Field::apart("keys", Texts),
     Field::apart("key_aliases", Texts),

@@ -154,6 +154,27 @@ pub(super) async fn pages(call: Call) -> Result<Answer, Refusal> {
     .into())
 }
 
+/// `GET /team/filter/ui`.
+pub(super) async fn names(call: Call) -> Result<Answer, Refusal> {
+    let paging = Paging::of(&call.query, "page_size", 50);
+    let store = call.governance.store();
+    let found: Page<Team> = store
+        .find(
+            &wanted(&call),
+            Order::default(),
+            paging.limit(),
+            paging.offset(),
+        )
+        .await?;
+    let named = |team: &Team| {
+        json!({
+            "team_id": team.team_id, "team_alias": team.team_alias, "organization_id": team.organization_id,
+        })
+    };
+    let teams: Vec<Value> = found.rows.iter().map(named).collect();
+    Ok(Value::Array(teams).into())
+}
+
 /// `GET /team/available`.
 pub(super) async fn available(call: Call) -> Result<Answer, Refusal> {
     let mut teams = Vec::new();

@@ -1,6 +1,9 @@
 //! What keys, teams and the operator say of requests: fields they must have, where they go, whose key they bring.
 
-use llm_proxy::settings::{Place, Settings};
+use llm_proxy::{
+    config,
+    settings::{Place, Settings},
+};
 use llm_router::OpenParams;
 use serde_json::{Value, json};
 
@@ -416,4 +419,81 @@ async fn rules_of_governance_hold_from_the_next_configuration_on() {
     gateway.running.reload(make()).unwrap();
     assert_eq!(chatted(chat("gpt")).await.status, 200);
     assert_eq!(generate(json!({"max_budget": 50})).await.status, 200);
+}
+
+#[tokio::test]
+async fn paths_are_passed_through_for_keys_whose_lists_have_them() {
+    let vendor = Vendor::friendly().await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config.yaml");
+    let text = format!(
+        "general_settings:\n  pass_through_endpoints:\n  - {{path: /a, target: {0}, include_subpath: true}}\n  - {{path: /b, target: {0}, include_subpath: true}}\n",
+        vendor.url
+    );
+    std::fs::write(&file, text).unwrap();
+    let mut settings = settings(&vendor.url);
+    settings.passing.endpoints = config::load(&file, &Bare).unwrap().passing.endpoints;
+    let kept = Kept::with(settings).await;
+    let key = kept
+        .key(json!({"allowed_passthrough_routes": ["/a"], "denied_passthrough_routes": ["/a/secret", "/openai/*"]}))
+        .await;
+    let open = kept.key(json!({})).await;
+    let body = || chat("gpt");
+    for (path, status) in [
+        ("/a/chat/completions", 200),
+        ("/b/chat/completions", 403),
+        ("/a/secret", 403),
+        ("/openai/chat/completions", 403),
+    ] {
+        let got = kept.ask(path, &key, body()).await;
+        assert_eq!(got.status, status, "{path}: {}", got.text());
+        assert_eq!(kept.ask(path, &open, body()).await.status, 200, "{path}");
+    }
+    let refused = kept.ask("/b/x", &key, body()).await;
+    assert_eq!(
+        refused.json()["detail"],
+        "Key/team not allowed to access passthrough route /b/x"
+    );
+}
+
+#[tokio::test]
+async fn a_batch_is_held_to_the_tokens_of_its_day_before_it_is_made() {
+    let line = json!({"custom_id": "a", "method": "POST", "url": "/v1/chat/completions",
+        "body": with(chat("gpt"), json!({"max_tokens": 400}))});
+    let lines = format!("{line}\n{line}");
+    let vendor = Vendor::answering(move |asked| match asked.path.as_str() {
+        "/v1/files/file-1/content" => reply(200, "application/octet-stream", lines.clone()),
+        "/v1/files" => whole(&json!({"id": "file-1", "object": "file", "purpose": "batch"})),
+        _ => whole(&json!({"id": "batch_1", "object": "batch", "status": "validating", "input_file_id": "file-1"})),
+    })
+    .await;
+    let kept = Kept::with(settings(&vendor.url)).await;
+    let form = [
+        ("authorization", "Bearer sk-master"),
+        ("content-type", "multipart/form-data; boundary=X"),
+    ];
+    let upload = "--X\r\ncontent-disposition: form-data; name=\"purpose\"\r\n\r\nbatch\r\n\
+         --X\r\ncontent-disposition: form-data; name=\"model\"\r\n\r\ngpt\r\n\
+         --X\r\ncontent-disposition: form-data; name=\"file\"; filename=\"in.jsonl\"\r\n\r\n{}\r\n--X--\r\n";
+    let file = kept.gateway.send("POST", "/v1/files", &form, upload).await;
+    assert_eq!(file.status, 200, "{}", file.text());
+    let order = json!({"input_file_id": file.json()["id"], "endpoint": "/v1/chat/completions", "completion_window": "24h"});
+    let key = kept.key(json!({"tpd_limit": 1000})).await;
+    let made = kept.ask("/v1/batches", &key, order.clone()).await;
+    assert_eq!(made.status, 200, "{}", made.text());
+    let before = vendor.asked().len();
+    let (status, kind, message) = kept.ask("/v1/batches", &key, order.clone()).await.error();
+    assert_eq!(
+        (status, kind.as_str()),
+        (429, "throttling_error"),
+        "{message}"
+    );
+    assert!(message.contains("api_key_per_day"), "{message}");
+    let more = vendor.asked().split_off(before);
+    assert!(
+        more.iter().all(|asked| asked.path.ends_with("/content")),
+        "no batch was made"
+    );
+    let free = kept.key(json!({})).await;
+    assert_eq!(kept.ask("/v1/batches", &free, order).await.status, 200);
 }

@@ -80,6 +80,7 @@ pub(crate) const GENERAL: Section = Section {
                 "public_routes",
                 "allow_client_side_credentials",
                 "enforced_params",
+                "disable_batch_input_file_rate_limiting",
             ],
         ),
         (
@@ -203,7 +204,6 @@ pub(crate) const GENERAL: Section = Section {
                 "allowed_file_extensions",
                 "blocked_file_extensions",
                 "track_unmanaged_batch_cost",
-                "disable_batch_input_file_rate_limiting",
                 "skip_batch_input_file_rate_limiting_for_models",
                 "skip_batch_input_file_rate_limiting_for_providers",
                 "passthrough_managed_object_ids",
