@@ -33,3 +33,4 @@ mod support;
 mod surface;
 mod tokens;
 mod vouched;
+mod wishes;
