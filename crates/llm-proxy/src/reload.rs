@@ -1,68 +1,54 @@
 //! New configurations while running: on SIGHUP, and when a file of it changes.
 
 use std::{
-    collections::BTreeSet,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
-
-use notify::{RecommendedWatcher, RecursiveMode, Watcher};
-use tokio::sync::mpsc;
 
 use crate::{server::Running, settings::Settings};
 
 /// Reads the configuration again.
 pub(crate) type Loader = Arc<dyn Fn() -> Result<Settings, Vec<String>> + Send + Sync>;
 
+/// How often the files are looked at. Being told by the system would mean to be told of every write in their folders, and
+/// the database is often there.
+const EVERY: Duration = Duration::from_secs(1);
+
 /// Who writes a file touches it several times.
 const SETTLED: Duration = Duration::from_millis(200);
 
 /// Watches the files of a configuration.
 pub(crate) struct Watch {
-    /// It stops watching when it is dropped.
-    _watcher: RecommendedWatcher,
-    changes: mpsc::Receiver<()>,
     files: Vec<PathBuf>,
+    stamps: Vec<Option<Stamp>>,
     seen: Vec<Option<Vec<u8>>>,
 }
 
+/// What differs between two versions of a file, or between the files that a link led to.
+type Stamp = (Option<SystemTime>, u64);
+
 impl Watch {
-    /// Watches `files`; `None` where there are none, or the system cannot.
-    ///
-    /// Their folders are watched, not the files: editors and Kubernetes replace files instead of writing them.
+    /// Watches `files`; `None` where there are none.
     pub(crate) fn over(files: &[PathBuf]) -> Option<Self> {
-        let (changed, changes) = mpsc::channel(1);
-        let mut watcher =
-            notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-                if event.is_ok_and(|event| !event.kind.is_access()) {
-                    let _ = changed.try_send(());
-                }
-            })
-            .ok()?;
-        let folders: BTreeSet<&Path> = files.iter().map(|file| folder(file)).collect();
-        if folders.is_empty() {
-            return None;
-        }
-        for folder in folders {
-            watcher.watch(folder, RecursiveMode::NonRecursive).ok()?;
-        }
-        Some(Self {
-            _watcher: watcher,
-            changes,
+        (!files.is_empty()).then(|| Self {
             files: files.to_vec(),
+            stamps: stamps(files),
             seen: contents(files),
         })
     }
 
-    /// Waits until a file says something else than before. Other files of its folder do not count.
+    /// Waits until a file says something else than before.
     pub(crate) async fn changed(&mut self) {
         loop {
-            if self.changes.recv().await.is_none() {
-                return std::future::pending().await;
+            tokio::time::sleep(EVERY).await;
+            let stamps = stamps(&self.files);
+            if stamps == self.stamps {
+                continue;
             }
             tokio::time::sleep(SETTLED).await;
-            while self.changes.try_recv().is_ok() {}
+            // As of before the contents: what is written in between is looked at again.
+            self.stamps = stamps;
             let now = contents(&self.files);
             if now != self.seen {
                 self.seen = now;
@@ -72,10 +58,12 @@ impl Watch {
     }
 }
 
-fn folder(file: &Path) -> &Path {
-    file.parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."))
+fn stamps(files: &[PathBuf]) -> Vec<Option<Stamp>> {
+    let stamp = |file: &PathBuf| {
+        let about = std::fs::metadata(file).ok()?;
+        Some((about.modified().ok(), about.len()))
+    };
+    files.iter().map(stamp).collect()
 }
 
 fn contents(files: &[PathBuf]) -> Vec<Option<Vec<u8>>> {
