@@ -2,7 +2,8 @@
 //!
 //! A proof is read from the repository: a golden snapshot is named after its operation and its provider,
 //! `fixtures/vendors` has the examples of vendors that one test holds us to, `recorded.json` lists what replays of recorded
-//! traffic prove (the replays themselves hold it to be true), and `named.json` names tests whose names do not say it. A cell that shares its wire with a proven one is marked so, and is no proof of its own.
+//! traffic prove (the replays themselves hold it to be true), and `named.json` names tests whose names do not say it. A cell that
+//! shares its wire with a proven one is marked so, and is no proof of its own: `unproven.json` says why it has none.
 
 use std::{
     collections::BTreeMap,
@@ -71,6 +72,14 @@ struct VendorCell {
     op: String,
 }
 
+/// Why cells are proven by their wires only.
+#[derive(serde::Deserialize)]
+struct Unproven {
+    /// The day on which documentation was last looked for.
+    looked: String,
+    cells: BTreeMap<String, BTreeMap<String, String>>,
+}
+
 /// How much is known of a cell.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Proof {
@@ -114,6 +123,34 @@ pub(crate) fn page() -> Result<String> {
     if !untested.is_empty() {
         let _ = writeln!(text, "\nUntested: {}.", untested.join(", "));
     }
+    text.push_str(&unproven(&proofs, &rows)?);
+    Ok(text)
+}
+
+/// Each cell that its wire alone proves, with the reason: there is one for each of them, and none for another.
+fn unproven(proofs: &Proofs, rows: &[&'static Provider]) -> Result<String> {
+    let file = format!("{PROOFS}/unproven.json");
+    let Unproven { looked, mut cells } = json(&file)?;
+    let mut text = format!(
+        "\n## By their wires only\n\nWhy there is no documented example, as of {looked}:\n\n| provider | operation | reason |\n|---|---|---|\n"
+    );
+    let all = rows.iter().flat_map(|row| Op::all().map(|op| (*row, op)));
+    for (row, op) in all.filter(|(row, op)| row.speaks(*op)) {
+        let reason = cells
+            .get_mut(row.name)
+            .and_then(|ops| ops.remove(op.name()));
+        let named = format!("{file}: {} {}", row.name, op.name());
+        match (proofs.of(row, op, rows), reason) {
+            (Proof::Wire(_), Some(reason)) => {
+                let _ = writeln!(text, "| {} | {} | {reason} |", row.name, op.name());
+            }
+            (Proof::Wire(_), None) => bail!("{named} has no reason"),
+            (_, Some(_)) => bail!("{named} needs no reason"),
+            (_, None) => {}
+        }
+    }
+    cells.retain(|_, ops| !ops.is_empty());
+    ensure!(cells.is_empty(), "{file}: no such cells: {cells:?}");
     Ok(text)
 }
 
@@ -126,7 +163,7 @@ What a provider speaks itself, and what proves that we speak it:
 |---|---|
 | R | recorded traffic: real answers are read, and real requests come out of our encoder with the same meaning |
 | E | a documented example: a request as the vendor documents it, and its answer (or OpenAI's, where the vendor says that it answers so), as a golden test |
-| w | its wire is proven at another provider; its own address, key and parameters are held by the laws over all rows |
+| w | its wire is proven at another provider; its own address, key and parameters are held by the laws over all rows; [why](#by-their-wires-only) |
 | ? | untested, beyond these laws |
 | chat | over chat, where it is proven apart |
 

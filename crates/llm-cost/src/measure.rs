@@ -54,7 +54,7 @@ pub struct Measures {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub search_context_size: Option<String>,
     /// Web searches among the answer's items.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "none")]
     pub web_searches: Option<u64>,
     /// File searches among the answer's items.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -122,16 +122,35 @@ impl Measures {
         }
     }
 
-    /// Chat answers of OpenAI do not count their one search, but cite what it found.
-    fn chat_search(&mut self, both: &Both<'_>) {
-        let Some(options) = both.asked("web_search_options") else {
-            return;
+    /// For an answer in OpenAI's chat format, whose usage does not say that the vendor searched: `model` may be one that always
+    /// does, before its first word; of others what they cite shows it, which [`saw`](Self::saw) looks for.
+    pub fn expect_searches(&mut self, model: &str, request: &JsonObject) {
+        let asked = request.contains("web_search_options")
+            || request
+                .raw("tools")
+                .is_some_and(|tools| hosts_search(tools));
+        let always = SEARCHING.iter().any(|part| model.contains(part));
+        self.web_searches = match always {
+            true => Some(1),
+            false => asked.then_some(0),
         };
+    }
+
+    /// Looks at a piece of such an answer: one that cites a page has searched for it.
+    pub fn saw(&mut self, piece: &[u8]) {
+        if self.web_searches == Some(0) && memchr::memmem::find(piece, b"url_citation").is_some() {
+            self.web_searches = Some(1);
+        }
+    }
+
+    fn chat_search(&mut self, both: &Both<'_>) {
+        let options = both.asked("web_search_options").unwrap_or_default();
         self.search_context_size = options.get("search_context_size").and_then(text);
-        let choices = both.answer.and_then(|answer| answer.raw("choices"));
-        let cites =
-            choices.is_some_and(|json| memchr::memmem::find(json, b"url_citation").is_some());
-        self.web_searches = cites.then_some(1);
+        let model = both.asked("model").and_then(|model| text(&model));
+        self.expect_searches(model.as_deref().unwrap_or_default(), both.request);
+        if let Some(choices) = both.answer.and_then(|answer| answer.raw("choices")) {
+            self.saw(choices);
+        }
     }
 
     /// What the answer holds was made; a request that is still streaming says what will be.
@@ -195,6 +214,23 @@ impl Measures {
         self.code_interpreter_sessions = some(containers.len());
     }
 }
+
+/// Whether one of them is a search of the vendor's own, and no function of the client's.
+fn hosts_search(tools: &[u8]) -> bool {
+    // Schemas may be long, and are not read for nothing.
+    memchr::memmem::find(tools, b"search").is_some()
+        && serde_json::from_slice(tools).is_ok_and(|tools: Vec<Item>| {
+            let mut kinds = tools.iter().filter_map(|tool| tool.kind.as_str());
+            kinds.any(|kind| kind != "function" && kind.contains("search"))
+        })
+}
+
+fn none(count: &Option<u64>) -> bool {
+    count.unwrap_or(0) == 0
+}
+
+/// Parts of the names of OpenAI's models that search before every answer.
+const SEARCHING: [&str; 2] = ["-search-preview", "-search-api"];
 
 /// What matters of an item of a Responses answer.
 #[derive(Default, Deserialize)]
@@ -346,11 +382,42 @@ mod tests {
             (cited.web_searches, cited.search_context_size.as_deref()),
             (Some(1), Some("high"))
         );
-        assert_eq!(
-            measures(Op::Chat, request, json!({"choices": []})).web_searches,
-            None
-        );
-        assert_eq!(measures(Op::Chat, json!({}), answer).web_searches, None);
+        let silent = measures(Op::Chat, request, json!({"choices": []}));
+        assert_eq!(silent.web_searches, Some(0));
+        let unasked = measures(Op::Chat, json!({}), answer);
+        assert_eq!(unasked.web_searches, None);
+    }
+
+    #[test]
+    fn a_streamed_chat_answer_searched_where_it_cites_or_always_does() {
+        let cited = br#"{"choices": [{"delta": {"annotations": [{"type": "url_citation"}]}}]}"#;
+        let spoken = br#"{"choices": [{"delta": {"content": "Yes."}}]}"#;
+        let searches = |model: &str, request: Value, pieces: &[&[u8]]| {
+            let request = JsonObject::from_serialize(&request).unwrap();
+            let mut measures = Measures::of(Op::Chat, &request, None);
+            measures.expect_searches(model, &request);
+            pieces.iter().for_each(|piece| measures.saw(piece));
+            measures.web_searches
+        };
+        let asks = json!({"web_search_options": {}});
+        let tools = json!({"tools": [{"type": "web_search"}]});
+        let own = json!({"tools": [{"type": "function", "function": {"name": "search"}}]});
+        for (model, request, pieces, count) in [
+            ("m", asks.clone(), vec![&cited[..], spoken], Some(1)),
+            ("m", asks, vec![&spoken[..]], Some(0)),
+            ("m", tools, vec![&cited[..], cited], Some(1)),
+            ("m", own, vec![&cited[..]], None),
+            ("m", json!({}), vec![&cited[..]], None),
+            (
+                "gpt-4o-search-preview",
+                json!({}),
+                vec![&spoken[..]],
+                Some(1),
+            ),
+        ] {
+            let is = searches(model, request.clone(), &pieces);
+            assert_eq!(is, count, "{model} {request}");
+        }
     }
 
     #[test]

@@ -83,6 +83,12 @@ impl Refusal {
         }
     }
 
+    /// Whether a request was refused for what it may cost, or because nobody knows that.
+    pub fn is_about_money(&self) -> bool {
+        let is_unpriced = self.status == StatusCode::BAD_REQUEST;
+        self.kind == "budget_exceeded" || is_unpriced && self.param.as_deref() == Some("model")
+    }
+
     /// The store cannot be reached: never the caller's fault.
     pub fn unavailable() -> Self {
         Self {

@@ -8,7 +8,7 @@ use llm_types::{BodyKind, ChatResponse, JsonObject, Op, Usage, Verb};
 
 use crate::{
     Body, CallOptions, Credential, Decoder, Error, Kind, Outgoing, Protocol, Target, backends,
-    extra, live::Session, params,
+    extra, live::Session, params, protocols::vectors,
 };
 
 /// One attempt. Made by [`Call::prepare`], which settles the parameters; then encode, decode or stream.
@@ -218,7 +218,10 @@ impl<'a> Call<'a> {
     /// The calls that this one is made of, where the vendor takes fewer inputs at a time; empty: it is one. Send them
     /// all, and [`join`](Self::join) their answers.
     pub fn split(&self) -> Result<Vec<Call<'a>>, Error> {
-        let bodies = self.wire().split(self);
+        let bodies = match self.target.provider.most_inputs {
+            Some(most) if self.op == Op::Embedding => vectors::split(self, most(self.model())),
+            _ => self.wire().split(self),
+        };
         let parts = bodies
             .map_err(|e| self.blame(e))?
             .into_iter()

@@ -57,6 +57,8 @@ pub struct Provider {
     pub edits: &'static [Edit],
     /// Hosts (with a path where one host serves several) by which a base URL is recognised as this provider's.
     pub hosts: &'static [&'static str],
+    /// How many inputs one request for embeddings takes, by the model: more go in several requests. `None`: any number.
+    pub most_inputs: Option<fn(&str) -> usize>,
     /// How a model is made to go on with an answer that was begun.
     pub prefill: Prefill,
     /// The vendor's own quirks beyond [`edits`](Self::edits).
@@ -186,6 +188,7 @@ impl Provider {
         keeps: &[],
         edits: &[],
         hosts: &[],
+        most_inputs: None,
         prefill: Prefill::LastMessage,
         quirk: None,
         protocol: &protocols::openai::OpenAi,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http::HeaderMap;
 use llm_sdk::Request;
+use llm_types::{JsonObject, Map};
 
 use crate::error::Refusal;
 
@@ -45,21 +46,39 @@ pub(crate) fn apply(request: &mut Request, headers: &HeaderMap) -> Result<(), Re
                 })?;
                 request.route.num_retries = Some(retries);
             }
-            "tags" => {
-                let more = text()?
-                    .split(',')
-                    .map(str::trim)
-                    .filter(|tag| !tag.is_empty());
-                for tag in more {
-                    if !request.route.tags.iter().any(|seen| seen == tag) {
-                        request.route.tags.push(tag.to_owned());
-                    }
-                }
-            }
+            "tags" => add(&mut request.route.tags, text()?.split(',')),
             _ => {}
         }
     }
     Ok(())
+}
+
+/// The tags of a request that the engine does not read: the header's, and those of a body's metadata.
+pub(crate) fn tags(headers: &HeaderMap, body: &JsonObject) -> Vec<String> {
+    let mut tags = Vec::new();
+    let named = headers.get("x-litellm-tags");
+    let named = named.and_then(|value| value.to_str().ok());
+    add(
+        &mut tags,
+        named.into_iter().flat_map(|text| text.split(',')),
+    );
+    for key in ["litellm_metadata", "metadata"] {
+        let metadata: Option<Map> = body.get(key).ok().flatten();
+        let listed = metadata.and_then(|mut metadata| metadata.remove("tags"));
+        let listed: Vec<String> = listed
+            .and_then(|tags| serde_json::from_value(tags).ok())
+            .unwrap_or_default();
+        add(&mut tags, listed.iter().map(String::as_str));
+    }
+    tags
+}
+
+fn add<'a>(tags: &mut Vec<String>, more: impl Iterator<Item = &'a str>) {
+    for tag in more.map(str::trim).filter(|tag| !tag.is_empty()) {
+        if !tags.iter().any(|seen| seen == tag) {
+            tags.push(tag.to_owned());
+        }
+    }
 }
 
 /// The id that a client gives its request, if it is one.

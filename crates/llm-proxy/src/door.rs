@@ -60,6 +60,7 @@ pub(crate) struct Door<'a> {
 pub(crate) struct Foreign<'a> {
     pub(crate) model: &'a str,
     pub(crate) call_id: &'a str,
+    pub(crate) tags: &'a [String],
     /// What it may cost.
     pub(crate) bound: Bound,
 }
@@ -149,7 +150,8 @@ pub(crate) async fn open_tab(
     if ask.op == Op::Batch && ask.verb == Verb::Create {
         ask.route.owner = serde_json::to_string(&caller.remembered()).ok();
     }
-    let bound = live.engine.bound(ask);
+    let own = live.engine.bound(ask);
+    let mut bound = own.with_fallback(live.engine.fallback_bound(ask));
     let consumption = live.engine.consumption(ask);
     let work = Work {
         model: &model,
@@ -163,7 +165,17 @@ pub(crate) async fn open_tab(
         session: labels.session.as_deref(),
         ..limits_of(live, caller, &model)
     };
-    let admission = governance.admit(caller, work).await?;
+    let admission = match governance.admit(caller, work).await {
+        Err(refusal) if bound != own && refusal.is_about_money() => {
+            // There is enough for the model itself, maybe: then nobody else is asked.
+            bound = own;
+            let estimate = estimate(own);
+            let admission = governance.admit(caller, Work { estimate, ..work }).await?;
+            ask.route.stay();
+            admission
+        }
+        admission => admission?,
+    };
     admission.sent(sent(&admission, &ask.call_id, &model, bound));
     let of_key = admission.tags().iter().skip(ask.route.tags.len());
     ask.route.inherited_tags.extend(of_key.cloned());
@@ -207,6 +219,7 @@ pub(crate) async fn open_tab_for(
     let Foreign {
         model,
         call_id,
+        tags,
         bound,
     } = work;
     decide(governance, live, caller, model, labels).await?;
@@ -218,7 +231,7 @@ pub(crate) async fn open_tab_for(
     let work = Work {
         model,
         groups: &groups,
-        tags: &[],
+        tags,
         customer: labels.end_user.as_deref(),
         estimate: estimate(bound),
         session: labels.session.as_deref(),

@@ -11,10 +11,9 @@ use http::{
 };
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 use hyper_util::rt::TokioIo;
-use llm_cost::NanoDollars;
 use llm_governance::{Access, Caller};
 use llm_providers::transport::socket_limits;
-use llm_sdk::{Bound, Live as Session, Opening, Stop};
+use llm_sdk::{Live as Session, Opening, Stop};
 use llm_types::JsonObject;
 use tokio_tungstenite::{
     WebSocketStream,
@@ -36,8 +35,6 @@ use crate::{
 
 /// The name of these routes in the log and the metrics.
 const ROUTE: &str = "/realtime";
-/// There is money, whatever it will cost.
-const ANYTHING: Bound = Bound::About(NanoDollars(0));
 /// Where they are.
 const PATHS: [&str; 3] = ["/realtime", "/v1/realtime", "/openai/v1/realtime"];
 /// A sub-protocol that holds a key: browsers can set no header.
@@ -87,10 +84,12 @@ pub(crate) async fn serve(
         &JsonObject::new(),
         &live.settings.user_headers,
     );
+    let tags = controls::tags(request.headers(), &JsonObject::new());
     let work = Foreign {
         model: &asked.model,
         call_id: &call_id,
-        bound: ANYTHING,
+        tags: &tags,
+        bound: live.engine.session_bound(&asked.model),
     };
     let tab = match open_tab_for(gateway, live, &mut caller, work, &mut labels).await {
         Ok(tab) => tab,
@@ -101,6 +100,7 @@ pub(crate) async fn serve(
         model: asked.model,
         query: asked.query,
         headers: asked.headers,
+        tags,
         observer: Some(Arc::new(Recorder {
             hub: Arc::clone(&gateway.hub),
             live: Arc::clone(live),

@@ -248,7 +248,11 @@ impl Lease {
         if let Some(cost) = cost {
             let (settings, spending) = (&self.settings, &self.state.spending);
             let tags = self.after.as_ref().map_or(&[][..], |after| &after.tags);
-            spending.spend(now, settings, &self.deployment, tags, cost);
+            let shared = settings
+                .shared
+                .as_ref()
+                .or(self.state.budgets_shared.as_ref());
+            spending.spend(now, (settings, shared), &self.deployment, tags, cost);
         }
     }
 

@@ -108,6 +108,28 @@ impl Router {
         }
     }
 
+    /// The groups that a request may end at besides its own, each once, with what changes of it on the way there.
+    pub fn beyond(&self, ask: &Ask) -> Vec<Fallback> {
+        let kinds = [Kind::Upstream, Kind::ContextWindow, Kind::ContentPolicy];
+        let after = |group: &str| kinds.map(|kind| self.fallbacks(ask, group, kind)).concat();
+        let mut all: Vec<Fallback> = Vec::new();
+        let mut queue = after(&ask.model);
+        while let Some(next) = queue.pop() {
+            if next.group == ask.model || all.contains(&next) {
+                continue;
+            }
+            queue.extend(after(&next.group));
+            all.push(next);
+        }
+        all
+    }
+
+    /// Whether anything leads from one group to another.
+    pub fn has_fallbacks(&self) -> bool {
+        let lists = self.settings.fallbacks.lists();
+        lists.iter().any(|(_, list)| !list.is_empty())
+    }
+
     pub(crate) fn has_fallback(&self, ask: &Ask, journey: &Journey, kind: Kind) -> bool {
         let unseen = |fallback: &Fallback| !journey.seen.contains(&fallback.group);
         journey.trace.fallbacks < self.settings.max_fallbacks
@@ -154,7 +176,7 @@ fn find<'a>(list: &'a BTreeMap<String, Vec<Fallback>>, group: &str) -> &'a [Fall
 mod tests {
     use llm_providers::{Credential, Target, lookup};
 
-    use crate::{Deployment, Fallback, Router, Settings};
+    use crate::{Ask, Deployment, Fallback, Router, Settings};
 
     fn deployments() -> Vec<Deployment> {
         let target = Target::new(lookup("openai").expect("a row"), "m", Credential::None);
@@ -192,6 +214,36 @@ mod tests {
             alias("b").as_deref(),
             Some("the alias 'x': no deployment answers for 'b'")
         );
+    }
+
+    #[test]
+    fn all_that_a_request_may_end_at_is_known() {
+        let mut settings = Settings::default();
+        let target = Target::new(lookup("openai").expect("a row"), "m", Credential::None);
+        let names = ["a", "b", "c", "d", "e"];
+        let all = names.map(|name| Deployment::new(name, name, target.clone()));
+        let lists = &mut settings.fallbacks;
+        let to = |group: &str| vec![Fallback::to(group)];
+        lists.general.insert("a".into(), to("b"));
+        lists.context_window.insert("b".into(), to("c"));
+        lists.content_policy.insert("c".into(), to("a"));
+        let router = Router::new(all.to_vec(), settings).expect("a sound configuration");
+        let groups = |ask: &Ask| -> Vec<String> {
+            let all = router.beyond(ask).into_iter();
+            all.map(|fallback| fallback.group).collect()
+        };
+        assert_eq!(groups(&Ask::new("a")), ["b", "c"]);
+        assert_eq!(groups(&Ask::new("d")), [""; 0]);
+        let own = Ask {
+            fallbacks: Some(to("e")),
+            ..Ask::new("d")
+        };
+        assert_eq!(groups(&own), ["e"]);
+        let alone = Ask {
+            disable_fallbacks: true,
+            ..Ask::new("a")
+        };
+        assert_eq!(groups(&alone), [""; 0]);
     }
 
     #[test]

@@ -83,6 +83,21 @@ impl Router {
         Ok(next)
     }
 
+    /// A router of other deployments that spends the same budgets of providers and tags.
+    pub fn beside(
+        &self,
+        deployments: Vec<Deployment>,
+        mut settings: Settings,
+    ) -> Result<Self, SettingsError> {
+        settings.budgets = self.settings.budgets.clone();
+        let state = State {
+            spending: Arc::clone(&self.state.spending),
+            budgets_shared: self.settings.shared.clone(),
+            ..State::default()
+        };
+        Self::over(deployments, settings, Arc::new(state))
+    }
+
     /// A setting that leads to a name that nobody answers for, and the name.
     fn leads_nowhere(&self) -> Option<(String, &str)> {
         if self.groups.is_empty() {

@@ -3,13 +3,13 @@
 use std::{
     collections::HashMap,
     str::FromStr,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Deployment, Moment, News, Settings, SettingsError};
+use crate::{Deployment, Moment, News, Settings, SettingsError, Shared};
 
 /// An amount of money for a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,11 +85,11 @@ impl Spending {
         }
     }
 
-    /// An answer of `deployment` to a request with `tags` cost this much.
+    /// An answer of `deployment` to a request with `tags` cost this much. Other instances learn of it by `shared`.
     pub(crate) fn spend(
         &self,
         now: Moment,
-        settings: &Settings,
+        (settings, shared): (&Settings, Option<&Arc<dyn Shared>>),
         deployment: &Deployment,
         tags: &[String],
         nanos: u64,
@@ -98,7 +98,7 @@ impl Spending {
         let budgets = &settings.budgets;
         let spend = |scope, name: &str, budget: &Budget| {
             self.add(scope, name, budget, now, nanos);
-            if let Some(shared) = &settings.shared {
+            if let Some(shared) = shared {
                 let (name, until) = (name.to_owned(), budget.period.end(now));
                 shared.tell(News::Spent(Spent {
                     scope,

@@ -3,7 +3,7 @@
 use std::sync::{Arc, atomic::AtomicU64};
 
 use crate::{
-    Board, Clock, adaptive::Adaptive, affinity::Affinity, check::Checked, health::Health,
+    Board, Clock, Shared, adaptive::Adaptive, affinity::Affinity, check::Checked, health::Health,
     limits::Meter, shared::Elsewhere, speed::Speed, spending::Spending,
 };
 
@@ -14,6 +14,8 @@ pub(crate) struct State {
     /// Requests so far: the dice of each are seeded by its number.
     pub(crate) requests: AtomicU64,
     pub(crate) spending: Arc<Spending>,
+    /// Who tells other instances what was spent, where the settings name nobody.
+    pub(crate) budgets_shared: Option<Arc<dyn Shared>>,
     pub(crate) affinity: Arc<Affinity>,
     /// Where other instances' news is put up.
     pub(crate) board: Arc<Board>,
@@ -27,6 +29,7 @@ impl Default for State {
             clock: Clock::default(),
             requests: AtomicU64::new(0),
             spending,
+            budgets_shared: None,
             affinity,
             board: Arc::new(board),
         }

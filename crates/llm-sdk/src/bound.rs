@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use llm_cost::{Measures, NanoDollars, Terms, adjust};
-use llm_router::Deployment;
+use llm_cost::{Cost, Measures, NanoDollars, Terms, adjust};
+use llm_router::{Ask, Deployment, Fallback};
 use llm_types::{JsonObject, Map, Op, Usage, Verb};
 
-use crate::{Engine, Passing, Request};
+use crate::{Charge, Engine, Passing, Request};
 
 /// What a request may cost at most, wherever it may go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,16 +40,59 @@ const UNLIMITED: u64 = 4096;
 impl Engine {
     /// What `request` may cost at most, over all deployments of its group.
     pub fn bound(&self, request: &Request) -> Bound {
-        let Some(router) = self.router().filter(|_| request.verb == Verb::Create) else {
+        let Some(router) = self.router().filter(|_| is_made(request.op, request.verb)) else {
             return Bound::Free;
         };
         let name = request.route_as.as_ref().unwrap_or(&request.model);
+        if name.is_empty() {
+            // A file, a batch, a video made anew: what it costs shows when it is done.
+            return Bound::About(NanoDollars(0));
+        }
         let deployments = router.deployments(name);
         let bounds = deployments.iter().map(|deployment| {
             let model = &deployment.target.model;
             self.at(deployment, model, request.op, &request.body)
         });
         bounds.reduce(Bound::or).unwrap_or(Bound::Unpriced)
+    }
+
+    /// The same, should `request` go on to any group that it falls back to; `None` where it stays with its own.
+    pub fn fallback_bound(&self, request: &Request) -> Option<Bound> {
+        let (router, route) = (self.router()?, &request.route);
+        let own = [
+            &route.fallbacks,
+            &route.window_fallbacks,
+            &route.policy_fallbacks,
+        ];
+        let leads_on = router.has_fallbacks()
+            || own.iter().any(|list| list.is_some())
+            || !route.context_window_fallbacks.is_empty();
+        if route.disable_fallbacks || !leads_on || !is_made(request.op, request.verb) {
+            return None;
+        }
+        let [general, window, policy] = own.map(Clone::clone);
+        let ask = Ask {
+            fallbacks: general,
+            context_window_fallbacks: window,
+            content_policy_fallbacks: policy,
+            ..Ask::new(request.route_as.as_ref().unwrap_or(&request.model))
+        };
+        let longer = route.context_window_fallbacks.values();
+        let all = router.beyond(&ask).into_iter();
+        let bounds = all
+            .chain(longer.map(|group| Fallback::to(group.as_str())))
+            .flat_map(|fallback| {
+                let mut body = request.body.clone();
+                for (key, value) in fallback.overrides {
+                    body.set(key, &value);
+                }
+                let deployments = router.deployments(&fallback.group).iter();
+                let bounds: Vec<Bound> = deployments
+                    .map(|d| self.at(d, &d.target.model, request.op, &body))
+                    .collect();
+                bounds
+            });
+        bounds.reduce(Bound::or)
     }
 
     /// The same of a request in a vendor's own format. What is not known there may cost anything.
@@ -63,6 +106,9 @@ impl Engine {
         let (Some(op), Some(router)) = (request.native.op, self.router()) else {
             return Bound::About(NanoDollars(0));
         };
+        if !is_made(op, Verb::Create) {
+            return Bound::Free;
+        }
         let bounds = router.deployments(&request.group).iter().map(|deployment| {
             let own = &deployment.target.model;
             let model = match request.rename && !own.is_empty() {
@@ -70,6 +116,21 @@ impl Engine {
                 false => &request.native.model,
             };
             self.at(deployment, model, op, &request.fields)
+        });
+        bounds.reduce(Bound::or).unwrap_or(Bound::Unpriced)
+    }
+
+    /// The same of a session with `model`: nobody knows how long it will last.
+    pub fn session_bound(&self, model: &str) -> Bound {
+        let deployments = self.router().map(|router| router.deployments(model));
+        let bounds = deployments.into_iter().flatten().map(|deployment| {
+            let word = Usage::new(1, 1);
+            let charge = self.prices().expected(deployment, &word);
+            match charge.total() {
+                None => Bound::Unpriced,
+                Some(_) if is_free(&charge) => Bound::Free,
+                Some(_) => Bound::About(NanoDollars(0)),
+            }
         });
         bounds.reduce(Bound::or).unwrap_or(Bound::Unpriced)
     }
@@ -105,7 +166,7 @@ impl Engine {
         let known = consumption.output.is_some();
         match charge.total() {
             None => Bound::Unpriced,
-            Some(NanoDollars(0)) => Bound::Free,
+            Some(_) if is_free(&charge) => Bound::Free,
             Some(total) if known && counts_tokens(op) => Bound::AtMost(total),
             Some(total) => Bound::About(total),
         }
@@ -113,6 +174,17 @@ impl Engine {
 }
 
 impl Bound {
+    /// What to hold for a request that is bound by this, and by `other` only if it goes on to another group.
+    pub fn with_fallback(self, other: Option<Self>) -> Self {
+        match (self, other) {
+            (own, None | Some(Self::Free)) => own,
+            (Self::Free, Some(other)) => other,
+            (Self::Unpriced, _) => Self::Unpriced,
+            (own, Some(Self::Unpriced)) => own,
+            (own, Some(other)) => own.or(other),
+        }
+    }
+
     /// The bound of a request that may go either way.
     fn or(self, other: Self) -> Self {
         match (self, other) {
@@ -137,6 +209,18 @@ fn consumption(deployment: &Deployment, op: Op, body: &JsonObject) -> Consumptio
             false => Some(0),
         },
     }
+}
+
+/// Whether a vendor makes something for it, which is what costs. What is read, removed, stopped or counted does not.
+fn is_made(op: Op, verb: Verb) -> bool {
+    matches!(verb, Verb::Create | Verb::Compact | Verb::Remix) && op != Op::CountTokens
+}
+
+/// Whether a bill is nothing because nothing is to be paid, and not because what is to be paid for is not known yet: the
+/// pages of a document, the seconds of a recording.
+fn is_free(charge: &Charge) -> bool {
+    let is_whole = |cost: &Cost| cost.free || cost.gaps.is_empty();
+    charge.total() == Some(NanoDollars(0)) && charge.cost.as_ref().is_some_and(is_whole)
 }
 
 /// How long the request lets its answer get.

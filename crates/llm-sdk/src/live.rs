@@ -34,6 +34,8 @@ pub struct Opening {
     pub query: Vec<(String, String)>,
     /// Headers that go on to the vendor.
     pub headers: Vec<(String, String)>,
+    /// Tags for routing and budgets.
+    pub tags: Vec<String>,
     /// Is told how it ended.
     pub observer: Option<Arc<dyn Observer>>,
 }
@@ -83,6 +85,7 @@ impl Engine {
         };
         let ask = Ask {
             stream: true,
+            tags: opening.tags.clone(),
             ..Ask::new(&*opening.model)
         };
         let openings = Openings {

@@ -65,6 +65,8 @@ pub struct Passing {
     pub fields: JsonObject,
     /// What a request costs, whatever it brings.
     pub flat: Option<Dollars>,
+    /// Tags for routing and budgets.
+    pub tags: Vec<String>,
     /// Time limits.
     pub timeouts: Timeouts,
     /// Is told how it ended.
@@ -134,6 +136,7 @@ impl Engine {
             num_retries: Some(0),
             disable_fallbacks: true,
             timeouts: request.timeouts,
+            tags: request.tags.clone(),
             ..Ask::new(&*request.group)
         };
         let forwarding = Forwarding {

@@ -309,7 +309,11 @@ impl Rates {
     pub(crate) fn used(&mut self, op: Op, asked: &JsonObject, answer: &Bytes) {
         let may_have = asked.contains("tools") || asked.contains("web_search_options");
         if may_have && let Ok(answer) = JsonObject::parse(answer) {
+            let expected = self.measures.web_searches;
             self.measures = Measures::of(op, asked, Some(&answer));
+            if op == Op::Chat {
+                self.measures.web_searches = self.measures.web_searches.max(expected);
+            }
         }
     }
 

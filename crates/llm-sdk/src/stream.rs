@@ -219,6 +219,9 @@ impl AnswerStream {
         if filtered && !self.began && holds && refusal::is_chunk(dialect, &chunk) {
             return Err(ledger::stopped(self.rates.deployment.target.provider.name));
         }
+        if let Chunk::Raw { data, .. } = &chunk {
+            self.rates.measures.saw(data);
+        }
         let mut made = Vec::new();
         match (&mut self.bridge, chunk) {
             (Some(bridge), chunk) => {

@@ -1,15 +1,13 @@
 use crate::{Params, Provider};
 
-/// Bytez: <https://docs.bytez.com/>
+/// Bytez, by its OpenAI-compatible endpoint: <https://docs.bytez.com/http-reference/oaiCompliant/chatCompletions>
 pub(super) const ROW: Provider = Provider {
     name: "bytez",
-    base_url: "https://api.bytez.com/models/v2",
+    base_url: "https://api.bytez.com/models/v2/openai/v1",
     key_env: &["BYTEZ_API_KEY"],
     params: Params::CLASSIC
         .without(&[
             "stop",
-            "presence_penalty",
-            "frequency_penalty",
             "logit_bias",
             "seed",
             "response_format",
@@ -18,10 +16,8 @@ pub(super) const ROW: Provider = Provider {
             "parallel_tool_calls",
             "functions",
             "function_call",
-            "logprobs",
-            "top_logprobs",
         ])
         .with_user(),
-    docs: "https://docs.bytez.com/",
+    docs: "https://docs.bytez.com/http-reference/oaiCompliant/chatCompletions",
     ..Provider::OPENAI_LIKE
 };

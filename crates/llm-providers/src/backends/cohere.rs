@@ -35,6 +35,7 @@ pub(super) const ROW: Provider = Provider {
         ..Params::STANDARD
     },
     hosts: &["api.cohere.com", "api.cohere.ai"],
+    most_inputs: Some(|_| 96),
     quirk: Some(cohere::settle),
     protocol: &cohere::Cohere,
     wires: &[(Op::Rerank, &rerank::COHERE)],

@@ -1,6 +1,6 @@
 use llm_types::Op;
 
-use crate::Provider;
+use crate::{Params, Provider};
 
 /// Eden AI: <https://docs.edenai.co/>
 pub(super) const ROW: Provider = Provider {
@@ -9,6 +9,7 @@ pub(super) const ROW: Provider = Provider {
     base_env: &["EDENAI_API_BASE"],
     key_env: &["EDENAI_API_KEY"],
     ops: &[Op::Chat, Op::Embedding, Op::Responses],
+    params: Params::STANDARD.with_user(),
     docs: "https://docs.edenai.co/",
     ..Provider::OPENAI_LIKE
 };

@@ -1,6 +1,9 @@
 use llm_types::Op;
 
-use crate::{Edit, Params, Provider, protocols::rerank};
+use crate::{
+    Edit, Params, Provider,
+    protocols::{embedders, rerank},
+};
 
 /// NVIDIA NIM: <https://docs.api.nvidia.com/nim/reference/llm-apis>
 pub(super) const ROW: Provider = Provider {
@@ -13,6 +16,7 @@ pub(super) const ROW: Provider = Provider {
         .without(&["n", "logit_bias"])
         .with(&["reasoning_effort"]),
     edits: &[Edit::Rename("max_completion_tokens", "max_tokens")],
+    quirk: Some(embedders::nvidia),
     wires: &[(Op::Rerank, &rerank::Nim)],
     docs: "https://docs.api.nvidia.com/nim/reference/llm-apis",
     ..Provider::OPENAI_LIKE

@@ -9,6 +9,7 @@ pub(super) const ROW: Provider = Provider {
     base_env: &["PINSTRIPES_API_BASE"],
     key_env: &["PINSTRIPES_API_KEY"],
     ops: &[Op::Chat, Op::Embedding],
+    hosts: &["api.pinstripes.io/v1"],
     params: Params::TOOLS_IF_KNOWN,
     edits: &[Edit::Rename("max_completion_tokens", "max_tokens")],
     docs: "https://pinstripes.io/docs",

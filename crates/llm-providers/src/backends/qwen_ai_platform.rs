@@ -2,7 +2,7 @@ use llm_types::Op;
 
 use crate::{
     Params, Provider,
-    protocols::{images, rerank},
+    protocols::{embedders, images, rerank},
 };
 
 /// Alibaba Cloud's Qwen platform: <https://help.aliyun.com/zh/model-studio/compatibility-of-openai-with-dashscope>
@@ -20,6 +20,7 @@ pub(super) const ROW: Provider = Provider {
     ],
     params: Params::REASONING.images(&["n", "size", "style", "url"]),
     keeps: &["cache_control", "reasoning_content"],
+    most_inputs: Some(embedders::dashscope_most),
     wires: &[
         (Op::Rerank, &rerank::DashScope),
         (Op::ImageGeneration, &images::DASHSCOPE),

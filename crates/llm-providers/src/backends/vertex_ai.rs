@@ -40,6 +40,7 @@ pub(super) const ROW: Provider = Provider {
         Op::Ocr,
         Op::ImageEdit,
         Op::Transcription,
+        Op::Translation,
         Op::Speech,
         Op::Realtime,
         Op::Video,
@@ -62,6 +63,10 @@ pub(super) const ROW: Provider = Provider {
         (Op::ImageEdit, &vertex::IMAGES),
         (
             Op::Transcription,
+            &crate::protocols::audio::GeminiTranscription,
+        ),
+        (
+            Op::Translation,
             &crate::protocols::audio::GeminiTranscription,
         ),
         (Op::Speech, &crate::protocols::audio::GeminiSpeech),

@@ -11,6 +11,7 @@ pub(super) const ROW: Provider = Provider {
     ops: &[Op::Embedding, Op::Rerank],
     edits: &[Edit::Rename("dimensions", "output_dimension")],
     hosts: &["api.voyageai.com"],
+    most_inputs: Some(|_| 1000),
     protocol: &embedders::Voyage,
     wires: &[(Op::Rerank, &rerank::VOYAGE)],
     docs: "https://docs.voyageai.com/reference/embeddings-api",

@@ -34,6 +34,7 @@ impl Protocol for Voyage {
             Kind::Plain => "embeddings",
             Kind::Multimodal => {
                 inputs(&mut body, voyage_part)?;
+                body.rename("encoding_format", "output_encoding");
                 "multimodalembeddings"
             }
             Kind::Contextual => {
@@ -87,6 +88,14 @@ impl Protocol for Jina {
     }
 }
 
+/// How many texts one request to DashScope takes.
+pub(crate) fn dashscope_most(model: &str) -> usize {
+    match model {
+        "text-embedding-v1" | "text-embedding-v2" => 25,
+        _ => 10,
+    }
+}
+
 /// The body with the vendor's model and without what neither of them knows.
 fn start(call: &Call<'_>) -> Result<JsonObject, Error> {
     if call.op != Op::Embedding {
@@ -120,6 +129,18 @@ fn kind(model: &str) -> Kind {
     } else {
         Kind::Plain
     }
+}
+
+/// NVIDIA's retrievers know queries and passages.
+pub(crate) fn nvidia(call: &mut Call<'_>) -> Result<(), Error> {
+    if call.op == Op::Embedding {
+        rename_value(
+            call.fields_mut(),
+            "input_type",
+            &[("search_query", "query"), ("search_document", "passage")],
+        );
+    }
+    Ok(())
 }
 
 fn rename_value(body: &mut JsonObject, key: &'static str, names: &[(&str, &str)]) {

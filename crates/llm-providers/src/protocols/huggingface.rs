@@ -48,6 +48,10 @@ fn is_router(call: &Call<'_>) -> bool {
 
 /// Names the model as the router wants it, or finds a dedicated endpoint's chat. Part of settling a call's parameters.
 pub(crate) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
+    if call.op == Op::Embedding && call.fields().contains("input_type") {
+        call.fields_mut().remove("input_type");
+        call.notice("input_type", "not sent: the pipeline has no purposes");
+    }
     if call.op != Op::Chat {
         return Ok(());
     }
@@ -78,7 +82,7 @@ fn dedicated(base: &str) -> String {
 fn embed(call: &Call<'_>) -> Result<Request<Outgoing>, Error> {
     let mut body = call.fields().clone();
     body.remove("model");
-    for key in ["user", "encoding_format", "input_type"] {
+    for key in ["user", "encoding_format"] {
         body.remove(key);
     }
     match body.get::<EmbeddingInput>("input")? {

@@ -1,8 +1,8 @@
 //! Embeddings in OpenAI's shape, from vendors that answer with bare vectors.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use llm_types::{Embedding, EmbeddingResponse, EmbeddingVector, Usage};
-use serde_json::{Number, Value};
+use llm_types::{Embedding, EmbeddingResponse, EmbeddingVector, JsonObject, Usage};
+use serde_json::{Number, Value, value::RawValue};
 
 use crate::{Answer, Call, Error, embedding};
 
@@ -87,6 +87,28 @@ pub(crate) fn answer(
     let body =
         serde_json::to_vec(&response).map_err(|e| Error::decode(call.target.provider.name, e))?;
     Ok(Answer::raw(body.into(), usage))
+}
+
+/// The bodies of several requests with at most `most` inputs each; none where one request is enough.
+pub(crate) fn split(call: &Call<'_>, most: usize) -> Result<Vec<JsonObject>, Error> {
+    let body = call.fields();
+    // A text alone, or a list of tokens, is one input.
+    let is_one = |json: &RawValue| json.get().starts_with(|c: char| c.is_ascii_digit());
+    let inputs: Vec<&RawValue> = match body.raw("input") {
+        Some(json) if json.starts_with(b"[") => {
+            serde_json::from_slice(json).map_err(|e| Error::bad_request("input", e.to_string()))?
+        }
+        _ => return Ok(Vec::new()),
+    };
+    if inputs.len() <= most || inputs.first().is_some_and(|first| is_one(first)) {
+        return Ok(Vec::new());
+    }
+    let parts = inputs.chunks(most.max(1)).map(|inputs| {
+        let mut part = body.clone();
+        part.set("input", &inputs);
+        part
+    });
+    Ok(parts.collect())
 }
 
 /// One answer of several, their vectors counted through.

@@ -1,5 +1,6 @@
 use bytes::Bytes;
-use llm_types::Op;
+use llm_providers::{Body, Call, CallOptions};
+use llm_types::{JsonObject, Op};
 use serde_json::{Value, json};
 
 use crate::{answered, sent, target};
@@ -32,7 +33,7 @@ fn cells() -> Vec<(&'static str, &'static str, Value, Value)> {
         (
             "nvidia_nim",
             "nvidia/nv-embedqa-e5-v5",
-            json!({"input": ["a"], "input_type": "query"}),
+            json!({"input": ["a"], "input_type": "search_query", "truncate": "END"}),
             openai.clone(),
         ),
         (
@@ -96,6 +97,58 @@ fn cells() -> Vec<(&'static str, &'static str, Value, Value)> {
             json!({"id": "1", "response_type": "embeddings_floats", "embeddings": [[0.5], [0.25]], "texts": ["a", "b"]}),
         ),
     ]
+}
+
+#[test]
+fn more_inputs_than_a_vendor_takes_go_in_several_requests() {
+    let tokens = json!([7, 8, 9]);
+    let texts = |count: usize| json!(vec!["a"; count]);
+    for (provider, model, input, parts) in [
+        ("dashscope", "text-embedding-v4", texts(10), vec![]),
+        ("dashscope", "text-embedding-v4", texts(21), vec![10, 10, 1]),
+        ("qwencloud", "text-embedding-v2", texts(30), vec![25, 5]),
+        ("cohere", "embed-v4.0", texts(100), vec![96, 4]),
+        ("voyage", "voyage-3.5", texts(1001), vec![1000, 1]),
+        ("gemini", "gemini-embedding-001", texts(101), vec![100, 1]),
+        (
+            "bedrock",
+            "amazon.titan-embed-text-v2:0",
+            texts(2),
+            vec![1, 1],
+        ),
+        ("openai", "text-embedding-3-small", texts(2000), vec![]),
+        (
+            "dashscope",
+            "text-embedding-v4",
+            json!("a long text"),
+            vec![],
+        ),
+        (
+            "dashscope",
+            "text-embedding-v4",
+            json!(vec![tokens; 11]),
+            vec![10, 1],
+        ),
+        (
+            "dashscope",
+            "text-embedding-v4",
+            json!((0..40).collect::<Vec<_>>()),
+            vec![],
+        ),
+    ] {
+        let target = target(provider, model);
+        let body = JsonObject::from_serialize(&json!({"input": input})).expect("an object");
+        let options = CallOptions::default();
+        let call =
+            Call::prepare(Op::Embedding, &target, Body::from(body), &options).expect("a call");
+        let split = call.split().expect("parts");
+        let counts: Vec<usize> = split
+            .iter()
+            .map(|part| part.fields().get::<Vec<Value>>("input").expect("json"))
+            .map(|input| input.expect("a list").len())
+            .collect();
+        assert_eq!(counts, parts, "{provider} {model}");
+    }
 }
 
 #[test]

@@ -321,16 +321,25 @@ fn what_vendors_keep() {
 
 #[test]
 fn speech_is_translated() {
-    for (provider, model) in [("azure", "my-whisper"), ("groq", "whisper-large-v3")] {
+    let text = json!({"text": "Hello, my name is Ada."});
+    let gemini = json!({
+        "candidates": [{"content": {"role": "model", "parts": [text]}, "finishReason": "STOP"}],
+        "usageMetadata": {"promptTokenCount": 40, "candidatesTokenCount": 8, "totalTokenCount": 48},
+    });
+    for (provider, model, answer) in [
+        ("azure", "my-whisper", &text),
+        ("groq", "whisper-large-v3", &text),
+        ("gemini", "gemini-2.5-flash", &gemini),
+        ("vertex_ai", "gemini-2.5-flash", &gemini),
+    ] {
         let mut body = Body::from(object(&json!({"model": model, "prompt": "Names: Ada"})));
         body.attach("file", Upload::new("a.wav", "SOUND"));
-        let answer = json!({"text": "Hello, my name is Ada."});
         let shown = asked(
             &of(provider, model),
             Op::Translation,
             Verb::Create,
             body,
-            &answer,
+            answer,
         );
         insta::assert_json_snapshot!(format!("translate_{provider}"), shown);
     }

@@ -86,6 +86,7 @@ pub(crate) async fn serve(
     let work = Foreign {
         model: &passing.native.model,
         call_id: &call_id,
+        tags: &passing.tags,
         bound: engine.passing_bound(&passing),
     };
     let tab = match open_tab_for(gateway, live, &mut caller, work, &mut labels).await {
@@ -159,6 +160,7 @@ fn prepare(live: &Live, mount: &Mount<'_>, head: &Parts, body: Outgoing) -> Pass
     let parsed = body.bytes().filter(|bytes| bytes.starts_with(b"{"));
     let parsed = parsed.and_then(|bytes| JsonObject::parse(bytes).ok());
     let native = Native::read(&mount.whole_path(), parsed.as_ref());
+    let fields = parsed.unwrap_or_default();
     let configured = mount.deployment_group(live, &native.model);
     Passing {
         call_id: String::new(),
@@ -171,7 +173,8 @@ fn prepare(live: &Live, mount: &Mount<'_>, head: &Parts, body: Outgoing) -> Pass
         headers: mount.onward(&head.headers, live.settings.key_header.as_deref()),
         body,
         native,
-        fields: parsed.unwrap_or_default(),
+        tags: controls::tags(&head.headers, &fields),
+        fields,
         flat: mount.cost(),
         timeouts: Timeouts::default(),
         observer: None,

@@ -256,5 +256,5 @@ pub(crate) fn router(through: &PassThrough, configured: &Router) -> Result<Route
         num_retries: 0,
         ..RouterSettings::default()
     };
-    Ok(Router::new(deployments, settings)?)
+    Ok(configured.beside(deployments, settings)?)
 }

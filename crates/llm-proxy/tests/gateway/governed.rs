@@ -12,8 +12,8 @@ use crate::support::*;
 const PRICES: (f64, f64) = (0.000_001, 0.000_01);
 
 /// A gateway that keeps keys and spend, and the file it keeps them in.
-struct Kept {
-    gateway: Gateway,
+pub(crate) struct Kept {
+    pub(crate) gateway: Gateway,
     file: std::path::PathBuf,
     _folder: tempfile::TempDir,
 }
@@ -23,7 +23,7 @@ impl Kept {
         Self::with(priced(settings(&vendor.url))).await
     }
 
-    async fn with(settings: Settings) -> Self {
+    pub(crate) async fn with(settings: Settings) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("gateway.db");
         let mut settings = with_master_key(settings);
@@ -36,20 +36,20 @@ impl Kept {
     }
 
     /// Calls a management route with the master key.
-    async fn manage(&self, path: &str, body: Value) -> Got {
+    pub(crate) async fn manage(&self, path: &str, body: Value) -> Got {
         let headers = [("authorization", "Bearer sk-master")];
         self.gateway
             .send("POST", path, &headers, body.to_string())
             .await
     }
 
-    async fn key(&self, body: Value) -> String {
+    pub(crate) async fn key(&self, body: Value) -> String {
         let got = self.manage("/key/generate", body).await;
         assert_eq!(got.status, 200, "{}", got.text());
         got.json()["key"].as_str().unwrap().to_owned()
     }
 
-    async fn chat_with(&self, key: &str, body: Value) -> Got {
+    pub(crate) async fn chat_with(&self, key: &str, body: Value) -> Got {
         let bearer = format!("Bearer {key}");
         let headers = [("authorization", bearer.as_str())];
         self.gateway
@@ -58,7 +58,7 @@ impl Kept {
     }
 
     /// Stops, and reads what is kept.
-    async fn rows(self) -> Vec<SpendRow> {
+    pub(crate) async fn rows(self) -> Vec<SpendRow> {
         self.gateway.running.stop().await;
         let store = Store::open(&llm_store::Settings::sqlite(&self.file))
             .await

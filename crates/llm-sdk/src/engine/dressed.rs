@@ -125,11 +125,15 @@ impl Engine {
             recalled: Arc::clone(&placed.network.recalled),
         };
         let (stamp, keeper) = wardrobe.of(body, &meta.deployment, bridged, &meta.trace);
+        let mut measures = Measures::of(begun.op, body, None);
+        if begun.op == Op::Chat || bridged {
+            measures.expect_searches(&meta.model, body);
+        }
         let rates = Rates {
             prices: Arc::clone(&self.prices),
             deployment: Arc::clone(&meta.deployment),
             model: meta.model.clone(),
-            measures: Measures::of(begun.op, body, None),
+            measures,
             started: begun.started,
         };
         Dress {
@@ -172,6 +176,10 @@ fn respond(
         Sent::Answer(mut answer, headers) => {
             meta.headers = headers;
             let mut usage = answer.usage.take();
+            let mut dress = dress;
+            if let (Some(_), Payload::Raw { body, .. }) = (&bridged, &answer.payload) {
+                dress.rates.measures.saw(body);
+            }
             let (bytes, content_type) = match whole(answer, bridged.as_ref(), &dress.stamp) {
                 Ok(whole) => whole,
                 Err(error) => {

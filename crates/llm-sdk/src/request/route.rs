@@ -91,6 +91,12 @@ impl Mock {
 }
 
 impl RouteOptions {
+    /// Nobody but the group that is asked for may answer.
+    pub fn stay(&mut self) {
+        self.disable_fallbacks = true;
+        self.context_window_fallbacks.clear();
+    }
+
     /// Takes the routing keys out of a body. `metadata` stays where it is part of the vendor's API.
     pub fn take(op: Op, body: &mut JsonObject) -> Result<Self, JsonError> {
         let timeout: Option<f64> = body.take("timeout")?;

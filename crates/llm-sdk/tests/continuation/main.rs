@@ -8,6 +8,7 @@
 
 mod client;
 mod items;
+mod searches;
 mod upstream;
 
 use client::{Got, ask, engine};

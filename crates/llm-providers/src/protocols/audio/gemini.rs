@@ -2,7 +2,7 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::Request;
-use llm_types::{Map, SpeechRequest, Usage};
+use llm_types::{Map, Op, SpeechRequest, Usage};
 use serde_json::{Value, json};
 
 use super::{
@@ -34,6 +34,9 @@ const VOICES: &[(&str, &str)] = &[
 
 /// What it samples by, where it does not say.
 const RATE: u32 = 24_000;
+
+const WRITE: &str = "Write down what is said in this recording, word for word, and nothing else.";
+const TRANSLATE: &str = "Translate what is said in this recording into English. Write the translation and nothing else.";
 
 /// Speech from Gemini.
 #[derive(Debug)]
@@ -108,7 +111,7 @@ impl Protocol for Speech {
     }
 }
 
-/// Transcripts by Gemini: it is told to write down what it hears.
+/// Transcripts by Gemini: it is told to write down what it hears, or what that means in English.
 #[derive(Debug)]
 pub(crate) struct Transcription;
 
@@ -121,14 +124,16 @@ impl Protocol for Transcription {
             ));
         }
         let file = call.body.file("file")?;
-        let kind = file
-            .content_type
-            .as_deref()
-            .filter(|kind| kind.starts_with("audio/"));
+        let sounds = |kind: &&str| kind.starts_with("audio/") || kind.starts_with("video/");
+        let said = file.content_type.as_deref().filter(sounds);
+        let name = file.filename.as_deref().unwrap_or_default();
+        let kind = said.or_else(|| gemini::by_extension(name).filter(sounds));
         let fields = call.fields();
-        let mut task =
-            "Write down what is said in this recording, word for word, and nothing else."
-                .to_owned();
+        let mut task = match call.op {
+            Op::Translation => TRANSLATE,
+            _ => WRITE,
+        }
+        .to_owned();
         if let Some(language) = fields.str("language") {
             task.push_str(&format!(" The language is {language}."));
         }

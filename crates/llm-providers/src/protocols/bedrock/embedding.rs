@@ -56,18 +56,8 @@ pub(super) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
 
 /// The bodies of the requests that it takes; empty where one is enough.
 pub(super) fn split(call: &Call<'_>) -> Result<Vec<JsonObject>, Error> {
-    let body = call.fields();
-    let most = Format::of(&Model::of(call.target))?.most();
-    let inputs = inputs(&EmbeddingRequest::from_object(body)?)?;
-    if inputs.len() <= most {
-        return Ok(Vec::new());
-    }
-    let parts = inputs.chunks(most).map(|inputs| {
-        let mut part = body.clone();
-        part.set("input", &inputs);
-        part
-    });
-    Ok(parts.collect())
+    inputs(&EmbeddingRequest::from_object(call.fields())?)?;
+    vectors::split(call, Format::of(&Model::of(call.target))?.most())
 }
 
 /// The body of one request.

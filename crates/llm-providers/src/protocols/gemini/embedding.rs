@@ -14,17 +14,8 @@ use crate::{Answer, Call, Error, Reply, protocols::vectors};
 
 /// The bodies of several requests with at most `most` inputs each; none where one request is enough.
 pub(crate) fn split(call: &Call<'_>, most: usize) -> Result<Vec<JsonObject>, Error> {
-    let body = call.fields();
-    let inputs = inputs(&EmbeddingRequest::from_object(body)?.input)?;
-    if inputs.len() <= most {
-        return Ok(Vec::new());
-    }
-    let parts = inputs.chunks(most).map(|inputs| {
-        let mut part = body.clone();
-        part.set("input", &inputs);
-        part
-    });
-    Ok(parts.collect())
+    inputs(&EmbeddingRequest::from_object(call.fields())?.input)?;
+    vectors::split(call, most)
 }
 
 /// The body of batchEmbedContents.

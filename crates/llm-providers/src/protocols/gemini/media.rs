@@ -268,7 +268,8 @@ fn by_content(bytes: &[u8]) -> Option<&'static str> {
     found.map(|(_, kind)| *kind)
 }
 
-fn by_extension(name: &str) -> Option<&'static str> {
+/// The type of a file with this name.
+pub(crate) fn by_extension(name: &str) -> Option<&'static str> {
     let path = name.split(['?', '#']).next()?;
     let extension = path.rsplit('/').next()?.rsplit_once('.')?.1;
     Some(match extension.to_ascii_lowercase().as_str() {

@@ -31,6 +31,7 @@ use crate::{
     protocols::openai,
 };
 
+pub(crate) use media::by_extension;
 pub(crate) use names::clean as function_name;
 pub(crate) use prepare::settle;
 pub(crate) use request::{Service, body, fetches};

@@ -1,4 +1,4 @@
-//! Recraft: OpenAI's wire for drawing, and addresses of its own for editing.
+//! Recraft: OpenAI's wire for drawing, and addresses of its own for editing and varying.
 
 use http::Request;
 use llm_types::Op;
@@ -8,25 +8,32 @@ use crate::{
     protocols::{openai, openai::OpenAi},
 };
 
-/// Edits by Recraft: with a mask it paints what the mask shows, without one it makes another image.
+/// Edits by Recraft: with a mask it paints what the mask shows, without one it makes another image. Its variations have no words.
 #[derive(Debug)]
 pub(crate) struct Recraft;
 
 impl Protocol for Recraft {
     fn encode(&self, call: &Call<'_>) -> Result<Request<Outgoing>, Error> {
-        if call.op != Op::ImageEdit {
-            return Err(call.unsupported());
-        }
         call.body.file("image")?;
         let mut body = openai::body(call)?;
-        let place = match body.contains("mask") {
-            true => "images/inpaint",
-            false => "images/imageToImage",
+        let place = match (call.op, body.contains("mask")) {
+            (Op::ImageEdit, true) => "images/inpaint",
+            (Op::ImageEdit, false) => {
+                // It must be told how much to change.
+                if !body.contains("strength") {
+                    body.set_str("strength", "0.5");
+                }
+                "images/imageToImage"
+            }
+            (Op::ImageVariation, _) => {
+                body.remove("model");
+                if !body.contains("size") {
+                    body.set_str("size", "1024x1024");
+                }
+                "images/variateImage"
+            }
+            _ => return Err(call.unsupported()),
         };
-        // It must be told how much to change.
-        if !body.contains("mask") && !body.contains("strength") {
-            body.set_str("strength", "0.5");
-        }
         openai::create(call, &path::join(call.base_url(), place), &body)
     }
 

@@ -249,9 +249,8 @@ pub(crate) fn decode(call: &Call<'_>, reply: Reply) -> Result<Step, Error> {
             // What is only looked at was paid for when it was made, unless nobody knew then what it would consume.
             let usage = match call.verb {
                 Verb::Get | Verb::Cancel if call.op == Op::Batch => ended(&object),
-                Verb::Create | Verb::Compact | Verb::Remix => {
-                    object.get::<Usage>("usage").unwrap_or_default()
-                }
+                Verb::Compact => consumed(&object),
+                Verb::Create | Verb::Remix => object.get::<Usage>("usage").unwrap_or_default(),
                 _ => None,
             };
             Answer::raw(reply.body, usage)
@@ -264,9 +263,13 @@ pub(crate) fn decode(call: &Call<'_>, reply: Reply) -> Result<Step, Error> {
 fn ended(batch: &JsonObject) -> Option<Usage> {
     let over = ["completed", "expired", "cancelled", "failed"];
     let status = batch.str("status")?;
-    let usage: ResponsesUsage = batch.get("usage").ok()??;
-    let usage = usage.normalise();
-    (over.contains(&&*status) && usage.total_tokens > 0).then_some(usage)
+    consumed(batch).filter(|_| over.contains(&&*status))
+}
+
+/// What an answer says in the words of Responses.
+fn consumed(answer: &JsonObject) -> Option<Usage> {
+    let usage: ResponsesUsage = answer.get("usage").ok()??;
+    Some(usage.normalise()).filter(|usage| usage.total_tokens > 0)
 }
 
 /// Some say 200 and mean an error.

@@ -23,9 +23,14 @@ impl Protocol for DashScope {
         if let Some(shown) = request.return_documents {
             parameters.insert("return_documents".into(), shown.into());
         }
+        // Those that see take pictures beside texts, as objects.
+        let documents = match call.model().contains("-vl-") {
+            true => json!(request.documents),
+            false => json!(texts(&request)),
+        };
         let mut body = json!({
             "model": call.model(),
-            "input": {"query": request.query, "documents": texts(&request)},
+            "input": {"query": request.query, "documents": documents},
         });
         if !parameters.is_empty() {
             body["parameters"] = parameters.into();

@@ -152,6 +152,7 @@ pub(crate) fn speaks(target: &Target, op: Op) -> bool {
             | Op::ImageEdit
             | Op::Speech
             | Op::Transcription
+            | Op::Translation
             | Op::Realtime
             | Op::Video,
             wire,
