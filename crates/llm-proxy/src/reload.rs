@@ -3,7 +3,7 @@
 use std::{
     path::PathBuf,
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use crate::{server::Running, settings::Settings};
@@ -11,59 +11,43 @@ use crate::{server::Running, settings::Settings};
 /// Reads the configuration again.
 pub(crate) type Loader = Arc<dyn Fn() -> Result<Settings, Vec<String>> + Send + Sync>;
 
-/// How often the files are looked at. Being told by the system would mean to be told of every write in their folders, and
-/// the database is often there.
+/// How often the files are read. Being told by the system would mean to be told of every write in their folders, and the
+/// database is often there; their times may say nothing of a second write within one tick of the clock.
 const EVERY: Duration = Duration::from_secs(1);
-
-/// Who writes a file touches it several times.
-const SETTLED: Duration = Duration::from_millis(200);
 
 /// Watches the files of a configuration.
 pub(crate) struct Watch {
     files: Vec<PathBuf>,
-    stamps: Vec<Option<Stamp>>,
+    /// What they said when they were read last.
+    last: Vec<Option<Vec<u8>>>,
+    /// What they said when somebody was told.
     seen: Vec<Option<Vec<u8>>>,
 }
-
-/// What differs between two versions of a file, or between the files that a link led to.
-type Stamp = (Option<SystemTime>, u64);
 
 impl Watch {
     /// Watches `files`; `None` where there are none.
     pub(crate) fn over(files: &[PathBuf]) -> Option<Self> {
+        let now = contents(files);
         (!files.is_empty()).then(|| Self {
             files: files.to_vec(),
-            stamps: stamps(files),
-            seen: contents(files),
+            last: now.clone(),
+            seen: now,
         })
     }
 
-    /// Waits until a file says something else than before.
+    /// Waits until a file says something else than before, twice: who writes a file touches it several times.
     pub(crate) async fn changed(&mut self) {
         loop {
             tokio::time::sleep(EVERY).await;
-            let stamps = stamps(&self.files);
-            if stamps == self.stamps {
-                continue;
-            }
-            tokio::time::sleep(SETTLED).await;
-            // As of before the contents: what is written in between is looked at again.
-            self.stamps = stamps;
             let now = contents(&self.files);
-            if now != self.seen {
-                self.seen = now;
+            let settled = now == self.last;
+            self.last = now;
+            if settled && self.last != self.seen {
+                self.seen.clone_from(&self.last);
                 return;
             }
         }
     }
-}
-
-fn stamps(files: &[PathBuf]) -> Vec<Option<Stamp>> {
-    let stamp = |file: &PathBuf| {
-        let about = std::fs::metadata(file).ok()?;
-        Some((about.modified().ok(), about.len()))
-    };
-    files.iter().map(stamp).collect()
 }
 
 fn contents(files: &[PathBuf]) -> Vec<Option<Vec<u8>>> {
@@ -96,12 +80,11 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_file_counts_and_its_neighbours_do_not() {
+    async fn a_file_that_is_replaced_counts() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("config.yaml");
         std::fs::write(&file, "a").unwrap();
         let mut watch = Watch::over(std::slice::from_ref(&file)).unwrap();
-        std::fs::write(folder.path().join("other"), "x").unwrap();
         std::fs::write(folder.path().join("new"), "b").unwrap();
         std::fs::rename(folder.path().join("new"), &file).unwrap();
         watch.changed().await;
