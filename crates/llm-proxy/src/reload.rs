@@ -1,10 +1,6 @@
 //! New configurations while running: on SIGHUP, and when a file of it changes.
 
-use std::{
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use crate::{server::Running, settings::Settings};
 
