@@ -36,6 +36,8 @@ pub struct Work<'a> {
     pub prompt_tokens: u64,
     /// How many tokens its answer may have; `None` where nobody says.
     pub answer_tokens: Option<u64>,
+    /// Tokens of all requests of a batch, where it is one and a limit of days looks at them.
+    pub batch_tokens: Option<u64>,
     /// The session that it belongs to.
     pub session: Option<&'a str>,
     /// The limits that each key has at the model where the key's own say nothing of it.
@@ -56,6 +58,7 @@ impl Default for Work<'_> {
             estimate: Estimate::Free,
             prompt_tokens: 0,
             answer_tokens: None,
+            batch_tokens: None,
             session: None,
             usual: ModelLimits::default(),
             capacity: ModelLimits::default(),
@@ -74,6 +77,8 @@ pub struct Admission {
     tags: Vec<String>,
     reservation: Reservation,
     permit: Permit,
+    /// What a batch holds of limits of days, and how many tokens that is.
+    day: Option<(Permit, u64)>,
     left: Vec<Left>,
     priority: Option<(String, f64)>,
     governance: Governance,
@@ -95,24 +100,26 @@ impl Governance {
         if let Some(customer) = &beside.customer {
             self.may_serve(&customer.row, work.model)?;
         }
+        let settings = self.settings();
         let asked = Asked {
             work,
             tags: &tags,
-            rules: &self.settings().limits,
+            rules: &settings.limits,
         };
+        let day = self.take_day(caller, work.batch_tokens).await?;
         let wants = wants(caller, asked, &beside);
         let passed = self.pass(caller, asked, wants.clone()).await?;
-        let spenders = spenders(caller, work.model, &beside, self.settings());
+        let spenders = spenders(caller, work.model, &beside, &settings);
         let ask = Ask::new(spenders, work.estimate);
         let (passed, reservation) = match self.ledger().reserve(ask.clone()).await {
             Ok(reservation) => (passed, reservation),
-            Err(error) if error.is_unavailable() && self.settings().serve_without_database => {
+            Err(error) if error.is_unavailable() && settings.serve_without_database => {
                 (passed, self.ledger().unchecked(ask))
             }
             Err(error) => {
                 // It counts for no limit that another rule refuses.
                 passed.permit.withdraw();
-                match throttled(caller, &error, self.settings().limits.throttle, wants) {
+                match throttled(caller, &error, settings.limits.throttle, wants) {
                     Some(wants) => self.go_on(caller, asked, wants, ask).await?,
                     None => return Err(error.into()),
                 }
@@ -125,10 +132,33 @@ impl Governance {
             tags,
             reservation,
             permit: passed.permit,
+            day,
             left: passed.left,
             priority: passed.priority,
             governance: self.clone(),
         })
+    }
+
+    /// Counts a batch's tokens for the limits of its day. They are given back where the batch is not made.
+    async fn take_day(
+        &self,
+        caller: &Caller,
+        tokens: Option<u64>,
+    ) -> Result<Option<(Permit, u64)>, Refusal> {
+        let Some(tokens) = tokens else {
+            return Ok(None);
+        };
+        let wants = limits::daily_wants(caller, tokens);
+        match self.limiter().take(wants).await {
+            Ok((permit, _)) => Ok(Some((permit, tokens))),
+            Err(Refused::Over(over)) => {
+                let mut refusal = limits::exceeded(&over, Instant::now());
+                let has = format!(". The batch has about {tokens} tokens");
+                refusal.message.push_str(&has);
+                Err(refusal)
+            }
+            Err(Refused::Unknown) => Err(limits::uncounted()),
+        }
     }
 
     /// Counts a request for all of its limits, or for none.
@@ -368,8 +398,13 @@ impl Admission {
 
     /// Charges what it cost. The charge is made when this returns; it lasts once what it returns is awaited.
     pub fn charge(self, row: SpendRow) -> Result<Pending, llm_ledger::Error> {
-        let rules = &self.governance.settings().limits;
-        self.permit.settle(&used(rules, &row));
+        let settings = self.governance.settings();
+        if let Some((permit, tokens)) = self.day.filter(|_| row.status == "success") {
+            let mut counts = Counts::default();
+            counts[Kind::Tokens as usize] = tokens;
+            permit.settle(&counts);
+        }
+        self.permit.settle(&used(&settings.limits, &row));
         self.reservation.charge(row)
     }
 

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use llm_ledger::Calendar;
+use arc_swap::ArcSwap;
 use llm_store::{
     Account, Error, Moment, Record, Store,
     rows::{
@@ -20,7 +20,7 @@ use llm_store::{
 };
 use quick_cache::sync::Cache;
 
-use crate::{Entry, Governed};
+use crate::{Entry, Governed, Settings};
 
 /// How long it is remembered that there is no such row: a key may have been made elsewhere just now.
 const ABSENT: Duration = Duration::from_secs(1);
@@ -30,7 +30,6 @@ pub(crate) struct Shelf<R> {
     cache: Cache<String, Slot<R>>,
     /// Counts what was forgotten: a row that was read before must not be remembered after.
     generation: AtomicU64,
-    ttl: Duration,
     /// Many requests that need the same row read it once.
     reading: [tokio::sync::Mutex<()>; LANES],
 }
@@ -63,9 +62,7 @@ impl<R> Clone for Slot<R> {
 /// The rows that say who may do what.
 pub(crate) struct Directory {
     store: Store,
-    calendar: Calendar,
-    /// Rows that are past their time are used while the database is away.
-    lenient: bool,
+    settings: Arc<ArcSwap<Settings>>,
     /// Where tokens lead that were replaced, for a moment.
     retired: Cache<String, (RetiredKey, Instant)>,
     keys: Shelf<Key>,
@@ -81,7 +78,6 @@ pub(crate) struct Directory {
     mappings: Shelf<KeyMapping>,
     /// The teams of users, for tokens that name none.
     places: Cache<String, (Arc<Vec<String>>, Instant)>,
-    places_ttl: Duration,
     all_groups: Roll<AccessGroup>,
 }
 
@@ -108,14 +104,20 @@ macro_rules! shelved {
         })*
 
         impl Directory {
-            pub(crate) fn new(store: Store, settings: &crate::Settings) -> Self {
-                let calendar = settings.calendar.clone();
-                let (rows, ttl) = (settings.cached_rows, settings.cache_ttl);
-                let lenient = settings.serve_without_database;
+            pub(crate) fn new(store: Store, settings: Arc<ArcSwap<Settings>>) -> Self {
+                let rows = settings.load().cached_rows;
                 let all_groups = Roll::default();
                 let retired = Cache::new(1_000);
-                let (places, places_ttl) = (Cache::new(rows.max(1)), ttl);
-                Self { store, calendar, lenient, all_groups, retired, places, places_ttl, $($shelf: Shelf::new(rows, ttl),)* }
+                let places = Cache::new(rows.max(1));
+                Self { store, settings, all_groups, retired, places, $($shelf: Shelf::new(rows),)* }
+            }
+
+            /// Other settings hold: nothing that was worked out by the ones before does.
+            pub(crate) fn settings_changed(&self) {
+                let rows = self.settings.load().cached_rows.max(1) as u64;
+                self.places.set_capacity(rows);
+                $(self.$shelf.cache.set_capacity(rows);)*
+                self.forget_all();
             }
 
             /// Forgets a row, and with a budget every row that may name it.
@@ -155,11 +157,10 @@ shelved!(
 );
 
 impl<R: Governed> Shelf<R> {
-    fn new(rows: usize, ttl: Duration) -> Self {
+    fn new(rows: usize) -> Self {
         Self {
             cache: Cache::new(rows.max(1)),
             generation: AtomicU64::new(0),
-            ttl,
             reading: std::array::from_fn(|_| tokio::sync::Mutex::new(())),
         }
     }
@@ -189,8 +190,8 @@ impl<R: Governed> Shelf<R> {
         self.cache.clear();
     }
 
-    fn remember(&self, id: &str, entry: Option<Arc<Entry<R>>>, read_at: u64) {
-        let lasts = if entry.is_some() { self.ttl } else { ABSENT };
+    fn remember(&self, id: &str, entry: Option<Arc<Entry<R>>>, read_at: u64, ttl: Duration) {
+        let lasts = if entry.is_some() { ttl } else { ABSENT };
         let slot = Slot {
             entry,
             until: Instant::now() + lasts,
@@ -226,6 +227,16 @@ impl<R> Roll<R> {
 }
 
 impl Directory {
+    /// How long a row is remembered.
+    fn ttl(&self) -> Duration {
+        self.settings.load().cache_ttl
+    }
+
+    /// Whether rows that are past their time are used while the database is away.
+    fn is_lenient(&self) -> bool {
+        self.settings.load().serve_without_database
+    }
+
     /// All access groups.
     pub(crate) async fn access_groups(&self) -> Result<Rows<AccessGroup>, Error> {
         let roll = &self.all_groups;
@@ -238,14 +249,14 @@ impl Directory {
         let generation = roll.generation.load(Ordering::Acquire);
         let rows = match self.all_of::<AccessGroup>().await {
             Ok(rows) => Arc::new(rows),
-            Err(error) if error.is_unavailable() && self.lenient => {
+            Err(error) if error.is_unavailable() && self.is_lenient() => {
                 return known.map(|(rows, _)| rows).ok_or(error);
             }
             Err(error) => return Err(error),
         };
         let mut slot = roll.lock();
         if roll.generation.load(Ordering::Acquire) == generation {
-            *slot = Some((Arc::clone(&rows), Instant::now() + self.access_groups.ttl));
+            *slot = Some((Arc::clone(&rows), Instant::now() + self.ttl()));
         }
         Ok(rows)
     }
@@ -303,7 +314,7 @@ impl Directory {
         let teams: Vec<String> = members.into_iter().map(|member| member.team_id).collect();
         let teams = Arc::new(teams);
         if self.members.generation.load(Ordering::Acquire) == generation {
-            let slot = (Arc::clone(&teams), Instant::now() + self.places_ttl);
+            let slot = (Arc::clone(&teams), Instant::now() + self.ttl());
             self.places.insert(user.to_owned(), slot);
         }
         Ok(teams)
@@ -342,12 +353,12 @@ impl Directory {
         let generation = shelf.generation.load(Ordering::Acquire);
         let entry = match self.entry(read).await {
             Ok(entry) => entry,
-            Err(error) if error.is_unavailable() && self.lenient => {
+            Err(error) if error.is_unavailable() && self.is_lenient() => {
                 return old.map(Some).ok_or(error);
             }
             Err(error) => return Err(error),
         };
-        shelf.remember(id, entry.clone(), generation);
+        shelf.remember(id, entry.clone(), generation, self.ttl());
         Ok(entry)
     }
 
@@ -362,7 +373,7 @@ impl Directory {
             Some(id) => self.store.get::<Budget>(&[id]).await?,
             None => None,
         };
-        let entry = Entry::new(row, budget.as_ref(), &self.calendar);
+        let entry = Entry::new(row, budget.as_ref(), &self.settings.load().calendar);
         Ok(Some(Arc::new(entry)))
     }
 }

@@ -41,6 +41,8 @@ pub enum Kind {
     Moment,
     /// A JSON object.
     Object,
+    /// `{name: [name, ...]}`.
+    NamesByName,
     /// `{name: count}`.
     Counts,
     /// `{model: {budget_limit, time_period, tpm_limit, rpm_limit}}`.
@@ -77,25 +79,19 @@ const WAITING: &[&str] = &[
     "allow_team_guardrail_config",
     "allowed_cache_controls",
     "allowed_model_region",
-    "allowed_passthrough_routes",
     "allowed_vector_store_indexes",
-    "budget_fallbacks",
     "default_model",
-    "denied_passthrough_routes",
     "disable_global_guardrails",
     "enable_prompt_caching",
     "enforced_batch_output_expires_after",
     "enforced_file_expires_after",
-    "enforced_params",
     "guardrails",
     "logging",
     "mcp_rpm_limit",
     "object_permission",
     "policies",
     "prompts",
-    "router_settings",
     "secret_manager_settings",
-    "tpd_limit",
 ];
 
 impl Field {

@@ -1,8 +1,12 @@
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
 
+use arc_swap::ArcSwap;
 use llm_ledger::Ledger;
 use llm_store::{Keyring, Store, rows::Budget};
-use tokio::sync::broadcast;
+use tokio::{sync::broadcast, task::JoinHandle};
 
 use crate::{
     Refusal, Settings,
@@ -24,11 +28,19 @@ pub(crate) struct Inner {
     pub(crate) store: Store,
     pub(crate) ledger: Ledger,
     pub(crate) keyring: Keyring,
-    pub(crate) settings: Settings,
+    pub(crate) settings: Arc<ArcSwap<Settings>>,
     pub(crate) directory: Directory,
     pub(crate) limiter: Arc<Limiter>,
     throttle: users::Throttle,
+    rounds: Mutex<Rounds>,
     changed: broadcast::Sender<Changed>,
+}
+
+/// What is done from time to time, as the settings say. Each ends by itself once the governance is gone.
+#[derive(Default)]
+struct Rounds {
+    rotation: Option<JoinHandle<()>>,
+    retention: Option<JoinHandle<()>>,
 }
 
 /// A row that was changed, here or by another instance.
@@ -51,25 +63,32 @@ impl fmt::Debug for Governance {
 impl Governance {
     /// Governs by what `store` says and charges to `ledger`. Secrets are sealed with `keyring`.
     pub fn new(store: Store, ledger: Ledger, keyring: Keyring, settings: Settings) -> Self {
+        let settings = Arc::new(ArcSwap::from_pointee(settings));
         let inner = Arc::new(Inner {
-            directory: Directory::new(store.clone(), &settings),
+            directory: Directory::new(store.clone(), Arc::clone(&settings)),
             store,
             ledger,
             keyring,
-            limiter: Arc::new(Limiter::new(settings.limits.fail_closed)),
+            limiter: Arc::new(Limiter::new(settings.load().limits.fail_closed)),
             settings,
             throttle: users::Throttle::default(),
+            rounds: Mutex::default(),
             changed: broadcast::Sender::new(1024),
         });
-        // These end by themselves once the governance is gone.
         tokio::spawn(changes::follow(Arc::downgrade(&inner)));
-        if let Some(every) = inner.settings.rotate_every {
-            tokio::spawn(keys::rotation::follow(Arc::downgrade(&inner), every));
-        }
-        if let Some(retention) = inner.settings.retention {
-            tokio::spawn(retention::keep(Arc::downgrade(&inner), retention));
-        }
+        inner.begin_rounds(None);
         Self { inner }
+    }
+
+    /// Governs by other settings from now on. Requests under way end with those they began with.
+    pub fn adopt(&self, settings: Settings) {
+        let inner = &self.inner;
+        inner.limiter.fail_closed(settings.limits.fail_closed);
+        let before = inner.settings.swap(Arc::new(settings));
+        inner.begin_rounds(Some(&before));
+        // What rows bound is worked out by the settings, too.
+        inner.directory.settings_changed();
+        inner.tell_all();
     }
 
     pub(crate) fn of(inner: Arc<Inner>) -> Self {
@@ -105,9 +124,9 @@ impl Governance {
         &self.inner.keyring
     }
 
-    /// The rules.
-    pub fn settings(&self) -> &Settings {
-        &self.inner.settings
+    /// The rules that hold now.
+    pub fn settings(&self) -> Arc<Settings> {
+        self.inner.settings.load_full()
     }
 
     /// Whether the database answered when it was asked last, a moment ago.
@@ -152,6 +171,25 @@ impl Governance {
 }
 
 impl Inner {
+    /// Begins what is done from time to time, where it is not what it was.
+    fn begin_rounds(self: &Arc<Self>, before: Option<&Settings>) {
+        let now = self.settings.load();
+        let mut rounds = self.rounds.lock().unwrap_or_else(PoisonError::into_inner);
+        if before.is_none_or(|before| before.rotate_every != now.rotate_every) {
+            let rotation = now.rotate_every;
+            let begin = |every| tokio::spawn(keys::rotation::follow(Arc::downgrade(self), every));
+            end(std::mem::replace(&mut rounds.rotation, rotation.map(begin)));
+        }
+        if before.is_none_or(|before| before.retention != now.retention) {
+            let retention = now.retention;
+            let begin = |how| tokio::spawn(retention::keep(Arc::downgrade(self), how));
+            end(std::mem::replace(
+                &mut rounds.retention,
+                retention.map(begin),
+            ));
+        }
+    }
+
     /// Nobody may be listening.
     pub(crate) fn tell(&self, table: &str, object: &str) {
         let _ = self.changed.send(Changed {
@@ -163,5 +201,12 @@ impl Inner {
     /// Anything may have changed.
     pub(crate) fn tell_all(&self) {
         self.tell("", "");
+    }
+}
+
+/// What it was at is undone: it works in transactions.
+fn end(round: Option<JoinHandle<()>>) {
+    if let Some(round) = round {
+        round.abort();
     }
 }

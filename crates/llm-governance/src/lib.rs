@@ -48,6 +48,7 @@ mod tags;
 mod teams;
 mod terms;
 mod users;
+mod wishes;
 
 pub use access::Access;
 pub use admit::{Admission, Work};
@@ -63,7 +64,7 @@ pub use reprice::{Bill, Pricer, Repricing, RepricingSummary, reprice};
 pub use retention::Retention;
 pub use role::Role;
 pub use routes::{Answer, Call, Raw, Route};
-pub use settings::Settings;
+pub use settings::{KeyMakers, RoutingCheck, Settings};
 pub use standing::Standing;
 pub use terms::{Limits, ModelLimits, Own, Terms};
 pub use users::{Hidden, Looked, People, Recognized, SignIn, Tries};

@@ -163,12 +163,14 @@ impl Governance {
             _ => self.placed(caller).await?,
         };
         self.may_call(&caller, route.access, &route.method.method(), route.path)?;
+        let mut body = Form::check(route.body, raw.body, "body")?;
+        self.check_routing(&mut body)?;
         let call = Call {
             governance: self.clone(),
             actor: Actor::of(&caller, raw.changed_by),
             caller,
             path: raw.path,
-            body: Form::check(route.body, raw.body, "body")?,
+            body,
             query: Form::query(route.query, raw.query)?,
             peer: raw.peer,
         };
@@ -180,6 +182,25 @@ impl Governance {
             body.insert("notices".to_owned(), notices.into());
         }
         Ok(answer)
+    }
+
+    /// What is said of routing has to mean something to who routes.
+    pub(crate) fn check_routing(&self, form: &mut Form) -> Result<(), Refusal> {
+        const FIELD: &str = "router_settings";
+        let Some(said) = form.get(FIELD) else {
+            return Ok(());
+        };
+        match (self.settings().check_routing)(said) {
+            Ok(notices) => form.notices.extend(notices),
+            Err((place, message)) => {
+                let place = match place.as_str() {
+                    "" => FIELD.to_owned(),
+                    place => format!("{FIELD}.{place}"),
+                };
+                return Err(Refusal::bad(place.clone(), format!("{place}: {message}")));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -3,8 +3,26 @@ use std::time::Duration;
 use llm_cost::NanoDollars;
 use llm_ledger::Calendar;
 use llm_store::rows::Object;
+use serde_json::Value;
 
 use crate::{Retention, SignIn, limits::LimitRules};
+
+/// Who may make keys, and what these must have. The gateway's admins make any.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KeyMakers {
+    /// Roles of users that make keys for themselves; `None`: all that may.
+    pub roles: Option<Vec<String>>,
+    /// Fields that such a key must have.
+    pub fields: Vec<String>,
+    /// Roles in a team (`admin`, `user`) that make keys for it; `None`: all that may.
+    pub team_roles: Option<Vec<String>>,
+    /// Fields that such a key must have.
+    pub team_fields: Vec<String>,
+}
+
+/// Reads what a key or a team says of routing (`router_settings`): what of it has no effect, or which part of it is wrong
+/// and why.
+pub type RoutingCheck = fn(&Value) -> Result<Vec<String>, (String, String)>;
 
 /// How a gateway is governed, as its configuration says.
 #[derive(Debug, Clone)]
@@ -53,6 +71,12 @@ pub struct Settings {
     pub audit: bool,
     /// How people sign in.
     pub sign_in: SignIn,
+    /// Fields that every request must have (`enforced_params`).
+    pub enforced_params: Vec<String>,
+    /// Who may make keys, and what these must have (`key_generation_settings`).
+    pub key_makers: KeyMakers,
+    /// Who knows what can be said of routing.
+    pub check_routing: RoutingCheck,
 }
 
 impl Default for Settings {
@@ -80,6 +104,9 @@ impl Default for Settings {
             limits: LimitRules::default(),
             audit: true,
             sign_in: SignIn::default(),
+            enforced_params: Vec::new(),
+            key_makers: KeyMakers::default(),
+            check_routing: |_| Ok(Vec::new()),
         }
     }
 }

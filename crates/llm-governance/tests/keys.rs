@@ -154,9 +154,9 @@ async fn what_is_wrong_with_a_key_is_named() {
         made["notices"][0],
         "unknown field 'max_bugdet': did you mean 'max_budget'?"
     );
-    let locked = json!({"denied_passthrough_routes": ["/bedrock"], "guardrails": []});
+    let locked = json!({"prompts": ["greeting"], "guardrails": []});
     let made = office.post("/key/generate", locked).await.unwrap();
-    let told = json!(["'denied_passthrough_routes' is kept and has no effect yet"]);
+    let told = json!(["'prompts' is kept and has no effect yet"]);
     assert_eq!(made["notices"], told);
 }
 

@@ -78,6 +78,29 @@ impl Database {
         }
     }
 
+    /// The keys of what another configuration has otherwise.
+    pub(crate) fn differing(&self, other: &Self) -> Vec<&'static str> {
+        let pairs = [
+            ("database_url", self.place != other.place),
+            (
+                "database_connection_pool_limit",
+                self.connections != other.connections,
+            ),
+            (
+                "database_connection_timeout",
+                self.patience != other.patience,
+            ),
+            ("spend_journal_folder", self.journal != other.journal),
+            ("spend_journal_full_wait", self.overflow != other.overflow),
+            (
+                "block_requests_for_models_without_pricing",
+                self.unpriced != other.unpriced,
+            ),
+        ];
+        let differing = pairs.into_iter().filter(|(_, differs)| *differs);
+        differing.map(|(key, _)| key).collect()
+    }
+
     /// How its database is opened and where its journal is; nothing where nothing is kept.
     pub(crate) fn address(&self) -> Option<(llm_store::Settings, PathBuf)> {
         let (url, journal) = match &self.place {
@@ -167,6 +190,8 @@ async fn again(gateway: Arc<Gateway>, plan: Plan) {
 async fn begin(gateway: &Arc<Gateway>, governance: Governance) {
     gateway.govern(governance);
     if let Some(governance) = gateway.governance() {
+        // Another configuration may hold by now.
+        governance.adopt(crate::config::settle(&gateway.live().settings));
         stored::begin(gateway, governance).await;
         counting::begin(gateway).await;
     }

@@ -1,5 +1,6 @@
 //! What a body must have, and must not, before anything is done for it.
 
+use llm_sdk::deploy::LENT;
 use llm_types::{BodyKind, JsonObject, Op};
 
 use crate::error::{Refusal, show};
@@ -155,9 +156,13 @@ pub(crate) fn model_name(name: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Refuses fields that would point the gateway's credentials, logs or prices elsewhere.
-pub(crate) fn allowed(body: &JsonObject) -> Result<(), Refusal> {
+/// Refuses fields that would point the gateway's credentials, logs or prices elsewhere. Where a key of the client's own is
+/// `brought`, it was looked at before.
+pub(crate) fn allowed(body: &JsonObject, brought: bool) -> Result<(), Refusal> {
     for (key, raw) in body.iter() {
+        if brought && LENT.contains(&key) {
+            continue;
+        }
         let nested = matches!(
             key,
             "metadata" | "litellm_metadata" | "litellm_embedding_config"
@@ -188,13 +193,14 @@ fn fallbacks(raw: &[u8]) -> Result<(), Refusal> {
     }
 }
 
-fn banned(key: &str) -> bool {
+/// Whether a client says it only where the operator lets it.
+pub(crate) fn banned(key: &str) -> bool {
     BANNED.binary_search(&key).is_ok()
         || (key.len() > "_cost_per_".len() && key.contains("_cost_per_"))
         || BANNED_SINKS.iter().any(|start| key.starts_with(start))
 }
 
-fn rejected(key: &str) -> Refusal {
+pub(crate) fn rejected(key: &str) -> Refusal {
     Refusal {
         param: Some("None".into()),
         ..Refusal::new(

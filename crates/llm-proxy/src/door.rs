@@ -10,19 +10,24 @@ use llm_cost::NanoDollars;
 use llm_governance::{Access, Admission, Caller, Governance, ModelLimits, Work};
 use llm_ledger::Estimate;
 use llm_router::Quota;
-use llm_sdk::{Bound, Request as Ask};
+use llm_sdk::{Bound, OwnPlace, Request as Ask};
 use llm_store::{Moment, rows::SpendRow};
-use llm_types::{Op, Verb};
+use llm_types::{JsonObject, Op, Verb};
 use serde_json::Value;
 
 use crate::{
-    auth,
+    auth, batch_tokens,
     error::Refusal,
+    guided,
     labels::Labels,
+    own_key, required,
     settings::Settings,
     state::{Gateway, Live},
     tab::Tab,
 };
+
+/// The kind of a refusal where there is no money left.
+const OVER_BUDGET: &str = "budget_exceeded";
 
 /// Where somebody knocks from.
 #[derive(Debug, Clone, Copy)]
@@ -63,6 +68,8 @@ pub(crate) struct Foreign<'a> {
     pub(crate) tags: &'a [String],
     /// What it may cost.
     pub(crate) bound: Bound,
+    /// The path that is passed through, and whether the operator added it.
+    pub(crate) passed: Option<(&'a str, bool)>,
 }
 
 /// Whether there is time and room, and who asks; `None` for what needs no key. `key` is the one in a query.
@@ -119,30 +126,70 @@ pub(crate) fn may_call(gateway: &Gateway, caller: &Caller, door: Door<'_>) -> Re
     }
 }
 
-/// Lets a request in: the model that it asks for, and the money that it may cost.
+/// Lets a request in: the fields that it must have, the model that it asks for, and the money that it may cost. `said` is
+/// the body as it came, where that is known to matter.
 pub(crate) async fn open_tab(
     gateway: &Gateway,
     live: &Live,
     caller: &mut Arc<Caller>,
     ask: &mut Ask,
     labels: &mut Labels,
+    said: Option<&JsonObject>,
 ) -> Result<Option<Arc<Tab>>, Refusal> {
-    let Some(governance) = gateway.governance() else {
+    let governance = gateway.governance();
+    if let Some(governance) = governance {
+        decide(governance, live, caller, &ask.model, labels).await?;
+    }
+    let caller = &*caller;
+    if let Some(said) = said {
+        required::check(live, caller, said)?;
+    }
+    let Some(governance) = governance else {
         return Ok(None);
     };
-    decide(governance, live, caller, &ask.model, labels).await?;
-    let caller = &*caller;
-    if let Some(model) = governance.model_of(caller, &ask.model) {
-        ask.route_as = Some(model.to_owned());
+    let alias = governance.model_of(caller, &ask.model);
+    let alias = alias.or_else(|| guided::alias(caller, &ask.model));
+    if let Some(model) = alias.map(str::to_owned) {
+        own_key::stays(ask)?;
+        ask.route_as = Some(model);
     }
     let model = ask.route_as.as_ref().unwrap_or(&ask.model).clone();
-    let groups = governance
-        .groups_of(&model, &groups_of(live, &model))
-        .await?;
+    let is_guided = caller.router_settings().next().is_some();
+    let silent = is_guided.then(|| ask.route.clone());
+    let refusal = match enter(governance, live, caller, ask, labels, &model).await {
+        Ok(tab) => return Ok(Some(tab)),
+        Err(refusal) => refusal,
+    };
+    if refusal.kind != OVER_BUDGET || ask.own_place != OwnPlace::Refused {
+        return Err(refusal);
+    }
+    let asked = ask.model.clone();
+    for other in caller.budget_fallbacks(&asked, &model) {
+        ask.route_as = Some(other.to_owned());
+        if let Some(route) = &silent {
+            ask.route.clone_from(route);
+        }
+        if let Ok(tab) = enter(governance, live, caller, ask, labels, other).await {
+            return Ok(Some(tab));
+        }
+    }
+    Err(refusal)
+}
+
+/// Lets a request in for one model.
+async fn enter(
+    governance: &Governance,
+    live: &Live,
+    caller: &Arc<Caller>,
+    ask: &mut Ask,
+    labels: &Labels,
+    model: &str,
+) -> Result<Arc<Tab>, Refusal> {
+    let groups = governance.groups_of(model, &groups_of(live, model)).await?;
     // Files and batches are of no model: their lines are.
     let needs_model = ask.verb == Verb::Create && ask.op.names_model();
     if needs_model || !ask.model.is_empty() {
-        governance.may_ask(caller, &model, &groups)?;
+        governance.may_ask(caller, model, &groups)?;
         may_fall_back(governance, live, caller, ask).await?;
     }
     ask.route.caller = Some(caller.key_hash().to_owned());
@@ -150,11 +197,15 @@ pub(crate) async fn open_tab(
     if ask.op == Op::Batch && ask.verb == Verb::Create {
         ask.route.owner = serde_json::to_string(&caller.remembered()).ok();
     }
+    if needs_model {
+        guided::guide(governance, live, caller, ask, model).await?;
+    }
     let own = live.engine.bound(ask);
     let mut bound = own.with_fallback(live.engine.fallback_bound(ask));
     let consumption = live.engine.consumption(ask);
+    let batch_tokens = batch_tokens::of(live, caller, ask).await?;
     let work = Work {
-        model: &model,
+        model,
         groups: &groups,
         tags: &ask.route.tags,
         customer: labels.end_user.as_deref(),
@@ -162,8 +213,9 @@ pub(crate) async fn open_tab(
         // The bound counts twice as many tokens as texts have.
         prompt_tokens: consumption.input / 2,
         answer_tokens: consumption.output,
+        batch_tokens,
         session: labels.session.as_deref(),
-        ..limits_of(live, caller, &model)
+        ..limits_of(live, caller, model)
     };
     let admission = match governance.admit(caller, work).await {
         Err(refusal) if bound != own && refusal.is_about_money() => {
@@ -176,10 +228,10 @@ pub(crate) async fn open_tab(
         }
         admission => admission?,
     };
-    admission.sent(sent(&admission, &ask.call_id, &model, bound));
+    admission.sent(sent(&admission, &ask.call_id, model, bound));
     let of_key = admission.tags().iter().skip(ask.route.tags.len());
     ask.route.inherited_tags.extend(of_key.cloned());
-    Ok(Some(Tab::new(governance.clone(), admission)))
+    Ok(Tab::new(governance.clone(), admission))
 }
 
 /// Settles what a token leaves open until the model is known: the team, and whom the request is for.
@@ -221,9 +273,13 @@ pub(crate) async fn open_tab_for(
         call_id,
         tags,
         bound,
+        passed,
     } = work;
     decide(governance, live, caller, model, labels).await?;
     let caller = &*caller;
+    if let Some((path, added)) = passed {
+        caller.may_pass(path, added)?;
+    }
     let groups = governance.groups_of(model, &groups_of(live, model)).await?;
     if !model.is_empty() {
         governance.may_ask(caller, model, &groups)?;

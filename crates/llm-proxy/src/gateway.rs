@@ -27,8 +27,9 @@ use crate::{
     form,
     labels::Labels,
     metrics::Who,
-    pairs, passing, realtime,
+    own_key, pairs, passing, realtime,
     record::Recorder,
+    required,
     respond::{self, Reply},
     route_record,
     routes::inference::{self, Action, Found, Way},
@@ -168,7 +169,7 @@ async fn serve(
         }
     };
     let action = found.action;
-    let (mut ask, mut labels) = match prepare(live, found, &head, body).await {
+    let (mut ask, mut labels, said) = match prepare(live, &caller, found, &head, body).await {
         Ok(prepared) => prepared,
         Err(refusal) => return refuse(&caller, refusal),
     };
@@ -189,7 +190,16 @@ async fn serve(
     ask.call_id.clone_from(&call_id);
     let explain = route_record::is_asked_for(&head.headers);
     ask.route.explain = explain;
-    let tab = match open_tab(gateway, live, &mut caller, &mut ask, &mut labels).await {
+    let tab = match open_tab(
+        gateway,
+        live,
+        &mut caller,
+        &mut ask,
+        &mut labels,
+        said.as_ref(),
+    )
+    .await
+    {
         Ok(tab) => tab,
         Err(refusal) => return refuse(&caller, refusal),
     };
@@ -241,13 +251,15 @@ async fn serve(
     }
 }
 
-/// Reads and checks the body, and makes of it what the engine takes.
+/// Reads and checks the body, and makes of it what the engine takes; beside it the body as it was, where it is looked at
+/// again.
 async fn prepare(
     live: &Live,
+    caller: &Caller,
     found: Found<'_>,
     head: &Parts,
     incoming: Incoming,
-) -> Result<(Ask, Labels), Refusal> {
+) -> Result<(Ask, Labels, Option<JsonObject>), Refusal> {
     let settings = &live.settings;
     let op = found.op;
     if op.body() == BodyKind::None {
@@ -268,18 +280,24 @@ async fn prepare(
             (JsonObject::new(), Vec::new())
         }
     };
-    check::allowed(&object)?;
+    let is_placed = op.names_model() && op != Op::FineTuning;
+    let is_made = found.verb == Verb::Create;
+    let brought = is_placed && is_made && own_key::brought(live, found.model.as_deref(), &object)?;
+    check::allowed(&object, brought)?;
     let labels = Labels::of(&head.headers, &object, &settings.user_headers);
     let provider = object.str("custom_llm_provider").map(Cow::into_owned);
-    check::strip(&mut object, settings.allow_client_mock_response);
-    let route = op.path();
-    let is_placed = op.names_model() && op != Op::FineTuning;
-    if found.verb != Verb::Create || !is_placed {
+    const MOCKS: &str = "allow_client_mock_response";
+    let mocks = settings.allow_client_mock_response || caller.says(MOCKS);
+    let keep = |object: &JsonObject| required::kept(live, caller, object).filter(|_| is_made);
+    if !is_made || !is_placed {
+        let said = keep(&object);
+        check::strip(&mut object, mocks);
         let mut ask = resource(found, object, files, head)?;
         ask.provider = ask.provider.or(provider);
         controls::apply(&mut ask, &head.headers)?;
-        return Ok((ask, labels));
+        return Ok((ask, labels, said));
     }
+    let route = op.path();
     let named = check::model(&object)?;
     let wanted = match found.model {
         Some(tool) if op == Op::Search => {
@@ -310,6 +328,8 @@ async fn prepare(
         Some(Action::Generate | Action::Count) => drop(object.remove("stream")),
         None => {}
     }
+    let said = keep(&object);
+    check::strip(&mut object, mocks);
     check::complete(op, route, &object)?;
     if settings.always_stream_usage
         && object.is_true("stream")
@@ -331,7 +351,10 @@ async fn prepare(
         ask.route_as = crate::catalog::with_vendor(&ask.model, &live.router);
     }
     controls::apply(&mut ask, &head.headers)?;
-    Ok((ask, labels))
+    if brought {
+        own_key::lend(&mut ask);
+    }
+    Ok((ask, labels, said))
 }
 
 async fn read_json(

@@ -37,7 +37,7 @@ impl LineClerk {
 #[async_trait]
 impl Clerk for LineClerk {
     fn check(&self, body: &mut JsonObject) -> Result<(), Error> {
-        check::allowed(body).map_err(refused)?;
+        check::allowed(body, false).map_err(refused)?;
         let gateway = self.gateway();
         let mocks = gateway.is_some_and(|gateway| {
             let live = gateway.live();
@@ -56,7 +56,7 @@ impl Clerk for LineClerk {
         let mut caller = caller(&gateway, owner, request.op).await.map_err(refused)?;
         let mut labels = Labels::of(&Default::default(), &request.body, &[]);
         request.route.distrust();
-        let tab = open_tab(&gateway, &live, &mut caller, request, &mut labels)
+        let tab = open_tab(&gateway, &live, &mut caller, request, &mut labels, None)
             .await
             .map_err(refused)?;
         request.observer = Some(Arc::new(Recorder {

@@ -90,6 +90,7 @@ pub(crate) async fn serve(
         call_id: &call_id,
         tags: &tags,
         bound: live.engine.session_bound(&asked.model),
+        passed: None,
     };
     let tab = match open_tab_for(gateway, live, &mut caller, work, &mut labels).await {
         Ok(tab) => tab,

@@ -61,6 +61,10 @@ pub struct Settings {
     pub pings: Pings,
     /// Whether clients may ask for canned answers (`mock_response`).
     pub allow_client_mock_response: bool,
+    /// Whether files of batches are read for limits of tokens a day.
+    pub read_batches: bool,
+    /// Whether clients may bring keys and addresses of their own (`allow_client_side_credentials`).
+    pub allow_client_credentials: bool,
     /// Whether errors say which fallbacks were tried.
     pub explain_fallbacks: bool,
     /// How long requests under way may take to end after a signal to stop.
@@ -286,6 +290,8 @@ impl Settings {
                 openai: None,
             },
             allow_client_mock_response: false,
+            read_batches: true,
+            allow_client_credentials: false,
             explain_fallbacks: true,
             shutdown_grace: seconds("GRACEFUL_SHUTDOWN_TIMEOUT", 30),
             root_path: around

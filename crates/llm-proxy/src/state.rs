@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 
 use crate::{
     checks::Checks,
-    counting,
+    config, counting,
     error::Refusal,
     identity::Identities,
     lines::LineClerk,
@@ -164,6 +164,20 @@ impl Live {
     }
 }
 
+/// Names what a running gateway does not change: where its books are, and how they are kept.
+fn warn_of_books(old: &Settings, new: &Settings) {
+    let mut kept = old.database.differing(&new.database);
+    if old.salts() != new.salts() {
+        kept.push("salt_key");
+    }
+    for key in kept {
+        tracing::warn!(
+            key,
+            "a change of this holds after a restart: the running gateway keeps what it began with"
+        );
+    }
+}
+
 impl Gateway {
     pub(crate) fn new(live: Live, hub: Arc<Hub>) -> Self {
         Self {
@@ -219,6 +233,10 @@ impl Gateway {
         let next = Arc::new(Live::after(Some(&old), Arc::new(settings), deployments)?);
         if next.router.settings().redis != old.router.settings().redis {
             counting::meet(self, &next.router);
+        }
+        if let Some(governance) = self.governance() {
+            governance.adopt(config::settle(&next.settings));
+            warn_of_books(&old.settings, &next.settings);
         }
         self.live.store(next);
         drop(overlay);

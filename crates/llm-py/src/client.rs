@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use llm_providers::{Error, Kind};
-use llm_sdk::{AnswerStream, Body, Engine, Event, Failure, Response};
+use llm_sdk::{AnswerStream, Body, Engine, Event, Failure, OwnPlace, Response};
 use pyo3::{prelude::*, types::PyBytes};
 use tokio::task::AbortHandle;
 
@@ -239,7 +239,9 @@ async fn run(
     let answered = match asked.request() {
         Ok(mut request) => {
             request.prefer = first;
-            request.own_place = routed;
+            if routed {
+                request.own_place = OwnPlace::Trusted;
+            }
             engine.call(request).await
         }
         Err(e) => Err(Box::new(Failure {

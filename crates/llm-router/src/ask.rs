@@ -70,6 +70,8 @@ pub struct Ask {
     pub user_agent: Option<String>,
     /// Records what each candidate was worth.
     pub explain: bool,
+    /// It brings a key or an address of its own: its failures say nothing of the deployment.
+    pub blameless: bool,
     /// The first group fails in this way, for a rehearsal.
     pub rehearse: Option<Kind>,
 }

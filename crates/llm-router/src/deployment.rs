@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use llm_providers::{CallOptions, Target};
 use llm_types::{JsonObject, Map};
 
-use crate::{AccessWindow, Budget, Quota, TagPattern, state::Live, wildcard};
+use crate::{AccessWindow, Budget, OpenParams, Quota, TagPattern, state::Live, wildcard};
 
 /// A target that answers for a model group.
 #[derive(Debug, Clone)]
@@ -50,6 +50,8 @@ pub struct Deployment {
     pub cooldown: Option<Duration>,
     /// Failures that are tolerated, where not the router's number.
     pub allowed_fails: Option<u32>,
+    /// What callers may bring of their own.
+    pub open: OpenParams,
     /// What the configuration says of the model, verbatim.
     pub model_info: Map,
     pub(crate) live: Arc<Live>,
@@ -135,6 +137,7 @@ impl Deployment {
             num_retries: None,
             cooldown: None,
             allowed_fails: None,
+            open: OpenParams::default(),
             model_info: Map::new(),
             live: Arc::default(),
         }

@@ -32,6 +32,8 @@ pub struct Journey {
     pub(crate) last_error: Option<Error>,
     pub(crate) started: Instant,
     pub(crate) deadline: Option<Instant>,
+    /// Failures say nothing of the deployments.
+    pub(crate) blameless: bool,
     /// The attempt under way is a retry that the budget paid for.
     pub(crate) owes: bool,
 }
@@ -56,6 +58,7 @@ impl Journey {
             last_error: None,
             started,
             deadline: deadline.map(|deadline| started + deadline),
+            blameless: ask.blameless,
             owes: false,
         }
     }

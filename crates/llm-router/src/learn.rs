@@ -42,7 +42,11 @@ impl Router {
         let deployment = Arc::clone(lease.deployment());
         journey.trace.failed(at, lease.held(), error, in_stream);
         let now = self.state.clock.now();
-        let until = lease.fail(error);
+        let until = match journey.blameless {
+            // Let go like the lease of a caller that hung up.
+            true => None,
+            false => lease.fail(error),
+        };
         if let (Some(until), Some(record)) = (until, journey.trace.attempts.get_mut(at)) {
             record.cooled = Some(now.until(until).as_millis().try_into().unwrap_or(u64::MAX));
         }

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, time::Duration};
 use llm_cost::{NanoDollars, PriceTable};
 use llm_providers::{CallOptions, Credential, Error, Kind, Target, resolve, resolve::Surroundings};
 use llm_router::{
-    AccessWindow, Budget, Deployment, Fallback, Quota, Router, Settings, SettingsError, TagPattern,
-    Timeouts,
+    AccessWindow, Budget, Deployment, Fallback, OpenParams, Quota, Router, Settings, SettingsError,
+    TagPattern, Timeouts,
 };
 use llm_types::{JsonObject, Map};
 use serde::de::DeserializeOwned;
@@ -68,6 +68,7 @@ pub fn deployment(
         let refuse = |e: SettingsError| Error::bad_request("tag_regex", e.to_string());
         deployment.tag_patterns.push(pattern.map_err(refuse)?);
     }
+    deployment.open = open(&mut params)?;
     deployment.access_windows = access_windows(&model_info)?;
     deployment.blocked = model_info.get("blocked") == Some(&Value::Bool(true));
     deployment.price = price::of_tokens(table, &deployment.target, &model_info);
@@ -90,6 +91,36 @@ pub fn deployment(
     }
     deployment.defaults = params;
     Ok(deployment)
+}
+
+/// What clients of a gateway may bring of their own: keys and addresses, and what belongs to these. Profiles, roles and
+/// files are those of the machine, and stay its own.
+pub const LENT: [&str; 10] = [
+    "api_base",
+    "api_key",
+    "api_version",
+    "aws_access_key_id",
+    "aws_region_name",
+    "aws_secret_access_key",
+    "aws_session_token",
+    "azure_ad_token",
+    "base_url",
+    "organization",
+];
+
+/// `configurable_clientside_auth_params`.
+fn open(params: &mut JsonObject) -> Result<OpenParams, Error> {
+    const KEY: &str = "configurable_clientside_auth_params";
+    let items: Vec<Value> = params.take(KEY)?.unwrap_or_default();
+    let refuse = |what: String| Error::bad_request(KEY, format!("'{KEY}': {what}"));
+    let open = OpenParams::parse(&items).map_err(|error| refuse(error.to_string()))?;
+    if let Some(name) = open.names().find(|name| !LENT.contains(name)) {
+        let others = LENT.join(", ");
+        return Err(refuse(format!(
+            "clients cannot bring '{name}', only {others}"
+        )));
+    }
+    Ok(open)
 }
 
 /// `access_windows` of a deployment's `model_info`: hours in which it is for some teams alone.

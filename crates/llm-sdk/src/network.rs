@@ -8,7 +8,7 @@ use std::{
 
 use llm_providers::{
     Body as CallBody, Call, CallOptions, Client, Error, Kind, Limits, Notice, Outcome as Sent,
-    Upload, bridges,
+    Upload, bridges, resolve::Surroundings,
 };
 use llm_router::{Attempt, Attempts, Finish};
 use llm_types::{JsonObject, Op, Verb};
@@ -19,9 +19,9 @@ use crate::{
     ledger::{self, Ledger},
     mock::{self, Voice},
     refusal,
-    request::{self, Mock},
+    request::{self, Mock, OwnPlace},
     responses::Recalled,
-    surroundings::Process,
+    surroundings::{Nothing, Process},
 };
 
 /// Makes the attempts of one request. Owned, so that a stream can have more of them made.
@@ -39,7 +39,7 @@ pub(crate) struct Network {
     /// What the request builds on.
     pub(crate) recalled: Arc<Recalled>,
     /// The request may say where it goes and with which key.
-    pub(crate) own_place: bool,
+    pub(crate) own_place: OwnPlace,
     pub(crate) malformed_events: u32,
     /// The answer to go on with, where one has begun.
     pub(crate) carry: Option<Carry>,
@@ -84,8 +84,13 @@ impl Attempts for Network {
         {
             return self.canned(attempt, body, mock).await;
         }
-        if self.own_place
-            && let Some(moved) = deploy::own_place(&attempt.target, &mut body, &Process)?
+        let around: Option<&dyn Surroundings> = match self.own_place {
+            OwnPlace::Refused => None,
+            OwnPlace::Literal => Some(&Nothing),
+            OwnPlace::Trusted => Some(&Process),
+        };
+        if let Some(around) = around
+            && let Some(moved) = deploy::own_place(&attempt.target, &mut body, around)?
         {
             attempt.target = Cow::Owned(moved);
         }

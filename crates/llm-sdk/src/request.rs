@@ -1,5 +1,6 @@
 //! A request, with our own keys taken out of its body.
 
+mod of_router;
 mod route;
 
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use llm_types::{JsonError, JsonObject, Op, Verb};
 
 use crate::{Observer, beside};
 
+pub use of_router::PER_CALL;
 pub use route::RouteOptions;
 pub(crate) use route::{Mock, mock};
 
@@ -32,9 +34,8 @@ pub struct Request {
     pub route_as: Option<String>,
     /// The id of the deployment that is asked first, if it can be.
     pub prefer: Option<String>,
-    /// Whether the body may name a key and an address of its own, over the deployment's: a program's may, a gateway's
-    /// client's may not.
-    pub own_place: bool,
+    /// Whether the body may name a key and an address of its own, over the deployment's.
+    pub own_place: OwnPlace,
     /// The body, without our own keys.
     pub body: JsonObject,
     /// The files that the body refers to: see [`llm_providers::Body`].
@@ -49,6 +50,19 @@ pub struct Request {
     pub restamp: bool,
     /// Who is told how it ended, exactly once.
     pub observer: Option<Arc<dyn Observer>>,
+}
+
+/// What becomes of a key and an address that a body names.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OwnPlace {
+    /// They are no more than any other parameter.
+    #[default]
+    Refused,
+    /// They go before the deployment's, word for word: nothing of this process can be named, and what comes of it says
+    /// nothing of the deployment. So a stranger's are.
+    Literal,
+    /// They go before the deployment's, and may name variables and files of this process. So a program's own are.
+    Trusted,
 }
 
 /// Keys of ours that are accepted and have no effect on a call: they belong to callers above, or to LiteLLM's insides.
@@ -212,7 +226,7 @@ impl Request {
             model,
             route_as: None,
             prefer: None,
-            own_place: false,
+            own_place: OwnPlace::Refused,
             body,
             options,
             route,

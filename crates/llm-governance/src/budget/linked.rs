@@ -79,9 +79,9 @@ pub(crate) fn with_budget<R: Governed>(
     let Value::Object(mut object) = shown(row)? else {
         return Err(Refusal::internal());
     };
-    let calendar = &governance.settings().calendar;
+    let settings = governance.settings();
     let budget = budget
-        .map(|budget| described(budget, calendar))
+        .map(|budget| described(budget, &settings.calendar))
         .transpose()?;
     object.insert("litellm_budget_table".to_owned(), budget.into());
     Ok(object)

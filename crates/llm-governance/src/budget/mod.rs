@@ -77,7 +77,7 @@ async fn info(call: Call) -> Result<Answer, Refusal> {
     let mut found: Vec<Value> = Vec::new();
     for id in &ids {
         if let Some(budget) = call.governance.store().get::<Budget>(&[id]).await? {
-            found.push(described(&budget, calendar(&call))?.into());
+            found.push(described(&budget, &calendar(&call))?.into());
         }
     }
     Ok(Value::from(found).into())
@@ -92,7 +92,7 @@ async fn list(call: Call) -> Result<Answer, Refusal> {
     let all: Result<Vec<Value>, Refusal> = page
         .rows
         .iter()
-        .map(|budget| Ok(described(budget, calendar(&call))?.into()))
+        .map(|budget| Ok(described(budget, &calendar(&call))?.into()))
         .collect();
     Ok(Value::from(all?).into())
 }
@@ -137,11 +137,11 @@ async fn delete(call: Call) -> Result<Answer, Refusal> {
 }
 
 fn answer(call: &Call, budget: &Budget) -> Result<Answer, Refusal> {
-    Ok(Value::from(described(budget, calendar(call))?).into())
+    Ok(Value::from(described(budget, &calendar(call))?).into())
 }
 
-fn calendar(call: &Call) -> &Calendar {
-    &call.governance.settings().calendar
+fn calendar(call: &Call) -> Calendar {
+    call.governance.settings().calendar.clone()
 }
 
 /// A budget as its readers see it. Its windows end at the same moment for all who name it.

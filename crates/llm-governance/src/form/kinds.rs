@@ -53,6 +53,16 @@ impl Kind {
                 Value::Object(_) => bounded(name, value),
                 _ => invalid("dict_type", "Input should be a valid dictionary"),
             },
+            Self::NamesByName => {
+                let Value::Object(lists) = value else {
+                    return invalid("dict_type", "Input should be a valid dictionary");
+                };
+                let each = |(key, list): (&String, &Value)| {
+                    Self::Texts.check(&format!("{name}.{key}"), list, from)
+                };
+                lists.iter().try_for_each(each)?;
+                bounded(name, value)
+            }
             Self::Counts => {
                 let Value::Object(counts) = value else {
                     return invalid("dict_type", "Input should be a valid dictionary");

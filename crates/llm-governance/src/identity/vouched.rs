@@ -43,9 +43,13 @@ impl Governance {
             ..Grant::default()
         };
         let budget = self.budget(key.budget_id.as_deref()).await?;
-        let calendar = &self.settings().calendar;
+        let settings = self.settings();
         let caller = Caller {
-            key: Some(Arc::new(Entry::new(key, budget.as_ref(), calendar))),
+            key: Some(Arc::new(Entry::new(
+                key,
+                budget.as_ref(),
+                &settings.calendar,
+            ))),
             grant: Some(Arc::new(grant)),
             ..Caller::plain(role.unwrap_or(Role::InternalUser))
         };

@@ -3,8 +3,8 @@
 use crate::{
     Field,
     form::Kind::{
-        Choice, Count, Counts, Dollars, Duration, Flag, Json, List, ModelBudgets, Moment, Object,
-        Text, Texts, Windows,
+        Choice, Count, Counts, Dollars, Duration, Flag, Json, List, ModelBudgets, Moment,
+        NamesByName, Object, Text, Texts, Windows,
     },
 };
 
@@ -39,7 +39,7 @@ pub(crate) const KEY: &[Field] = &[
     Field::column("budget_duration", Duration),
     Field::column("budget_limits", Windows),
     Field::column("model_max_budget", ModelBudgets),
-    Field::column("budget_fallbacks", Object),
+    Field::column("budget_fallbacks", NamesByName),
     Field::column("tpm_limit", Count),
     Field::column("rpm_limit", Count),
     Field::column("tpd_limit", Count),
@@ -102,6 +102,14 @@ pub(super) const RESET: &[&[Field]] = &[&[Field::apart("reset_to", Dollars)]];
 
 /// The keys of a bulk update: each has the fields of an update.
 pub(super) const BULK: &[&[Field]] = &[&[Field::apart("keys", List)]];
+
+/// The keys of a team that are changed alike: all of them, or those that are named.
+pub(super) const BULK_OF_TEAM: &[&[Field]] = &[&[
+    Field::apart("team_id", Text),
+    Field::apart("key_ids", Texts),
+    Field::apart("all_keys_in_team", Flag),
+    Field::apart("update_fields", Object),
+]];
 
 pub(super) const DELETE: &[&[Field]] = &[&[
     Field::apart("keys", Texts),

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use super::{allocation, described, fields, secret};
 use crate::{
-    Actor, Answer, Call, Caller, Edit, Form, Governance, Refusal, form::Place, terms::dollars,
+    Actor, Answer, Call, Caller, Edit, Form, Governance, KeyMakers, Refusal, form::Place,
+    terms::dollars,
 };
 
 /// `POST /key/generate`.
@@ -36,6 +37,7 @@ pub(super) async fn service_account(mut call: Call) -> Result<Answer, Refusal> {
 
 async fn make(call: &Call, mut form: Form) -> Result<Answer, Refusal> {
     let governance = &call.governance;
+    makes_keys(&call.caller, &governance.settings().key_makers, &form)?;
     settle(governance, &mut form)?;
     may_make(&call.caller, &mut form)?;
     if !call.caller.is_admin() {
@@ -190,6 +192,37 @@ pub(super) fn taken(key: &Key) -> Refusal {
             format!("a key with the alias '{alias}' exists: aliases are unique"),
         ),
         None => Refusal::bad("key", "this key exists"),
+    }
+}
+
+/// What the configuration says of who makes keys, and of what they must have.
+fn makes_keys(caller: &Caller, makers: &KeyMakers, form: &Form) -> Result<(), Refusal> {
+    if caller.is_admin() {
+        return Ok(());
+    }
+    let (role, roles, fields) = match form.text("team_id") {
+        Some(team) => {
+            let is_admin = caller.is_admin_of(team);
+            let role = if is_admin { "admin" } else { "user" };
+            (role, &makers.team_roles, &makers.team_fields)
+        }
+        None => (caller.role.name(), &makers.roles, &makers.fields),
+    };
+    if let Some(roles) = roles
+        && !roles.iter().any(|allowed| allowed == role)
+    {
+        let message = format!(
+            "who is '{role}' makes no such keys: {} may (key_generation_settings)",
+            roles.join(", ")
+        );
+        return Err(Refusal::forbidden(message));
+    }
+    match fields.iter().find(|field| form.get(field).is_none()) {
+        Some(field) => {
+            let message = format!("Required param {field} not in data (key_generation_settings)");
+            Err(Refusal::bad(field.clone(), message))
+        }
+        None => Ok(()),
     }
 }
 

@@ -27,6 +27,7 @@ pub(crate) const ROUTES: &[Route] = &[
     route!(Post "/key/service-account/generate", Managed, generate::service_account, "Makes a key of a team that belongs to no user.", body fields::GENERATE),
     route!(Post "/key/update", Managed, change::update, "Changes a key.", body fields::UPDATE),
     route!(Post "/key/bulk_update", Managed, bulk::update, "Changes several keys, each by itself.", body fields::BULK),
+    route!(Post "/team/key/bulk_update", Managed, bulk::of_team, "Changes keys of a team alike, each by itself.", body fields::BULK_OF_TEAM),
     route!(Post "/key/regenerate", Managed, rotation::regenerate, "Replaces a key; the old one works for its grace period.", body fields::REGENERATE),
     route!(Post "/key/{key}/regenerate", Managed, rotation::regenerate, "Replaces a key; the old one works for its grace period.", body fields::REGENERATE),
     route!(Post "/key/{key}/reset_spend", Managed, change::reset_spend, "Sets what a key has spent in its present window to less.", body fields::RESET),

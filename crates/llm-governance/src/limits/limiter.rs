@@ -1,7 +1,10 @@
 //! Decides all limits of a request together, and gives back what it held.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Instant,
 };
 
@@ -18,7 +21,7 @@ pub(crate) struct Limiter {
     windows: Mutex<Windows>,
     shared: RwLock<Option<Arc<dyn SharedCounts>>>,
     /// Without the shared counters nobody is let in.
-    fail_closed: bool,
+    fail_closed: AtomicBool,
 }
 
 /// Why a request is not let in.
@@ -60,9 +63,14 @@ pub(crate) struct Left {
 impl Limiter {
     pub(crate) fn new(fail_closed: bool) -> Self {
         Self {
-            fail_closed,
+            fail_closed: AtomicBool::new(fail_closed),
             ..Self::default()
         }
+    }
+
+    /// Whether nobody is let in while instances cannot count together.
+    pub(crate) fn fail_closed(&self, closed: bool) {
+        self.fail_closed.store(closed, Ordering::Relaxed);
     }
 
     /// Counts together with other instances from now on.
@@ -147,7 +155,7 @@ impl Limiter {
                 }
             }
             drop(windows);
-            return match self.fail_closed {
+            return match self.fail_closed.load(Ordering::Relaxed) {
                 true => Err(Refused::Unknown),
                 false => self.take_here(&wants, shared.instances(), now),
             };

@@ -3,6 +3,7 @@
 //! [`wants`](wants::wants) lists what bounds a request, [`Limiter`] decides all of it together, in memory
 //! (`windows.rs`) or where several instances count together ([`SharedCounts`]).
 
+mod daily;
 mod limiter;
 mod rules;
 mod shared;
@@ -17,6 +18,7 @@ use http::StatusCode;
 use llm_store::Moment;
 
 use crate::Refusal;
+pub(crate) use daily::{has_daily_limit, wants as daily_wants};
 pub(crate) use limiter::{Left, Limiter, Permit, Refused};
 pub use rules::{LimitRules, Priorities, Reserved, TokenKind};
 pub use shared::{BoxFuture, CaughtUp, Ended, SharedCounts, Standing, Taken};

@@ -53,7 +53,9 @@ pub(super) const TEAM: &[Field] = &[
     Field::metadata("guardrails", Texts),
     Field::metadata("prompts", Texts),
     Field::metadata("disable_global_guardrails", Flag),
+    Field::metadata("enforced_params", Texts),
     Field::metadata("allowed_passthrough_routes", Texts),
+    Field::metadata("denied_passthrough_routes", Texts),
     Field::metadata("allowed_vector_store_indexes", List),
     Field::metadata("secret_manager_settings", Object),
     Field::metadata("enforced_batch_output_expires_after", Object),
@@ -172,6 +174,13 @@ pub(super) const JOINING: &[&[Field]] = &[
 pub(super) const PERMISSIONS: &[&[Field]] = &[&[
     Field::apart("team_id", Text),
     Field::apart("team_member_permissions", Texts),
+]];
+
+/// Permissions that are added to those of several teams.
+pub(super) const PERMISSIONS_OF_MANY: &[&[Field]] = &[&[
+    Field::apart("permissions", Texts),
+    Field::apart("team_ids", Texts),
+    Field::apart("apply_to_all_teams", Flag),
 ]];
 
 pub(super) const RESET: &[&[Field]] = &[&[Field::apart("reset_to", Dollars)]];

@@ -154,14 +154,35 @@ pub(super) async fn pages(call: Call) -> Result<Answer, Refusal> {
     .into())
 }
 
+/// `GET /team/filter/ui`.
+pub(super) async fn names(call: Call) -> Result<Answer, Refusal> {
+    let paging = Paging::of(&call.query, "page_size", 50);
+    let store = call.governance.store();
+    let found: Page<Team> = store
+        .find(
+            &wanted(&call),
+            Order::default(),
+            paging.limit(),
+            paging.offset(),
+        )
+        .await?;
+    let named = |team: &Team| {
+        json!({
+            "team_id": team.team_id, "team_alias": team.team_alias, "organization_id": team.organization_id,
+        })
+    };
+    let teams: Vec<Value> = found.rows.iter().map(named).collect();
+    Ok(Value::Array(teams).into())
+}
+
 /// `GET /team/available`.
 pub(super) async fn available(call: Call) -> Result<Answer, Refusal> {
     let mut teams = Vec::new();
     for id in call.governance.open_teams() {
-        if call.caller.standing.is_in(id) {
+        if call.caller.standing.is_in(&id) {
             continue;
         }
-        if let Some(team) = call.governance.store().get::<Team>(&[id]).await? {
+        if let Some(team) = call.governance.store().get::<Team>(&[&id]).await? {
             teams.push(json!({"team_id": team.team_id, "team_alias": team.team_alias, "models": team.models}));
         }
     }

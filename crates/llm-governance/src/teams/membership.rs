@@ -63,11 +63,7 @@ fn joins_itself(governance: &Governance, caller: &Caller, team: &Team, forms: &[
     let plain = role == "user"
         && !own_budget::is_named(form, fields::OWN_BUDGET)
         && !form.has("allowed_models");
-    own && plain
-        && governance
-            .open_teams()
-            .iter()
-            .any(|open| *open == team.team_id)
+    own && plain && governance.open_teams().contains(&team.team_id)
 }
 
 /// The member whom a request names by id or address.
@@ -183,9 +179,11 @@ pub(super) async fn delete(call: Call) -> Result<Answer, Refusal> {
 
 impl Governance {
     /// The teams that everybody may join.
-    pub(super) fn open_teams(&self) -> Vec<&str> {
-        let teams = self.settings().user_defaults.get("available_teams");
+    pub(super) fn open_teams(&self) -> Vec<String> {
+        let settings = self.settings();
+        let teams = settings.user_defaults.get("available_teams");
         let teams = teams.and_then(Value::as_array).into_iter().flatten();
-        teams.filter_map(Value::as_str).collect()
+        let names = teams.filter_map(Value::as_str);
+        names.map(str::to_owned).collect()
     }
 }

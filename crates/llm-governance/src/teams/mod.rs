@@ -40,6 +40,8 @@ pub(crate) const ROUTES: &[Route] = &[
     route!(Get "/team/info", Info, listing::info, "Says what is known of a team.", query fields::WHICH),
     route!(Get "/team/list", Info, listing::list, "Lists teams, with their members and keys.", query fields::LIST),
     route!(Get "/v2/team/list", Info, listing::pages, "Lists teams by pages.", query fields::PAGES),
+    route!(Get "/team/filter/ui", Info, listing::names, "Names the teams that fit what is being typed.", query fields::PAGES),
+    route!(Post "/team/permissions_bulk_update", Admin, permissions::append, "Lets the members of several teams, or of all, do more about their keys.", body fields::PERMISSIONS_OF_MANY),
     route!(Get "/team/available", Info, listing::available, "Lists the teams that the caller may join."),
     route!(Get "/team/{team_id}/members/me", Info, listing::me, "Says what the caller is in a team."),
     route!(Post "/team/{team_id}/member/{user_id}/reset_spend", Managed, reset::spend, "Sets what a member has spent in its present window to less.", body fields::RESET),

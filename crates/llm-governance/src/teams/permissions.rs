@@ -81,6 +81,50 @@ pub(super) async fn update(call: Call) -> Result<Answer, Refusal> {
     Ok(Value::Object(described(governance, &after).await?).into())
 }
 
+/// `POST /team/permissions_bulk_update`: what the teams let their members do already stays.
+pub(super) async fn append(call: Call) -> Result<Answer, Refusal> {
+    let (governance, form) = (&call.governance, &call.body);
+    let more = form.texts("permissions");
+    if more.is_empty() {
+        let message = "Field required";
+        return Err(Refusal::invalid("body", "permissions", "missing", message));
+    }
+    check(&more)?;
+    let mut ids = form.texts("team_ids");
+    if ids.is_empty() != form.is_true("apply_to_all_teams") {
+        let message = "either 'team_ids' names the teams, or 'apply_to_all_teams' is true";
+        return Err(Refusal::bad("team_ids", message));
+    }
+    if ids.is_empty() {
+        let all = governance.store().list::<Team>(&[], i64::MAX, 0).await?;
+        ids.extend(all.rows.into_iter().map(|team| team.team_id));
+    }
+    ids.sort();
+    ids.dedup();
+    let mut edit = governance.edit(&call.actor).await?;
+    for id in &ids {
+        let before = locked(&mut edit, id).await?;
+        let mut after = before.clone();
+        let known = &mut after.team_member_permissions;
+        let new = more
+            .iter()
+            .filter(|one| !before.team_member_permissions.contains(one));
+        known.extend(new.cloned());
+        if known.len() == before.team_member_permissions.len() {
+            continue;
+        }
+        after.updated_at = edit.now();
+        let taken = Refusal::bad("team_id", "this team exists");
+        edit.update(&before, &after, taken).await?;
+    }
+    edit.commit().await?;
+    let message = format!("{} teams were looked at", ids.len());
+    Ok(
+        json!({"message": message, "teams_updated": ids.len(), "permissions_appended": more})
+            .into(),
+    )
+}
+
 /// Refuses what is no permission.
 pub(super) fn check(permissions: &[String]) -> Result<(), Refusal> {
     let known = |one: &str| PERMISSIONS.contains(&one) || ALWAYS.contains(&one);

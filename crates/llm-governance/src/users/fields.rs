@@ -78,6 +78,13 @@ pub(super) const MANY: &[&[Field]] = &[&[Field::apart("user_ids", Texts)]];
 
 pub(super) const WHICH: &[&[Field]] = &[&[Field::apart("user_id", Text)]];
 
+pub(super) const FILTER: &[&[Field]] = &[&[
+    Field::apart("user_id", Text),
+    Field::apart("user_email", Text),
+    Field::apart("page", Count),
+    Field::apart("page_size", Count),
+]];
+
 /// What users are listed by.
 const SORTS: &[&str] = &[
     "user_id",

@@ -68,18 +68,7 @@ async fn visible(call: &Call, named: Option<&str>) -> Result<User, Refusal> {
 /// `GET /user/list`.
 pub(super) async fn list(call: Call) -> Result<Answer, Refusal> {
     let query = &call.query;
-    let mut wanted = Vec::new();
-    if !call.caller.role.sees_all() {
-        if call.caller.standing.organizations().is_empty() {
-            let message = "Only proxy admins and organization admins can list users.";
-            return Err(Refusal {
-                detail: Some(json!({"error": message})),
-                ..Refusal::forbidden(message)
-            });
-        }
-        let user = call.caller.user_id().unwrap_or_default();
-        wanted.push(("viewer", user.to_owned()));
-    }
+    let mut wanted = viewed(&call)?;
     for (name, condition) in [("role", "role"), ("team", "team")] {
         wanted.extend(query.text(name).map(|value| (condition, value.to_owned())));
     }
@@ -118,6 +107,47 @@ pub(super) async fn list(call: Call) -> Result<Answer, Refusal> {
         "total_pages": paging.pages(found.total),
     })
     .into())
+}
+
+/// `GET /user/filter/ui`: whoever makes teams picks their members from it.
+pub(super) async fn names(call: Call) -> Result<Answer, Refusal> {
+    let query = &call.query;
+    let mut wanted = viewed(&call)?;
+    wanted.extend(query.text("user_id").map(|id| ("ids", any_of([id]))));
+    wanted.extend(
+        query
+            .text("user_email")
+            .map(|text| ("email_like", containing(text))),
+    );
+    let paging = Paging::of(query, "page_size", 50);
+    let store = call.governance.store();
+    let found: Page<User> = store
+        .find(&wanted, Order::default(), paging.limit(), paging.offset())
+        .await?;
+    let named = |user: &User| {
+        json!({
+            "user_id": user.user_id, "user_email": user.user_email, "user_alias": user.user_alias,
+            "user_role": user.user_role,
+        })
+    };
+    let users: Vec<Value> = found.rows.iter().map(named).collect();
+    Ok(Value::Array(users).into())
+}
+
+/// Whom the caller sees in lists.
+fn viewed(call: &Call) -> Result<Vec<(&'static str, String)>, Refusal> {
+    if call.caller.role.sees_all() {
+        return Ok(Vec::new());
+    }
+    if call.caller.standing.organizations().is_empty() {
+        let message = "Only proxy admins and organization admins can list users.";
+        return Err(Refusal {
+            detail: Some(json!({"error": message})),
+            ..Refusal::forbidden(message)
+        });
+    }
+    let user = call.caller.user_id().unwrap_or_default();
+    Ok(vec![("viewer", user.to_owned())])
 }
 
 /// `GET /user/available_roles`.

@@ -33,6 +33,7 @@ pub(crate) const ROUTES: &[Route] = &[
     route!(Get "/user/info", Info, listing::info, "Says what is known of a user, its keys and teams.", query fields::WHICH),
     route!(Get "/v2/user/info", Info, listing::flat, "Says what is known of a user.", query fields::WHICH),
     route!(Get "/user/list", Managed, listing::list, "Lists users.", query fields::LIST),
+    route!(Get "/user/filter/ui", Managed, listing::names, "Names the users who fit what is being typed.", query fields::FILTER),
     route!(Get "/user/available_roles", Info, listing::roles, "Says which roles there are."),
     route!(Post "/user/password/change", Info, sign_in::change, "Changes the caller's own password.", body fields::PASSWORD),
     route!(Post "/invitation/new", Managed, invitations::new, "Invites a user to set a password.", body fields::INVITE),

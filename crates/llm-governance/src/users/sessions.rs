@@ -121,7 +121,8 @@ pub(super) async fn login_form(call: Call) -> Result<Answer, Refusal> {
 
 /// `GET /.well-known/litellm-ui-config`.
 pub(super) async fn page_settings(call: Call) -> Result<Answer, Refusal> {
-    let rules = &call.governance.settings().sign_in;
+    let settings = call.governance.settings();
+    let rules = &settings.sign_in;
     let base = Some(&rules.base_url).filter(|base| !base.is_empty());
     Ok(json!({
         "server_root_path": rules.root_path,
@@ -151,7 +152,8 @@ impl Governance {
         password: &str,
         from: Option<IpAddr>,
     ) -> Result<User, Refusal> {
-        let rules = &self.settings().sign_in;
+        let settings = self.settings();
+        let rules = &settings.sign_in;
         if rules.signing.is_none() {
             let message = "nobody can sign in to a gateway without a master key";
             return Err(Refusal::unauthenticated(message));
@@ -175,7 +177,8 @@ impl Governance {
 
     /// The user of this name and password: whoever runs the gateway, one of ours, or one of the directory's.
     async fn recognized(&self, name: &str, password: &str) -> Result<Option<User>, Refusal> {
-        let rules = &self.settings().sign_in;
+        let settings = self.settings();
+        let rules = &settings.sign_in;
         if let Some((admin, secret)) = &rules.admin {
             let named = Hidden::new(admin.as_str()).is(name);
             // Both are looked at: time tells nobody which one was right.
@@ -284,7 +287,8 @@ pub(super) async fn opened(
     user: &str,
     mut answer: Value,
 ) -> Result<Answer, Refusal> {
-    let rules = &governance.settings().sign_in;
+    let settings = governance.settings();
+    let rules = &settings.sign_in;
     let user = governance.store().get::<User>(&[user]).await?;
     let user = user.ok_or_else(unknown)?;
     let key = governance.session_key(&user).await?;

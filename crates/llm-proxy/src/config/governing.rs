@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use llm_cost::Dollars;
-use llm_governance::Retention;
+use llm_governance::{KeyMakers, Retention};
 use llm_ledger::{Calendar, Overflow, Period, PeriodError, Unpriced};
 use llm_types::Map;
 
@@ -34,6 +34,9 @@ pub(super) fn general(values: &mut Values, settings: &mut Settings, problems: &m
     }
     retention(values, settings, problems);
     let rules = &mut settings.governance;
+    if let Some(fields) = values.take("enforced_params", problems) {
+        rules.enforced_params = fields;
+    }
     if let Some(ttl) = seconds("user_api_key_cache_ttl", values, problems) {
         rules.cache_ttl = ttl;
     }
@@ -138,11 +141,59 @@ pub(super) fn litellm(values: &mut Values, settings: &mut Settings, problems: &m
             *map = given;
         }
     }
+    key_makers(values, &mut rules.key_makers, problems);
     if let Some(audit) = values.take("store_audit_logs", problems) {
         rules.audit = audit;
     }
     if let Some(true) = values.take("block_requests_for_models_without_pricing", problems) {
         settings.database.unpriced = Unpriced::Block;
+    }
+}
+
+/// Who may make keys, and what these must have.
+fn key_makers(values: &mut Values, makers: &mut KeyMakers, problems: &mut Problems) {
+    const KEY: &str = "key_generation_settings";
+    let Some(node) = values.take_node(KEY) else {
+        return;
+    };
+    for (part, rules) in node.entries() {
+        let (who, roles, fields) = match part.name.as_str() {
+            "personal_key_generation" => {
+                ("allowed_user_roles", &mut makers.roles, &mut makers.fields)
+            }
+            "team_key_generation" => (
+                "allowed_team_member_roles",
+                &mut makers.team_roles,
+                &mut makers.team_fields,
+            ),
+            other => {
+                let message = format!(
+                    "'{KEY}' has 'personal_key_generation' and 'team_key_generation', not '{other}'"
+                );
+                problems.error(part.at, message);
+                continue;
+            }
+        };
+        for (rule, node) in rules.entries() {
+            let names = node.items().iter().filter_map(Node::text);
+            let names: Vec<String> = names.map(str::to_owned).collect();
+            if names.len() != node.items().len() || names.is_empty() {
+                let message = format!("'{}' must be a list of names", rule.name);
+                problems.error(node.at, message);
+                continue;
+            }
+            match rule.name.as_str() {
+                "required_params" => *fields = names,
+                name if name == who => *roles = Some(names),
+                other => {
+                    let message = format!(
+                        "'{}' has '{who}' and 'required_params', not '{other}'",
+                        part.name
+                    );
+                    problems.error(rule.at, message);
+                }
+            }
+        }
     }
 }
 

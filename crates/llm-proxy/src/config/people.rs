@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use llm_cost::Dollars;
 use llm_governance::{Hidden, Role};
 use llm_providers::Secret;
+use llm_sdk::RouteOptions;
 use serde_json::Value;
 
 use super::{
@@ -66,7 +67,7 @@ pub(super) fn litellm(values: &mut Values, settings: &mut Settings, problems: &m
     }
 }
 
-/// What signing in needs of all settings, once they are known.
+/// The rules of governance with what they need of all settings, once these are known.
 pub(crate) fn settle(settings: &Settings) -> llm_governance::Settings {
     let mut governance = settings.governance.clone();
     let rules = &mut governance.sign_in;
@@ -82,6 +83,10 @@ pub(crate) fn settle(settings: &Settings) -> llm_governance::Settings {
     if !settings.env_login {
         rules.admin = None;
     }
+    governance.check_routing = |said| {
+        let read = RouteOptions::check(said);
+        read.map_err(|error| (error.field, error.message))
+    };
     governance
 }
 

@@ -57,6 +57,12 @@ pub(super) fn general(
     if let Some(allow) = values.take("allow_client_mock_response", problems) {
         settings.allow_client_mock_response = allow;
     }
+    if values.take("disable_batch_input_file_rate_limiting", problems) == Some(true) {
+        settings.read_batches = false;
+    }
+    if let Some(allow) = values.take("allow_client_side_credentials", problems) {
+        settings.allow_client_credentials = allow;
+    }
     endpoints::read(values, &mut settings.passing, problems);
     governing::general(values, settings, problems);
     people::general(values, settings, problems);

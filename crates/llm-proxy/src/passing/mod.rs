@@ -88,6 +88,7 @@ pub(crate) async fn serve(
         call_id: &call_id,
         tags: &passing.tags,
         bound: engine.passing_bound(&passing),
+        passed: Some((head.uri.path(), passing.below)),
     };
     let tab = match open_tab_for(gateway, live, &mut caller, work, &mut labels).await {
         Ok(tab) => tab,

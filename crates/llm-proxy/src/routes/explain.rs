@@ -45,7 +45,7 @@ pub(crate) async fn model(
 /// `POST /v1/router/explain` with a request's body: the same for that request, with what it may cost.
 pub(crate) async fn request(Keyed(live, _): Keyed, body: Bytes) -> Result<Json<Value>, Refused> {
     let mut object = JsonObject::parse(&body).map_err(Refusal::json)?;
-    check::allowed(&object)?;
+    check::allowed(&object, false)?;
     check::strip(&mut object, false);
     let op = match (object.contains("prompt"), object.contains("input")) {
         (true, _) => Op::Completion,

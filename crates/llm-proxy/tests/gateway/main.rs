@@ -30,3 +30,4 @@ mod support;
 mod surface;
 mod tokens;
 mod vouched;
+mod wishes;

@@ -13,7 +13,7 @@ use crate::{
     beside, deploy,
     ledger::Ledger,
     network::Network,
-    request::Mock,
+    request::{Mock, OwnPlace},
     resource::{self, Referring},
     responses::{self, Recalled, recall},
     surroundings::Process,
@@ -82,6 +82,7 @@ impl Engine {
         let ask = Ask {
             prefer: request.prefer.take(),
             priority,
+            blameless: request.own_place == OwnPlace::Literal,
             ..asking.of(&router)
         };
         Ok(Where::There(Box::new(

@@ -78,6 +78,9 @@ pub(crate) const GENERAL: Section = Section {
                 "allowed_routes",
                 "admin_only_routes",
                 "public_routes",
+                "allow_client_side_credentials",
+                "enforced_params",
+                "disable_batch_input_file_rate_limiting",
             ],
         ),
         (
@@ -147,7 +150,6 @@ pub(crate) const GENERAL: Section = Section {
                 "custom_key_policy",
                 "custom_team_metadata_validate",
                 "allow_user_auth",
-                "enforced_params",
                 "service_account_settings",
                 "enforce_user_param",
                 "disable_custom_api_keys",
@@ -202,15 +204,10 @@ pub(crate) const GENERAL: Section = Section {
                 "allowed_file_extensions",
                 "blocked_file_extensions",
                 "track_unmanaged_batch_cost",
-                "disable_batch_input_file_rate_limiting",
                 "skip_batch_input_file_rate_limiting_for_models",
                 "skip_batch_input_file_rate_limiting_for_providers",
                 "passthrough_managed_object_ids",
             ],
-        ),
-        (
-            Later("client-side credentials"),
-            &["allow_client_side_credentials"],
         ),
         (
             Later("outbound decoration"),

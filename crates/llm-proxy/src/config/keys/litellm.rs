@@ -22,6 +22,7 @@ pub(crate) const LITELLM: Section = Section {
                 "block_requests_for_models_without_pricing",
                 "default_key_generate_params",
                 "upperbound_key_generate_params",
+                "key_generation_settings",
                 "default_internal_user_params",
                 "default_team_params",
                 "store_audit_logs",
@@ -114,7 +115,6 @@ pub(crate) const LITELLM: Section = Section {
             Later("keys, users and teams"),
             &[
                 "default_team_settings",
-                "key_generation_settings",
                 "key_alias_pattern",
                 "enable_key_alias_format_validation",
                 "default_key_max_budget_alert_emails",

@@ -21,6 +21,7 @@ pub const PARAMS: &[&str] = &[
     "num_retries",
     "drop_params",
     "use_in_pass_through",
+    "configurable_clientside_auth_params",
     "modify_params",
     "additional_drop_params",
     "allowed_openai_params",
@@ -95,10 +96,6 @@ pub const PARAMS: &[&str] = &[
 /// Keys of `litellm_params` whose feature is not built yet.
 pub const PARAMS_LATER: &[(&str, &str)] = &[
     ("guardrails", "guardrails"),
-    (
-        "configurable_clientside_auth_params",
-        "client-side credentials",
-    ),
     ("merge_reasoning_content_in_choices", "response shaping"),
     ("cache_control_injection_points", "prompt cache injection"),
     ("keepalive_seconds", "keep-alives by deployment"),
