@@ -1,12 +1,15 @@
 //! The management routes, as data: path, who may call, what fields, and who answers.
 
-use std::{future::Future, net::IpAddr, pin::Pin, sync::Arc};
+use std::{future::Future, net::IpAddr, pin::Pin, sync::Arc, time::Duration};
 
 use http::{Method, StatusCode};
 use llm_store::rows::Object;
 use serde_json::Value;
 
 use crate::{Access, Actor, Caller, Field, Form, Governance, Refusal};
+
+/// How long a reader waits for what was spent before it asked.
+const CATCHING_UP: Duration = Duration::from_secs(1);
 
 /// A management route.
 #[derive(Clone, Copy)]
@@ -175,6 +178,9 @@ impl Governance {
             peer: raw.peer,
         };
         let notices = [call.body.notices.clone(), call.query.notices.clone()].concat();
+        if route.method == Verb::Get {
+            self.caught_up().await;
+        }
         let mut answer = (route.answer)(call).await?;
         if let Content::Json(Value::Object(body)) = &mut answer.body
             && !notices.is_empty()
@@ -182,6 +188,14 @@ impl Governance {
             body.insert("notices".to_owned(), notices.into());
         }
         Ok(answer)
+    }
+
+    /// Who reads sees what was answered before it asked: rows gather for a moment on their way to the database. One that
+    /// is slow is not waited for.
+    async fn caught_up(&self) {
+        if !self.store().is_away() {
+            let _ = tokio::time::timeout(CATCHING_UP, self.ledger().flush()).await;
+        }
     }
 
     /// What is said of routing has to mean something to who routes.

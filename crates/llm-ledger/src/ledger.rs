@@ -108,7 +108,7 @@ impl Ledger {
         }
         let fallback = fallback(store.clone(), Arc::clone(&mode), folder.name.clone());
         let position = *shipped.borrow();
-        let journal = Journal::start(folder, position, settings.segment_bytes, fallback)?;
+        let journal = Journal::start(folder, position, &settings, fallback)?;
         let ships = tokio::spawn(shipper.run(Arc::clone(&journal.state)));
         let inner = Inner {
             store,
@@ -215,8 +215,10 @@ impl Ledger {
 
     /// Waits until the database has everything that was settled before.
     pub async fn flush(&self) {
-        let end = *self.inner.journal.state.written.borrow();
+        let state = &self.inner.journal.state;
+        let end = *state.written.borrow();
         let mut shipped = self.inner.shipped.subscribe();
+        state.hurry.notify_one();
         // The sender lives as long as this ledger.
         let _ = shipped.wait_for(|position| *position >= end).await;
     }

@@ -107,8 +107,8 @@ impl Reservation {
             hold,
             charges,
         };
-        let record = record(charged)?;
-        let written = self.ledger.journal.append(&record);
+        let (record, charged) = record(Box::new(charged))?;
+        let written = self.ledger.journal.append(&record, charged);
         Ok(Pending { written, overrun })
     }
 
@@ -132,9 +132,9 @@ impl Reservation {
             hold: self.holding.amount.map(|_| self.id.clone()),
             charges: self.spenders.iter().map(charge).collect(),
         };
-        if let Ok(record) = record(charged) {
+        if let Ok((record, charged)) = record(Box::new(charged)) {
             // Nobody waits: a record that the disk does not take is no worse than none.
-            drop(self.ledger.journal.append(&record));
+            drop(self.ledger.journal.append(&record, charged));
         }
     }
 
@@ -150,10 +150,11 @@ impl Reservation {
 }
 
 /// The request as the journal has it. What clients sent along must not cost the row.
-fn record(mut charged: Charged) -> Result<Vec<u8>, Error> {
-    let record = serde_json::to_vec(&charged).map_err(std::io::Error::other)?;
+fn record(mut charged: Box<Charged>) -> Result<(Vec<u8>, Box<Charged>), Error> {
+    let written = |charged: &Charged| serde_json::to_vec(charged).map_err(std::io::Error::other);
+    let record = written(&charged)?;
     if record.len() <= LONGEST {
-        return Ok(record);
+        return Ok((record, charged));
     }
     tracing::warn!(
         id = charged.row.id,
@@ -166,12 +167,12 @@ fn record(mut charged: Charged) -> Result<Vec<u8>, Error> {
         .metadata
         .insert("left_out".into(), record.len().into());
     charged.row.request_tags.clear();
-    let record = serde_json::to_vec(&charged).map_err(std::io::Error::other)?;
+    let record = written(&charged)?;
     if record.len() <= LONGEST {
-        return Ok(record);
+        return Ok((record, charged));
     }
     charged.row.usage_value = None;
-    Ok(serde_json::to_vec(&charged).map_err(std::io::Error::other)?)
+    Ok((written(&charged)?, charged))
 }
 
 impl Drop for Reservation {

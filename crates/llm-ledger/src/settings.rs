@@ -9,6 +9,9 @@ pub struct Settings {
     pub journal_bytes: u64,
     /// The size at which a new journal file begins.
     pub segment_bytes: u64,
+    /// How long after it was written the journal is on the disk itself. What is written outlasts this process in any case;
+    /// of a machine that loses its power the last moments may be missing. Nothing: before an answer's end is sent.
+    pub sync_every: Duration,
     /// What happens to new requests while the journal is full.
     pub overflow: Overflow,
     /// What happens to requests whose price nobody knows.
@@ -24,12 +27,16 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// The usual time between a write to the journal and its sync.
+    pub const SYNC_EVERY: Duration = Duration::from_millis(50);
+
     /// The usual settings, with the journal in `folder`.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self {
             journal: folder.into(),
             journal_bytes: 256 << 20,
             segment_bytes: 16 << 20,
+            sync_every: Self::SYNC_EVERY,
             overflow: Overflow::Shed,
             unpriced: Unpriced::Allow,
             lease: Duration::from_secs(30),

@@ -7,17 +7,23 @@ use tokio::sync::watch;
 
 use crate::{
     Error,
-    journal::{Batch, Folder, State},
+    journal::{Batch, Folder, Part, State},
     ledger::Mode,
 };
 
-/// Requests that share one transaction, at most.
-const BATCH: usize = 500;
+/// Records that share one transaction, at most. The bytes that are read at a time are bounded, too.
+const BATCH: usize = 4000;
 
-/// How long a batch gathers: fewer, fuller transactions.
-const GATHER: Duration = Duration::from_millis(20);
+/// Bytes that are worth a transaction.
+const FULL: u64 = 1 << 20;
 
-/// How long the database may take for a batch: a connection that leads nowhere is given up.
+/// How long a batch gathers, unless somebody asks for what is in it: fewer, fuller transactions.
+const GATHER: Duration = Duration::from_millis(200);
+
+/// The same where a hold ends with the batch: what it is too large by is wanted back.
+const GATHER_HOLDS: Duration = Duration::from_millis(50);
+
+/// How long the database may take for a batch.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -65,14 +71,12 @@ impl Shipper {
         let mut written = state.written.subscribe();
         let mut pause = FIRST_PAUSE;
         loop {
-            let end = *written.borrow_and_update();
-            if *self.shipped.borrow() >= end {
-                if written.changed().await.is_err() {
-                    return;
-                }
-                tokio::time::sleep(GATHER).await;
-                continue;
+            let shipped = *self.shipped.borrow();
+            if written.wait_for(|end| *end > shipped).await.is_err() {
+                return;
             }
+            self.gather(&state, &mut written).await;
+            let end = *written.borrow_and_update();
             match self.step(end, Some(&state)).await {
                 Ok(()) => pause = FIRST_PAUSE,
                 Err(error) => {
@@ -86,23 +90,74 @@ impl Shipper {
         }
     }
 
+    /// Waits until there is enough for a batch, or somebody for it, or for long enough.
+    async fn gather(&self, state: &State, written: &mut watch::Receiver<Position>) {
+        let longest = match &*self.mode {
+            Mode::Local(_) => GATHER,
+            Mode::Shared(_) => GATHER_HOLDS,
+        };
+        let enough = async {
+            // A writer that is gone writes no more.
+            let _ = written.wait_for(|_| state.backlog() >= FULL).await;
+        };
+        let _ = tokio::time::timeout(longest, async {
+            tokio::select! {
+                () = enough => {}
+                () = state.hurry.notified() => {}
+            }
+        })
+        .await;
+    }
+
     /// Ships one batch, and says so.
     async fn step(&self, end: Position, state: Option<&State>) -> Result<(), Error> {
         let from = *self.shipped.borrow();
-        let folder = Arc::clone(&self.folder);
-        let read = tokio::task::spawn_blocking(move || folder.read(from, end, BATCH)).await;
-        let batch = read.map_err(|_| Error::Closed)??;
-        tokio::time::timeout(PATIENCE, self.ship(&batch))
-            .await
-            .map_err(|_| Error::TimedOut)??;
+        let fresh = state.and_then(|state| state.fresh.take(from, BATCH));
+        let (next, bytes) = match fresh {
+            Some(part) => in_time(self.ship_fresh(from, &part)).await?,
+            None => {
+                let fresh = state.and_then(|state| state.fresh.begins());
+                let end = fresh.map_or(end, |fresh| fresh.min(end));
+                let batch = self.read(from, end).await?;
+                in_time(self.ship(&batch)).await?;
+                (batch.next, batch.bytes)
+            }
+        };
         if let Some(state) = state {
-            state.shipped(batch.bytes);
+            state.shipped(bytes);
         }
-        self.shipped.send_replace(batch.next);
-        if batch.next.segment > from.segment {
-            self.folder.remove_before(batch.next.segment)?;
+        self.shipped.send_replace(next);
+        if next.segment > from.segment {
+            self.folder.remove_before(next.segment)?;
         }
         Ok(())
+    }
+
+    async fn read(&self, from: Position, end: Position) -> Result<Batch, Error> {
+        let folder = Arc::clone(&self.folder);
+        let read = tokio::task::spawn_blocking(move || folder.read(from, end, BATCH)).await;
+        Ok(read.map_err(|_| Error::Closed)??)
+    }
+
+    /// Ships what was written a moment ago; answers how far the database is then, and how many bytes of the journal that was.
+    async fn ship_fresh(&self, from: Position, part: &Part) -> Result<(Position, u64), Error> {
+        let journal = &self.folder.name;
+        match self
+            .store
+            .ship(&part.charged, journal, Some(part.next))
+            .await
+        {
+            Ok(_) => {
+                self.mode.shipped(&part.charged);
+                Ok((part.next, part.bytes))
+            }
+            Err(error) if error.is_unavailable() => Err(error.into()),
+            Err(_) => {
+                let batch = self.read(from, part.next).await?;
+                self.ship_one_by_one(&batch).await?;
+                Ok((batch.next, batch.bytes))
+            }
+        }
     }
 
     async fn ship(&self, batch: &Batch) -> Result<(), Error> {
@@ -154,4 +209,11 @@ impl Shipper {
         self.store.ship(&[], journal, Some(batch.next)).await?;
         Ok(())
     }
+}
+
+/// A connection that leads nowhere is given up.
+async fn in_time<T>(shipping: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    tokio::time::timeout(PATIENCE, shipping)
+        .await
+        .map_err(|_| Error::TimedOut)?
 }

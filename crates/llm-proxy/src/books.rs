@@ -24,6 +24,8 @@ pub struct Database {
     pub patience: Duration,
     /// The folder of the journal of spending; `None`: beside the SQLite file, or in the working folder.
     pub journal: Option<PathBuf>,
+    /// How long after it is written that journal is on the disk itself.
+    pub sync_every: Duration,
     /// What happens to new requests while that journal is full.
     pub overflow: llm_ledger::Overflow,
     /// What happens to requests whose price nobody knows.
@@ -54,6 +56,7 @@ impl Default for Database {
             connections: llm_store::Settings::MAX_CONNECTIONS,
             patience: Duration::from_secs(5),
             journal: None,
+            sync_every: llm_ledger::Settings::SYNC_EVERY,
             overflow: llm_ledger::Overflow::Shed,
             unpriced: llm_ledger::Unpriced::Allow,
         }
@@ -136,6 +139,7 @@ pub(crate) async fn open(gateway: &Arc<Gateway>, settings: &Settings) -> Result<
         return Ok(());
     };
     let mut ledger = llm_ledger::Settings::new(journal);
+    ledger.sync_every = settings.database.sync_every;
     ledger.overflow = settings.database.overflow;
     ledger.unpriced = settings.database.unpriced;
     let plan = Plan {

@@ -1,81 +1,49 @@
 //! New configurations while running: on SIGHUP, and when a file of it changes.
 
-use std::{
-    collections::BTreeSet,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
-
-use notify::{RecommendedWatcher, RecursiveMode, Watcher};
-use tokio::sync::mpsc;
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use crate::{server::Running, settings::Settings};
 
 /// Reads the configuration again.
 pub(crate) type Loader = Arc<dyn Fn() -> Result<Settings, Vec<String>> + Send + Sync>;
 
-/// Who writes a file touches it several times.
-const SETTLED: Duration = Duration::from_millis(200);
+/// How often the files are read. Being told by the system would mean to be told of every write in their folders, and the
+/// database is often there; their times may say nothing of a second write within one tick of the clock.
+const EVERY: Duration = Duration::from_secs(1);
 
 /// Watches the files of a configuration.
 pub(crate) struct Watch {
-    /// It stops watching when it is dropped.
-    _watcher: RecommendedWatcher,
-    changes: mpsc::Receiver<()>,
     files: Vec<PathBuf>,
+    /// What they said when they were read last.
+    last: Vec<Option<Vec<u8>>>,
+    /// What they said when somebody was told.
     seen: Vec<Option<Vec<u8>>>,
 }
 
 impl Watch {
-    /// Watches `files`; `None` where there are none, or the system cannot.
-    ///
-    /// Their folders are watched, not the files: editors and Kubernetes replace files instead of writing them.
+    /// Watches `files`; `None` where there are none.
     pub(crate) fn over(files: &[PathBuf]) -> Option<Self> {
-        let (changed, changes) = mpsc::channel(1);
-        let mut watcher =
-            notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-                if event.is_ok_and(|event| !event.kind.is_access()) {
-                    let _ = changed.try_send(());
-                }
-            })
-            .ok()?;
-        let folders: BTreeSet<&Path> = files.iter().map(|file| folder(file)).collect();
-        if folders.is_empty() {
-            return None;
-        }
-        for folder in folders {
-            watcher.watch(folder, RecursiveMode::NonRecursive).ok()?;
-        }
-        Some(Self {
-            _watcher: watcher,
-            changes,
+        let now = contents(files);
+        (!files.is_empty()).then(|| Self {
             files: files.to_vec(),
-            seen: contents(files),
+            last: now.clone(),
+            seen: now,
         })
     }
 
-    /// Waits until a file says something else than before. Other files of its folder do not count.
+    /// Waits until a file says something else than before, twice: who writes a file touches it several times.
     pub(crate) async fn changed(&mut self) {
         loop {
-            if self.changes.recv().await.is_none() {
-                return std::future::pending().await;
-            }
-            tokio::time::sleep(SETTLED).await;
-            while self.changes.try_recv().is_ok() {}
+            tokio::time::sleep(EVERY).await;
             let now = contents(&self.files);
-            if now != self.seen {
-                self.seen = now;
+            let settled = now == self.last;
+            self.last = now;
+            if settled && self.last != self.seen {
+                self.seen.clone_from(&self.last);
                 return;
             }
         }
     }
-}
-
-fn folder(file: &Path) -> &Path {
-    file.parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."))
 }
 
 fn contents(files: &[PathBuf]) -> Vec<Option<Vec<u8>>> {
@@ -108,12 +76,11 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_file_counts_and_its_neighbours_do_not() {
+    async fn a_file_that_is_replaced_counts() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("config.yaml");
         std::fs::write(&file, "a").unwrap();
         let mut watch = Watch::over(std::slice::from_ref(&file)).unwrap();
-        std::fs::write(folder.path().join("other"), "x").unwrap();
         std::fs::write(folder.path().join("new"), "b").unwrap();
         std::fs::rename(folder.path().join("new"), &file).unwrap();
         watch.changed().await;

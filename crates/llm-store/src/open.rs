@@ -10,7 +10,7 @@ use std::{
 };
 
 use sqlx::{
-    Any, AnyPool, ConnectOptions, Executor,
+    Any, AnyConnection, AnyPool, ConnectOptions, Executor,
     any::{AnyConnectOptions, AnyPoolOptions},
     pool::PoolConnection,
 };
@@ -24,6 +24,16 @@ pub enum Dialect {
     Sqlite,
     /// A server that several processes share.
     Postgres,
+}
+
+impl Dialect {
+    /// The one that this connection speaks.
+    pub(crate) fn of(db: &AnyConnection) -> Self {
+        match db.backend_name() {
+            "SQLite" => Self::Sqlite,
+            _ => Self::Postgres,
+        }
+    }
 }
 
 /// Where the database is, and how it is used.

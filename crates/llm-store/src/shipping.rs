@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 use sqlx::{AnyConnection, any::AnyRow};
 
 use crate::{
-    Account, Cell, Column, Error, Moment, Record, Store,
+    Account, Cell, Column, Dialect, Error, Moment, Record, Store,
     balances::{account_cells, fault},
     days::{add_days, days_of},
     record::query,
     rows::SpendRow,
-    statements::{self, CHUNK, MADE, Sized},
+    statements::{self, MADE, Sized},
 };
 
 /// An account that a request is charged to, and the end of the window it falls into: used if it is the first there.
@@ -247,20 +247,18 @@ fn in_order(sums: Sums) -> Vec<((Account, Option<i64>), Sum)> {
     sums
 }
 
-/// Runs a statement for all rows: the full chunks at once, the others one by one.
+/// Runs a statement for all rows, in as few calls as there are sizes of it.
 pub(crate) async fn in_chunks(
     db: &mut AnyConnection,
     statement: Sized,
     rows: Vec<Vec<Cell>>,
 ) -> Result<Vec<AnyRow>, Error> {
+    let dialect = Dialect::of(db);
     let mut found = Vec::new();
     let mut rows = rows.into_iter();
-    while rows.len() >= CHUNK {
-        let cells = rows.by_ref().take(CHUNK).flatten();
-        found.extend(query(statement.many, cells).fetch_all(&mut *db).await?);
-    }
-    for cells in rows {
-        found.extend(query(statement.one, cells).fetch_all(&mut *db).await?);
+    while let Some((size, text)) = statement.up_to(rows.len(), dialect) {
+        let cells = rows.by_ref().take(size).flatten();
+        found.extend(query(text, cells).fetch_all(&mut *db).await?);
     }
     Ok(found)
 }

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use crate::{
-    Crud, Finder, Record, Searched,
+    Crud, Dialect, Finder, Record, Searched,
     record::places,
     reports::REPORTS,
     rows::{
@@ -227,21 +227,60 @@ pub(crate) static AUDIT: LazyLock<Audit> = LazyLock::new(|| {
     }
 });
 
-/// Rows that go in one statement; the rest of a batch goes one by one.
-pub(crate) const CHUNK: usize = 50;
-
-/// The same statement for one row and for [`CHUNK`] rows.
+/// The same statement for several numbers of rows, the largest first: a call to the database costs more than a row.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sized {
-    pub(crate) one: &'static str,
-    pub(crate) many: &'static str,
+    /// PostgreSQL numbers its values.
+    postgres: Sizes,
+    /// SQLite looks for each numbered value among all that are named.
+    sqlite: Sizes,
+}
+
+type Sizes = [(usize, &'static str); 3];
+
+/// What is written where the values go.
+#[derive(Clone, Copy)]
+struct Values {
+    rows: usize,
+    numbered: bool,
 }
 
 impl Sized {
-    fn new(make: impl Fn(usize) -> String) -> Self {
+    fn new(make: impl Fn(Values) -> String) -> Self {
+        let sizes =
+            |numbered| [64, 8, 1].map(|rows| (rows, &*make(Values { rows, numbered }).leak()));
         Self {
-            one: make(1).leak(),
-            many: make(CHUNK).leak(),
+            postgres: sizes(true),
+            sqlite: sizes(false),
+        }
+    }
+
+    /// The largest statement for at most this many rows, and for how many it is.
+    pub(crate) fn up_to(self, rows: usize, dialect: Dialect) -> Option<(usize, &'static str)> {
+        let sizes = match dialect {
+            Dialect::Postgres => self.postgres,
+            Dialect::Sqlite => self.sqlite,
+        };
+        sizes.into_iter().find(|(size, _)| *size <= rows)
+    }
+}
+
+impl Values {
+    /// One value of each row.
+    fn each(self) -> String {
+        self.of(0, self.rows)
+    }
+
+    /// All rows, each of so many values.
+    fn rows(self, columns: usize) -> String {
+        let row = |at: usize| format!("({})", self.of(at * columns, columns));
+        (0..self.rows).map(row).collect::<Vec<_>>().join(", ")
+    }
+
+    fn of(self, from: usize, count: usize) -> String {
+        match self.numbered {
+            true => places(from + 1, count),
+            false => vec!["?"; count].join(", "),
         }
     }
 }
@@ -264,14 +303,14 @@ pub(crate) struct Made {
 
 /// Statements whose text is made of the columns' names.
 pub(crate) static MADE: LazyLock<Made> = LazyLock::new(|| Made {
-    add_spend: Sized::new(|rows| {
+    add_spend: Sized::new(|values| {
         format!(
             "INSERT INTO spend ({}) VALUES {} ON CONFLICT (id) DO NOTHING RETURNING id",
             SpendRow::COLUMNS.join(", "),
-            values(rows, SpendRow::COLUMNS.len())
+            values.rows(SpendRow::COLUMNS.len())
         )
     }),
-    add_days: Sized::new(|rows| {
+    add_days: Sized::new(|values| {
         let sums = SpendDay::COLUMNS.iter().skip(SpendDay::KEY.len());
         let sums: Vec<String> = sums
             .map(|sum| format!("{sum} = spend_days.{sum} + excluded.{sum}"))
@@ -279,12 +318,12 @@ pub(crate) static MADE: LazyLock<Made> = LazyLock::new(|| Made {
         format!(
             "INSERT INTO spend_days ({}) VALUES {} ON CONFLICT ({}) DO UPDATE SET {}",
             SpendDay::COLUMNS.join(", "),
-            values(rows, SpendDay::COLUMNS.len()),
+            values.rows(SpendDay::COLUMNS.len()),
             SpendDay::KEY.join(", "),
             sums.join(", ")
         )
     }),
-    add_balances: Sized::new(|rows| {
+    add_balances: Sized::new(|values| {
         // A charge behind the window's end opens the next one; one from before its beginning is part of the total alone.
         format!(
             "INSERT INTO balances (scope, id, meter, spent, reserved, total, resets_at, charged_at) VALUES {} \
@@ -300,30 +339,25 @@ pub(crate) static MADE: LazyLock<Made> = LazyLock::new(|| Made {
              ELSE excluded.resets_at END, \
              charged_at = CASE WHEN excluded.charged_at > balances.charged_at THEN excluded.charged_at \
              ELSE balances.charged_at END",
-            values(rows, 8)
+            values.rows(8)
         )
     }),
-    end_holds: Sized::new(|rows| {
+    end_holds: Sized::new(|values| {
         format!(
             "DELETE FROM reservations WHERE id IN ({}) RETURNING amount, accounts",
-            places(1, rows)
+            values.each()
         )
     }),
-    add_under_way: Sized::new(|rows| {
+    add_under_way: Sized::new(|values| {
         format!(
             "INSERT INTO under_way (id, journal, charged) VALUES {} ON CONFLICT DO NOTHING",
-            values(rows, 3)
+            values.rows(3)
         )
     }),
-    end_under_way: Sized::new(|rows| {
-        format!("DELETE FROM under_way WHERE id IN ({})", places(1, rows))
+    end_under_way: Sized::new(|values| {
+        format!("DELETE FROM under_way WHERE id IN ({})", values.each())
     }),
 });
-
-fn values(rows: usize, columns: usize) -> String {
-    let row = |at: usize| format!("({})", places(at * columns + 1, columns));
-    (0..rows).map(row).collect::<Vec<_>>().join(", ")
-}
 
 /// All statements that the store ever runs.
 pub fn all() -> Vec<Statement> {
@@ -380,7 +414,8 @@ pub fn all() -> Vec<Statement> {
         ("add under way", MADE.add_under_way),
         ("end under way", MADE.end_under_way),
     ] {
-        all.extend([both(name, sized.one), both(name, sized.many)]);
+        all.extend(sized.sqlite.map(|(_, text)| both(name, text)));
+        all.extend(sized.postgres.map(|(_, text)| postgres(name, text)));
     }
     all.extend(REPORTS.all().map(|(name, text)| both(name, text)));
     for crud in tables() {

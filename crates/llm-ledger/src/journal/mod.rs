@@ -1,7 +1,10 @@
-//! The journal: what is in it, lasts. Records are on the disk before anybody is told so, many with one sync.
+//! The journal: what is in it, lasts. Records are in the file before anybody is told so, many with one write, and on the disk
+//! itself a moment later, or before, as the settings say.
 
 mod folder;
 mod frame;
+mod fresh;
+mod syncer;
 mod writer;
 
 use std::{
@@ -12,13 +15,16 @@ use std::{
         mpsc,
     },
     thread::JoinHandle,
+    time::Duration,
 };
 
-use llm_store::Position;
-use tokio::sync::{oneshot, watch};
+use llm_store::{Charged, Position};
+use tokio::sync::{Notify, oneshot, watch};
 
-use crate::Error;
+use crate::{Error, Settings};
 pub(crate) use folder::{Batch, Folder};
+pub(crate) use fresh::{Fresh, Part};
+use syncer::Syncer;
 pub(crate) use writer::Fallback;
 use writer::{Entry, Writer};
 
@@ -33,8 +39,12 @@ pub(crate) struct Journal {
 /// What the writer says of the journal.
 #[derive(Debug)]
 pub(crate) struct State {
-    /// All before this is on the disk.
+    /// All before this is written.
     pub(crate) written: watch::Sender<Position>,
+    /// What was written last.
+    pub(crate) fresh: Fresh,
+    /// Somebody waits for the database to have it all.
+    pub(crate) hurry: Notify,
     /// Bytes that the database does not have.
     backlog: AtomicU64,
     /// Whether the last attempt to write failed.
@@ -70,7 +80,7 @@ impl Journal {
     pub(crate) fn start(
         folder: Arc<Folder>,
         shipped: Position,
-        segment_bytes: u64,
+        settings: &Settings,
         fallback: Fallback,
     ) -> Result<Self, Error> {
         let last = folder.segments()?.last().copied().unwrap_or(0);
@@ -78,18 +88,26 @@ impl Journal {
         let backlog = folder.backlog(shipped)?;
         let state = Arc::new(State {
             written: watch::Sender::new(Position { segment, offset: 0 }),
+            fresh: Fresh::default(),
+            hurry: Notify::new(),
             backlog: AtomicU64::new(backlog),
             failing: AtomicBool::new(false),
             stuck: AtomicBool::new(false),
         });
-        let file = folder.create(segment)?;
+        let file = Arc::new(folder.create(segment)?);
+        let syncer = match settings.sync_every {
+            Duration::ZERO => None,
+            every => Some(Syncer::start(every)?),
+        };
         let (queue, entries) = mpsc::channel();
         let writer = Writer {
             folder,
             file,
+            syncer,
+            after: Position { segment, offset: 0 },
             segment,
             length: 0,
-            segment_bytes,
+            segment_bytes: settings.segment_bytes,
             state: Arc::clone(&state),
             fallback,
         };
@@ -104,12 +122,16 @@ impl Journal {
     }
 
     /// Hands a record over. It will be written whether or not anybody waits for the answer, which comes once it lasts.
-    pub(crate) fn append(&self, record: &[u8]) -> oneshot::Receiver<Result<(), Error>> {
+    pub(crate) fn append(
+        &self,
+        record: &[u8],
+        charged: Box<Charged>,
+    ) -> oneshot::Receiver<Result<(), Error>> {
         let (done, waiting) = oneshot::channel();
         match frame::frame(record) {
             Some(frame) => {
                 // A writer that is gone drops `done`, which the caller sees.
-                let _ = self.queue.send(Entry::Record(frame, done));
+                let _ = self.queue.send(Entry::Record(frame, charged, done));
             }
             None => {
                 let fault = std::io::Error::other("the record is too long");

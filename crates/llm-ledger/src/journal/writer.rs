@@ -9,13 +9,13 @@ use std::{
     time::Duration,
 };
 
-use llm_store::Position;
+use llm_store::{Charged, Position};
 use tokio::sync::oneshot;
 
-use super::{Folder, State, frame};
+use super::{Folder, State, frame, fresh, syncer::Syncer};
 use crate::Error;
 
-/// Records that share one sync, at most.
+/// Records that share one write, at most.
 const GROUP: usize = 1024;
 
 /// How long the writer waits before it tries again.
@@ -28,8 +28,8 @@ const LAST_TRIES: usize = 20;
 pub(crate) type Fallback = Box<dyn Fn(&[&[u8]]) -> bool + Send>;
 
 pub(super) enum Entry {
-    /// A framed record, and who waits for it.
-    Record(Vec<u8>, oneshot::Sender<Result<(), Error>>),
+    /// A framed record, what it says, and who waits for it.
+    Record(Vec<u8>, Box<Charged>, oneshot::Sender<Result<(), Error>>),
     /// Nothing comes any more.
     Close,
 }
@@ -37,7 +37,11 @@ pub(super) enum Entry {
 /// Writes the journal, on a thread of its own.
 pub(super) struct Writer {
     pub(super) folder: Arc<Folder>,
-    pub(super) file: File,
+    pub(super) file: Arc<File>,
+    /// Where writes need not be on the disk before they are acknowledged.
+    pub(super) syncer: Option<Syncer>,
+    /// What the last record ended at.
+    pub(super) after: Position,
     pub(super) segment: i64,
     /// Bytes of the file that are acknowledged.
     pub(super) length: u64,
@@ -48,7 +52,7 @@ pub(super) struct Writer {
 
 #[derive(Default)]
 struct Group {
-    frames: Vec<Vec<u8>>,
+    records: Vec<(Vec<u8>, Box<Charged>)>,
     waiting: Vec<oneshot::Sender<Result<(), Error>>>,
     closing: bool,
 }
@@ -56,8 +60,8 @@ struct Group {
 impl Group {
     fn add(&mut self, entry: Entry) {
         match entry {
-            Entry::Record(frame, done) => {
-                self.frames.push(frame);
+            Entry::Record(frame, charged, done) => {
+                self.records.push((frame, charged));
                 self.waiting.push(done);
             }
             Entry::Close => self.closing = true,
@@ -66,7 +70,7 @@ impl Group {
 
     /// Takes what has come meanwhile.
     fn fill(&mut self, queue: &Receiver<Entry>) {
-        while self.frames.len() < GROUP
+        while self.records.len() < GROUP
             && !self.closing
             && let Ok(entry) = queue.try_recv()
         {
@@ -100,7 +104,7 @@ impl Writer {
     fn write_until_done(&mut self, group: &mut Group, queue: &Receiver<Entry>) -> io::Result<()> {
         let mut tries = 0;
         loop {
-            let Err(error) = self.write(&group.frames) else {
+            let Err(error) = self.write(group) else {
                 self.state.failing.store(false, Ordering::Relaxed);
                 self.state.stuck.store(false, Ordering::Relaxed);
                 return Ok(());
@@ -109,9 +113,9 @@ impl Writer {
                 tracing::error!(%error, "the journal cannot be written; trying the database instead, and again");
             }
             let records: Vec<&[u8]> = group
-                .frames
+                .records
                 .iter()
-                .filter_map(|frame| frame::first(frame))
+                .filter_map(|(frame, _)| frame::first(frame))
                 .map(|(record, _)| record)
                 .collect();
             let taken = (self.fallback)(&records);
@@ -132,41 +136,68 @@ impl Writer {
         }
     }
 
-    fn write(&mut self, frames: &[Vec<u8>]) -> io::Result<()> {
-        if frames.is_empty() {
+    fn write(&mut self, group: &mut Group) -> io::Result<()> {
+        if group.records.is_empty() {
             return Ok(());
         }
         if self.length >= self.segment_bytes {
             self.next_segment()?;
         }
-        let bytes = frames.concat();
-        let written = self
-            .file
-            .write_all(&bytes)
-            .and_then(|()| self.file.sync_data());
+        let mut bytes =
+            Vec::with_capacity(group.records.iter().map(|(frame, _)| frame.len()).sum());
+        for (frame, _) in &group.records {
+            bytes.extend_from_slice(frame);
+        }
+        let written = (&*self.file).write_all(&bytes);
+        let written = written.and_then(|()| match &self.syncer {
+            Some(_) => Ok(()),
+            None => self.file.sync_data(),
+        });
         if let Err(error) = written {
             self.forget_the_unfinished();
             return Err(error);
         }
-        let more = bytes.len() as u64;
-        self.length += more;
-        self.state.backlog.fetch_add(more, Ordering::Relaxed);
+        if let Some(syncer) = &self.syncer {
+            syncer.written(&self.file);
+        }
+        self.remember(group);
+        self.state
+            .backlog
+            .fetch_add(bytes.len() as u64, Ordering::Relaxed);
         self.tell();
         Ok(())
+    }
+
+    /// Keeps what was written for whoever brings it to the database.
+    fn remember(&mut self, group: &mut Group) {
+        for (frame, charged) in std::mem::take(&mut group.records) {
+            let begins = self.position();
+            let bytes = frame.len() as u64;
+            self.length += bytes;
+            let ends = self.position();
+            self.state.fresh.add(fresh::Record {
+                charged,
+                after: self.after,
+                begins,
+                ends,
+                bytes,
+            });
+            self.after = ends;
+        }
     }
 
     /// After a failed sync nobody knows what is on the disk, and a second one may lie: the file ends where it was good,
     /// and the next record begins another.
     fn forget_the_unfinished(&mut self) {
         let _ = self.file.set_len(self.length);
-        let _ = self.file.seek(io::SeekFrom::Start(self.length));
+        let _ = (&*self.file).seek(io::SeekFrom::Start(self.length));
         if let Err(error) = self.next_segment() {
             tracing::warn!(%error, "no new file for the journal");
         }
     }
 
     fn next_segment(&mut self) -> io::Result<()> {
-        self.file = self.folder.create(self.segment + 1)?;
+        self.file = Arc::new(self.folder.create(self.segment + 1)?);
         self.segment += 1;
         self.length = 0;
         self.tell();
@@ -174,10 +205,14 @@ impl Writer {
     }
 
     fn tell(&self) {
-        let offset = i64::try_from(self.length).unwrap_or(i64::MAX);
-        self.state.written.send_replace(Position {
+        self.state.written.send_replace(self.position());
+    }
+
+    /// The end of what is acknowledged.
+    fn position(&self) -> Position {
+        Position {
             segment: self.segment,
-            offset,
-        });
+            offset: i64::try_from(self.length).unwrap_or(i64::MAX),
+        }
     }
 }

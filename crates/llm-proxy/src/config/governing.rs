@@ -32,6 +32,9 @@ pub(super) fn general(values: &mut Values, settings: &mut Settings, problems: &m
     if let Some(longest) = seconds("spend_journal_full_wait", values, problems) {
         settings.database.overflow = Overflow::Block(longest);
     }
+    if let Some(every) = seconds("spend_journal_sync", values, problems) {
+        settings.database.sync_every = every;
+    }
     retention(values, settings, problems);
     let rules = &mut settings.governance;
     if let Some(fields) = values.take("enforced_params", problems) {

@@ -124,6 +124,12 @@ pub(crate) const GENERAL: Section = Section {
             &["spend_journal_full_wait"],
         ),
         (
+            Own(
+                "how many seconds after it is written that journal is on the disk itself, against the loss of power (0.05; 0: before an answer ends)",
+            ),
+            &["spend_journal_sync"],
+        ),
+        (
             Later("the database"),
             &[
                 "database_connect_timeout",
