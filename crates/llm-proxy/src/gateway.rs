@@ -179,7 +179,9 @@ async fn serve(
             Err(refusal) => refuse(&caller, refusal),
         };
     }
-    if action == Some(Action::Count) {
+    if action == Some(Action::Count) && counted_by_google(live, &ask.model) {
+        ask.op = Op::CountTokens;
+    } else if action == Some(Action::Count) {
         return match Box::pin(count_contents(ask, &call_id)).await {
             Ok(reply) => reply,
             Err(refusal) => refuse(&caller, refusal),
@@ -425,6 +427,15 @@ fn counted_by_vendor(live: &Live, model: &str) -> bool {
     deployments
         .first()
         .is_none_or(|deployment| deployment.target.speaks(Op::CountTokens))
+}
+
+/// Whether Google's clients are told Google's own count.
+fn counted_by_google(live: &Live, model: &str) -> bool {
+    let deployments = live.router.deployments(model);
+    deployments.first().is_some_and(|deployment| {
+        let target = &deployment.target;
+        target.speaks(Op::CountTokens) && target.speaks(Op::GenerateContent)
+    })
 }
 
 /// How many tokens an Anthropic request has, by our own count. A vocabulary is slow to load, and a text may be long.

@@ -14,6 +14,7 @@ pub(super) const ROW: Provider = Provider {
         Op::Embedding,
         Op::ImageGeneration,
         Op::GenerateContent,
+        Op::CountTokens,
         Op::ImageEdit,
         Op::Transcription,
         Op::Translation,

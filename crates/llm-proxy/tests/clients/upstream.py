@@ -46,6 +46,8 @@ class Upstream:
 
 
 def answer(upstream, http, body):
+    if http.path.endswith(":countTokens"):
+        return reply(http, {"totalTokens": 7})
     if "enerateContent" in http.path:
         return google_stream(http, body) if ":stream" in http.path else reply(http, google(body))
     model = body["model"]

@@ -1,5 +1,7 @@
 //! Requests that are answered.
 
+use llm_providers::{Credential, Target, lookup};
+use llm_router::Deployment;
 use serde_json::json;
 
 use crate::support::*;
@@ -136,6 +138,36 @@ async fn tokens_are_counted_for_anthropics_clients() {
     let got = gateway.post("/utils/token_counter", &chat("gpt")).await;
     assert_eq!(got.json()["request_model"], "gpt");
     assert!(got.json()["total_tokens"].as_u64().unwrap() > 0);
+}
+
+#[tokio::test]
+async fn google_counts_what_google_is_asked() {
+    let vendor = Vendor::answering(|asked| {
+        assert!(
+            asked.path.ends_with("gemini-2.5-flash:countTokens"),
+            "{}",
+            asked.path
+        );
+        whole(&json!({"totalTokens": 7, "cachedContentTokenCount": 2}))
+    });
+    let vendor = vendor.await;
+    let mut settings = settings(&vendor.url);
+    let row = lookup("gemini").unwrap();
+    let target = Target::new(row, "gemini-2.5-flash", Credential::key("sk-vendor"));
+    settings.deployments = vec![Deployment::new("g", "gemini", target.at(&vendor.url))];
+    let gateway = Gateway::with(settings).await;
+    let contents = json!({"contents": [{"role": "user", "parts": [{"text": "Hello"}]}]});
+    let got = gateway
+        .post("/v1beta/models/gemini:countTokens", &contents)
+        .await;
+    assert_eq!(
+        got.json(),
+        json!({"totalTokens": 7, "cachedContentTokenCount": 2})
+    );
+    let mut asked = chat("gemini");
+    asked["max_tokens"] = 9.into();
+    let got = gateway.post("/v1/messages/count_tokens", &asked).await;
+    assert_eq!(got.json(), json!({"input_tokens": 7}));
 }
 
 #[tokio::test]

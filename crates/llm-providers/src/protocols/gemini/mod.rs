@@ -1,5 +1,6 @@
 //! Google's generateContent, as AI Studio serves it.
 
+pub(crate) mod count;
 pub(crate) mod embedding;
 mod grounding;
 pub(crate) mod images;
@@ -70,6 +71,10 @@ impl Protocol for Gemini {
                 let body = embedding::batch(call)?;
                 post(&address(call, &body, "batchEmbedContents")?, &body)
             }
+            Op::CountTokens => {
+                let uri = address(call, &Map::new(), "countTokens")?;
+                openai::request(&uri, count::body(call, Service::Studio)?)
+            }
             Op::Realtime => live::opening(call),
             _ => Err(call.unsupported()),
         }
@@ -84,6 +89,7 @@ impl Protocol for Gemini {
     fn decode(&self, call: &Call<'_>, reply: Reply) -> Result<Step, Error> {
         match call.op {
             Op::Embedding => Ok(embedding::answer(call, &reply)?.into()),
+            Op::CountTokens => Ok(count::answer(call, reply)?.into()),
             _ => decode(call, reply),
         }
     }

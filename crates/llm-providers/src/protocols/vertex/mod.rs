@@ -66,6 +66,11 @@ impl Protocol for Vertex {
                 let uri = address::of(call, "v1beta1", &resource, gemini::verb(call))?;
                 openai::request(&uri, gemini::native::body(call)?)
             }
+            (Op::CountTokens, Wire::Gemini | Wire::GeminiEndpoint(_)) => {
+                let resource = resource(call.model(), wire)?;
+                let uri = address::of(call, "v1beta1", &resource, "countTokens")?;
+                openai::request(&uri, gemini::count::body(call, gemini::Service::Vertex)?)
+            }
             (Op::Chat, Wire::Gemini | Wire::GeminiEndpoint(_)) => {
                 let body = gemini::body(call, gemini::Service::Vertex)?;
                 let resource = resource(call.model(), wire)?;
@@ -99,6 +104,7 @@ impl Protocol for Vertex {
                 Ok(anthropic::messages_response(call.target.provider.name, reply)?.into())
             }
             (Op::CountTokens, Wire::Claude(_)) => Ok(Answer::raw(reply.body, None).into()),
+            (Op::CountTokens, _) => Ok(gemini::count::answer(call, reply)?.into()),
             (_, wire) if wire.is_openai() => partner::decode(call, wire, reply),
             _ => gemini::decode(call, reply),
         }
@@ -145,7 +151,11 @@ pub(crate) fn settle(call: &mut Call<'_>) -> Result<(), Error> {
 /// Whether the target's model speaks `op` itself.
 pub(crate) fn speaks(target: &Target, op: Op) -> bool {
     match (op, Wire::of(&target.model)) {
-        (Op::Messages | Op::CountTokens, wire) => matches!(wire, Wire::Claude(_)),
+        (Op::Messages, wire) => matches!(wire, Wire::Claude(_)),
+        (Op::CountTokens, wire) => matches!(
+            wire,
+            Wire::Claude(_) | Wire::Gemini | Wire::GeminiEndpoint(_)
+        ),
         (
             Op::GenerateContent
             | Op::ImageGeneration
