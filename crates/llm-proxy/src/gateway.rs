@@ -12,16 +12,13 @@ use http::{
 };
 use hyper::body::Incoming;
 use llm_governance::{Access, Caller};
-use llm_providers::{
-    Body, Kind, Upload,
-    bridges::{Bridge, generate::Generate},
-};
+use llm_providers::{Body, Kind, Upload};
 use llm_sdk::{Failure, Request as Ask};
 use llm_types::{BodyKind, JsonObject, Op, Verb};
 use tower::ServiceExt;
 
 use crate::{
-    body, check, controls, cors,
+    body, check, controls, cors, counted,
     door::{Door, Peer, admit, open_tab},
     error::{Dialect, Refusal, show},
     form,
@@ -173,16 +170,16 @@ async fn serve(
         Ok(prepared) => prepared,
         Err(refusal) => return refuse(&caller, refusal),
     };
-    if op == Op::CountTokens && !counted_by_vendor(live, &ask.model) {
-        return match Box::pin(count_here(ask, &call_id)).await {
+    if op == Op::CountTokens && !counted::by_vendor(live, &ask.model) {
+        return match Box::pin(counted::here(ask, &call_id)).await {
             Ok(reply) => reply,
             Err(refusal) => refuse(&caller, refusal),
         };
     }
-    if action == Some(Action::Count) && counted_by_google(live, &ask.model) {
+    if action == Some(Action::Count) && counted::by_google(live, &ask.model) {
         ask.op = Op::CountTokens;
     } else if action == Some(Action::Count) {
-        return match Box::pin(count_contents(ask, &call_id)).await {
+        return match Box::pin(counted::contents(ask, &call_id)).await {
             Ok(reply) => reply,
             Err(refusal) => refuse(&caller, refusal),
         };
@@ -419,55 +416,6 @@ fn resource(
         ask.provider = provider;
     }
     Ok(ask)
-}
-
-/// Whether tokens are counted by who will bill them. An unknown model goes there too: the engine refuses it.
-fn counted_by_vendor(live: &Live, model: &str) -> bool {
-    let deployments = live.router.deployments(model);
-    deployments
-        .first()
-        .is_none_or(|deployment| deployment.target.speaks(Op::CountTokens))
-}
-
-/// Whether Google's clients are told Google's own count.
-fn counted_by_google(live: &Live, model: &str) -> bool {
-    let deployments = live.router.deployments(model);
-    deployments.first().is_some_and(|deployment| {
-        let target = &deployment.target;
-        target.speaks(Op::CountTokens) && target.speaks(Op::GenerateContent)
-    })
-}
-
-/// How many tokens an Anthropic request has, by our own count. A vocabulary is slow to load, and a text may be long.
-async fn count_here(ask: Ask, call_id: &str) -> Result<Reply, Refusal> {
-    let body = ask.body.to_map().map_err(Refusal::json)?;
-    let counted =
-        tokio::task::spawn_blocking(move || crate::catalog::count_tokens(&ask.model, &body));
-    let tokens = match counted.await {
-        Ok(counted) => counted.map_err(|message| Refusal::bad("messages", message))?,
-        Err(_) => return Err(Refusal::internal()),
-    };
-    Ok(respond::json(
-        &serde_json::json!({"input_tokens": tokens, "litellm_count_source": "local_estimate"}),
-        call_id,
-    ))
-}
-
-/// The same of a Google request.
-async fn count_contents(ask: Ask, call_id: &str) -> Result<Reply, Refusal> {
-    let chat = Generate.request(&ask.body, &ask.options);
-    let chat = chat.map_err(|e| Refusal::bad(e.param.unwrap_or_default(), e.message))?;
-    let body = chat.to_map().map_err(Refusal::json)?;
-    let counted =
-        tokio::task::spawn_blocking(move || crate::catalog::count_tokens(&ask.model, &body));
-    match counted.await {
-        Ok(Ok(tokens)) => Ok(respond::json(
-            &serde_json::json!({"totalTokens": tokens}),
-            call_id,
-        )),
-        Ok(Err(message)) => Err(Refusal::bad("contents", message)),
-        Err(_) => Err(Refusal::internal()),
-    }
 }
 
 /// Google streams a list of answers, unless it is asked for events.

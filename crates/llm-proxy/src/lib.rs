@@ -16,6 +16,7 @@ mod cli;
 pub mod config;
 mod controls;
 mod cors;
+mod counted;
 mod counting;
 mod discover;
 mod disk;
