@@ -95,6 +95,7 @@ impl Database {
             ),
             ("spend_journal_folder", self.journal != other.journal),
             ("spend_journal_full_wait", self.overflow != other.overflow),
+            ("spend_journal_sync", self.sync_every != other.sync_every),
             (
                 "block_requests_for_models_without_pricing",
                 self.unpriced != other.unpriced,
