@@ -56,6 +56,7 @@ fn wrong_of(kind: FieldKind) -> Vec<Value> {
         FieldKind::Dollars => vec![json!("much"), json!(-0.01), json!(1e300), json!([])],
         FieldKind::Count => vec![json!("many"), json!(-1), json!(1.5), json!(1e30)],
         FieldKind::Object => vec![json!([1]), json!("{}"), json!({"x": "y".repeat(300_000)})],
+        FieldKind::NamesByName => vec![json!([1]), json!({"m": "x"}), json!({"m": [1]})],
         FieldKind::Counts => vec![json!([1]), json!({"m": -1}), json!({"m": "x"})],
         FieldKind::Duration => vec![
             json!("30x"),
