@@ -7,7 +7,7 @@ use sqlx::AnyConnection;
 use crate::{
     Error, Record,
     rows::{SpendDay, SpendRow},
-    shipping::in_chunks,
+    shipping::run_in_chunks,
     statements::MADE,
 };
 
@@ -34,7 +34,7 @@ pub(crate) async fn add_days(
         }
     }
     let rows = days.values().map(Record::cells).collect();
-    in_chunks(db, MADE.add_days, rows).await?;
+    run_in_chunks(db, MADE.add_days, rows).await?;
     Ok(())
 }
 

@@ -159,23 +159,32 @@ async fn add_under_way(
             rows.insert(id, vec![text(id), text(journal), text(&json)]);
         }
     }
-    in_chunks(db, MADE.add_under_way, rows.into_values().collect()).await?;
+    run_in_chunks(db, MADE.add_under_way, rows.into_values().collect()).await?;
     let gone = here.difference(&begun).map(|id| vec![text(id)]);
-    in_chunks(db, MADE.end_under_way, gone.collect()).await?;
+    run_in_chunks(db, MADE.end_under_way, gone.collect()).await?;
     Ok(())
 }
 
+/// Adds the rows that are not there; answers the ids of those.
 async fn add_rows(db: &mut AnyConnection, batch: &[&Charged]) -> Result<BTreeSet<String>, Error> {
     // One statement cannot meet the same row twice.
-    let unique: BTreeMap<&str, &Charged> = batch
+    let mut new: BTreeMap<&str, &Charged> = batch
         .iter()
         .map(|one| (one.row.id.as_str(), *one))
         .collect();
-    let rows: Vec<Vec<Cell>> = unique.values().map(|one| one.row.cells()).collect();
-    let new = in_chunks(db, MADE.add_spend, rows).await?;
-    new.iter()
-        .map(|row| String::read(row, 0).map_err(fault))
-        .collect()
+    // Asked beforehand: an answer for each new row would cost more than the row.
+    let ids = new
+        .keys()
+        .map(|id| vec![Cell::Text(Some((*id).to_owned()))]);
+    for row in in_chunks(db, MADE.known_spend, ids.collect()).await? {
+        new.remove(String::read(&row, 0).map_err(fault)?.as_str());
+    }
+    let rows: Vec<Vec<Cell>> = new.values().map(|one| one.row.cells()).collect();
+    let added = run_in_chunks(db, MADE.add_spend, rows).await?;
+    if added != new.len() as u64 {
+        return Err(fault("somebody else adds the same rows".to_owned()));
+    }
+    Ok(new.into_keys().map(str::to_owned).collect())
 }
 
 /// Ends holds; answers how many there were, and what their accounts no longer hold.
@@ -226,7 +235,7 @@ pub(crate) async fn add_balances(db: &mut AnyConnection, sums: Sums) -> Result<(
         last = Some((account, round));
     }
     for rows in rounds {
-        in_chunks(db, MADE.add_balances, rows).await?;
+        run_in_chunks(db, MADE.add_balances, rows).await?;
     }
     Ok(())
 }
@@ -247,7 +256,23 @@ fn in_order(sums: Sums) -> Vec<((Account, Option<i64>), Sum)> {
     sums
 }
 
-/// Runs a statement for all rows, in as few calls as there are sizes of it.
+/// Runs a statement for all rows, in as few calls as there are sizes of it; answers how many rows changed.
+pub(crate) async fn run_in_chunks(
+    db: &mut AnyConnection,
+    statement: Sized,
+    rows: Vec<Vec<Cell>>,
+) -> Result<u64, Error> {
+    let dialect = Dialect::of(db);
+    let mut changed = 0;
+    let mut rows = rows.into_iter();
+    while let Some((size, text)) = statement.up_to(rows.len(), dialect) {
+        let cells = rows.by_ref().take(size).flatten();
+        changed += query(text, cells).execute(&mut *db).await?.rows_affected();
+    }
+    Ok(changed)
+}
+
+/// The same of a statement that answers rows.
 pub(crate) async fn in_chunks(
     db: &mut AnyConnection,
     statement: Sized,

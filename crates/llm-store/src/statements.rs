@@ -287,7 +287,9 @@ impl Values {
 
 /// Statements whose text is made of the columns' names.
 pub(crate) struct Made {
-    /// Adds spend rows, leaving those that are there; answers the ids of the new ones.
+    /// Which spend rows are there.
+    pub(crate) known_spend: Sized,
+    /// Adds spend rows, leaving those that are there.
     pub(crate) add_spend: Sized,
     /// Adds to the sums of days.
     pub(crate) add_days: Sized,
@@ -303,9 +305,12 @@ pub(crate) struct Made {
 
 /// Statements whose text is made of the columns' names.
 pub(crate) static MADE: LazyLock<Made> = LazyLock::new(|| Made {
+    known_spend: Sized::new(|values| {
+        format!("SELECT id FROM spend WHERE id IN ({})", values.each())
+    }),
     add_spend: Sized::new(|values| {
         format!(
-            "INSERT INTO spend ({}) VALUES {} ON CONFLICT (id) DO NOTHING RETURNING id",
+            "INSERT INTO spend ({}) VALUES {} ON CONFLICT (id) DO NOTHING",
             SpendRow::COLUMNS.join(", "),
             values.rows(SpendRow::COLUMNS.len())
         )
@@ -407,6 +412,7 @@ pub fn all() -> Vec<Statement> {
         both("audit", AUDIT.count),
     ];
     for (name, sized) in [
+        ("known spend", MADE.known_spend),
         ("add spend", MADE.add_spend),
         ("add days", MADE.add_days),
         ("add balances", MADE.add_balances),
