@@ -314,22 +314,26 @@ async fn changes_are_told_to_those_who_want_to_know() {
         let gone = json!({"user_ids": ["ann"]});
         office.post("/user/delete", gone).await.unwrap();
         let mut told = Vec::new();
-        for _ in 0..5 {
+        for _ in 0..6 {
             let (_, body) = sent.recv().await.unwrap();
             let body: Value = serde_json::from_str(&body.to_string()).unwrap();
             let text = body.to_string();
             let secret = replaced["key"].as_str().unwrap();
             assert!(!text.contains(&key) && !text.contains(secret), "{text}");
-            told.push((body["event"].clone(), body["event_group"].clone()));
+            let user = body["user_id"].as_str().unwrap_or_default().to_owned();
+            told.push((body["event"].clone(), body["event_group"].clone(), user));
         }
         let expected = [
-            ("key_created", "key"),
-            ("team_created", "team"),
-            ("internal_user_created", "internal_user"),
-            ("key_rotated", "key"),
-            ("internal_user_deleted", "internal_user"),
+            ("key_created", "key", ""),
+            ("team_created", "team", ""),
+            // Who makes a team is in it.
+            ("internal_user_created", "internal_user", "default_user_id"),
+            ("internal_user_created", "internal_user", "ann"),
+            ("key_rotated", "key", ""),
+            ("internal_user_deleted", "internal_user", "ann"),
         ];
-        let expected = expected.map(|(event, group)| (json!(event), json!(group)));
+        let expected =
+            expected.map(|(event, group, user)| (json!(event), json!(group), user.to_owned()));
         assert_eq!(told, expected);
     }
 }
