@@ -55,7 +55,7 @@ async fn a_user_is_made_with_a_key_and_its_places() {
 
         for (body, status, param) in [
             (json!({"user_id": "u"}), 409, "user_id"),
-            (json!({"user_email": "ann@example.COM"}), 409, "user_id"),
+            (json!({"user_email": "ann@example.COM"}), 409, "user_email"),
             (json!({"user_email": "nobody"}), 400, "user_email"),
             (json!({"user_role": "king"}), 400, "user_role"),
             (json!({"password": "x"}), 422, "password"),
