@@ -20,8 +20,8 @@ pub struct Statement {
     pub name: &'static str,
     /// Its text.
     pub text: &'static str,
-    /// Whether only PostgreSQL knows its words.
-    pub postgres_only: bool,
+    /// The only database that knows its words, if one does not.
+    pub only: Option<Dialect>,
 }
 
 /// What changed since a moment.
@@ -369,12 +369,12 @@ pub fn all() -> Vec<Statement> {
     let both = |name, text| Statement {
         name,
         text,
-        postgres_only: false,
+        only: None,
     };
     let postgres = |name, text| Statement {
         name,
         text,
-        postgres_only: true,
+        only: Some(Dialect::Postgres),
     };
     let mut all = vec![
         both("changes", CHANGES),
@@ -420,8 +420,11 @@ pub fn all() -> Vec<Statement> {
         ("add under way", MADE.add_under_way),
         ("end under way", MADE.end_under_way),
     ] {
-        all.extend(sized.sqlite.map(|(_, text)| both(name, text)));
         all.extend(sized.postgres.map(|(_, text)| postgres(name, text)));
+        all.extend(sized.sqlite.map(|(_, text)| Statement {
+            only: Some(Dialect::Sqlite),
+            ..both(name, text)
+        }));
     }
     all.extend(REPORTS.all().map(|(name, text)| both(name, text)));
     for crud in tables() {
