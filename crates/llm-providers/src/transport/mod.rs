@@ -1,6 +1,9 @@
 //! The only thing that touches the network.
 
+mod connector;
 mod direct;
+mod link;
+mod pool;
 mod proxied;
 mod sending;
 mod settings;
@@ -35,13 +38,17 @@ pub trait Transport: Send + Sync {
     ) -> BoxFuture<'_, Result<Response<ByteStream>, Error>>;
 }
 
+/// What went wrong with a connection.
 fn connection(e: &(dyn std::error::Error + 'static), connecting: bool) -> Error {
+    broken(connecting, e.source())
+}
+
+fn broken(connecting: bool, mut cause: Option<&(dyn std::error::Error + 'static)>) -> Error {
     let mut text = if connecting {
         "the connection could not be made".to_owned()
     } else {
         "the connection broke".to_owned()
     };
-    let mut cause = e.source();
     while let Some(inner) = cause {
         text = format!("{text}: {inner}");
         cause = inner.source();

@@ -3,16 +3,16 @@
 use std::{sync::Arc, time::Duration};
 
 use http::{HeaderMap, Request, Uri};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
-use hyper_util::{client::legacy::connect::HttpConnector, rt::TokioIo};
-use tokio::net::TcpStream;
+use hyper_util::rt::TokioIo;
 use tokio_tungstenite::{
     WebSocketStream, client_async_with_config,
     tungstenite::{self, client::IntoClientRequest, protocol::WebSocketConfig},
 };
-use tower::ServiceExt;
 
-use super::{TransportSettings, connection, tls};
+use super::{
+    TransportSettings,
+    connector::{Connector, Io},
+};
 use crate::{Error, Kind, Reply, classify};
 
 /// The longest message: fifteen megabytes of sound in base64 fit.
@@ -21,7 +21,7 @@ const LONGEST_MESSAGE: usize = 32 << 20;
 const WAITING: usize = LONGEST_MESSAGE * 2;
 
 /// A connection to a vendor, over which messages go both ways.
-pub type Socket = WebSocketStream<TokioIo<MaybeHttpsStream<TokioIo<TcpStream>>>>;
+pub type Socket = WebSocketStream<TokioIo<Io>>;
 
 /// Limits of every socket, a client's as well as a vendor's.
 pub fn limits() -> WebSocketConfig {
@@ -34,24 +34,14 @@ pub fn limits() -> WebSocketConfig {
 /// Opens sockets.
 #[derive(Clone)]
 pub(crate) struct Dialer {
-    connector: HttpsConnector<HttpConnector>,
+    connector: Connector,
     settings: Arc<TransportSettings>,
 }
 
 impl Dialer {
     pub(crate) fn new(settings: TransportSettings) -> Result<Self, Error> {
-        let mut http = HttpConnector::new();
-        http.set_nodelay(true);
-        http.enforce_http(false);
-        http.set_connect_timeout(Some(settings.connect_timeout));
-        let tls = tls::config(settings.verify, settings.ca_file.as_deref())?;
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls)
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(http);
         Ok(Self {
-            connector,
+            connector: Connector::new(&settings)?,
             settings: Arc::new(settings),
         })
     }
@@ -89,8 +79,7 @@ impl Dialer {
                 "two-way sessions cannot be opened through a forward proxy",
             ));
         }
-        let stream = self.connector.clone().oneshot(uri.clone()).await;
-        let stream = stream.map_err(|e| connection(&*e, true))?;
+        let stream = self.connector.connect(uri.clone()).await?;
         let mut request = socket_uri(uri)?
             .into_client_request()
             .map_err(|e| broken(provider, e))?;
