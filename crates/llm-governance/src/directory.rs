@@ -275,7 +275,7 @@ impl Directory {
         if let Some(key) = self.get(&[token]).await? {
             return Ok(Some(key));
         }
-        match self.successor(token).await? {
+        match Box::pin(self.successor(token)).await? {
             // By its own name, so that it is forgotten by that.
             Some(active) => self.get(&[&active]).await,
             None => Ok(None),
@@ -344,6 +344,16 @@ impl Directory {
         if let Known::Now(entry) = shelf.known(id) {
             return Ok(entry);
         }
+        // On the heap, as most requests never come here.
+        Box::pin(self.fetch(id, read)).await
+    }
+
+    async fn fetch<R: Shelved>(
+        &self,
+        id: &str,
+        read: impl AsyncFnOnce() -> Result<Option<R>, Error>,
+    ) -> Result<Option<Arc<Entry<R>>>, Error> {
+        let shelf = R::shelf(self);
         let _lane = shelf.lane(id).lock().await;
         // Somebody may have read it while this one waited.
         let old = match shelf.known(id) {

@@ -168,9 +168,9 @@ impl ReplyBody {
         }
     }
 
-    pub(crate) fn bytes(answer: ByteAnswer) -> Self {
+    pub(crate) fn bytes(answer: Box<ByteAnswer>) -> Self {
         Self {
-            kind: Kind::Bytes(Box::new(answer)),
+            kind: Kind::Bytes(answer),
             tab: None,
             held: None,
             _under_way: None,

@@ -137,8 +137,10 @@ pub(crate) async fn open_tab(
     said: Option<&JsonObject>,
 ) -> Result<Option<Arc<Tab>>, Refusal> {
     let governance = gateway.governance();
-    if let Some(governance) = governance {
-        decide(governance, live, caller, &ask.model, labels).await?;
+    if let Some(governance) = governance
+        && caller.grant.is_some()
+    {
+        Box::pin(decide(governance, live, caller, &ask.model, labels)).await?;
     }
     let caller = &*caller;
     if let Some(said) = said {
@@ -190,15 +192,17 @@ async fn enter(
     let needs_model = ask.verb == Verb::Create && ask.op.names_model();
     if needs_model || !ask.model.is_empty() {
         governance.may_ask(caller, model, &groups)?;
-        may_fall_back(governance, live, caller, ask).await?;
+        if ask.route.names_fallbacks() {
+            Box::pin(may_fall_back(governance, live, caller, ask)).await?;
+        }
     }
     ask.route.caller = Some(caller.key_hash().to_owned());
     ask.route.team = caller.team_id().map(str::to_owned);
     if ask.op == Op::Batch && ask.verb == Verb::Create {
         ask.route.owner = serde_json::to_string(&caller.remembered()).ok();
     }
-    if needs_model {
-        guided::guide(governance, live, caller, ask, model).await?;
+    if needs_model && caller.router_settings().next().is_some() {
+        Box::pin(guided::guide(governance, live, caller, ask, model)).await?;
     }
     let own = live.engine.bound(ask);
     let mut bound = own.with_fallback(live.engine.fallback_bound(ask));
@@ -242,9 +246,6 @@ async fn decide(
     model: &str,
     labels: &mut Labels,
 ) -> Result<(), Refusal> {
-    if caller.grant.is_none() {
-        return Ok(());
-    }
     let configured = |model: &str| groups_of(live, model);
     *caller = governance.decided(caller, model, &configured).await?;
     let customer = caller
@@ -275,7 +276,9 @@ pub(crate) async fn open_tab_for(
         bound,
         passed,
     } = work;
-    decide(governance, live, caller, model, labels).await?;
+    if caller.grant.is_some() {
+        decide(governance, live, caller, model, labels).await?;
+    }
     let caller = &*caller;
     if let Some((path, added)) = passed {
         caller.may_pass(path, added)?;

@@ -170,19 +170,9 @@ async fn serve(
         Ok(prepared) => prepared,
         Err(refusal) => return refuse(&caller, refusal),
     };
-    if op == Op::CountTokens && !counted::by_vendor(live, &ask.model) {
-        return match Box::pin(counted::here(ask, &call_id)).await {
-            Ok(reply) => reply,
-            Err(refusal) => refuse(&caller, refusal),
-        };
-    }
-    if action == Some(Action::Count) && counted::by_google(live, &ask.model) {
+    let count = counted::by_us(live, op, action, &ask.model);
+    if action == Some(Action::Count) {
         ask.op = Op::CountTokens;
-    } else if action == Some(Action::Count) {
-        return match Box::pin(counted::contents(ask, &call_id)).await {
-            Ok(reply) => reply,
-            Err(refusal) => refuse(&caller, refusal),
-        };
     }
     ask.call_id.clone_from(&call_id);
     let explain = route_record::is_asked_for(&head.headers);
@@ -200,6 +190,12 @@ async fn serve(
         Ok(tab) => tab,
         Err(refusal) => return refuse(&caller, refusal),
     };
+    if let Some(count) = count {
+        return match Box::pin(count.of(ask, &call_id)).await {
+            Ok(reply) => reply,
+            Err(refusal) => refuse(&caller, refusal),
+        };
+    }
     ask.observer = Some(Arc::new(Recorder {
         hub: Arc::clone(&gateway.hub),
         live: Arc::clone(live),
@@ -210,7 +206,7 @@ async fn serve(
         address: Some(peer.client),
     }));
     // On the heap, as every layer of the server would copy it.
-    match Box::pin(live.engine.call(ask)).await {
+    match Box::pin(live.engine.call(ask)).await.map(Box::new) {
         Ok(response) => {
             gateway.hub.metrics.vendor(&response.meta, &caller);
             let whole = matches!(response.body, llm_sdk::Body::Whole { .. });
@@ -228,7 +224,7 @@ async fn serve(
                 compressed,
                 whole_list: action == Some(Action::Stream) && !asks_for_events(&head.uri),
             };
-            let mut reply = respond::answer(response, wanted, &live.settings, started.elapsed());
+            let mut reply = respond::answer(*response, wanted, &live.settings, started.elapsed());
             if let Some(tab) = &tab {
                 tab.describe(reply.headers_mut());
             }

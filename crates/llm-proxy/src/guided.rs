@@ -20,9 +20,6 @@ pub(crate) async fn guide(
     ask: &mut Ask,
     model: &str,
 ) -> Result<(), Refusal> {
-    if caller.router_settings().next().is_none() {
-        return Ok(());
-    }
     let route = &mut ask.route;
     let own = [
         route.fallbacks.is_some(),

@@ -14,7 +14,7 @@ pub struct Routed<T> {
     /// The hold on the deployment that gives it: to be kept until the answer's end, and told how that was.
     pub lease: Lease,
     /// The way there, and from there on if the answer breaks.
-    pub journey: Journey,
+    pub journey: Box<Journey>,
 }
 
 /// A request that nobody answered.
@@ -37,7 +37,7 @@ impl Router {
     ) -> Result<Routed<A::Answer>, Box<Failed>> {
         self.attend();
         let deadline = ask.deadline.or(self.settings.deadline);
-        let journey = Journey::new(ask, self.next_seed(), deadline);
+        let journey = Box::new(Journey::new(ask, self.next_seed(), deadline));
         self.count_request(&journey);
         self.travel(ask, journey, None, attempts).await
     }
@@ -46,7 +46,7 @@ impl Router {
     pub async fn resume<A: Attempts>(
         &self,
         ask: &Ask,
-        mut journey: Journey,
+        mut journey: Box<Journey>,
         lease: Lease,
         error: Error,
         attempts: &A,
@@ -62,7 +62,7 @@ impl Router {
     async fn travel<A: Attempts>(
         &self,
         ask: &Ask,
-        mut journey: Journey,
+        mut journey: Box<Journey>,
         mut failed: Option<(Arc<Deployment>, Error)>,
         attempts: &A,
     ) -> Result<Routed<A::Answer>, Box<Failed>> {

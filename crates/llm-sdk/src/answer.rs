@@ -37,7 +37,7 @@ pub enum Body {
     /// Event by event.
     Stream(Box<AnswerStream>),
     /// As it comes: sound, video, files.
-    Bytes(ByteAnswer),
+    Bytes(Box<ByteAnswer>),
 }
 
 /// Who answered a request, and how it came to that.

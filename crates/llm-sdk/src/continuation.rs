@@ -55,7 +55,7 @@ pub(crate) struct Onward {
     pub(crate) ask: Ask,
     pub(crate) network: Network,
     /// Not here while an attempt is under way.
-    pub(crate) journey: Option<Journey>,
+    pub(crate) journey: Option<Box<Journey>>,
     pub(crate) wardrobe: Wardrobe,
     pub(crate) mode: StreamFailover,
     /// An answer that the vendor's filter stops before it begins counts as a failure.

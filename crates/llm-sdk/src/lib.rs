@@ -70,7 +70,7 @@ pub use local::{Clerk, LocalBatches, Receipt};
 pub use passing::{Passed, PassedBody, Passing, Relay};
 pub use price::{Basis, Charge, Prices, facts};
 pub use record::{Observer, Outcome, Record};
-pub use request::{OwnPlace, PER_CALL, Request, RouteOptions};
+pub use request::{OwnPlace, Request, RouteOptions};
 pub use responses::{FolderStore, MemoryStore, ResponseStore};
 pub use stream::{AnswerStream, Event};
 

@@ -8,7 +8,8 @@ use std::{
 
 use llm_providers::{
     Body as CallBody, Call, CallOptions, Client, Error, Kind, Limits, Notice, Outcome as Sent,
-    Upload, bridges, resolve::Surroundings,
+    Upload, bridges,
+    resolve::{Nothing, Surroundings},
 };
 use llm_router::{Attempt, Attempts, Finish};
 use llm_types::{JsonObject, Op, Verb};
@@ -21,7 +22,7 @@ use crate::{
     refusal,
     request::{self, Mock, OwnPlace},
     responses::Recalled,
-    surroundings::{Nothing, Process},
+    surroundings::Process,
 };
 
 /// Makes the attempts of one request. Owned, so that a stream can have more of them made.
@@ -82,7 +83,7 @@ impl Attempts for Network {
             && let Some(mock) = request::mock(&mut body)?
             && self.verb == Verb::Create
         {
-            return self.canned(attempt, body, mock).await;
+            return Box::pin(self.canned(attempt, body, mock)).await;
         }
         let around: Option<&dyn Surroundings> = match self.own_place {
             OwnPlace::Refused => None,
@@ -113,7 +114,7 @@ impl Network {
         match self.rest(&attempt, &body, carry, true).await {
             // The model may not take a beginning of its answer, whatever is known of it.
             Err((Some(Way::Prefill), error)) if error.kind == Kind::BadRequest => {
-                let again = self.rest(&attempt, &body, carry, false).await;
+                let again = Box::pin(self.rest(&attempt, &body, carry, false)).await;
                 again.map_err(|(_, error)| error)
             }
             other => other.map_err(|(_, error)| error),

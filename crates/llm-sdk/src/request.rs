@@ -11,7 +11,6 @@ use llm_types::{JsonError, JsonObject, Op, Verb};
 
 use crate::{Observer, beside};
 
-pub use of_router::PER_CALL;
 pub use route::RouteOptions;
 pub(crate) use route::{Mock, mock};
 
@@ -43,7 +42,7 @@ pub struct Request {
     /// How parameters are treated.
     pub options: CallOptions,
     /// How the request is routed.
-    pub route: RouteOptions,
+    pub route: Box<RouteOptions>,
     /// An id for logs and headers; made up where the client gives none.
     pub call_id: String,
     /// Whether `model` in answers is the name that was asked for, as a gateway's clients expect.
@@ -229,7 +228,7 @@ impl Request {
             own_place: OwnPlace::Refused,
             body,
             options,
-            route,
+            route: Box::new(route),
             call_id: call_id.unwrap_or_else(new_call_id),
             restamp: false,
             observer: None,

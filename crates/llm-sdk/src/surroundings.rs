@@ -15,10 +15,6 @@ static PRICES: LazyLock<ArcSwap<PriceTable>> =
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Process;
 
-/// Nothing at all: for what strangers say.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Nothing;
-
 /// The price table: the build's, with what was registered since.
 pub fn prices() -> Arc<PriceTable> {
     PRICES.load_full()
@@ -31,20 +27,6 @@ pub fn register_model(name: &str, fields: &Map) {
         table.register(name, fields);
         table
     });
-}
-
-impl Surroundings for Nothing {
-    fn var(&self, _: &str) -> Option<String> {
-        None
-    }
-
-    fn file(&self, _: &str) -> Option<String> {
-        None
-    }
-
-    fn provider_of(&self, _: &str) -> Option<String> {
-        None
-    }
 }
 
 impl Surroundings for Process {

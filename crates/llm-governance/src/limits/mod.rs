@@ -4,6 +4,7 @@
 //! (`windows.rs`) or where several instances count together ([`SharedCounts`]).
 
 mod daily;
+mod holders;
 mod limiter;
 mod rules;
 mod shared;

@@ -1,10 +1,13 @@
 //! What bounds a request.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use llm_ledger::Estimate;
 
-use super::{Counts, Kind, LimitRules, TokenKind, Want};
+use super::{
+    Counts, Kind, LimitRules, TokenKind, Want,
+    holders::{self, Holder, Id},
+};
 use crate::{Caller, Limits, ModelLimits, Work, budgets::Beside};
 
 /// What an answer counts beforehand, at most, where nobody says how long it may get.
@@ -37,36 +40,16 @@ pub(crate) fn wants(caller: &Caller, asked: Asked<'_>, beside: &Beside) -> Vec<W
         wants: Vec::new(),
         asked,
     };
+    for holder in holders::of(caller) {
+        all.of(&holder);
+    }
     all.of_key(caller);
-    if let Some(user) = &caller.user {
-        all.own("user", &user.row.user_id, &user.terms.limits);
-    }
-    if let Some(team) = &caller.team {
-        let limits = &team.terms.limits;
-        all.own("team", &team.row.team_id, limits);
-        all.of_model("model_per_team", &team.row.team_id, limits);
-    }
-    if let Some(member) = &caller.member {
-        let id = format!("{}:{}", member.row.team_id, member.row.user_id);
-        all.own("team_member", &id, &member.terms.limits);
-    }
-    if let Some(project) = &caller.project {
-        let (id, limits) = (&project.row.project_id, &project.terms.limits);
-        all.own("project", id, limits);
-        all.of_model("model_per_project", id, limits);
-    }
-    if let Some(organization) = &caller.organization {
-        let id = &organization.row.organization_id;
-        let limits = &organization.terms.limits;
-        all.own("organization", id, limits);
-        all.of_model("model_per_organization", id, limits);
-    }
     if let Some(terms) = &beside.customer_terms {
         let id = asked.work.customer.unwrap_or_default();
-        all.own("end_user", id, &terms.limits);
+        all.own("end_user", &id, &terms.limits, None);
     }
     for tag in &beside.tags {
-        all.own("tag", &tag.row.tag_name, &tag.terms.limits);
+        all.own("tag", &tag.row.tag_name, &tag.terms.limits, None);
     }
     let everybody = Want::of("global", "", asked.rules.window);
     all.push(everybody.at_most(Kind::Parallel, asked.rules.at_once));
@@ -149,20 +132,31 @@ struct All<'a> {
 }
 
 impl All<'_> {
+    fn of(&mut self, holder: &Holder<'_>) {
+        let Holder {
+            scope,
+            per_model,
+            id,
+            limits,
+            ..
+        } = holder;
+        let is_key = *scope == "api_key";
+        let at_once = self.asked.rules.at_once_of_key.filter(|_| is_key);
+        self.own(scope, id, limits, at_once);
+        let Some(per_model) = per_model else { return };
+        let is_limited = self.of_model(per_model, id, limits);
+        let usual = self.asked.work.usual;
+        if is_key && !is_limited && usual != ModelLimits::default() {
+            let id = format!("{id}:{}", self.asked.work.model);
+            let want = Want::of(per_model, id, self.asked.rules.window);
+            self.push(of_usual(want, usual));
+        }
+    }
+
+    /// What a key alone may limit.
     fn of_key(&mut self, caller: &Caller) {
         let Some(key) = &caller.key else { return };
         let (id, limits, asked) = (caller.key_hash(), &key.terms.limits, self.asked);
-        let mut own = limits.clone();
-        own.parallel = own.parallel.or(asked.rules.at_once_of_key);
-        self.own("api_key", id, &own);
-        if !self.of_model("model_per_key", id, limits) {
-            let want = Want::of(
-                "model_per_key",
-                format!("{id}:{}", asked.work.model),
-                asked.rules.window,
-            );
-            self.push(of_usual(want, asked.work.usual));
-        }
         for tag in asked.tags {
             if let Some(rpm) = limits.tags.get(tag) {
                 let want = Want::of("tag", format!("{id}:{tag}"), asked.rules.window);
@@ -179,16 +173,30 @@ impl All<'_> {
         }
     }
 
-    fn own(&mut self, scope: &'static str, id: &str, limits: &Limits) {
-        let want = Want::of(scope, id, self.asked.rules.window)
+    /// The limits of whoever it is; `at_once` where they do not say how many requests may go on together.
+    fn own(
+        &mut self,
+        scope: &'static str,
+        id: &dyn fmt::Display,
+        limits: &Limits,
+        at_once: Option<u64>,
+    ) {
+        let parallel = limits.parallel.or(at_once);
+        if limits.rpm.is_none() && limits.tpm.is_none() && parallel.is_none() {
+            return;
+        }
+        let want = Want::of(scope, id.to_string(), self.asked.rules.window)
             .at_most(Kind::Requests, limits.rpm)
             .at_most(Kind::Tokens, limits.tpm)
-            .at_most(Kind::Parallel, limits.parallel);
+            .at_most(Kind::Parallel, parallel);
         self.push_of(want, limits);
     }
 
     /// The limits of one model: of its name, or of its name without the provider. Says whether there are any.
-    fn of_model(&mut self, scope: &'static str, id: &str, limits: &Limits) -> bool {
+    fn of_model(&mut self, scope: &'static str, id: &Id<'_>, limits: &Limits) -> bool {
+        if limits.models.is_empty() {
+            return false;
+        }
         let model = self.asked.work.model;
         let bare = model.split_once('/').map(|(_, bare)| bare);
         let names = [Some(model), bare];

@@ -20,6 +20,24 @@ pub trait Surroundings: Sync {
     fn provider_of(&self, model: &str) -> Option<String>;
 }
 
+/// Surroundings where nothing is known: for what strangers say, and for tests.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Nothing;
+
+impl Surroundings for Nothing {
+    fn var(&self, _: &str) -> Option<String> {
+        None
+    }
+
+    fn file(&self, _: &str) -> Option<String> {
+        None
+    }
+
+    fn provider_of(&self, _: &str) -> Option<String> {
+        None
+    }
+}
+
 /// The first of these variables that is set and not empty.
 pub(crate) fn first(names: &[&str], around: &dyn Surroundings) -> Option<String> {
     names

@@ -82,7 +82,10 @@ fn address(request: &mut Request<Sending>) -> Result<(Uri, Place), Error> {
             format!("'{whole}' is not an address with a scheme and a host"),
         ));
     };
-    let place = (scheme.clone(), authority.clone());
+    let place = Place {
+        scheme: scheme.clone(),
+        authority: authority.clone(),
+    };
     if !request.headers().contains_key(HOST) {
         let usual = match authority.port_u16() {
             Some(443) => *scheme == Scheme::HTTPS,

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    hash::{Hash, Hasher},
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::{Duration, Instant},
 };
@@ -11,7 +12,26 @@ use http::uri::{Authority, Scheme};
 use super::link::Link;
 
 /// Whom a connection leads to.
-pub(super) type Place = (Scheme, Authority);
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    pub(super) scheme: Scheme,
+    pub(super) authority: Authority,
+}
+
+/// By its letters as they are, not as hosts are alike: what is spelled in two ways has two places.
+impl PartialEq for Place {
+    fn eq(&self, other: &Self) -> bool {
+        self.scheme == other.scheme && self.authority.as_str() == other.authority.as_str()
+    }
+}
+
+impl Eq for Place {}
+
+impl Hash for Place {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.authority.as_str().hash(state);
+    }
+}
 
 /// The connections that nobody uses now, for each place the latest last.
 pub(super) struct Pool {

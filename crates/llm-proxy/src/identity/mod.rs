@@ -69,6 +69,11 @@ impl Identities {
         })
     }
 
+    /// Whether somebody else may know whose a request is, whatever key it has.
+    pub(crate) fn asks_others(&self) -> bool {
+        self.hook.is_some() || self.settings.proxied.is_some()
+    }
+
     /// Whom the operator's service or the proxy in front names. They come before keys and need none.
     pub(crate) async fn named(
         &self,

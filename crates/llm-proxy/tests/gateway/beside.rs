@@ -7,13 +7,13 @@ use http::Response;
 use llm_proxy::config;
 use serde_json::{Value, json};
 
-use crate::support::{Asked, Bare, Gateway, Vendor, chat, reply, whole};
+use crate::support::{Asked, Gateway, Nothing, Vendor, chat, reply, whole};
 
 /// A gateway with what a `config.yaml` says.
 async fn configured(yaml: &str) -> Gateway {
     let mut file = tempfile::Builder::new().suffix(".yaml").tempfile().unwrap();
     file.write_all(yaml.as_bytes()).unwrap();
-    let mut settings = config::load(file.path(), &Bare).unwrap();
+    let mut settings = config::load(file.path(), &Nothing).unwrap();
     assert_eq!(settings.notices, [""; 0]);
     settings.logs.requests = false;
     Gateway::with(settings).await
@@ -169,7 +169,7 @@ async fn mistakes_of_a_configuration_are_named_with_their_lines() {
                 - api_key: k\n\
                 finetune_settings: openai\n";
     file.write_all(yaml.as_bytes()).unwrap();
-    let problems = config::load(file.path(), &Bare).unwrap_err();
+    let problems = config::load(file.path(), &Nothing).unwrap_err();
     let said: Vec<String> = problems.iter().map(ToString::to_string).collect();
     for (line, message) in [
         (2, "has no 'litellm_params'"),

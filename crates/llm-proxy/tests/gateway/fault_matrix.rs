@@ -10,7 +10,7 @@ use tokio::{sync::Semaphore, task::JoinSet};
 
 use crate::{
     fault_server::{Fault, FaultServer},
-    support::{Bare, Gateway, Got},
+    support::{Gateway, Got, Nothing},
 };
 use llm_proxy::settings::Settings;
 
@@ -340,7 +340,7 @@ async fn every_fault_ends_as_the_reference_says() {
     faults.insert(name(Fault::None), Fault::None);
     let server = FaultServer::start(faults).await;
     let with = async |listed: bool| {
-        let mut settings = Settings::base(&Bare);
+        let mut settings = Settings::base(&Nothing);
         settings.logs.requests = false;
         settings.logs.filter = "error".into();
         for cell in Cell::all() {

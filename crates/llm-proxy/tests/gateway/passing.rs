@@ -282,7 +282,7 @@ fn configured(endpoint: &str) -> Settings {
         "general_settings:\n  master_key: sk-master\n  pass_through_endpoints:\n    - {endpoint}\n"
     );
     std::fs::write(file.path(), text).unwrap();
-    let mut settings = config::load(file.path(), &Bare).unwrap();
+    let mut settings = config::load(file.path(), &Nothing).unwrap();
     settings.logs.requests = false;
     settings
 }
@@ -371,7 +371,7 @@ fn endpoints_that_cannot_work_are_named() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let text = "general_settings:\n  pass_through_endpoints:\n    - {path: /a}\n    - {path: /b, target: nowhere}\n    - {path: /c, target: 'http://a.b', timeout: soon, auth: maybe}\n";
     std::fs::write(file.path(), text).unwrap();
-    let problems = config::load(file.path(), &Bare).unwrap_err();
+    let problems = config::load(file.path(), &Nothing).unwrap_err();
     let all: Vec<String> = problems.iter().map(ToString::to_string).collect();
     let all = all.join("\n");
     for expected in [

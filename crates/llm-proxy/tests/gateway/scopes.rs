@@ -141,7 +141,7 @@ impl Chain {
 pub(crate) fn configured(yaml: &str) -> Settings {
     let mut file = tempfile::Builder::new().suffix(".yaml").tempfile().unwrap();
     file.write_all(yaml.as_bytes()).unwrap();
-    let mut settings = config::load(file.path(), &Bare).unwrap();
+    let mut settings = config::load(file.path(), &Nothing).unwrap();
     settings.logs.requests = false;
     settings
 }

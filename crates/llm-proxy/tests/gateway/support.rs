@@ -14,7 +14,8 @@ use hyper_util::{
     client::legacy::{Client as Hyper, connect::HttpConnector},
     rt::TokioExecutor,
 };
-use llm_providers::{Credential, Secret, Target, lookup, resolve::Surroundings};
+pub(crate) use llm_providers::resolve::Nothing;
+use llm_providers::{Credential, Secret, Target, lookup};
 use llm_proxy::{Running, serve, settings::Settings};
 use llm_router::Deployment;
 use serde_json::{Value, json};
@@ -166,26 +167,9 @@ pub(crate) fn broken(text: &str) -> Body {
     Body::from_stream(stream::iter(pieces))
 }
 
-/// Nothing is set.
-pub(crate) struct Bare;
-
-impl Surroundings for Bare {
-    fn var(&self, _: &str) -> Option<String> {
-        None
-    }
-
-    fn file(&self, _: &str) -> Option<String> {
-        None
-    }
-
-    fn provider_of(&self, _: &str) -> Option<String> {
-        None
-    }
-}
-
 /// Settings with one model, `gpt`, at `url`, and no retries.
 pub(crate) fn settings(url: &str) -> Settings {
-    let mut settings = Settings::base(&Bare);
+    let mut settings = Settings::base(&Nothing);
     settings.deployments = vec![deployment("gpt", url)];
     settings.router.num_retries = 0;
     settings.logs.requests = false;

@@ -432,7 +432,7 @@ async fn paths_are_passed_through_for_keys_whose_lists_have_them() {
     );
     std::fs::write(&file, text).unwrap();
     let mut settings = settings(&vendor.url);
-    settings.passing.endpoints = config::load(&file, &Bare).unwrap().passing.endpoints;
+    settings.passing.endpoints = config::load(&file, &Nothing).unwrap().passing.endpoints;
     let kept = Kept::with(settings).await;
     let key = kept
         .key(json!({"allowed_passthrough_routes": ["/a"], "denied_passthrough_routes": ["/a/secret", "/openai/*"]}))

@@ -152,7 +152,7 @@ fn respond(
     mut meta: Meta,
     attempted: Attempted,
     dress: Dress,
-    journey: Option<Journey>,
+    journey: Option<Box<Journey>>,
 ) -> Result<Response, Box<Failure>> {
     meta.room = placed.router.room(&meta.group);
     let (bridged, filtered) = (attempted.bridged, attempted.filtered);
@@ -165,13 +165,13 @@ fn respond(
             meta.headers = headers;
             let Dress { rates, lease, .. } = dress;
             let file = placed.network.id;
-            Body::Bytes(ByteAnswer::new(
+            Body::Bytes(Box::new(ByteAnswer::new(
                 download,
                 rates,
                 file,
                 lease,
                 begun.reporter,
-            ))
+            )))
         }
         Sent::Answer(mut answer, headers) => {
             meta.headers = headers;
@@ -240,7 +240,7 @@ fn streamed(
     bridged: Option<Bridged>,
     filtered: bool,
     dress: Dress,
-    journey: Option<Journey>,
+    journey: Option<Box<Journey>>,
 ) -> Body {
     let Dress {
         wardrobe,

@@ -6,41 +6,25 @@ use serde_json::Value;
 
 use super::RouteOptions;
 
-/// The keys of `router_settings` that a single call may have of its own, sorted.
-pub const PER_CALL: [&str; 16] = [
-    "content_policy_fallbacks",
-    "context_window_fallbacks",
-    "deadline",
-    "enable_tag_filtering",
-    "fallbacks",
-    "first_byte_timeout",
-    "max_retries",
-    "model_group_alias",
-    "model_group_retry_policy",
-    "num_retries",
-    "retry_policy",
-    "routing_strategy",
-    "stall_timeout",
-    "stream_failover",
-    "stream_timeout",
-    "timeout",
-];
-
-/// Those of them that a request's body may have, too.
-const OF_BODIES: [&str; 13] = [
-    "content_policy_fallbacks",
-    "context_window_fallbacks",
-    "deadline",
-    "enable_tag_filtering",
-    "fallbacks",
-    "first_byte_timeout",
-    "max_retries",
-    "num_retries",
-    "retry_policy",
-    "stall_timeout",
-    "stream_failover",
-    "stream_timeout",
-    "timeout",
+/// The keys of `router_settings` that a single call may have of its own, sorted; and whether a request's body may have
+/// them, too.
+const KEYS: [(&str, bool); 16] = [
+    ("content_policy_fallbacks", true),
+    ("context_window_fallbacks", true),
+    ("deadline", true),
+    ("enable_tag_filtering", true),
+    ("fallbacks", true),
+    ("first_byte_timeout", true),
+    ("max_retries", true),
+    ("model_group_alias", false),
+    ("model_group_retry_policy", false),
+    ("num_retries", true),
+    ("retry_policy", true),
+    ("routing_strategy", false),
+    ("stall_timeout", true),
+    ("stream_failover", true),
+    ("stream_timeout", true),
+    ("timeout", true),
 ];
 
 const LISTS: [&str; 3] = [
@@ -108,9 +92,9 @@ impl RouteOptions {
         for group in policies.and_then(Value::as_object).into_iter().flatten() {
             Self::said_of(group.0, settings)?;
         }
-        let idle = settings.iter().filter(|(key, value)| {
-            !value.is_null() && PER_CALL.binary_search(&key.as_str()).is_err()
-        });
+        let idle = settings
+            .iter()
+            .filter(|(key, value)| !value.is_null() && in_body(key).is_none());
         Ok(idle
             .map(|(key, _)| {
                 format!("'router_settings.{key}' has no effect: it is no setting of a single call")
@@ -122,7 +106,7 @@ impl RouteOptions {
         let mut body = JsonObject::new();
         body.set_str("model", model);
         for (key, value) in settings {
-            if OF_BODIES.contains(&key.as_str()) && !value.is_null() {
+            if in_body(key) == Some(true) && !value.is_null() {
                 body.set(key.clone(), value);
             }
         }
@@ -148,6 +132,12 @@ impl RouteOptions {
         };
         Ok(said)
     }
+}
+
+/// Whether a body may have this key of `router_settings`; `None` if a single call may not have it.
+fn in_body(key: &str) -> Option<bool> {
+    let at = KEYS.binary_search_by_key(&key, |(name, _)| name);
+    at.ok().map(|at| KEYS[at].1)
 }
 
 fn check_aliases(settings: &Map) -> Result<(), JsonError> {
@@ -211,7 +201,7 @@ mod tests {
 
     #[test]
     fn each_mistake_is_named_by_its_place() {
-        assert!(PER_CALL.is_sorted() && OF_BODIES.iter().all(|key| PER_CALL.contains(key)));
+        assert!(KEYS.is_sorted());
         for (wrong, place) in [
             (json!([]), ""),
             (json!({"num_retries": "x"}), "num_retries"),

@@ -91,6 +91,16 @@ impl Mock {
 }
 
 impl RouteOptions {
+    /// Whether other groups are named here.
+    pub fn names_fallbacks(&self) -> bool {
+        let lists = [
+            &self.fallbacks,
+            &self.window_fallbacks,
+            &self.policy_fallbacks,
+        ];
+        lists.into_iter().any(Option::is_some) || !self.context_window_fallbacks.is_empty()
+    }
+
     /// Nobody but the group that is asked for may answer.
     pub fn stay(&mut self) {
         self.disable_fallbacks = true;

@@ -4,7 +4,7 @@ mod metrics;
 
 use std::time::Duration;
 
-use llm_providers::resolve::Surroundings;
+use llm_providers::resolve::{Nothing, Surroundings};
 use llm_router::Fallback;
 
 use super::{
@@ -14,25 +14,10 @@ use super::{
 };
 use crate::settings::{Role, Settings};
 
-/// Nothing is known here.
-struct Nowhere;
-
-impl Surroundings for Nowhere {
-    fn var(&self, _: &str) -> Option<String> {
-        None
-    }
-    fn file(&self, _: &str) -> Option<String> {
-        None
-    }
-    fn provider_of(&self, _: &str) -> Option<String> {
-        None
-    }
-}
-
 fn loaded(text: &str) -> Result<Settings, Vec<Problem>> {
     let file = tempfile::NamedTempFile::new().expect("a file");
     std::fs::write(file.path(), text).expect("written");
-    load(file.path(), &Nowhere)
+    load(file.path(), &Nothing)
 }
 
 #[test]
@@ -379,7 +364,7 @@ fn a_mistake_in_an_included_file_is_named_there() {
         "router_settings:\n  fallbacks: [{fast: [fastt]}]\n",
     );
     let root = write("root.yaml", &format!("include: [router.yaml]\n{MODELS}"));
-    let problems = load(&root, &Nowhere).expect_err("a mistake");
+    let problems = load(&root, &Nothing).expect_err("a mistake");
     let shown: Vec<String> = problems.iter().map(Problem::to_string).collect();
     assert_eq!(shown.len(), 1, "{shown:?}");
     assert!(
