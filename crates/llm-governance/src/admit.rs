@@ -9,7 +9,7 @@ use llm_store::{
 };
 
 use crate::{
-    Caller, Governance, ModelLimits, Refusal,
+    Caller, Governance, ModelLimits, Refusal, Remains,
     budgets::{Beside, spenders},
     limits::{
         self, Asked, Counts, Kind, Left, LimitRules, Permit, Priority, Refused, TokenKind, Want,
@@ -72,15 +72,12 @@ impl Default for Work<'_> {
 pub struct Admission {
     caller: Arc<Caller>,
     customer: Option<String>,
-    /// The model that it asks for.
-    model: String,
     tags: Vec<String>,
     reservation: Reservation,
     permit: Permit,
     /// What a batch holds of limits of days, and how many tokens that is.
     day: Option<(Permit, u64)>,
-    left: Vec<Left>,
-    priority: Option<(String, f64)>,
+    remains: Remains,
     governance: Governance,
 }
 
@@ -128,13 +125,11 @@ impl Governance {
         Ok(Admission {
             caller: Arc::clone(caller),
             customer: work.customer.map(str::to_owned),
-            model: work.model.to_owned(),
             tags,
             reservation,
             permit: passed.permit,
             day,
-            left: passed.left,
-            priority: passed.priority,
+            remains: Remains::new(passed.left, passed.priority, work.model),
             governance: self.clone(),
         })
     }
@@ -326,44 +321,9 @@ impl Governance {
 }
 
 impl Admission {
-    /// What is left of its limits, as headers of its answer.
-    pub fn headers(&self) -> impl Iterator<Item = (String, String)> + '_ {
-        let priority = self.priority.iter().flat_map(|(name, saturation)| {
-            [
-                ("x-litellm-priority".to_owned(), name.clone()),
-                (
-                    "x-litellm-saturation".to_owned(),
-                    format!("{saturation:.3}"),
-                ),
-            ]
-        });
-        let left = self.left.iter().flat_map(|left| {
-            let name =
-                |what: &str| format!("x-ratelimit-{}-{what}-{}", left.scope, left.kind.name());
-            [
-                (name("remaining"), left.remaining.to_string()),
-                (name("limit"), left.limit.to_string()),
-            ]
-        });
-        let of_key = self.left.iter().filter_map(|left| {
-            let (name, count) = match (left.scope, left.kind) {
-                ("api_key", Kind::Requests) => ("x-litellm-key-rpm-limit".to_owned(), left.limit),
-                ("api_key", Kind::Tokens) => ("x-litellm-key-tpm-limit".to_owned(), left.limit),
-                ("model_per_key", kind) => {
-                    let name = format!("x-litellm-key-remaining-{}-{}", kind.name(), self.model);
-                    (name, left.remaining)
-                }
-                _ => return None,
-            };
-            Some((name, count.to_string()))
-        });
-        priority.chain(left).chain(of_key)
-    }
-
-    /// Its limits: whose each is, what it counts, how much that may be, and how much is left.
-    pub fn limits(&self) -> impl Iterator<Item = (&'static str, &'static str, u64, u64)> + '_ {
-        let left = self.left.iter();
-        left.map(|left| (left.scope, left.kind.name(), left.limit, left.remaining))
+    /// What is left of its limits.
+    pub fn remains(&self) -> &Remains {
+        &self.remains
     }
 
     /// Whom it is for.

@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use llm_governance::{Admission, Governance, Purse};
+use llm_governance::{Admission, Governance, Purse, Remains};
 use llm_ledger::Pending;
 use llm_sdk::{Outcome, Record};
 use llm_store::rows::SpendRow;
@@ -19,9 +19,8 @@ pub(crate) struct Tab {
     governance: Governance,
     admission: Mutex<Option<Admission>>,
     /// What is left of the caller's limits.
-    headers: Vec<(String, String)>,
-    /// The caller's limits, and the budget of whom it asks for, for metrics.
-    limits: Vec<(&'static str, &'static str, u64, u64)>,
+    remains: Remains,
+    /// The budget of whom it asks for, for metrics.
     customer: Option<Purse>,
     pending: Mutex<Vec<Pending>>,
     /// Whether anything is pending: asked with each chunk of a stream.
@@ -34,8 +33,7 @@ impl Tab {
     pub(crate) fn new(governance: Governance, admission: Admission) -> Arc<Self> {
         Arc::new(Self {
             governance,
-            headers: admission.headers().collect(),
-            limits: admission.limits().collect(),
+            remains: admission.remains().clone(),
             customer: admission.purse_of_customer(),
             admission: Mutex::new(Some(admission)),
             pending: Mutex::default(),
@@ -46,18 +44,18 @@ impl Tab {
 
     /// Says what is left of the caller's limits.
     pub(crate) fn describe(&self, headers: &mut HeaderMap) {
-        for (name, left) in &self.headers {
+        self.remains.headers(|name, left| {
             if let (Ok(name), Ok(left)) = (HeaderName::try_from(name), HeaderValue::try_from(left))
             {
                 headers.insert(name, left);
             }
-        }
+        });
     }
 
     /// The caller's limits, and what is left of them.
     pub(crate) fn limits(&self) -> impl Iterator<Item = Limited<'static>> + '_ {
-        let limits = self.limits.iter();
-        limits.map(|&(scope, kind, limit, left)| Limited {
+        let limits = self.remains.limits();
+        limits.map(|(scope, kind, limit, left)| Limited {
             scope,
             kind,
             limit,

@@ -263,7 +263,26 @@ pub(crate) async fn list<R: Record>(
 /// A row's type and its table in one place: a column that is read, written and selected is named once.
 ///
 /// `spends "scope" of "id"` adds what the entity's account says: `spend`, `total_spend` and `budget_reset_at`.
+///
+/// `brief as Brief of "Name"` adds a way to write a row without what is empty in it, which reads as the same row.
 macro_rules! table {
+    (
+        $(#[$meta:meta])*
+        $name:ident in $table:literal, key [$($key:ident),+], by [$($by:ident),*], brief as $brief:ident of $remote:literal;
+        $($(#[$field_meta:meta])* $field:ident: $type:ty,)*
+    ) => {
+        $crate::record::table! {
+            $(#[$meta])*
+            $name in $table, key [$($key),+], by [$($by),*];
+            $($(#[$field_meta])* $field: $type,)*
+        }
+
+        #[derive(serde::Serialize)]
+        #[serde(remote = $remote)]
+        pub(crate) struct $brief {
+            $($(#[$field_meta])* #[serde(skip_serializing_if = "crate::record::is_default")] $field: $type,)*
+        }
+    };
     (
         $(#[$meta:meta])*
         $name:ident in $table:literal, key [$($key:ident),+], by [$($by:ident),*];
@@ -342,6 +361,10 @@ macro_rules! table {
     };
 }
 pub(crate) use table;
+
+pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
 
 /// Reads the next column of a row.
 pub(crate) fn read_column<R: Record, T: Column>(

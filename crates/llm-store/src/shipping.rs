@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use llm_cost::NanoDollars;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 use sqlx::{AnyConnection, any::AnyRow};
 
 use crate::{
@@ -11,25 +11,42 @@ use crate::{
     balances::{account_cells, fault},
     days::{add_days, days_of},
     record::query,
-    rows::SpendRow,
+    rows::{SpendRow, spend::BriefRow},
     statements::{self, MADE, Sized},
 };
 
 /// An account that a request is charged to, and the end of the window it falls into: used if it is the first there.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 pub struct Charge {
     /// The account.
     #[serde(flatten)]
     pub account: Account,
     /// When the window ends; never, if there is none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub until: Option<i64>,
+}
+
+/// As serde would flatten it, without the map that this takes.
+impl Serialize for Charge {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("Charge", 4)?;
+        fields.serialize_field("scope", &self.account.scope)?;
+        fields.serialize_field("id", &self.account.id)?;
+        if !self.account.meter.is_empty() {
+            fields.serialize_field("meter", &self.account.meter)?;
+        }
+        if let Some(until) = &self.until {
+            fields.serialize_field("until", until)?;
+        }
+        fields.end()
+    }
 }
 
 /// A finished request.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Charged {
     /// Its row; what it cost is charged to every account.
+    #[serde(serialize_with = "BriefRow::serialize")]
     pub row: SpendRow,
     /// When it was charged: it belongs to the window of that moment.
     pub at: Moment,

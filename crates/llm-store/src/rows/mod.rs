@@ -4,7 +4,7 @@ mod entities;
 mod keys;
 mod models;
 mod searches;
-mod spend;
+pub(crate) mod spend;
 mod teams;
 
 pub use entities::{AccessGroup, Budget, Customer, Invitation, KeyMapping, Project, Tag, User};

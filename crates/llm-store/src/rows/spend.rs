@@ -7,7 +7,8 @@ use crate::{Account, Moment, record::table};
 table! {
     /// One request that reached a provider: what it used, what that cost, and whose money it was.
     SpendRow in "spend", key [id],
-    by [api_key, user_id, team_id, end_user, request_id, session_id, model, model_id, status];
+    by [api_key, user_id, team_id, end_user, request_id, session_id, model, model_id, status],
+    brief as BriefRow of "SpendRow";
     /// Ours: providers reuse theirs.
     id: String,
     /// The provider's id of the answer.
