@@ -47,6 +47,7 @@ impl Meter {
         if !native.model.is_empty() {
             target.model.clone_from(&native.model);
         }
+        target.provider = native.reader(&target);
         let kind = headers.get(header::CONTENT_TYPE);
         let is = |name: &[u8]| kind.is_some_and(|kind| kind.as_bytes().starts_with(name));
         // What a form asks for is not read; the answer says what it is.

@@ -2,11 +2,11 @@
 
 use std::{borrow::Cow, ops::Range};
 
-use http::Uri;
-use llm_types::{JsonObject, Op};
+use http::{Method, Uri};
+use llm_types::{JsonObject, Map, Op};
 use percent_encoding::percent_decode_str;
 
-use crate::{Auth, Error, Kind, Provider, Target, path};
+use crate::{Auth, Error, Kind, Provider, Target, lookup, path};
 
 /// A service that no row describes: its address and its headers are all that is known of it.
 pub static ELSEWHERE: Provider = Provider {
@@ -141,6 +141,16 @@ pub struct Native {
     pub stream: bool,
     /// Where the path names the model.
     place: Option<Range<usize>>,
+    /// Whose wire the path belongs to, whoever stands behind it.
+    dialect: Dialect,
+}
+
+/// Vendors offer others' wires beside their own, at those others' paths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Dialect {
+    Own,
+    OpenAi,
+    Anthropic,
 }
 
 impl Native {
@@ -158,8 +168,56 @@ impl Native {
             op,
             model: model.into_owned(),
             stream: streams || body.is_some_and(|body| body.is_true("stream")),
+            dialect: dialect(path, op, place.is_some()),
             place,
         }
+    }
+
+    /// The row that reads the answers which `target` gives to this.
+    pub(crate) fn reader(&self, target: &Target) -> &'static Provider {
+        let (own, Some(op)) = (target.provider, self.op) else {
+            return target.provider;
+        };
+        match self.dialect {
+            Dialect::OpenAi if !(target.speaks(op) && own.wire(op).forwards_chat()) => &ELSEWHERE,
+            Dialect::Anthropic if !target.speaks(op) => lookup("anthropic").unwrap_or(own),
+            _ => own,
+        }
+    }
+
+    /// The body that also asks for what a stream of this consumes, where its vendor knows how to be asked and the client,
+    /// whose body is `fields`, has not done so.
+    pub fn asking_for_usage(&self, target: &Target, fields: &JsonObject) -> Option<JsonObject> {
+        let speaks = matches!(self.op, Some(Op::Chat | Op::Completion)) && self.stream;
+        let vendor = target.provider;
+        // What nobody knows is sent as it is; and Cohere refuses the key at its OpenAI-like paths.
+        let knows = self.dialect == Dialect::OpenAi
+            && vendor.params.stream_options
+            && self.reader(target) == vendor
+            && *vendor != ELSEWHERE;
+        if !speaks || !knows || fields.is_empty() {
+            return None;
+        }
+        let mut options: Map = match fields.get("stream_options") {
+            Ok(options) => options.unwrap_or_default(),
+            // The vendor says what is wrong with it.
+            Err(_) => return None,
+        };
+        if options.get("include_usage") == Some(&true.into()) {
+            return None;
+        }
+        options.insert("include_usage".into(), true.into());
+        let mut body = fields.clone();
+        body.set("stream_options", &options);
+        Some(body)
+    }
+
+    /// Whether a path hides what it asks for behind percent-encoding, which its vendor may well see through.
+    pub fn is_disguised(path: &str) -> bool {
+        let seen = |path: &str| meaning(path, named(path).1).0;
+        path.contains('%')
+            && seen(path).is_none()
+            && seen(&percent_decode_str(path).decode_utf8_lossy()).is_some()
     }
 
     /// The path with `model` where it names one.
@@ -172,6 +230,12 @@ impl Native {
         };
         let name = path::segment(model)?;
         Ok(Cow::Owned([before, &name, after].concat()))
+    }
+
+    /// Forgets what is asked for where `method` asks for nothing: things are listed and read at the same paths.
+    pub fn by(mut self, method: &Method) -> Self {
+        self.op = self.op.filter(|_| method == Method::POST);
+        self
     }
 
     /// Whether the body names the model.
@@ -231,6 +295,7 @@ fn meaning(path: &str, action: &str) -> (Option<Op>, bool) {
         ("audio/speech", Op::Speech),
         ("moderations", Op::Moderation),
         ("ocr", Op::Ocr),
+        ("videos", Op::Video),
         ("responses", Op::Responses),
         ("messages", Op::Messages),
         ("rerank", Op::Rerank),
@@ -239,12 +304,25 @@ fn meaning(path: &str, action: &str) -> (Option<Op>, bool) {
     (op, false)
 }
 
+/// Whose wire is spoken at `path`: Cohere's, Google's and others' OpenAI-like paths are not their own.
+fn dialect(path: &str, op: Option<Op>, is_named: bool) -> Dialect {
+    let path = path.trim_end_matches('/');
+    let has = |part: &str| path.split('/').any(|segment| segment == part);
+    match op {
+        Some(Op::Chat | Op::Completion) if path.ends_with("completions") => Dialect::OpenAi,
+        Some(Op::Responses) => Dialect::OpenAi,
+        Some(Op::Embedding) if has("openai") || has("compatibility") => Dialect::OpenAi,
+        Some(Op::Messages) if !is_named => Dialect::Anthropic,
+        _ => Dialect::Own,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{Credential, lookup};
+    use crate::Credential;
 
     #[test]
     fn paths_from_the_host_on_and_from_the_base_on() {
@@ -318,6 +396,8 @@ mod tests {
             ("v1/files", None, "b", false),
             ("v1/audio/speech", Some(Op::Speech), "b", false),
             ("v1/ocr", Some(Op::Ocr), "b", false),
+            ("v1/videos", Some(Op::Video), "b", false),
+            ("v1/videos/v1/remix", None, "b", false),
         ] {
             let body = JsonObject::parse(&bytes::Bytes::from_static(br#"{"model":"b"}"#)).unwrap();
             let read = Native::read(path, Some(&body));
@@ -330,12 +410,111 @@ mod tests {
     }
 
     #[test]
+    fn no_path_hides_what_it_asks_for() {
+        for path in [
+            "v1/chat/%63ompletions",
+            "v1/chat%2Fcompletions",
+            "v1beta/models%2Fg:generateContent",
+            "v1beta/models/g%3AgenerateContent",
+            "model%2fa%2finvoke",
+        ] {
+            assert!(Native::is_disguised(path), "{path}");
+        }
+        for path in [
+            "v1/chat/completions",
+            "model/arn%3Aaws%3Ax%2Fy/converse",
+            "v1/files/a%20b",
+            "v1beta/models/a%2Fb:generateContent",
+        ] {
+            assert!(!Native::is_disguised(path), "{path}");
+        }
+    }
+
+    #[test]
     fn another_model_takes_the_place_of_the_named_one() {
         let path = "model/a/converse";
         let read = Native::read(path, None);
         assert_eq!(
             read.path_for(path, "b:0/x").unwrap(),
             "model/b%3A0%2Fx/converse"
+        );
+    }
+
+    fn target(provider: &str) -> Target {
+        Target::new(lookup(provider).unwrap(), "any", Credential::None)
+    }
+
+    fn object(text: &'static str) -> JsonObject {
+        JsonObject::parse(&bytes::Bytes::from_static(text.as_bytes())).unwrap()
+    }
+
+    #[test]
+    fn answers_are_read_by_the_wire_of_their_path() {
+        for (provider, path, reader) in [
+            ("openai", "v1/chat/completions", "openai"),
+            ("groq", "openai/v1/chat/completions", "groq"),
+            ("azure", "openai/deployments/d/chat/completions", "azure"),
+            ("gemini", "v1beta/openai/chat/completions", "pass_through"),
+            ("gemini", "v1beta/openai/embeddings", "pass_through"),
+            ("anthropic", "v1/chat/completions", "pass_through"),
+            (
+                "cohere",
+                "compatibility/v1/chat/completions",
+                "pass_through",
+            ),
+            ("cohere", "v2/chat", "cohere"),
+            ("voyage", "v1/embeddings", "voyage"),
+            ("anthropic", "v1/messages", "anthropic"),
+            ("bedrock", "model/m/invoke", "bedrock"),
+            ("minimax", "anthropic/v1/messages", "anthropic"),
+        ] {
+            let native = Native::read(path, None);
+            let read = native.reader(&target(provider)).name;
+            assert_eq!(read, reader, "{provider} {path}");
+        }
+    }
+
+    #[test]
+    fn streams_are_asked_for_their_usage_where_that_is_understood() {
+        let plain = r#"{"model":"m","stream":true,"x":1.50}"#;
+        let asked =
+            r#"{"model":"m","stream":true,"x":1.50,"stream_options":{"include_usage":true}}"#;
+        let declined = r#"{"stream":true,"stream_options":{"include_usage":false,"y":1}}"#;
+        let odd = r#"{"stream":true,"stream_options":7}"#;
+        let still = r#"{"model":"m"}"#;
+        for (provider, path, body, sent) in [
+            ("openai", "v1/chat/completions", plain, Some(asked)),
+            ("openai", "v1/completions", plain, Some(asked)),
+            (
+                "azure",
+                "openai/deployments/d/chat/completions",
+                plain,
+                Some(asked),
+            ),
+            ("openai", "v1/chat/completions", asked, None),
+            (
+                "openai",
+                "v1/chat/completions",
+                declined,
+                Some(r#"{"stream":true,"stream_options":{"include_usage":true,"y":1}}"#),
+            ),
+            ("openai", "v1/chat/completions", odd, None),
+            ("openai", "v1/chat/completions", still, None),
+            ("openai", "v1/responses", plain, None),
+            ("cohere", "v2/chat", plain, None),
+            ("cohere", "compatibility/v1/chat/completions", plain, None),
+        ] {
+            let body = object(body);
+            let native = Native::read(path, Some(&body));
+            let asking = native.asking_for_usage(&target(provider), &body);
+            let asking = asking.map(|body| String::from_utf8(body.to_bytes().into()).unwrap());
+            assert_eq!(asking.as_deref(), sent, "{provider} {path}");
+        }
+        let target = Target::new(&ELSEWHERE, "", Credential::None);
+        let native = Native::read("chat/completions", Some(&object(plain)));
+        assert_eq!(
+            native.asking_for_usage(&target, &object(plain)).is_some(),
+            false
         );
     }
 

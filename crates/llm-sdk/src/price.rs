@@ -305,6 +305,20 @@ impl Rates {
         }
     }
 
+    /// The rates of another `model` of the same vendor, by the list: what the configuration says is said of its own model.
+    pub(crate) fn beside(&self, model: &str) -> Self {
+        let mut rates = self.clone();
+        if self.model == model {
+            return rates;
+        }
+        let mut deployment = (*self.deployment).clone();
+        deployment.model_info.clear();
+        deployment.id.push_str("/beside");
+        rates.deployment = Arc::new(deployment);
+        model.clone_into(&mut rates.model);
+        rates
+    }
+
     /// Takes the tools that the vendor ran for an answer into the bill: no usage counts them all.
     pub(crate) fn used(&mut self, op: Op, asked: &JsonObject, answer: &Bytes) {
         let may_have = asked.contains("tools") || asked.contains("web_search_options");

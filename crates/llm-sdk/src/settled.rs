@@ -84,7 +84,8 @@ pub(crate) fn bill(rates: &Rates, id: &str, consumed: &[(String, Usage)]) -> Opt
     })
 }
 
-fn together(one: Charge, other: Charge) -> Charge {
+/// Two bills as one.
+pub(crate) fn together(one: Charge, other: Charge) -> Charge {
     let cost = match (one.cost, other.cost) {
         (Some(one), Some(other)) => Some(one.plus(other)),
         (one, other) => one.or(other),

@@ -21,7 +21,7 @@ use super::{audio, vectors};
 use crate::{
     Answer, Call, Decoder, Error, Framing, Kind, Outgoing, Protocol, Reply, Step, error_table,
     form,
-    live::{OpenAiSession, Session},
+    live::{OpenAiSession, Session, is_transcription},
     path,
 };
 pub(crate) use images::images;
@@ -43,8 +43,8 @@ impl Protocol for OpenAi {
         true
     }
 
-    fn session(&self, _: &Call<'_>) -> Result<Box<dyn Session>, Error> {
-        Ok(Box::new(OpenAiSession::default()))
+    fn session(&self, call: &Call<'_>, named: &str) -> Result<Box<dyn Session>, Error> {
+        Ok(Box::new(OpenAiSession::new(call, call.model(), named)))
     }
 
     fn framing(&self, call: &Call<'_>) -> Framing {
@@ -142,8 +142,11 @@ pub(crate) fn opening(
     model: &str,
     call: &Call<'_>,
 ) -> Result<Request<Outgoing>, Error> {
-    address.push(if address.contains('?') { '&' } else { '?' });
-    address.push_str(&format!("{name}={}", path::query(model)));
+    // A session that only writes down what is said has its model in its settings.
+    if name == "deployment" || !is_transcription(call) {
+        address.push(if address.contains('?') { '&' } else { '?' });
+        address.push_str(&format!("{name}={}", path::query(model)));
+    }
     empty(Method::GET, &resource_address(address, call)?)
 }
 
