@@ -512,10 +512,8 @@ mod tests {
         }
         let target = Target::new(&ELSEWHERE, "", Credential::None);
         let native = Native::read("chat/completions", Some(&object(plain)));
-        assert_eq!(
-            native.asking_for_usage(&target, &object(plain)).is_some(),
-            false
-        );
+        let asking = native.asking_for_usage(&target, &object(plain));
+        assert!(asking.is_none());
     }
 
     #[test]
