@@ -16,7 +16,10 @@ use llm_types::{JsonObject, Map, Op, Usage};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{settled::Settled, surroundings::prices};
+use crate::{
+    settled::{self, Settled},
+    surroundings::prices,
+};
 
 /// Deployments whose prices are remembered, at most: wildcard groups have as many models as clients can name.
 const REMEMBERED: usize = 4096;
@@ -317,6 +320,17 @@ impl Rates {
         rates.deployment = Arc::new(deployment);
         model.clone_into(&mut rates.model);
         rates
+    }
+
+    /// What a response of the background costs besides its usage; the id of the record that tells it, unless it was told.
+    pub(crate) fn late(&mut self, id: &str, response: &Bytes) -> Option<String> {
+        let response = JsonObject::parse(response).ok()?;
+        let call_id = settled::once(self, "response", id)?;
+        self.measures = Measures::of(Op::Responses, &response, Some(&response));
+        if let Some(model) = response.str("model").filter(|model| !model.is_empty()) {
+            self.model = model.into_owned();
+        }
+        Some(call_id)
     }
 
     /// Takes the tools that the vendor ran for an answer into the bill: no usage counts them all.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use llm_cost::Measures;
 use llm_providers::{Error, EventStream, Outcome as Sent, Payload};
-use llm_router::{Failed, Journey, Lease, Routed};
+use llm_router::{Failed, Journey, Lease, Routed, StreamFailover};
 use llm_types::{JsonObject, Op, Usage, Verb};
 
 use super::{begun::Begun, ended, place::Placed};
@@ -209,6 +209,15 @@ fn respond(
                     };
                     ordered.video(bytes, &stamp)
                 }
+                Op::Responses if matches!(begun.verb, Verb::Get | Verb::Cancel) => {
+                    let id = placed.network.id.as_deref().unwrap_or_default();
+                    let told = usage.is_some().then(|| rates.late(id, &bytes));
+                    match told.flatten() {
+                        Some(call_id) => begun.reporter.note(|record| record.call_id = call_id),
+                        None => usage = None,
+                    }
+                    bytes
+                }
                 Op::Chat | Op::Responses if bridged.is_none() => {
                     rates.used(begun.op, &placed.network.body, &bytes);
                     bytes
@@ -256,13 +265,18 @@ fn streamed(
             None => stream,
         }
     });
+    // What is only told once more is nobody else's to go on with.
+    let mode = match begun.verb {
+        Verb::Create => placed.failover,
+        _ => StreamFailover::Off,
+    };
     let onward = Onward {
         router: placed.router,
         ask: placed.ask,
         network: placed.network,
         journey,
         wardrobe,
-        mode: placed.failover,
+        mode,
         filtered,
     };
     Body::Stream(Box::new(AnswerStream::vendor(

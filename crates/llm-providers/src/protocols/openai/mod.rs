@@ -6,6 +6,7 @@ mod events;
 mod images;
 mod message;
 mod repair;
+mod replay;
 mod responses;
 mod so_far;
 mod stream;
@@ -26,6 +27,7 @@ use crate::{
 };
 pub(crate) use images::images;
 use repair::Repair;
+pub use responses::retold;
 
 /// OpenAI's API and everything that copies it.
 #[derive(Debug)]
@@ -252,6 +254,7 @@ pub(crate) fn decode(call: &Call<'_>, reply: Reply) -> Result<Step, Error> {
             // What is only looked at was paid for when it was made, unless nobody knew then what it would consume.
             let usage = match call.verb {
                 Verb::Get | Verb::Cancel if call.op == Op::Batch => ended(&object),
+                Verb::Get | Verb::Cancel if call.op == Op::Responses => begun_earlier(&object),
                 Verb::Compact => consumed(&object),
                 Verb::Create | Verb::Remix => object.get::<Usage>("usage").unwrap_or_default(),
                 _ => None,
@@ -267,6 +270,14 @@ fn ended(batch: &JsonObject) -> Option<Usage> {
     let over = ["completed", "expired", "cancelled", "failed"];
     let status = batch.str("status")?;
     consumed(batch).filter(|_| over.contains(&&*status))
+}
+
+/// What a response consumed that was made in the background: who asked for it was answered before that was known.
+fn begun_earlier(response: &JsonObject) -> Option<Usage> {
+    let over = ["completed", "incomplete", "cancelled", "failed"];
+    let status = response.str("status")?;
+    let is_over = over.contains(&&*status) && response.is_true("background");
+    consumed(response).filter(|_| is_over)
 }
 
 /// What an answer says in the words of Responses.
