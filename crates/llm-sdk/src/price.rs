@@ -261,6 +261,7 @@ pub(crate) fn of_tokens(table: &PriceTable, target: &Target, info: &Map) -> Opti
     Some(TokenPrice {
         input: input?,
         output: output?,
+        cached: million(Kind::CacheRead),
     })
 }
 
@@ -381,6 +382,7 @@ pub fn facts(table: &PriceTable, target: &Target, model_info: &Map) -> ModelFact
 mod tests {
     use llm_providers::{Credential, lookup};
     use llm_types::ImageUsage;
+    use serde_json::json;
 
     use super::*;
 
@@ -398,6 +400,20 @@ mod tests {
             .charge(Some(usage))
             .total()
             .map(|total| total.to_string())
+    }
+
+    #[test]
+    fn a_token_of_a_kept_prompt_has_its_own_price() {
+        let row = lookup("anthropic").expect("a row");
+        let target = Target::new(row, "claude-sonnet-4-5", Credential::None);
+        let of = |info: Value| {
+            let info = info.as_object().expect("an object");
+            of_tokens(&Prices::of_process().table(), &target, info).expect("it is known")
+        };
+        let listed = of(json!({}));
+        assert_eq!(listed.cached.map(|cached| cached * 10), Some(listed.input));
+        let own = of(json!({"input_cost_per_token": 0.00001, "output_cost_per_token": 0.00001}));
+        assert_eq!((own.input, own.cached), (10_000_000_000, None));
     }
 
     #[test]

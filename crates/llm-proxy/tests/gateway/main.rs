@@ -6,6 +6,7 @@
     reason = "tests stop at the first surprise"
 )]
 
+mod again;
 mod alerts;
 mod answers;
 mod authorization;
