@@ -172,9 +172,11 @@ impl Measures {
     /// What the answer holds was made; a request that is still streaming says what will be.
     fn images(&mut self, both: &Both<'_>) {
         // The pictures themselves are megabytes of text that nobody needs here.
-        let made = both
-            .answered_as::<Vec<IgnoredAny>>("data")
-            .map(|data| data.len() as u64);
+        // Google foretells them.
+        let made = ["data", "predictions"].into_iter().find_map(|list| {
+            let made = both.answered_as::<Vec<IgnoredAny>>(list)?;
+            Some(made.len() as u64)
+        });
         let asked = || both.asked("n").as_ref().and_then(number).map(|n| n as u64);
         self.images = made.or_else(asked).or(Some(1));
         // OpenAI's default, which others took over; what is left to the vendor stays unknown.

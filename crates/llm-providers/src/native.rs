@@ -273,6 +273,10 @@ fn meaning(path: &str, action: &str) -> (Option<Op>, bool) {
         "streamGenerateContent" => return (Some(Op::GenerateContent), true),
         "rawPredict" | "invoke" => return (Some(Op::Messages), false),
         "streamRawPredict" | "invoke-with-response-stream" => return (Some(Op::Messages), true),
+        "embedContent" | "batchEmbedContents" => return (Some(Op::Embedding), false),
+        // What a model of Vertex AI's foretells is told by its name.
+        "predict" if path.contains("embedding") => return (Some(Op::Embedding), false),
+        "predict" if path.contains("imagen") => return (Some(Op::ImageGeneration), false),
         "converse" => return (Some(Op::Chat), false),
         "converse-stream" => return (Some(Op::Chat), true),
         _ => {}
@@ -287,6 +291,7 @@ fn meaning(path: &str, action: &str) -> (Option<Op>, bool) {
         ("completions", Op::Completion),
         ("chat", Op::Chat),
         ("embeddings", Op::Embedding),
+        ("embed", Op::Embedding),
         ("images/generations", Op::ImageGeneration),
         ("images/edits", Op::ImageEdit),
         ("images/variations", Op::ImageVariation),

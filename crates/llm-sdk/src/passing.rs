@@ -256,7 +256,9 @@ impl Passing {
         let mut native = self.native.clone();
         let renames = self.rename && !target.model.is_empty();
         let mut body = self.body.clone();
-        let asking = native.asking_for_usage(target, &self.fields);
+        let is_object = |bytes: &Bytes| bytes.trim_ascii_start().starts_with(b"{");
+        let object = self.body.bytes().filter(|bytes| is_object(bytes));
+        let asking = object.and_then(|_| native.asking_for_usage(target, &self.fields));
         let asks_for_usage = asking.is_some();
         if renames && native.is_named_in_body() {
             body = self.renamed(&target.model, asking);

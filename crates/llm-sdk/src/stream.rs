@@ -276,8 +276,7 @@ impl AnswerStream {
         };
         let fields = JsonObject::parse(&response).unwrap_or_default();
         if fields.is_true("background") {
-            let id = fields.str("id").unwrap_or_default();
-            match self.rates.late(&id, &response) {
+            match self.rates.late(&response) {
                 Some(id) => self.reporter.note(|record| record.call_id = id),
                 None => self.told_before = true,
             }

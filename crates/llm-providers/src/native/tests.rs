@@ -76,6 +76,25 @@ fn what_is_asked_for() {
         ("v1/audio/speech", Some(Op::Speech), "b", false),
         ("v1/ocr", Some(Op::Ocr), "b", false),
         ("v1/videos", Some(Op::Video), "b", false),
+        ("v2/embed", Some(Op::Embedding), "b", false),
+        (
+            "v1beta/models/gemini-embedding-001:embedContent",
+            Some(Op::Embedding),
+            "gemini-embedding-001",
+            false,
+        ),
+        (
+            "v1/projects/p/locations/l/publishers/google/models/imagen-4.0-generate-001:predict",
+            Some(Op::ImageGeneration),
+            "imagen-4.0-generate-001",
+            false,
+        ),
+        (
+            "v1/projects/p/locations/l/endpoints/7:predict",
+            None,
+            "b",
+            false,
+        ),
         ("v1/videos/v1/remix", None, "b", false),
     ] {
         let body = JsonObject::parse(&bytes::Bytes::from_static(br#"{"model":"b"}"#)).unwrap();
