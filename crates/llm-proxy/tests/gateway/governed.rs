@@ -8,20 +8,22 @@ use std::sync::{
 use futures_util::future::join_all;
 use llm_proxy::settings::{Place, Settings};
 use llm_router::{AccessWindow, HedgeRules};
-use llm_store::{Store, rows::SpendRow};
+use llm_store::rows::SpendRow;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use crate::support::*;
+use crate::{
+    stored::kit::{self, Database},
+    support::*,
+};
 
 /// Dollars a token in, and out.
 const PRICES: (f64, f64) = (0.000_001, 0.000_01);
 
-/// A gateway that keeps keys and spend, and the file it keeps them in.
+/// A gateway that keeps keys and spend, and the database it keeps them in.
 pub(crate) struct Kept {
     pub(crate) gateway: Gateway,
-    file: std::path::PathBuf,
-    _folder: tempfile::TempDir,
+    database: Database,
 }
 
 impl Kept {
@@ -30,14 +32,16 @@ impl Kept {
     }
 
     pub(crate) async fn with(settings: Settings) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("gateway.db");
+        Self::on(kit::sqlite(), settings).await
+    }
+
+    pub(crate) async fn on(database: Database, settings: Settings) -> Self {
         let mut settings = with_master_key(settings);
-        settings.database.place = Place::Named(file.display().to_string());
+        settings.database.place = Place::Named(database.settings.url.clone());
+        settings.database.journal = Some(database.folder().join("journal"));
         Self {
             gateway: Gateway::with(settings).await,
-            file,
-            _folder: folder,
+            database,
         }
     }
 
@@ -66,9 +70,7 @@ impl Kept {
     /// Stops, and reads what is kept.
     pub(crate) async fn rows(self) -> Vec<SpendRow> {
         self.gateway.running.stop().await;
-        let store = Store::open(&llm_store::Settings::sqlite(&self.file))
-            .await
-            .unwrap();
+        let store = self.database.open().await;
         assert_eq!(
             store.all_held().await.unwrap().0,
             0,
