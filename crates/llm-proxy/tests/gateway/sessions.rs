@@ -172,11 +172,11 @@ pub(crate) fn refused(error: tungstenite::Error) -> (u16, String) {
     }
 }
 
-/// The value of the first metric line that begins so.
+/// The sum of the metric lines that begin so.
 pub(crate) async fn measured(gateway: &Gateway, name: &str) -> f64 {
     gateway.settled().await;
     let got = gateway.send("GET", "/metrics", &[MASTER], "").await;
-    let line = got.text().lines().find(|line| line.starts_with(name));
-    let value = line.and_then(|line| line.rsplit(' ').next());
-    value.map_or(0.0, |value| value.parse().unwrap())
+    let lines = got.text().lines().filter(|line| line.starts_with(name));
+    let values = lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
+    values.sum()
 }
