@@ -256,6 +256,16 @@ def test_a_response_that_its_vendor_keeps(gateway, client, keeper):
         client.responses.retrieve(made.id)
 
 
+def test_a_response_is_streamed_again(client, keeper):
+    made = client.responses.create(model="gpt-4o", input="Hello")
+    events = list(client.responses.retrieve(made.id, stream=True))
+    assert [event.type for event in events] == ["response.created", "response.output_text.delta", "response.completed"]
+    assert events[-1].response.id == made.id
+    later = list(client.responses.retrieve(made.id, stream=True, starting_after=1))
+    assert [event.type for event in later] == ["response.completed"]
+    assert "starting_after=1" in keeper.last()["path"]
+
+
 def test_what_is_only_looked_at_costs_nothing(client):
     made = client.responses.with_raw_response.create(model="gpt-4o", input="Hello")
     assert float(made.headers["x-litellm-response-cost"]) > 0

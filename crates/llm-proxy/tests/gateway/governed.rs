@@ -498,3 +498,24 @@ async fn what_passes_through_is_held_to_its_price_beforehand() {
     let rows = kept.rows().await;
     assert_eq!(rows.len(), 1);
 }
+
+#[tokio::test]
+async fn a_key_for_some_models_passes_no_other_whatever_the_body() {
+    let vendor = Vendor::friendly().await;
+    let kept = Kept::before(&vendor).await;
+    let key = kept.key(json!({"models": ["gpt"]})).await;
+    let bearer = format!("Bearer {key}");
+    let headers = [
+        ("authorization", bearer.as_str()),
+        ("content-type", "multipart/form-data; boundary=XX"),
+    ];
+    for path in ["audio/transcriptions", "unheard/of"] {
+        let path = format!("/openai/{path}");
+        let form =
+            "--XX\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nwhisper-1\r\n--XX--\r\n";
+        let got = kept.gateway.send("POST", &path, &headers, form).await;
+        let (status, kind, _) = got.error();
+        assert_eq!((status, kind.as_str()), (403, "key_model_access_denied"));
+    }
+    assert!(vendor.asked().is_empty());
+}
