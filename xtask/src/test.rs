@@ -76,6 +76,7 @@ pub(crate) fn redis() -> Result<()> {
 
 /// The wheel, built as users get it, and its own tests.
 fn wheel(python: &Path) -> Result<()> {
+    redis()?;
     let wheels = root().join("target/wheels-under-test");
     if wheels.exists() {
         std::fs::remove_dir_all(&wheels).context("removing old wheels")?;

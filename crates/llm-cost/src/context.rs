@@ -93,6 +93,9 @@ pub struct CostContext<'a> {
     /// Sessions of the vendor's code interpreter.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code_interpreter_sessions: Option<u64>,
+    /// Runs of other tools by the vendor: pages that it visited, programs that it ran.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_tools: Option<u64>,
     /// Tokens that the computer-use tool read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub computer_input_tokens: Option<u64>,

@@ -9,7 +9,7 @@ use serde::{
 };
 use serde_json::Value;
 
-use crate::CostContext;
+use crate::{CostContext, Executed};
 
 /// What a request asked for and its answer delivered, apart from tokens: the owned half of a [`CostContext`].
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -62,6 +62,12 @@ pub struct Measures {
     /// Code interpreters among the answer's items.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code_interpreter_sessions: Option<u64>,
+    /// Runs of other tools of the vendor's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_tools: Option<u64>,
+    /// The tools that the answer told of so far.
+    #[serde(skip)]
+    pub executed: Executed,
 }
 
 impl Measures {
@@ -118,6 +124,7 @@ impl Measures {
             web_searches: self.web_searches,
             file_searches: self.file_searches,
             code_interpreter_sessions: self.code_interpreter_sessions,
+            server_tools: self.server_tools,
             ..CostContext::default()
         }
     }
@@ -130,15 +137,24 @@ impl Measures {
                 .raw("tools")
                 .is_some_and(|tools| hosts_search(tools));
         let always = SEARCHING.iter().any(|part| model.contains(part));
+        let may = asked || ACTING.iter().any(|part| model.contains(part));
         self.web_searches = match always {
             true => Some(1),
-            false => asked.then_some(0),
+            false => may.then_some(0),
         };
     }
 
-    /// Looks at a piece of such an answer: one that cites a page has searched for it.
+    /// Looks at a piece of such an answer: it may tell what was done for it, and one that cites a page has searched for it.
     pub fn saw(&mut self, piece: &[u8]) {
-        if self.web_searches == Some(0) && memchr::memmem::find(piece, b"url_citation").is_some() {
+        if self.web_searches.is_none() {
+            return;
+        }
+        if self.executed.hear(piece) {
+            self.web_searches = Some(self.executed.searches());
+            self.server_tools = self.executed.others();
+        } else if self.web_searches == Some(0)
+            && memchr::memmem::find(piece, b"url_citation").is_some()
+        {
             self.web_searches = Some(1);
         }
     }
@@ -156,9 +172,11 @@ impl Measures {
     /// What the answer holds was made; a request that is still streaming says what will be.
     fn images(&mut self, both: &Both<'_>) {
         // The pictures themselves are megabytes of text that nobody needs here.
-        let made = both
-            .answered_as::<Vec<IgnoredAny>>("data")
-            .map(|data| data.len() as u64);
+        // Google foretells them.
+        let made = ["data", "predictions"].into_iter().find_map(|list| {
+            let made = both.answered_as::<Vec<IgnoredAny>>(list)?;
+            Some(made.len() as u64)
+        });
         let asked = || both.asked("n").as_ref().and_then(number).map(|n| n as u64);
         self.images = made.or_else(asked).or(Some(1));
         // OpenAI's default, which others took over; what is left to the vendor stays unknown.
@@ -231,6 +249,9 @@ fn none(count: &Option<u64>) -> bool {
 
 /// Parts of the names of OpenAI's models that search before every answer.
 const SEARCHING: [&str; 2] = ["-search-preview", "-search-api"];
+
+/// Parts of the names of Groq's systems that search and run programs unasked.
+const ACTING: [&str; 1] = ["compound"];
 
 /// What matters of an item of a Responses answer.
 #[derive(Default, Deserialize)]
@@ -389,6 +410,19 @@ mod tests {
     }
 
     #[test]
+    fn tools_that_were_run_are_told_by_the_message() {
+        let request = json!({"tools": [{"type": "browser_search"}]});
+        let answer = json!({"choices": [{"message": {"executed_tools": [
+            {"index": 0, "type": "browser.search"}, {"index": 1, "type": "browser.open"}, {"index": 2, "type": "browser.search"},
+        ]}}]});
+        let measures = measures(Op::Chat, request, answer);
+        assert_eq!(
+            (measures.web_searches, measures.server_tools),
+            (Some(2), Some(1))
+        );
+    }
+
+    #[test]
     fn a_streamed_chat_answer_searched_where_it_cites_or_always_does() {
         let cited = br#"{"choices": [{"delta": {"annotations": [{"type": "url_citation"}]}}]}"#;
         let spoken = br#"{"choices": [{"delta": {"content": "Yes."}}]}"#;
@@ -401,6 +435,8 @@ mod tests {
         };
         let asks = json!({"web_search_options": {}});
         let tools = json!({"tools": [{"type": "web_search"}]});
+        let ran = br#"{"choices": [{"delta": {"executed_tools": [{"index": 0, "type": "browser_search"}]}}]}"#;
+        let browses = json!({"tools": [{"type": "browser_search"}]});
         let own = json!({"tools": [{"type": "function", "function": {"name": "search"}}]});
         for (model, request, pieces, count) in [
             ("m", asks.clone(), vec![&cited[..], spoken], Some(1)),
@@ -408,6 +444,9 @@ mod tests {
             ("m", tools, vec![&cited[..], cited], Some(1)),
             ("m", own, vec![&cited[..]], None),
             ("m", json!({}), vec![&cited[..]], None),
+            ("m", browses, vec![&ran[..], ran, cited], Some(1)),
+            ("groq/compound", json!({}), vec![&ran[..]], Some(1)),
+            ("groq/compound", json!({}), vec![&spoken[..]], Some(0)),
             (
                 "gpt-4o-search-preview",
                 json!({}),

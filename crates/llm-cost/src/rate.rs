@@ -54,6 +54,8 @@ pub enum Kind {
     MapsQuery,
     /// One search of the web by the vendor, from `search_context_cost_per_query`.
     WebSearch,
+    /// One run of another tool by the vendor: a page that it visited, a program that it ran.
+    ServerTool,
     /// The whole request, at the vendor's own word.
     Reported,
 }
@@ -232,6 +234,7 @@ impl Kind {
         matches!(
             self,
             Self::WebSearch
+                | Self::ServerTool
                 | Self::MapsQuery
                 | Self::Citation
                 | Self::CodeInterpreterSession

@@ -16,6 +16,8 @@ const CONTAINERS: [(&str, &str); 2] = [("openai", "0.03"), ("azure", "0.033")];
 
 pub(crate) fn bill(bill: &mut Bill<'_>, usage: &Usage, ask: &CostContext<'_>) {
     web_search(bill, usage, ask);
+    let others = ask.server_tools.or_else(|| xai_tools(usage));
+    priced(bill, Kind::ServerTool, others.map(Quantity::count), 1);
     let details = usage.prompt_tokens_details.as_ref();
     let maps = details.and_then(|d| d.extra.get("google_maps_grounding_requests")?.as_u64());
     priced(bill, Kind::MapsQuery, maps.map(Quantity::count), 1);
@@ -140,10 +142,37 @@ fn searches(usage: &Usage, ask: &CostContext<'_>) -> u64 {
         .get("num_search_queries")
         .and_then(Value::as_u64);
     let counted = tools
+        .max(xai_searches(usage))
         .max(prompt)
         .max(queries.unwrap_or(0))
         .max(ask.web_searches.unwrap_or(0));
     // Perplexity bills the search of every request, and then names only the amount of context.
     let uncounted = ask.provider == "perplexity" && usage.extra.contains_key("search_context_size");
     counted.max(u64::from(uncounted))
+}
+
+/// xAI counts its tools by name, and before that the sources of its searches. Where it says what all that costs, too, it is
+/// not asked here.
+fn xai_searches(usage: &Usage) -> u64 {
+    let sources = usage.extra.get("num_sources_used").and_then(Value::as_u64);
+    xai_calls(usage, is_web_search).max(sources.unwrap_or(0))
+}
+
+/// Runs of its other tools; those of the caller's own servers cost nothing.
+fn xai_tools(usage: &Usage) -> Option<u64> {
+    let calls = xai_calls(usage, |name| {
+        !is_web_search(name) && !name.starts_with("mcp")
+    });
+    Some(calls).filter(|calls| *calls > 0)
+}
+
+fn is_web_search(name: &str) -> bool {
+    name.starts_with("web_search") || name.starts_with("x_search")
+}
+
+fn xai_calls(usage: &Usage, counts: impl Fn(&str) -> bool) -> u64 {
+    let details = usage.extra.get("server_side_tool_usage_details");
+    let calls = details.and_then(Value::as_object).into_iter().flatten();
+    let counted = calls.filter(|(name, _)| counts(name));
+    counted.filter_map(|(_, count)| count.as_u64()).sum()
 }

@@ -2,7 +2,7 @@
 //! changes nothing here.
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
-use llm_cost::{Cost, CostContext, GapReason, Kind, Pricing, ZeroReason, cost};
+use llm_cost::{Cost, CostContext, GapReason, Kind, Pricing, Quantity, ZeroReason, cost};
 use llm_types::Usage;
 use serde_json::{Value, json};
 
@@ -550,6 +550,29 @@ fn zero_is_never_silent() {
         &at("openai"),
     );
     assert_eq!(search.gaps[0].what, Kind::WebSearch);
+}
+
+#[test]
+fn tools_of_xai_are_gaps_unless_it_says_what_they_cost() {
+    let details = json!({"web_search_calls": 2, "x_search_calls": 1, "code_interpreter_calls": 3, "mcp_calls": 9});
+    for (usage, gaps) in [
+        (
+            json!({"server_side_tool_usage_details": details}),
+            vec![(Kind::WebSearch, 3), (Kind::ServerTool, 3)],
+        ),
+        (json!({"num_sources_used": 4}), vec![(Kind::WebSearch, 4)]),
+        (json!({"num_sources_used": 0}), vec![]),
+        (
+            json!({"num_sources_used": 4, "cost_in_usd_ticks": 37_756_000}),
+            vec![],
+        ),
+    ] {
+        let bill = bill(gpt(), usage.clone(), &at("xai"));
+        let named = bill.gaps.iter().map(|gap| (gap.what, gap.quantity));
+        let named: Vec<_> = named.collect();
+        let gaps = gaps.into_iter().map(|(what, n)| (what, Quantity::count(n)));
+        assert_eq!(named, gaps.collect::<Vec<_>>(), "{usage}");
+    }
 }
 
 #[test]

@@ -92,7 +92,7 @@ struct Passed {
 impl Governance {
     /// Lets a request in, or says why not. Money for it is held from here on.
     pub async fn admit(&self, caller: &Arc<Caller>, work: Work<'_>) -> Result<Admission, Refusal> {
-        let tags = self.tags(caller, work.tags);
+        let tags = caller.tags(work.tags);
         let beside = self.beside(caller, work, &tags).await?;
         if let Some(customer) = &beside.customer {
             self.may_serve(&customer.row, work.model)?;
@@ -214,25 +214,6 @@ impl Governance {
                 Err(error.into())
             }
         }
-    }
-
-    /// The request's tags, and those of its key, its team and its project.
-    fn tags(&self, caller: &Caller, own: &[String]) -> Vec<String> {
-        let of_key = caller.key.as_ref().map(|key| &key.row.metadata);
-        let of_team = caller.team.as_ref().map(|team| &team.row.metadata);
-        let of_project = caller.project.as_ref().map(|project| &project.row.metadata);
-        let inherited = of_key.into_iter().chain(of_team).chain(of_project);
-        let inherited = inherited
-            .filter_map(|metadata| metadata.get("tags")?.as_array())
-            .flatten()
-            .filter_map(|tag| tag.as_str());
-        let mut tags = own.to_vec();
-        for tag in inherited {
-            if !tags.iter().any(|known| known == tag) {
-                tags.push(tag.to_owned());
-            }
-        }
-        tags
     }
 
     async fn beside(

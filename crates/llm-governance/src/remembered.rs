@@ -1,10 +1,12 @@
-//! Callers who are gone while work goes on for them: batches.
+//! Callers who do not ask themselves: batches go on for them when they are gone, and others look at what would be theirs.
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Caller, Governance, MASTER, Refusal, Role, behind::Ids};
+use llm_store::rows::Team;
+
+use crate::{Caller, Governance, MASTER, Refusal, Role, behind::Ids, keys::token_of};
 
 /// Who a caller was, to be found again when it is long gone. What it may do and spend is looked up then.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,14 +48,39 @@ impl Governance {
                 Refusal::unauthenticated("the key that this is asked with was deleted")
             });
         }
-        let behind = self.behind(Ids {
+        let ids = Ids {
             user: who.user.as_deref(),
             team: who.team.as_deref(),
             organization: who.organization.as_deref(),
             project: None,
-        });
-        Ok(Arc::new(behind.await?.bind(Caller {
-            name: Some(who.key.clone()),
+        };
+        self.keyless(ids, Some(who.key.clone())).await
+    }
+
+    /// Whoever has this key, which is named by itself or by its hash.
+    pub async fn stand_in_for_key(&self, key: &str) -> Result<Arc<Caller>, Refusal> {
+        let caller = self.caller_by_hash(&token_of(key)).await?;
+        caller.ok_or_else(|| Refusal::missing("key", "there is no such key"))
+    }
+
+    /// Somebody of this team.
+    pub async fn stand_in_for_team(&self, team: &str) -> Result<Arc<Caller>, Refusal> {
+        if self.directory().get::<Team>(&[team]).await?.is_none() {
+            return Err(Refusal::missing("team_id", "there is no such team"));
+        }
+        let ids = Ids {
+            user: None,
+            team: Some(team),
+            organization: None,
+            project: None,
+        };
+        self.keyless(ids, None).await
+    }
+
+    async fn keyless(&self, ids: Ids<'_>, name: Option<String>) -> Result<Arc<Caller>, Refusal> {
+        let behind = self.behind(ids).await?;
+        Ok(Arc::new(behind.bind(Caller {
+            name,
             ..Caller::plain(Role::InternalUser)
         })))
     }

@@ -59,6 +59,25 @@ impl Caller {
         models.filter(move |other| *other != asked && *other != model)
     }
 
+    /// A request's tags, and those of its key, its team and its project.
+    pub fn tags(&self, own: &[String]) -> Vec<String> {
+        let of_key = self.key.as_ref().map(|key| &key.row.metadata);
+        let of_team = self.team.as_ref().map(|team| &team.row.metadata);
+        let of_project = self.project.as_ref().map(|project| &project.row.metadata);
+        let inherited = of_key.into_iter().chain(of_team).chain(of_project);
+        let inherited = inherited
+            .filter_map(|metadata| metadata.get("tags")?.as_array())
+            .flatten()
+            .filter_map(|tag| tag.as_str());
+        let mut tags = own.to_vec();
+        for tag in inherited {
+            if !tags.iter().any(|known| known == tag) {
+                tags.push(tag.to_owned());
+            }
+        }
+        tags
+    }
+
     /// What its key says of routing, and behind that its team (`router_settings`).
     pub fn router_settings(&self) -> impl Iterator<Item = &llm_store::rows::Object> {
         let of_key = self.key.as_ref().map(|key| &key.row.router_settings);

@@ -1,6 +1,6 @@
 //! Bodies of requests: what a caller gave, and what goes out.
 
-use std::{fmt, fs::File, io, sync::Arc};
+use std::{fmt, fs::File, io, ops::Range, sync::Arc};
 
 use bytes::Bytes;
 use llm_types::JsonObject;
@@ -44,6 +44,7 @@ pub enum Data {
 #[derive(Clone)]
 pub struct Stored {
     file: Arc<File>,
+    start: u64,
     len: u64,
 }
 
@@ -148,6 +149,18 @@ impl Data {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+
+    /// The bytes of `range`, as far as there are any.
+    fn part(&self, range: Range<u64>) -> Self {
+        match self {
+            Self::Memory(bytes) => {
+                let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(bytes.len());
+                let (from, end) = (place(range.start), place(range.end));
+                Self::Memory(bytes.slice(from.min(end)..end))
+            }
+            Self::Disk(stored) => Self::Disk(stored.part(range)),
+        }
+    }
 }
 
 impl Stored {
@@ -156,8 +169,20 @@ impl Stored {
         let len = file.metadata()?.len();
         Ok(Self {
             file: Arc::new(file),
+            start: 0,
             len,
         })
+    }
+
+    /// A part of it: the bytes of `range`, as far as there are any.
+    fn part(&self, range: Range<u64>) -> Self {
+        let end = range.end.min(self.len);
+        let from = range.start.min(end);
+        Self {
+            file: Arc::clone(&self.file),
+            start: self.start + from,
+            len: end - from,
+        }
     }
 
     /// How many bytes there are.
@@ -174,7 +199,7 @@ impl Stored {
     pub fn read(&self, at: u64, most: usize) -> io::Result<Bytes> {
         let left = usize::try_from(self.len.saturating_sub(at)).unwrap_or(usize::MAX);
         let mut buffer = vec![0; left.min(most)];
-        read_exact_at(&self.file, &mut buffer, at)?;
+        read_exact_at(&self.file, &mut buffer, self.start + at)?;
         Ok(buffer.into())
     }
 }
@@ -223,6 +248,25 @@ impl Outgoing {
             Self::Bytes(bytes) => Some(bytes),
             Self::Pieces(_) => None,
         }
+    }
+
+    /// The same with `other` in the place of the bytes of `range`.
+    pub fn with(&self, range: Range<u64>, other: impl Into<Bytes>) -> Self {
+        let own = match self {
+            Self::Bytes(bytes) => &[Data::Memory(bytes.clone())],
+            Self::Pieces(pieces) => pieces.as_slice(),
+        };
+        let (mut before, mut after, mut at) = (Vec::new(), Vec::new(), 0_u64);
+        for piece in own {
+            let inside = |place: u64| place.saturating_sub(at);
+            before.push(piece.part(0..inside(range.start)));
+            after.push(piece.part(inside(range.end)..u64::MAX));
+            at += piece.len();
+        }
+        before.push(Data::Memory(other.into()));
+        before.append(&mut after);
+        before.retain(|piece| !piece.is_empty());
+        Self::Pieces(before)
     }
 
     /// All bytes in one piece. Blocks while it reads what is on disk.
@@ -298,6 +342,19 @@ mod tests {
             Data::Disk(stored),
         ]);
         assert_eq!(content.len(), 11);
+        for (range, expected) in [
+            (0..1, &b"ab0123456789"[..]),
+            (3..5, b"<01ab456789"),
+            (0..11, b"ab"),
+            (11..11, b"<0123456789ab"),
+            (0..99, b"ab"),
+        ] {
+            let other = content.with(range.clone(), "ab");
+            assert_eq!(&other.read().expect("read")[..], expected, "{range:?}");
+            assert_eq!(other.len(), expected.len() as u64);
+        }
+        let whole = Outgoing::from("0123").with(1..2, "x");
+        assert_eq!(&whole.read().expect("read")[..], b"0x23");
         assert_eq!(&content.read().expect("read")[..], b"<0123456789");
         assert_eq!(content.bytes(), None);
     }

@@ -268,9 +268,10 @@ impl<'a> Call<'a> {
         self.wire().decoder(self).map_err(|e| self.blame(e))
     }
 
-    /// What carries the messages of a two-way session.
-    pub fn session(&self) -> Result<Box<dyn Session>, Error> {
-        self.wire().session(self).map_err(|e| self.blame(e))
+    /// What carries the messages of a two-way session, whose client calls the model `named`.
+    pub fn session(&self, named: &str) -> Result<Box<dyn Session>, Error> {
+        let session = self.wire().session(self, named);
+        session.map_err(|e| self.blame(e))
     }
 
     /// The body's fields.

@@ -52,6 +52,7 @@ mod provider;
 pub mod resolve;
 mod rewrite;
 mod target;
+mod unasked;
 
 #[cfg(feature = "client")]
 mod client;
@@ -87,3 +88,4 @@ pub use rewrite::Rewriter;
 #[cfg(feature = "client")]
 pub use stream::EventStream;
 pub use target::{ModelFacts, Target};
+pub use unasked::Unasked;

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use crate::{
     Call, CallOptions, Chunks, Decoder, Framing, Native, Reply, Step, Target,
     frame::{Frame, Splitter},
+    protocols::bedrock,
 };
 
 /// The longest answer that is read whole.
@@ -22,6 +23,8 @@ pub struct Meter {
     how: How,
     frames: Vec<Frame>,
     chunks: Chunks,
+    /// What the headers said: the answer's own word is the better one.
+    told: Option<Usage>,
 }
 
 enum How {
@@ -47,6 +50,7 @@ impl Meter {
         if !native.model.is_empty() {
             target.model.clone_from(&native.model);
         }
+        target.provider = native.reader(&target);
         let kind = headers.get(header::CONTENT_TYPE);
         let is = |name: &[u8]| kind.is_some_and(|kind| kind.as_bytes().starts_with(name));
         // What a form asks for is not read; the answer says what it is.
@@ -59,9 +63,12 @@ impl Meter {
             how: How::Deaf,
             frames: Vec::new(),
             chunks: Chunks::default(),
+            told: bedrock::told(headers),
         };
         let options = CallOptions::default();
-        let call = meter.call(&options)?;
+        let Some(call) = meter.call(&options) else {
+            return meter.told.is_some().then_some(meter);
+        };
         let how = match call.wire().framing(&call) {
             framing @ (Framing::Sse | Framing::Lines | Framing::AwsEventStream)
                 if streams && !is(b"application/json") =>
@@ -119,6 +126,11 @@ impl Meter {
 
     /// The answer is over: what it consumed, where it says so.
     pub fn finish(mut self) -> Option<Usage> {
+        let told = self.told.take();
+        self.read().or(told)
+    }
+
+    fn read(mut self) -> Option<Usage> {
         match std::mem::replace(&mut self.how, How::Deaf) {
             How::Events(mut splitter, mut decoder) => {
                 let _ = splitter.finish(&mut self.frames);
@@ -275,6 +287,36 @@ mod tests {
             ),
             Some((7, 2))
         );
+    }
+
+    #[test]
+    fn vectors_are_read() {
+        let google = r#"{"embeddings":[{"values":[0.5]},{"values":[0.25]}],"usageMetadata":{"promptTokenCount":7}}"#;
+        let path = "v1beta/models/gemini-embedding-001:batchEmbedContents";
+        assert_eq!(
+            heard("gemini", path, "application/json", google),
+            Some((7, 0))
+        );
+        let cohere = r#"{"id":"e","embeddings":{"float":[[0.5]]},"meta":{"billed_units":{"input_tokens":7}}}"#;
+        assert_eq!(
+            heard("cohere", "v2/embed", "application/json", cohere),
+            Some((7, 0))
+        );
+    }
+
+    #[test]
+    fn aws_counts_in_its_headers_what_no_wire_tells() {
+        let target = Target::new(lookup("bedrock").unwrap(), "any", Credential::None);
+        let mut headers = HeaderMap::new();
+        headers.insert("content-type", "application/json".parse().unwrap());
+        let path = "model/amazon.titan-text-express-v1/invoke";
+        let native = Native::read(path, None);
+        assert!(Meter::new(&target, &native, &body(path), &headers).is_none());
+        headers.insert("x-amzn-bedrock-input-token-count", "7".parse().unwrap());
+        headers.insert("x-amzn-bedrock-output-token-count", "2".parse().unwrap());
+        let mut meter = Meter::new(&target, &native, &body(path), &headers).unwrap();
+        meter.push(&Bytes::from_static(br#"{"results":[]}"#));
+        assert_eq!(meter.finish(), Some(Usage::new(7, 2)));
     }
 
     #[test]

@@ -2,11 +2,11 @@
 
 use std::{borrow::Cow, ops::Range};
 
-use http::Uri;
-use llm_types::{JsonObject, Op};
+use http::{Method, Uri};
+use llm_types::{JsonObject, Map, Op};
 use percent_encoding::percent_decode_str;
 
-use crate::{Auth, Error, Kind, Provider, Target, path};
+use crate::{Auth, Error, Kind, Provider, Target, lookup, path};
 
 /// A service that no row describes: its address and its headers are all that is known of it.
 pub static ELSEWHERE: Provider = Provider {
@@ -141,6 +141,16 @@ pub struct Native {
     pub stream: bool,
     /// Where the path names the model.
     place: Option<Range<usize>>,
+    /// Whose wire the path belongs to, whoever stands behind it.
+    dialect: Dialect,
+}
+
+/// Vendors offer others' wires beside their own, at those others' paths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Dialect {
+    Own,
+    OpenAi,
+    Anthropic,
 }
 
 impl Native {
@@ -158,8 +168,56 @@ impl Native {
             op,
             model: model.into_owned(),
             stream: streams || body.is_some_and(|body| body.is_true("stream")),
+            dialect: dialect(path, op, place.is_some()),
             place,
         }
+    }
+
+    /// The row that reads the answers which `target` gives to this.
+    pub(crate) fn reader(&self, target: &Target) -> &'static Provider {
+        let (own, Some(op)) = (target.provider, self.op) else {
+            return target.provider;
+        };
+        match self.dialect {
+            Dialect::OpenAi if !(target.speaks(op) && own.wire(op).forwards_chat()) => &ELSEWHERE,
+            Dialect::Anthropic if !target.speaks(op) => lookup("anthropic").unwrap_or(own),
+            _ => own,
+        }
+    }
+
+    /// The body that also asks for what a stream of this consumes, where its vendor knows how to be asked and the client,
+    /// whose body is `fields`, has not done so.
+    pub fn asking_for_usage(&self, target: &Target, fields: &JsonObject) -> Option<JsonObject> {
+        let speaks = matches!(self.op, Some(Op::Chat | Op::Completion)) && self.stream;
+        let vendor = target.provider;
+        // What nobody knows is sent as it is; and Cohere refuses the key at its OpenAI-like paths.
+        let knows = self.dialect == Dialect::OpenAi
+            && vendor.params.stream_options
+            && self.reader(target) == vendor
+            && *vendor != ELSEWHERE;
+        if !speaks || !knows || fields.is_empty() {
+            return None;
+        }
+        let mut options: Map = match fields.get("stream_options") {
+            Ok(options) => options.unwrap_or_default(),
+            // The vendor says what is wrong with it.
+            Err(_) => return None,
+        };
+        if options.get("include_usage") == Some(&true.into()) {
+            return None;
+        }
+        options.insert("include_usage".into(), true.into());
+        let mut body = fields.clone();
+        body.set("stream_options", &options);
+        Some(body)
+    }
+
+    /// Whether a path hides what it asks for behind percent-encoding, which its vendor may well see through.
+    pub fn is_disguised(path: &str) -> bool {
+        let seen = |path: &str| meaning(path, named(path).1).0;
+        path.contains('%')
+            && seen(path).is_none()
+            && seen(&percent_decode_str(path).decode_utf8_lossy()).is_some()
     }
 
     /// The path with `model` where it names one.
@@ -172,6 +230,12 @@ impl Native {
         };
         let name = path::segment(model)?;
         Ok(Cow::Owned([before, &name, after].concat()))
+    }
+
+    /// Forgets what is asked for where `method` asks for nothing: things are listed and read at the same paths.
+    pub fn by(mut self, method: &Method) -> Self {
+        self.op = self.op.filter(|_| method == Method::POST);
+        self
     }
 
     /// Whether the body names the model.
@@ -209,6 +273,10 @@ fn meaning(path: &str, action: &str) -> (Option<Op>, bool) {
         "streamGenerateContent" => return (Some(Op::GenerateContent), true),
         "rawPredict" | "invoke" => return (Some(Op::Messages), false),
         "streamRawPredict" | "invoke-with-response-stream" => return (Some(Op::Messages), true),
+        "embedContent" | "batchEmbedContents" => return (Some(Op::Embedding), false),
+        // What a model of Vertex AI's foretells is told by its name.
+        "predict" if path.contains("embedding") => return (Some(Op::Embedding), false),
+        "predict" if path.contains("imagen") => return (Some(Op::ImageGeneration), false),
         "converse" => return (Some(Op::Chat), false),
         "converse-stream" => return (Some(Op::Chat), true),
         _ => {}
@@ -223,6 +291,7 @@ fn meaning(path: &str, action: &str) -> (Option<Op>, bool) {
         ("completions", Op::Completion),
         ("chat", Op::Chat),
         ("embeddings", Op::Embedding),
+        ("embed", Op::Embedding),
         ("images/generations", Op::ImageGeneration),
         ("images/edits", Op::ImageEdit),
         ("images/variations", Op::ImageVariation),
@@ -231,6 +300,7 @@ fn meaning(path: &str, action: &str) -> (Option<Op>, bool) {
         ("audio/speech", Op::Speech),
         ("moderations", Op::Moderation),
         ("ocr", Op::Ocr),
+        ("videos", Op::Video),
         ("responses", Op::Responses),
         ("messages", Op::Messages),
         ("rerank", Op::Rerank),
@@ -239,126 +309,18 @@ fn meaning(path: &str, action: &str) -> (Option<Op>, bool) {
     (op, false)
 }
 
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::{Credential, lookup};
-
-    #[test]
-    fn paths_from_the_host_on_and_from_the_base_on() {
-        for (base, path, whole) in [
-            (
-                "https://a.b/v1",
-                "chat/completions",
-                "https://a.b/v1/chat/completions",
-            ),
-            (
-                "https://a.b/v1",
-                "v1/chat/completions",
-                "https://a.b/v1/chat/completions",
-            ),
-            ("https://a.b/gw/v1", "v1/x", "https://a.b/gw/v1/x"),
-            (
-                "https://a.b/v1beta",
-                "v1/models/m:x",
-                "https://a.b/v1/models/m:x",
-            ),
-            (
-                "https://a.b/v1beta",
-                "upload/v1beta/files",
-                "https://a.b/upload/v1beta/files",
-            ),
-            ("https://a.b", "v2/chat", "https://a.b/v2/chat"),
-            (
-                "https://a.b/openai/v1/",
-                "openai/deployments/d/x",
-                "https://a.b/openai/deployments/d/x",
-            ),
-            ("http://a.b:1/", "", "http://a.b:1/"),
-        ] {
-            assert_eq!(joined(base, path), whole, "{base} {path}");
-        }
-    }
-
-    #[test]
-    fn what_is_asked_for() {
-        for (path, op, model, stream) in [
-            ("v1/chat/completions", Some(Op::Chat), "b", false),
-            ("responses", Some(Op::Responses), "b", false),
-            ("v1/messages", Some(Op::Messages), "b", false),
-            ("v1/messages/count_tokens", None, "b", false),
-            ("v1/my_messages", None, "b", false),
-            (
-                "v1beta/models/gemini-x:generateContent",
-                Some(Op::GenerateContent),
-                "gemini-x",
-                false,
-            ),
-            (
-                "v1/projects/p/locations/l/publishers/google/models/g:streamGenerateContent",
-                Some(Op::GenerateContent),
-                "g",
-                true,
-            ),
-            (
-                "model/eu.a%3A0/converse-stream",
-                Some(Op::Chat),
-                "eu.a:0",
-                true,
-            ),
-            ("model/a/invoke", Some(Op::Messages), "a", false),
-            (
-                "openai/deployments/d/chat/completions",
-                Some(Op::Chat),
-                "d",
-                false,
-            ),
-            ("v1/files", None, "b", false),
-            ("v1/audio/speech", Some(Op::Speech), "b", false),
-            ("v1/ocr", Some(Op::Ocr), "b", false),
-        ] {
-            let body = JsonObject::parse(&bytes::Bytes::from_static(br#"{"model":"b"}"#)).unwrap();
-            let read = Native::read(path, Some(&body));
-            assert_eq!(
-                (read.op, read.model.as_str(), read.stream),
-                (op, model, stream),
-                "{path}"
-            );
-        }
-    }
-
-    #[test]
-    fn another_model_takes_the_place_of_the_named_one() {
-        let path = "model/a/converse";
-        let read = Native::read(path, None);
-        assert_eq!(
-            read.path_for(path, "b:0/x").unwrap(),
-            "model/b%3A0%2Fx/converse"
-        );
-    }
-
-    #[test]
-    fn vendors_are_known_by_their_hosts() {
-        assert_eq!(vendor_at("https://api.groq.com/openai/v1/x").name, "groq");
-        assert_eq!(
-            vendor_at("https://evilapi.groq.com.example").name,
-            "pass_through"
-        );
-        assert_eq!(vendor_at("http://127.0.0.1:1/x").name, "pass_through");
-    }
-
-    proptest! {
-        #[test]
-        fn no_path_leaves_its_place(path in "([a-z.@:?#%\\\\/]|%2e|%2f|%5c|//|\\.\\.){0,24}") {
-            let target = Target::new(lookup("openai").unwrap(), "m", Credential::None).at("https://api.test/in/v1");
-            if let Ok(uri) = address(&target, &path, None) {
-                prop_assert_eq!(uri.host(), Some("api.test"));
-                prop_assert_eq!(uri.scheme_str(), Some("https"));
-                let decoded = percent_decode_str(uri.path()).decode_utf8_lossy().into_owned();
-                prop_assert!(!decoded.split(['/', '\\']).any(|part| part == ".."), "{}", decoded);
-            }
-        }
+/// Whose wire is spoken at `path`: Cohere's, Google's and others' OpenAI-like paths are not their own.
+fn dialect(path: &str, op: Option<Op>, is_named: bool) -> Dialect {
+    let path = path.trim_end_matches('/');
+    let has = |part: &str| path.split('/').any(|segment| segment == part);
+    match op {
+        Some(Op::Chat | Op::Completion) if path.ends_with("completions") => Dialect::OpenAi,
+        Some(Op::Responses) => Dialect::OpenAi,
+        Some(Op::Embedding) if has("openai") || has("compatibility") => Dialect::OpenAi,
+        Some(Op::Messages) if !is_named => Dialect::Anthropic,
+        _ => Dialect::Own,
     }
 }
+
+#[cfg(test)]
+mod tests;

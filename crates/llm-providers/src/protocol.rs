@@ -62,8 +62,10 @@ pub trait Protocol: Sync {
         Err(call.unsupported())
     }
 
-    /// What carries the messages of a two-way session, whose opening is [`encode`](Self::encode)d.
-    fn session(&self, call: &Call<'_>) -> Result<Box<dyn Session>, Error> {
+    /// What carries the messages of a two-way session, whose opening is [`encode`](Self::encode)d and whose client calls
+    /// the model `named`.
+    fn session(&self, call: &Call<'_>, named: &str) -> Result<Box<dyn Session>, Error> {
+        let _ = named;
         Err(call.unsupported())
     }
 

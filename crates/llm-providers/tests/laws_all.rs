@@ -291,7 +291,7 @@ fn odd_messages_of_sessions_are_read_without_a_panic() {
     for row in ALL.iter().filter(|row| row.speaks(Op::Realtime)) {
         let target = target(row, "gemini-live");
         let call = call(Op::Realtime, Verb::Create, "", &target, &options).expect(row.name);
-        let mut session = call.session().expect(row.name);
+        let mut session = call.session("model").expect(row.name);
         session.opening();
         for odd in ODD {
             let said = || Said::Text(Bytes::from_static(odd.as_bytes()));

@@ -222,6 +222,10 @@ fn a_whole_response_is_told_as_a_stream() {
             "response.created",
             "response.in_progress",
             "response.output_item.added",
+            "response.content_part.added",
+            "response.output_text.delta",
+            "response.output_text.done",
+            "response.content_part.done",
             "response.output_item.done",
             "response.completed"
         ]

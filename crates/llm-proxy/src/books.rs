@@ -83,22 +83,28 @@ impl Database {
 
     /// The keys of what another configuration has otherwise.
     pub(crate) fn differing(&self, other: &Self) -> Vec<&'static str> {
+        let Self {
+            place,
+            connections,
+            patience,
+            journal,
+            sync_every,
+            overflow,
+            unpriced,
+        } = self;
         let pairs = [
-            ("database_url", self.place != other.place),
+            ("database_url", *place != other.place),
             (
                 "database_connection_pool_limit",
-                self.connections != other.connections,
+                *connections != other.connections,
             ),
-            (
-                "database_connection_timeout",
-                self.patience != other.patience,
-            ),
-            ("spend_journal_folder", self.journal != other.journal),
-            ("spend_journal_full_wait", self.overflow != other.overflow),
-            ("spend_journal_sync", self.sync_every != other.sync_every),
+            ("database_connection_timeout", *patience != other.patience),
+            ("spend_journal_folder", *journal != other.journal),
+            ("spend_journal_full_wait", *overflow != other.overflow),
+            ("spend_journal_sync", *sync_every != other.sync_every),
             (
                 "block_requests_for_models_without_pricing",
-                self.unpriced != other.unpriced,
+                *unpriced != other.unpriced,
             ),
         ];
         let differing = pairs.into_iter().filter(|(_, differs)| *differs);

@@ -238,6 +238,35 @@ async fn enter(
     Ok(Tab::new(governance.clone(), admission))
 }
 
+/// Leads a request where it would go if it were let in, by what its caller's key and team say, without counting it.
+pub(crate) async fn steer(
+    gateway: &Gateway,
+    live: &Live,
+    caller: &Arc<Caller>,
+    ask: &mut Ask,
+) -> Result<(), Refusal> {
+    let Some(governance) = gateway.governance() else {
+        return Ok(());
+    };
+    let alias = governance.model_of(caller, &ask.model);
+    let alias = alias.or_else(|| guided::alias(caller, &ask.model));
+    ask.route_as = alias.map(str::to_owned);
+    let model = ask.route_as.as_ref().unwrap_or(&ask.model).clone();
+    let groups = governance
+        .groups_of(&model, &groups_of(live, &model))
+        .await?;
+    governance.may_ask(caller, &model, &groups)?;
+    may_fall_back(governance, live, caller, ask).await?;
+    ask.route.caller = Some(caller.key_hash().to_owned());
+    ask.route.team = caller.team_id().map(str::to_owned);
+    guided::guide(governance, live, caller, ask, &model).await?;
+    let tags = caller.tags(&ask.route.tags);
+    ask.route
+        .inherited_tags
+        .extend_from_slice(&tags[ask.route.tags.len()..]);
+    Ok(())
+}
+
 /// Settles what a token leaves open until the model is known: the team, and whom the request is for.
 async fn decide(
     governance: &Governance,

@@ -384,10 +384,6 @@ fn resource(
         match (name.as_str(), value) {
             ("custom_llm_provider" | "provider", value) => provider = Some(value),
             ("model", value) => body.set_str("model", &value),
-            ("stream", value) if value == "true" && found.op == Op::Responses => {
-                let message = "a response that was begun earlier cannot be streamed";
-                return Err(Refusal::bad("stream", message));
-            }
             (name, value) => query.push((name.to_owned(), value)),
         }
     }

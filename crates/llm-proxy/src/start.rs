@@ -92,13 +92,14 @@ fn command(args: Args) -> Result<ExitCode> {
 
 /// Serves until a signal says to stop.
 async fn serve(args: Arc<Args>, settings: Settings) -> Result<ExitCode> {
+    // From when they were read: starting may take a while.
+    let watch = Watch::over(&settings.files);
     let address = address(&settings)?;
     let listener = listen(address).await?;
     // Before a word is said: who reads that we are there may tell us to stop at once.
     let signals = Signals::new()?;
     let lines = Lines::to(io::stderr());
     logs::install(&settings.logs, &lines);
-    let files = settings.files.clone();
     let introduction = banner::text(&settings, listener.local_addr()?, &args);
     let running = server::serve_logging(listener, settings, lines).await?;
     if let Some(port) = args.prometheus_metrics_port {
@@ -107,7 +108,7 @@ async fn serve(args: Arc<Args>, settings: Settings) -> Result<ExitCode> {
     say(&introduction);
     let again = Arc::clone(&args);
     let load: Loader = Arc::new(move || load(&again));
-    let in_time = until_told(running, signals, &load, Watch::over(&files)).await;
+    let in_time = until_told(running, signals, &load, watch).await;
     Ok(if in_time {
         ExitCode::SUCCESS
     } else {

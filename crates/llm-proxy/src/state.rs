@@ -25,7 +25,7 @@ use crate::{
     overlay::{Entry, Overlay},
     passing,
     record::Hub,
-    settings::Settings,
+    settings::{Place, Settings},
 };
 
 /// A gateway: what holds for now, and what counts over all its time.
@@ -166,6 +166,10 @@ impl Live {
 
 /// Names what a running gateway does not change: where its books are, and how they are kept.
 fn warn_of_books(old: &Settings, new: &Settings) {
+    let places = [&old.database.place, &new.database.place];
+    if places.iter().all(|place| **place == Place::Nowhere) {
+        return;
+    }
     let mut kept = old.database.differing(&new.database);
     if old.salts() != new.salts() {
         kept.push("salt_key");
@@ -236,8 +240,8 @@ impl Gateway {
         }
         if let Some(governance) = self.governance() {
             governance.adopt(config::settle(&next.settings));
-            warn_of_books(&old.settings, &next.settings);
         }
+        warn_of_books(&old.settings, &next.settings);
         self.live.store(next);
         drop(overlay);
         self.changed.notify_one();

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import json
 import os
 import pathlib
 import subprocess
@@ -119,6 +120,21 @@ def test_responses_by_id(at: Upstream) -> None:
     assert at.last.path == "/v1/responses/resp_1/input_items?include=a&include=b&limit=20&order=desc"
     interlingua.compact_responses(input="Hi", model="openai/gpt-4o")
     assert at.last.body == {"input": "Hi", "model": "gpt-4o"} and at.last.path == "/v1/responses/compact"
+
+
+def test_a_response_is_streamed_again(at: Upstream) -> None:
+    delta = {"type": "response.output_text.delta", "sequence_number": 4, "delta": "Hello!", "item_id": "msg_1"}
+    done = {"type": "response.completed", "sequence_number": 5, "response": RESPONSE}
+    told = [f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in (delta, done)]
+    at.answer = lambda asked: Reply(frames=told)
+    events = list(interlingua.get_responses("resp_1", stream=True, starting_after=3))
+    assert [event.type for event in events] == ["response.output_text.delta", "response.completed"]
+    assert at.last.path == "/v1/responses/resp_1?stream=true&starting_after=3"
+
+    async def later() -> list[str]:
+        return [event.type async for event in await interlingua.aget_responses("resp_1", stream=True)]
+
+    assert asyncio.run(later()) == ["response.output_text.delta", "response.completed"]
 
 
 def test_a_video_s_id_says_who_has_it(at: Upstream) -> None:

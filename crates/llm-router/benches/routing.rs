@@ -59,6 +59,7 @@ fn router(name: &str, n: usize) -> Arc<Router> {
         deployment.price = Some(TokenPrice {
             input: 1000 + (i % 5) as u64,
             output: 2000,
+            ..TokenPrice::default()
         });
         deployment
     };

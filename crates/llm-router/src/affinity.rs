@@ -20,10 +20,15 @@ pub struct AffinityRules {
     pub ttl: Duration,
     /// How long a vendor is thought to keep a prompt.
     pub prompt_ttl: Duration,
-    /// How many times the load of the least loaded deployment one may carry before a conversation leaves its cached
-    /// prompt there: cached tokens are cheap, and waiting is not.
-    pub load_factor: f64,
+    /// How many times as much a prompt is worth where a vendor keeps it as elsewhere. `None`: as many times as it costs
+    /// less there, where prices are known, and else twice.
+    pub prompt_worth: Option<f64>,
 }
+
+/// What a kept prompt is worth where no price says it: it is read faster in any case.
+const WORTH: f64 = 2.0;
+/// What it is worth at most: however cheap, a vendor that is asked so much more often than others is slow.
+const WORTH_MOST: f64 = 20.0;
 
 /// Kinds of bonds, by LiteLLM's names of optional pre-call checks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -43,7 +48,7 @@ impl Default for AffinityRules {
             group_bonds: BTreeMap::new(),
             ttl: Duration::from_secs(3600),
             prompt_ttl: Duration::from_secs(300),
-            load_factor: 2.0,
+            prompt_worth: None,
         }
     }
 }
@@ -52,6 +57,25 @@ impl AffinityRules {
     /// The bonds in a group.
     pub fn of(&self, group: &str) -> Bonds {
         self.group_bonds.get(group).copied().unwrap_or(self.bonds)
+    }
+
+    /// Whether a prompt that is kept `there` is rather asked there than at `other`: its price, times the attempts that would
+    /// be under way with it, is not higher there.
+    fn stays(&self, there: &Deployment, here: u64, other: &Deployment, load: u64) -> bool {
+        let (kept, anew) = self.prices(there, other);
+        kept * (here as f64 + 1.0) <= anew * (load as f64 + 1.0)
+    }
+
+    /// What the prompt costs where it is kept, and what elsewhere.
+    fn prices(&self, there: &Deployment, other: &Deployment) -> (f64, f64) {
+        let prices = there.price.and_then(|price| price.cached).zip(other.price);
+        match (self.prompt_worth, prices) {
+            (None, Some((kept, other))) if other.input > 0 => {
+                let anew = other.input as f64;
+                ((kept as f64).max(anew / WORTH_MOST), anew)
+            }
+            (worth, _) => (1.0, worth.unwrap_or(WORTH).max(1.0)),
+        }
     }
 }
 
@@ -176,8 +200,16 @@ impl Affinity {
         all.put(bond, place);
     }
 
-    /// Leaves only the deployment that the strongest bond leads to, if it can be asked and is worth it.
-    pub(crate) fn narrow(&self, field: &mut Field<'_>, bonds: &[Bond], now: Moment, factor: f64) {
+    /// Leaves only the deployment that the strongest bond leads to, if it can be asked and is worth it; `load` says how many
+    /// attempts one has under way.
+    pub(crate) fn narrow(
+        &self,
+        field: &mut Field<'_>,
+        bonds: &[Bond],
+        now: Moment,
+        rules: &AffinityRules,
+        load: impl Fn(&Deployment) -> u64,
+    ) {
         for bond in bonds {
             let Some(place) = self.find(bond.key, now) else {
                 continue;
@@ -187,8 +219,13 @@ impl Affinity {
             let Some(there) = field.open().iter().find(|deployment| is_it(deployment)) else {
                 continue;
             };
-            if bond.priced && is_crowded(there, field, now, factor) {
-                continue;
+            if bond.priced {
+                let here = load(there);
+                let others = field.open().iter().filter(|other| !is_it(other));
+                let mut others = others.map(|other| rules.stays(there, here, other, load(other)));
+                if others.any(|stays| !stays) {
+                    continue;
+                }
             }
             field.prefer(Reason::Affinity, is_it);
             return;
@@ -213,14 +250,6 @@ impl Generations {
         }
         self.young.insert(key, place);
     }
-}
-
-/// Whether a deployment carries so much more than the least loaded one that a cached prompt is not worth the wait.
-fn is_crowded(there: &Deployment, field: &Field<'_>, now: Moment, factor: f64) -> bool {
-    let load = |deployment: &Deployment| deployment.live.meter.load(now).in_flight;
-    let least = field.open().iter().map(|deployment| load(deployment)).min();
-    // One more than nothing: with hardly any load there is no wait anywhere.
-    load(there) as f64 > factor.max(1.0) * (least.unwrap_or(0) + 1) as f64
 }
 
 #[cfg(test)]

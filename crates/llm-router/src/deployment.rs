@@ -64,6 +64,8 @@ pub struct TokenPrice {
     pub input: u64,
     /// Of the answer.
     pub output: u64,
+    /// Of a prompt that the vendor keeps from an earlier request, where that has a price of its own.
+    pub cached: Option<u64>,
 }
 
 impl TokenPrice {
@@ -71,6 +73,7 @@ impl TokenPrice {
     pub const UNKNOWN: Self = Self {
         input: 5_000_000_000_000_000,
         output: 5_000_000_000_000_000,
+        cached: None,
     };
 }
 

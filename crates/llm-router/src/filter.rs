@@ -72,6 +72,8 @@ pub enum Reason {
     Itpm,
     /// It had its answers' tokens of this minute.
     Otpm,
+    /// It is too expensive for a second attempt beside a slow one.
+    Dearer,
     /// Another has a lower `order`.
     Order,
     /// Its tags do not fit the request's.

@@ -19,6 +19,8 @@ const TOO_MANY: f64 = 0.5;
 /// The latest results whose share of failures decides likewise, in whatever minute they came: after many good answers, an
 /// outage would otherwise have to bring as many bad ones.
 const LATEST: u32 = 20;
+/// How long an instance does not ask again after another one was found to be at the trial.
+const ELSEWHERE: Duration = Duration::from_secs(1);
 /// Requests in a minute, all of them failed, after which even the only deployment of a group rests.
 const HOPELESS: u32 = 1000;
 
@@ -64,6 +66,8 @@ pub(crate) struct Health {
     cools_until: AtomicU64,
     /// Somebody is finding out.
     on_trial: AtomicBool,
+    /// Until then somebody at another instance is thought to be.
+    tried_elsewhere: AtomicU64,
     tally: Mutex<Tally>,
 }
 
@@ -122,8 +126,15 @@ impl Health {
     }
 
     /// Whether somebody is finding out.
-    pub(crate) fn is_on_trial(&self) -> bool {
+    pub(crate) fn is_on_trial(&self, now: Moment) -> bool {
         self.on_trial.load(Ordering::Acquire)
+            || self.tried_elsewhere.load(Ordering::Acquire) > now.millis()
+    }
+
+    /// Another instance is at the trial.
+    pub(crate) fn is_tried_elsewhere(&self, now: Moment) {
+        let until = now.after(ELSEWHERE).millis();
+        self.tried_elsewhere.store(until, Ordering::Release);
     }
 
     /// The trial ended without a verdict.
@@ -139,19 +150,16 @@ impl Health {
         });
     }
 
-    /// A trial has shown that it is well again; a rest that began since holds.
-    pub(crate) fn passed(&self, now: Moment) {
+    /// A trial has shown that it is well again. `false`: a rest that began since holds.
+    pub(crate) fn passed(&self, now: Moment) -> bool {
         let over = |until: u64| (until <= now.millis()).then_some(0);
         let order = (Ordering::AcqRel, Ordering::Acquire);
-        if self
-            .cools_until
-            .fetch_update(order.0, order.1, over)
-            .is_ok()
-        {
-            self.recover();
-        } else {
-            self.end_trial();
+        let passed = self.cools_until.fetch_update(order.0, order.1, over);
+        match passed {
+            Ok(_) => self.recover(),
+            Err(_) => self.end_trial(),
         }
+        passed.is_ok()
     }
 
     /// It is well again, whatever was before.
@@ -160,6 +168,7 @@ impl Health {
         let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
         tally.latest = (0, 0);
         drop(tally);
+        self.tried_elsewhere.store(0, Ordering::Release);
         self.end_trial();
     }
 
@@ -357,9 +366,19 @@ mod tests {
         assert_eq!(again, Some(at(11)), "a failed trial is enough");
         health.end_trial();
         assert!(health.begin_trial());
-        health.passed(at(12));
+        assert!(health.passed(at(12)));
         assert_eq!(health.standing(at(12)), Standing::Well);
-        assert!(!health.is_on_trial());
+        assert!(!health.is_on_trial(at(12)));
+    }
+
+    #[test]
+    fn a_trial_elsewhere_counts_for_a_moment() {
+        let health = Health::default();
+        health.is_tried_elsewhere(at(5));
+        assert!(health.is_on_trial(at(5)) && !health.is_on_trial(at(6)));
+        health.is_tried_elsewhere(at(7));
+        health.recover();
+        assert!(!health.is_on_trial(at(7)));
     }
 
     #[test]
@@ -368,7 +387,7 @@ mod tests {
         health.cool(at(5));
         assert!(health.begin_trial());
         health.cool(at(60));
-        health.passed(at(12));
+        assert!(!health.passed(at(12)));
         assert_eq!(health.standing(at(12)), Standing::Cooling(at(60)));
     }
 

@@ -129,17 +129,19 @@ impl Router {
         tokio::time::sleep(patience).await;
         let rules = self.settings.hedge.as_ref()?;
         let permit = Permit::take(group.common?, self.state.clock.now(), &rules.share)?;
-        let busy = Skipped {
-            deployment: first.id.clone(),
-            reason: Reason::Tried,
-        };
-        let picked = self.pick_confirmed(ask, group, journey, vec![busy]).await;
-        let picked = picked.ok()?;
-        if is_dearer(picked.lease.deployment(), first, rules.price_ratio) {
-            return None;
-        }
-        permit.keep();
-        Some(picked)
+        let refused = group.deployments.iter().filter_map(|other| {
+            let reason = match other.id == first.id {
+                true => Reason::Tried,
+                false if is_dearer(other, first, rules.price_ratio) => Reason::Dearer,
+                false => return None,
+            };
+            let deployment = other.id.clone();
+            Some(Skipped { deployment, reason })
+        });
+        let refused = refused.collect();
+        let picked = self.pick_confirmed(ask, group, journey, refused).await;
+        permit.keep_if(picked.is_ok());
+        picked.ok()
     }
 }
 
@@ -160,8 +162,8 @@ impl<'g> Permit<'g> {
         })
     }
 
-    fn keep(mut self) {
-        self.kept = true;
+    fn keep_if(mut self, kept: bool) {
+        self.kept = kept;
     }
 }
 

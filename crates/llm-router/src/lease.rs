@@ -127,12 +127,17 @@ impl Lease {
         if self.trial == Trial::Open {
             self.trial = Trial::Passed;
             let now = self.state.clock.now();
-            self.deployment.live.health.passed(now);
-            if let Some(shared) = &self.settings.shared {
+            let passed = self.deployment.live.health.passed(now);
+            if let Some(shared) = self.settings.shared.as_ref().filter(|_| passed) {
                 let deployment = self.deployment.id.clone();
                 shared.tell(News::Recovered { deployment });
             }
         }
+    }
+
+    /// Whether it finds out for everybody if the deployment is well: one of a group that has others to ask meanwhile.
+    pub(crate) fn is_trial(&self) -> bool {
+        self.others && self.trial == Trial::Open
     }
 
     /// Whose it is.
@@ -206,7 +211,10 @@ impl Lease {
     }
 
     fn fail_after(mut self, error: &Error, used: Used) -> Option<Moment> {
-        let now = self.settle(used);
+        let now = self.state.clock.now();
+        // The rest is known before the place is free: nobody else takes it in between.
+        let until = self.rest_after(now, error);
+        self.settle(used);
         let live = &self.deployment.live;
         let too_much = matches!(
             error.kind,
@@ -218,28 +226,29 @@ impl Lease {
         if error.kind == Kind::Timeout {
             live.speed.silent(now, &self.settings.speed);
         }
+        if let Some(shared) = &self.settings.shared
+            && error.kind == Kind::Timeout
+        {
+            let deployment = self.deployment.id.clone();
+            shared.tell(News::Silent { deployment });
+        }
+        until
+    }
+
+    /// What the failure means for the deployment's health.
+    fn rest_after(&self, now: Moment, error: &Error) -> Option<Moment> {
         let patient = Patient {
             rules: &self.settings.health,
             cooldown: self.deployment.cooldown,
             allowed_fails: self.deployment.allowed_fails,
             others: self.others,
         };
-        let trial = self.trial != Trial::No;
-        let until = live.health.failed(now, error, trial, &patient);
+        let health = &self.deployment.live.health;
+        let until = health.failed(now, error, self.trial != Trial::No, &patient);
         self.end_trial();
-        if let Some(shared) = &self.settings.shared {
-            let deployment = || self.deployment.id.clone();
-            if error.kind == Kind::Timeout {
-                shared.tell(News::Silent {
-                    deployment: deployment(),
-                });
-            }
-            if let Some(until) = until {
-                shared.tell(News::Cooled {
-                    deployment: deployment(),
-                    until,
-                });
-            }
+        if let (Some(until), Some(shared)) = (until, &self.settings.shared) {
+            let deployment = self.deployment.id.clone();
+            shared.tell(News::Cooled { deployment, until });
         }
         until
     }
@@ -294,6 +303,9 @@ impl Drop for Lease {
         } else if let Some(claim) = self.claim.take() {
             let now = self.state.clock.now();
             self.deployment.live.meter.cancel(now, claim);
+            if let (Some(shared), Some(admitted)) = (&self.settings.shared, self.shared.take()) {
+                shared.end(admitted, Used::default());
+            }
             if let Some(queue) = &self.queue {
                 queue.wake();
             }

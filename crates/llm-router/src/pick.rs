@@ -111,8 +111,9 @@ impl Router {
         self.narrow(&mut field, ask, group, journey, now);
         let bonds = self.bonds(ask, group.name);
         if !bonds.is_empty() && field.open().len() > 1 {
-            let affinity = &self.state.affinity;
-            affinity.narrow(&mut field, &bonds, now, self.settings.affinity.load_factor);
+            let (affinity, rules) = (&self.state.affinity, &self.settings.affinity);
+            let load = |one: &Deployment| self.whole_load(&one.live, now).in_flight;
+            affinity.narrow(&mut field, &bonds, now, rules, load);
         }
         (field, bonds)
     }
@@ -169,7 +170,7 @@ impl Router {
                         millis: now.until(until).as_millis().try_into().unwrap_or(u64::MAX),
                     });
                 }
-                Standing::OnTrial if !alone && live.health.is_on_trial() => {
+                Standing::OnTrial if !alone && live.health.is_on_trial(now) => {
                     return Some(Reason::OnTrial);
                 }
                 _ => {}
@@ -316,26 +317,35 @@ impl Router {
         load
     }
 
-    /// Asks all instances whether the picked attempt is within its limits, where it has any.
+    /// Asks all instances whether the picked attempt is within its limits, where it has any, and whether it is the only one
+    /// that tries a rested deployment.
     pub(crate) async fn confirm(&self, ask: &Ask, lease: &mut Lease) -> Result<(), Reason> {
         let deployment = Arc::clone(lease.deployment());
         let Some(shared) = self.settings.shared.as_ref() else {
             return Ok(());
         };
-        if !deployment.quota.is_limited() {
+        let trial = lease.is_trial();
+        if !trial && !deployment.quota.is_limited() {
             return Ok(());
         }
         let claim = Claim {
             deployment: &deployment.id,
             quota: deployment.quota,
             tokens: expected(ask),
+            trial,
         };
         match shared.admit(&claim).await {
             Some(Ok(admitted)) => {
                 lease.admitted(admitted);
                 Ok(())
             }
-            Some(Err(reason)) => Err(reason),
+            Some(Err(reason)) => {
+                if reason == Reason::OnTrial {
+                    let now = self.state.clock.now();
+                    deployment.live.health.is_tried_elsewhere(now);
+                }
+                Err(reason)
+            }
             None => Ok(()),
         }
     }

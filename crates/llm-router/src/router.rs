@@ -150,7 +150,7 @@ impl Router {
             }
         }
         let all = groups.values().flat_map(|members| &members.deployments);
-        state.board.put_up(all);
+        state.board.put_up(all, settings.speed);
         Ok(Self {
             groups,
             unions,

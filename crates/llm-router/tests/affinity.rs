@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use llm_providers::{Credential, Error, Kind, Target, lookup};
 use llm_router::{
     Ask, Attempt, Attempts, Deployment, Finish, Lease, LeastBusy, Priority, Quota, Router,
-    RoutingGroup, Settings,
+    RoutingGroup, Settings, TokenPrice,
 };
 
 /// Answers at once with the deployment's id, unless it is the one that fails.
@@ -103,7 +103,7 @@ async fn a_bond_is_a_wish() {
 async fn a_cached_prompt_is_left_where_it_is_too_crowded() {
     let router = router(2, |settings| {
         settings.affinity.bonds.prompt = true;
-        settings.affinity.load_factor = 3.0;
+        settings.affinity.prompt_worth = Some(4.0);
         settings.strategy = Arc::new(LeastBusy);
     });
     let ask = Ask {
@@ -113,7 +113,7 @@ async fn a_cached_prompt_is_left_where_it_is_too_crowded() {
     assert!(router.wants_prefix(&ask));
     let first = answer(&router, &ask).await;
     let mut leases = Vec::new();
-    // Up to three times what the other one carries, one more than nothing.
+    // With the next one, four times what the other one would carry with it.
     for _ in 0..4 {
         let (id, lease) = held(&router, &ask).await;
         assert_eq!(id, first);
@@ -140,6 +140,50 @@ async fn a_cached_prompt_is_left_where_it_is_too_crowded() {
         tokio::time::sleep(Duration::from_secs(301)).await;
     }
     assert!(others > 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cached_prompt_is_worth_what_its_price_says() {
+    // What a prompt costs where it is kept, and how many requests more than elsewhere that is worth.
+    for (input, cached, most) in [
+        (1000, Some(100), 10),
+        (1000, Some(500), 2),
+        (1000, Some(1000), 1),
+        (1000, Some(0), 20),
+        // Nobody knows.
+        (1000, None, 2),
+        (0, Some(0), 2),
+    ] {
+        let mut settings = Settings {
+            strategy: Arc::new(LeastBusy),
+            ..Settings::default()
+        };
+        settings.affinity.bonds.prompt = true;
+        let priced = |id: &str| {
+            let mut one = deployment(id, "g");
+            one.price = Some(TokenPrice {
+                input,
+                output: 1,
+                cached,
+            });
+            one
+        };
+        let router = Router::new(vec![priced("a"), priced("b")], settings).unwrap();
+        let ask = Ask {
+            prefix: Some(7),
+            ..Ask::new("g")
+        };
+        let first = answer(&router, &ask).await;
+        let mut leases = Vec::new();
+        while leases.len() < 40 {
+            let (id, lease) = held(&router, &ask).await;
+            if id != first {
+                break;
+            }
+            leases.push(lease);
+        }
+        assert_eq!(leases.len(), most, "{input} {cached:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

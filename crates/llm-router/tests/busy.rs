@@ -66,6 +66,7 @@ fn hedged(change: impl FnOnce(&mut Settings, &mut Deployment)) -> Router {
         d.price = Some(TokenPrice {
             input: 10,
             output: 10,
+            ..TokenPrice::default()
         });
     });
     let mut second = deployment("second", |d| d.order = Some(2));
@@ -136,12 +137,21 @@ async fn rivals_are_few_and_not_dear() {
         second.price = Some(TokenPrice {
             input: 30,
             output: 11,
+            ..TokenPrice::default()
         });
     });
     warm(&dear).await;
     let all = Slow::new([("first", 1_000, None), ("second", 900, None)]);
     dear.run(&Ask::new("g"), &all).await.expect("an answer");
     assert_eq!(all.begun.lock().unwrap().len(), 1);
+
+    // A third one that is not dear stands in.
+    let third = deployment("third", |d| d.order = Some(3));
+    let both = dear.deployments("g").iter().map(|d| (**d).clone());
+    let three = dear.succeeded_by(both.chain([third]).collect(), dear.settings().clone());
+    let all = Slow::new([("first", 1_000, None), ("third", 5, None)]);
+    let routed = three.expect("sound").run(&Ask::new("g"), &all).await;
+    assert_eq!(routed.expect("an answer").value, "third");
 }
 
 #[tokio::test(start_paused = true)]

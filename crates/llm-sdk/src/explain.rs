@@ -1,5 +1,7 @@
 //! What would be done with a request, and what it may cost, without doing it.
 
+use std::sync::Arc;
+
 use llm_providers::Error;
 use llm_router::{Explanation, Router};
 use llm_types::{JsonObject, Usage};
@@ -41,6 +43,17 @@ impl Engine {
     /// What the router would do with `request`. Nothing is sent, counted or held. Counts tokens, which takes a moment
     /// where a vocabulary was not used before.
     pub fn explain(&self, request: &Request) -> Result<Explained, Error> {
+        let (router, route) = self.explained(request)?;
+        let expected = self.expected(router, &route, &request.body);
+        Ok(Explained { route, expected })
+    }
+
+    /// The same without what it may cost, and without a count of tokens that nothing depends on.
+    pub fn explain_route(&self, request: &Request) -> Result<Explanation, Error> {
+        Ok(self.explained(request)?.1)
+    }
+
+    fn explained(&self, request: &Request) -> Result<(&Arc<Router>, Explanation), Error> {
         let Some(router) = self.router() else {
             return Err(Error::bad_request("model", "there is no router"));
         };
@@ -51,9 +64,7 @@ impl Engine {
             options: &request.options,
             route: &request.route,
         };
-        let route = router.explain(&asking.of(router))?;
-        let expected = self.expected(router, &route, &request.body);
-        Ok(Explained { route, expected })
+        Ok((router, router.explain(&asking.of(router))?))
     }
 
     fn expected(&self, router: &Router, route: &Explanation, body: &JsonObject) -> Expected {

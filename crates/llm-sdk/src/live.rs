@@ -16,6 +16,7 @@ use crate::{
     engine::{alone, ended, fail},
     price::Rates,
     record::Reporter,
+    settled::together,
 };
 
 pub use pump::Stop;
@@ -61,6 +62,13 @@ struct Openings<'a> {
     client: &'a Client,
     opening: &'a Opening,
     options: CallOptions,
+}
+
+/// What a session consumed.
+struct Consumed {
+    own: Option<Usage>,
+    /// By the models that wrote down what the client said.
+    heard: Vec<(String, Usage)>,
 }
 
 /// What is held until the session's end, and settled then.
@@ -148,7 +156,7 @@ impl Attempts for Openings<'_> {
             &self.options,
         )?;
         call.query.clone_from(&self.opening.query);
-        let session = call.session()?;
+        let session = call.session(&self.opening.model)?;
         let timeouts = attempt.timeouts;
         let limit = timeouts.first_byte.or(timeouts.total).unwrap_or(PATIENCE);
         let socket = self.client.open(&call, limit).await?;
@@ -177,39 +185,62 @@ impl Live {
     }
 }
 
+impl Consumed {
+    fn of(session: &dyn Session) -> Self {
+        Self {
+            own: session.usage().cloned(),
+            heard: session.heard().to_vec(),
+        }
+    }
+
+    fn total(&self) -> Option<Usage> {
+        let heard = self.heard.iter().map(|(_, usage)| usage);
+        self.own.iter().chain(heard).cloned().reduce(|mut a, b| {
+            a.add(&b);
+            a
+        })
+    }
+}
+
 impl Held {
-    fn bill(&mut self, usage: Option<&Usage>) -> Charge {
-        let charge = self.rates.charge(usage);
+    /// What was consumed, and what it costs: transcripts at the prices of the models that wrote them.
+    fn bill(&mut self, consumed: &Consumed) -> (Option<Usage>, Charge) {
+        let own = consumed.own.as_ref();
+        let own = own.map(|usage| self.rates.charge(Some(usage)));
+        let heard = consumed.heard.iter();
+        let heard = heard.map(|(model, usage)| self.rates.beside(model).charge(Some(usage)));
+        let charge = own.into_iter().chain(heard).reduce(together);
+        let (usage, charge) = (consumed.total(), charge.unwrap_or_default());
         self.reporter.note(|record| {
-            record.usage = usage.cloned();
+            record.usage.clone_from(&usage);
             record.charge = charge.clone();
         });
-        charge
+        (usage, charge)
     }
 
     /// Both sides have said all that they wanted to.
-    fn end(&mut self, usage: Option<&Usage>) {
-        let charge = self.bill(usage);
+    fn end(&mut self, consumed: &Consumed) {
+        let (usage, charge) = self.bill(consumed);
         if let Some(lease) = self.lease.take() {
-            lease.finish(&ended(usage, &charge, None));
+            lease.finish(&ended(usage.as_ref(), &charge, None));
         }
         drop(self.reporter.report(Outcome::Answered));
     }
 
     /// The vendor's side broke.
-    fn break_off(&mut self, usage: Option<&Usage>, error: &Error) {
-        let charge = self.bill(usage);
+    fn break_off(&mut self, consumed: &Consumed, error: &Error) {
+        let (usage, charge) = self.bill(consumed);
         if let Some(lease) = self.lease.take() {
-            lease.break_off(error, &ended(usage, &charge, None));
+            lease.break_off(error, &ended(usage.as_ref(), &charge, None));
         }
         self.reporter.fail(error);
     }
 
     /// The client is gone.
-    fn hang_up(&mut self, usage: Option<&Usage>) {
-        let charge = self.bill(usage);
+    fn hang_up(&mut self, consumed: &Consumed) {
+        let (usage, charge) = self.bill(consumed);
         if let Some(lease) = self.lease.take() {
-            lease.hang_up(&ended(usage, &charge, None));
+            lease.hang_up(&ended(usage.as_ref(), &charge, None));
         }
         self.reporter.report(Outcome::HungUp);
     }

@@ -208,6 +208,7 @@ impl Network {
                 let id = self.id.clone();
                 let mut call = Call::resource(spoken, verb, id, target, body, options)?;
                 call.query.clone_from(&self.query);
+                call.stream |= request::streams_again(self.op, verb, &self.query);
                 call
             }
         };

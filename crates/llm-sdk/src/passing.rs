@@ -4,6 +4,7 @@
 mod relay;
 
 use std::{
+    ops::Range,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -61,8 +62,10 @@ pub struct Passing {
     pub body: Outgoing,
     /// What the path and the body tell.
     pub native: Native,
-    /// The body, where it is a JSON object.
+    /// The body, where it is a JSON object; the texts of a form.
     pub fields: JsonObject,
+    /// Where in the body a form names its model.
+    pub form_model: Option<Range<u64>>,
     /// What a request costs, whatever it brings.
     pub flat: Option<Dollars>,
     /// Tags for routing and budgets.
@@ -104,8 +107,17 @@ struct Begun {
     reply: Response<ByteStream>,
     target: Target,
     native: Native,
+    asks_for_usage: bool,
     timeouts: Timeouts,
     took: Duration,
+}
+
+/// A request as a vendor gets it.
+struct Encoded {
+    request: Request<Outgoing>,
+    native: Native,
+    /// It asks for the usage of its stream, and the client did not.
+    asks_for_usage: bool,
 }
 
 /// Makes the one attempt of a request.
@@ -167,7 +179,7 @@ impl Engine {
             flat: request.flat,
         };
         let upstream = begun.took;
-        let (head, body) = begun.reply.into_parts();
+        let (mut head, body) = begun.reply.into_parts();
         let held = Held {
             lease: Some(lease),
             reporter,
@@ -192,7 +204,11 @@ impl Engine {
                 Some(spent) => held.bill.charge(Some(spent)),
                 None => held.bill.beforehand(),
             };
-            let relay = Relay::new(body, meter, held, patience);
+            let mut relay = Relay::new(body, meter, held, patience);
+            if begun.asks_for_usage {
+                head.headers.remove(CONTENT_LENGTH);
+                relay = relay.without_usage();
+            }
             PassedBody::Relay(Box::new(relay), charge)
         };
         Ok(Passed {
@@ -212,7 +228,11 @@ impl Attempts for Forwarding<'_> {
     async fn make(&self, attempt: Attempt<'_>) -> Result<Begun, Error> {
         let target = attempt.target.into_owned();
         let timeouts = attempt.timeouts;
-        let (request, native) = self.request.encode(&target)?;
+        let Encoded {
+            request,
+            native,
+            asks_for_usage,
+        } = self.request.encode(&target)?;
         let limit = timeouts.first_byte.or(timeouts.stall).or(timeouts.total);
         let limit = limit.unwrap_or(PATIENCE);
         let began = Instant::now();
@@ -222,6 +242,7 @@ impl Attempts for Forwarding<'_> {
             reply,
             target,
             native,
+            asks_for_usage,
             timeouts,
             took: began.elapsed(),
         })
@@ -230,16 +251,22 @@ impl Attempts for Forwarding<'_> {
 
 impl Passing {
     /// The request as `target` gets it.
-    fn encode(&self, target: &Target) -> Result<(Request<Outgoing>, Native), Error> {
-        let (mut path, mut body) = (self.path.as_str().into(), self.body.clone());
+    fn encode(&self, target: &Target) -> Result<Encoded, Error> {
+        let mut path = self.path.as_str().into();
         let mut native = self.native.clone();
-        if self.rename && !target.model.is_empty() {
+        let renames = self.rename && !target.model.is_empty();
+        let mut body = self.body.clone();
+        let is_object = |bytes: &Bytes| bytes.trim_ascii_start().starts_with(b"{");
+        let object = self.body.bytes().filter(|bytes| is_object(bytes));
+        let asking = object.and_then(|_| native.asking_for_usage(target, &self.fields));
+        let asks_for_usage = asking.is_some();
+        if renames && native.is_named_in_body() {
+            body = self.renamed(&target.model, asking);
+        } else if let Some(asking) = asking {
+            body = asking.to_bytes().into();
+        }
+        if renames {
             path = native.path_for(&self.path, &target.model)?;
-            if native.is_named_in_body() {
-                let mut fields = self.fields.clone();
-                fields.set_str("model", &target.model);
-                body = Outgoing::from(fields.to_bytes());
-            }
             native.model.clone_from(&target.model);
         }
         let query = self.query.as_deref();
@@ -262,7 +289,21 @@ impl Passing {
             headers.insert(CONTENT_LENGTH, request.body().len().into());
         }
         *request.headers_mut() = headers;
-        Ok((request, native))
+        Ok(Encoded {
+            request,
+            native,
+            asks_for_usage,
+        })
+    }
+
+    /// The body with the vendor's name of the model; `other` fields in the place of the client's.
+    fn renamed(&self, model: &str, other: Option<JsonObject>) -> Outgoing {
+        if let Some(place) = self.form_model.clone() {
+            return self.body.with(place, model.to_owned());
+        }
+        let mut fields = other.unwrap_or_else(|| self.fields.clone());
+        fields.set_str("model", model);
+        fields.to_bytes().into()
     }
 }
 
@@ -346,18 +387,24 @@ impl Held {
     }
 
     fn answered(mut self, meter: Option<Meter>, bytes: Bytes) -> PassedBody {
-        if let Some((op, request)) = self.asked.take()
-            && let Ok(answer) = JsonObject::parse(&bytes)
-        {
-            self.bill.rates.measures = Measures::of(op, &request, Some(&answer));
-        }
-        let usage = meter.and_then(|mut meter| {
+        let mut usage = meter.and_then(|mut meter| {
             meter.push(&bytes);
             meter.finish()
         });
-        // Pictures have a price of their own, where no tokens are counted.
-        let pictures = self.bill.rates.measures.images;
-        let usage = usage.or_else(|| pictures.map(|_| Usage::default()));
+        if let Some((op, request)) = self.asked.take()
+            && let Ok(answer) = JsonObject::parse(&bytes)
+        {
+            let rates = &mut self.bill.rates;
+            rates.measures = Measures::of(op, &request, Some(&answer));
+            // Pictures and videos have a price of their own, where no tokens are counted.
+            if rates.measures.images.is_some() || op == Op::Video {
+                usage.get_or_insert_default();
+            }
+            if let (Op::Video, Some(usage)) = (op, &mut usage) {
+                rates.sharpen();
+                usage.units.seconds = usage.units.seconds.or(rates.measures.seconds);
+            }
+        }
         let charge = self.end(usage);
         PassedBody::Whole(bytes, charge)
     }

@@ -16,7 +16,10 @@ use llm_types::{JsonObject, Map, Op, Usage};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{settled::Settled, surroundings::prices};
+use crate::{
+    settled::{self, Settled},
+    surroundings::prices,
+};
 
 /// Deployments whose prices are remembered, at most: wildcard groups have as many models as clients can name.
 const REMEMBERED: usize = 4096;
@@ -258,6 +261,7 @@ pub(crate) fn of_tokens(table: &PriceTable, target: &Target, info: &Map) -> Opti
     Some(TokenPrice {
         input: input?,
         output: output?,
+        cached: million(Kind::CacheRead),
     })
 }
 
@@ -303,6 +307,34 @@ impl Rates {
         if self.prices.table().get(provider, &sharp).is_some() {
             self.model = sharp;
         }
+    }
+
+    /// The rates of another `model` of the same vendor, by the list: what the configuration says is said of its own model.
+    pub(crate) fn beside(&self, model: &str) -> Self {
+        let mut rates = self.clone();
+        if self.model == model {
+            return rates;
+        }
+        let mut deployment = (*self.deployment).clone();
+        deployment.model_info.clear();
+        deployment.id.push_str("/beside");
+        rates.deployment = Arc::new(deployment);
+        model.clone_into(&mut rates.model);
+        rates
+    }
+
+    /// What a response of the background costs besides its usage; the id of the record that tells it, unless it was told.
+    pub(crate) fn late(&mut self, response: &Bytes) -> Option<String> {
+        let response = JsonObject::parse(response).ok()?;
+        if matches!(&*response.str("status")?, "queued" | "in_progress") {
+            return None;
+        }
+        let call_id = settled::once(self, "response", &response.str("id")?)?;
+        self.measures = Measures::of(Op::Responses, &response, Some(&response));
+        if let Some(model) = response.str("model").filter(|model| !model.is_empty()) {
+            self.model = model.into_owned();
+        }
+        Some(call_id)
     }
 
     /// Takes the tools that the vendor ran for an answer into the bill: no usage counts them all.
@@ -353,6 +385,7 @@ pub fn facts(table: &PriceTable, target: &Target, model_info: &Map) -> ModelFact
 mod tests {
     use llm_providers::{Credential, lookup};
     use llm_types::ImageUsage;
+    use serde_json::json;
 
     use super::*;
 
@@ -370,6 +403,20 @@ mod tests {
             .charge(Some(usage))
             .total()
             .map(|total| total.to_string())
+    }
+
+    #[test]
+    fn a_token_of_a_kept_prompt_has_its_own_price() {
+        let row = lookup("anthropic").expect("a row");
+        let target = Target::new(row, "claude-sonnet-4-5", Credential::None);
+        let of = |info: Value| {
+            let info = info.as_object().expect("an object");
+            of_tokens(&Prices::of_process().table(), &target, info).expect("it is known")
+        };
+        let listed = of(json!({}));
+        assert_eq!(listed.cached.map(|cached| cached * 10), Some(listed.input));
+        let own = of(json!({"input_cost_per_token": 0.00001, "output_cost_per_token": 0.00001}));
+        assert_eq!((own.input, own.cached), (10_000_000_000, None));
     }
 
     #[test]

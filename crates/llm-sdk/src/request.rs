@@ -237,8 +237,14 @@ impl Request {
 
     /// Whether the answer is to be streamed.
     pub fn is_stream(&self) -> bool {
-        self.body.is_true("stream")
+        self.body.is_true("stream") || streams_again(self.op, self.verb, &self.query)
     }
+}
+
+/// Whether a response that was begun earlier is to be streamed once more.
+pub(crate) fn streams_again(op: Op, verb: Verb, query: &[(String, String)]) -> bool {
+    let asks = |(name, value): &(String, String)| name == "stream" && value == "true";
+    op == Op::Responses && verb == Verb::Get && query.iter().any(asks)
 }
 
 type Ours = (CallOptions, RouteOptions, Option<String>);

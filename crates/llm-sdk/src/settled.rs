@@ -1,5 +1,6 @@
-//! What vendors' batches cost: told once, when it is first known.
+//! What vendors' batches, and responses that are made in the background, cost: told once, when it is first known.
 //!
+//! A response of the background is charged when it is first shown as over, or when its stream first ends.
 //! A batch that says what it consumed is charged when it is first shown as over. Of the others the answers say it: they are
 //! charged when the file of answers was first fetched to its end.
 
@@ -57,12 +58,7 @@ pub(crate) fn bill(rates: &Rates, id: &str, consumed: &[(String, Usage)]) -> Opt
     if consumed.is_empty() {
         return None;
     }
-    let vendor = rates.deployment.target.provider.name;
-    let hash = digest(&SHA256, format!("{vendor}/{id}").as_bytes());
-    let call_id = format!("batch-{}", hex::encode(&hash.as_ref()[..16]));
-    if !rates.prices.settled.is_new(&call_id) {
-        return None;
-    }
+    let call_id = once(rates, "batch", id)?;
     let (mut usage, mut charge) = (Usage::default(), None::<Charge>);
     for (model, of_model) in consumed {
         usage.add(of_model);
@@ -84,7 +80,16 @@ pub(crate) fn bill(rates: &Rates, id: &str, consumed: &[(String, Usage)]) -> Opt
     })
 }
 
-fn together(one: Charge, other: Charge) -> Charge {
+/// The id of the record that tells what the vendor keeps under `id`; `None`: it was told.
+pub(crate) fn once(rates: &Rates, kind: &str, id: &str) -> Option<String> {
+    let vendor = rates.deployment.target.provider.name;
+    let hash = digest(&SHA256, format!("{vendor}/{id}").as_bytes());
+    let call_id = format!("{kind}-{}", hex::encode(&hash.as_ref()[..16]));
+    rates.prices.settled.is_new(&call_id).then_some(call_id)
+}
+
+/// Two bills as one.
+pub(crate) fn together(one: Charge, other: Charge) -> Charge {
     let cost = match (one.cost, other.cost) {
         (Some(one), Some(other)) => Some(one.plus(other)),
         (one, other) => one.or(other),

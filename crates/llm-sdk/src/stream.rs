@@ -71,6 +71,8 @@ pub struct AnswerStream {
     cause: Option<Error>,
     continued: Vec<Continued>,
     malformed: u32,
+    /// What it consumed was charged when it was told before.
+    told_before: bool,
     over: bool,
 }
 
@@ -138,6 +140,7 @@ impl AnswerStream {
             cause: None,
             continued: Vec::new(),
             malformed: 0,
+            told_before: false,
             over: false,
         }
     }
@@ -231,8 +234,12 @@ impl AnswerStream {
                 bridge.push(chunk, &mut made)?;
             }
             (None, Chunk::Raw { event: name, data }) => {
+                let ends = op == Op::Responses && is_end(name.as_deref());
+                if ends {
+                    self.is_late(&data);
+                }
                 let data = self.stamp.json(data);
-                if op == Op::Responses && is_end(name.as_deref()) {
+                if ends {
                     self.used(&data);
                 }
                 let event = Event { name, data };
@@ -258,6 +265,21 @@ impl AnswerStream {
         if let Some(response) = event.raw("response") {
             self.rates
                 .used(Op::Responses, &onward.network.body, response);
+        }
+    }
+
+    /// A response of the background is charged once, however often it is told.
+    fn is_late(&mut self, event: &Bytes) {
+        let event = JsonObject::parse(event).unwrap_or_default();
+        let Some(response) = event.raw("response").cloned() else {
+            return;
+        };
+        let fields = JsonObject::parse(&response).unwrap_or_default();
+        if fields.is_true("background") {
+            match self.rates.late(&response) {
+                Some(id) => self.reporter.note(|record| record.call_id = id),
+                None => self.told_before = true,
+            }
         }
     }
 

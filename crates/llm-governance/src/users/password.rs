@@ -89,13 +89,41 @@ pub(super) fn compare(password: &str, stored: Option<&str>) -> Match {
 }
 
 fn derive(password: &str, salt: &[u8], hash: &mut [u8]) -> Option<()> {
+    #[cfg(test)]
+    tests::DERIVED.set(tests::DERIVED.get() + 1);
     let cost = scrypt::Params::new(14, 8, 1, HASH).ok()?;
     scrypt::scrypt(password.as_bytes(), salt, &cost, hash).ok()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::{Match, check, compare, hashed};
+
+    thread_local! {
+        /// How often a password was hashed: nearly all of the time that a comparison takes.
+        pub(super) static DERIVED: Cell<u32> = const { Cell::new(0) };
+    }
+
+    #[test]
+    fn a_comparison_takes_as_long_whatever_is_stored_and_where_nothing_is() {
+        let stored = hashed("Correct-Horse-1").unwrap();
+        let old = "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b";
+        for stored in [
+            None,
+            Some(&*stored),
+            Some(old),
+            Some("scrypt:AAAA"),
+            Some(""),
+        ] {
+            for password in ["Correct-Horse-1", "Wrong-Horse-1", ""] {
+                DERIVED.set(0);
+                compare(password, stored);
+                assert_eq!(DERIVED.get(), 1, "{stored:?} {password}");
+            }
+        }
+    }
 
     #[test]
     fn a_password_is_known_again_and_no_other_is() {

@@ -129,17 +129,28 @@ fn span(text: &str) -> Option<Duration> {
         .flatten()
 }
 
-/// `Sun, 06 Nov 1994 08:49:37 GMT` in seconds since 1970.
+/// `Sun, 06 Nov 1994 08:49:37 GMT` in seconds since 1970, and the two older forms that HTTP has:
+/// `Sunday, 06-Nov-94 08:49:37 GMT` and `Sun Nov  6 08:49:37 1994`.
 fn http_date(text: &str) -> Option<i64> {
     const MONTHS: [&str; 12] = [
         "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
     ];
-    let mut parts = text.split_once(", ")?.1.split(' ');
-    let day = parts.next()?.parse().ok()?;
-    let name = parts.next()?;
+    let mut words = text.split([' ', ',', '-']).filter(|word| !word.is_empty());
+    let mut next = || words.next();
+    let (_, second, third, fourth, fifth) = (next()?, next()?, next()?, next()?, next()?);
+    let is_day = second.bytes().all(|byte| byte.is_ascii_digit());
+    let (day, name, year, time) = match is_day {
+        true => (second, third, fourth, fifth),
+        false => (third, second, fifth, fourth),
+    };
     let month = MONTHS.iter().position(|month| *month == name)? as i64 + 1;
-    let year = parts.next()?.parse().ok()?;
-    Some(days(year, month, day)? * 86_400 + clock(parts.next()?)?)
+    let year = match (year.len(), year.parse().ok()?) {
+        // Two digits are of the years from 1970 on.
+        (2, short @ 70..) => 1900 + short,
+        (2, short) => 2000 + short,
+        (_, year) => year,
+    };
+    Some(days(year, month, day.parse().ok()?)? * 86_400 + clock(time)?)
 }
 
 /// `2026-06-08T18:45:39Z` in seconds since 1970. Vendors write UTC.
@@ -179,9 +190,16 @@ mod tests {
 
     #[test]
     fn dates() {
+        for date in [
+            "Sun, 06 Nov 1994 08:49:37 GMT",
+            "Sunday, 06-Nov-94 08:49:37 GMT",
+            "Sun Nov  6 08:49:37 1994",
+        ] {
+            assert_eq!(http_date(date), Some(784_111_777), "{date}");
+        }
         assert_eq!(
-            http_date("Sun, 06 Nov 1994 08:49:37 GMT"),
-            Some(784_111_777)
+            http_date("Monday, 08-Jun-26 18:45:39 GMT"),
+            rfc3339("2026-06-08T18:45:39Z")
         );
         assert_eq!(rfc3339("1994-11-06T08:49:37Z"), Some(784_111_777));
         assert_eq!(rfc3339("2000-02-29T00:00:00Z"), Some(951_782_400));
@@ -190,6 +208,8 @@ mod tests {
             "x, y",
             "Sun, 99 Nov 1994 08:49:37 GMT",
             "Sun, 06 Nov 1994 8 GMT",
+            "Sun, 06 Nix 1994 08:49:37 GMT",
+            "Sun Nov  6 08:49:37",
         ] {
             assert_eq!(http_date(wrong), None, "{wrong}");
         }

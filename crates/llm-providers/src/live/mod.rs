@@ -2,6 +2,7 @@
 
 mod gemini;
 mod openai;
+mod transcription;
 
 use bytes::Bytes;
 use llm_types::Usage;
@@ -10,6 +11,7 @@ use crate::Error;
 
 pub(crate) use gemini::GeminiSession;
 pub(crate) use openai::OpenAiSession;
+pub(crate) use transcription::is_transcription;
 
 /// One message of a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,8 +44,11 @@ pub trait Session: Send {
     /// The vendor said something.
     fn vendor_said(&mut self, said: Said) -> Result<Says, Error>;
 
-    /// What the session has consumed so far.
+    /// What the session's model has consumed so far.
     fn usage(&self) -> Option<&Usage>;
+
+    /// What the models that wrote down what the client said have consumed so far, which have prices of their own.
+    fn heard(&self) -> &[(String, Usage)];
 
     /// Whether an answer is under way.
     fn is_answering(&self) -> bool;

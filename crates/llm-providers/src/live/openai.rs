@@ -5,14 +5,20 @@ use llm_types::{CompletionDetails, PromptDetails, Usage};
 use memchr::memmem;
 use serde::Deserialize;
 
-use super::{Said, Says, Session};
-use crate::Error;
+use super::{
+    Said, Says, Session,
+    transcription::{Told, Transcription, Transcripts},
+};
+use crate::{Call, Error};
 
 /// A session whose vendor speaks OpenAI's events.
 #[derive(Debug, Default)]
 pub(crate) struct OpenAiSession {
     usage: Option<Usage>,
     answering: bool,
+    transcripts: Transcripts,
+    /// A session that only writes down what is said.
+    transcription: Option<Transcription>,
 }
 
 /// Of an event, what is read.
@@ -22,6 +28,8 @@ struct Event {
     kind: String,
     #[serde(default)]
     response: Option<Response>,
+    #[serde(flatten)]
+    told: Told,
 }
 
 #[derive(Deserialize)]
@@ -30,9 +38,9 @@ struct Response {
     usage: Option<Consumed>,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Consumed {
+pub(super) struct Consumed {
     total_tokens: u64,
     input_tokens: u64,
     output_tokens: u64,
@@ -40,7 +48,7 @@ struct Consumed {
     output_token_details: Option<Details>,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Details {
     cached_tokens: u64,
@@ -51,6 +59,10 @@ struct Details {
 
 impl Session for OpenAiSession {
     fn client_said(&mut self, said: Said) -> Result<Says, Error> {
+        let said = match (&self.transcription, said) {
+            (Some(transcription), Said::Text(text)) => Said::Text(transcription.named(text)?),
+            (_, said) => said,
+        };
         Ok(Says {
             vendor: vec![said],
             ..Says::default()
@@ -71,16 +83,37 @@ impl Session for OpenAiSession {
         self.usage.as_ref()
     }
 
+    fn heard(&self) -> &[(String, Usage)] {
+        &self.transcripts.heard
+    }
+
     fn is_answering(&self) -> bool {
         self.answering
     }
 }
 
 impl OpenAiSession {
+    /// The session that `call` opens, whose client names the model `named`.
+    pub(crate) fn new(call: &Call<'_>, model: &str, named: &str) -> Self {
+        let transcription = Transcription::of(call, model, named);
+        let mut session = Self::default();
+        if transcription.is_some() {
+            session.transcripts.model = model.to_owned();
+        }
+        session.transcription = transcription;
+        session
+    }
+
     /// Most events are pieces of sound, and are not parsed.
     fn hear(&mut self, text: &Bytes) {
         let has = |word: &[u8]| memmem::find(text, word).is_some();
-        if !has(b"response.created") && !has(b"response.done") {
+        let words: [&[u8]; 4] = [
+            b"response.created",
+            b"response.done",
+            b"session.",
+            b"input_audio_transcription.completed",
+        ];
+        if !words.iter().any(|word| has(word)) {
             return;
         }
         let Ok(event) = serde_json::from_slice::<Event>(text) else {
@@ -95,7 +128,7 @@ impl OpenAiSession {
                     self.usage.get_or_insert_default().add(&usage);
                 }
             }
-            _ => {}
+            kind => self.transcripts.hear(kind, event.told),
         }
     }
 }

@@ -8,7 +8,8 @@ use super::{
     openai::{self, OpenAi},
 };
 use crate::{
-    Answer, Call, Decoder, Error, Framing, Outgoing, Protocol, Reply, Step, Target, live::Session,
+    Answer, Call, Decoder, Error, Framing, Outgoing, Protocol, Reply, Step, Target,
+    live::{OpenAiSession, Session},
     path,
 };
 
@@ -53,8 +54,8 @@ impl Protocol for Azure {
         OpenAi.decoder(call)
     }
 
-    fn session(&self, call: &Call<'_>) -> Result<Box<dyn Session>, Error> {
-        OpenAi.session(call)
+    fn session(&self, call: &Call<'_>, named: &str) -> Result<Box<dyn Session>, Error> {
+        Ok(Box::new(OpenAiSession::new(call, deployment(call), named)))
     }
 }
 

@@ -1,11 +1,12 @@
 //! Requests in vendors' own formats: whose they are, with which credential they go on, and what becomes of the reply.
 
 mod endpoint;
+mod form;
 mod headers;
 mod mount;
 mod spool;
 
-use std::{sync::Arc, time::Instant};
+use std::{ops::Range, sync::Arc, time::Instant};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, request::Parts};
@@ -26,6 +27,8 @@ use crate::{
     respond::{self, Reply},
     state::{Gateway, Live},
 };
+
+use spool::Spooled;
 
 pub use endpoint::{Endpoint, PassThrough};
 pub(crate) use headers::offered;
@@ -72,11 +75,14 @@ pub(crate) async fn serve(
         return refuse(&caller, refusal);
     }
     let read = Box::pin(spool::read(incoming, &head.headers, &live.settings.limits));
-    let body = match read.await {
-        Ok(body) => body,
+    let told = match read.await {
+        Ok(spooled) => told(&mount, &head, spooled),
+        Err(refusal) => Err(refusal),
+    };
+    let mut passing = match told {
+        Ok(told) => prepare(live, &mount, &head, told),
         Err(refusal) => return refuse(&caller, refusal),
     };
-    let mut passing = prepare(live, &mount, &head, body);
     passing.call_id.clone_from(&call_id);
     let mut labels = Labels::of(&head.headers, &passing.fields, &live.settings.user_headers);
     let engine = match passing.rename {
@@ -156,12 +162,66 @@ fn basic_user(value: &HeaderValue) -> Option<HeaderValue> {
     HeaderValue::from_str(user).ok()
 }
 
+/// A body, and what it tells of the request.
+struct Told {
+    body: Outgoing,
+    native: Native,
+    fields: JsonObject,
+    form_model: Option<Range<u64>>,
+}
+
+/// Reads what a request asks for. What cannot be read, and may ask for something, goes nowhere: neither what its caller may
+/// do would be known, nor what it costs.
+fn told(mount: &Mount<'_>, head: &Parts, spooled: Spooled) -> Result<Told, Refusal> {
+    let Spooled { body, form } = spooled;
+    let path = mount.whole_path();
+    if mount.is_known() && Native::is_disguised(&path) {
+        let message = "write this path without percent-encoding";
+        return Err(Refusal::bad("path", message));
+    }
+    let known = Native::read(&path, None).by(&head.method);
+    let must_be_read = mount.is_known();
+    let text = body.bytes().filter(|_| form.is_none());
+    let text = text.filter(|bytes| bytes.trim_ascii_start().starts_with(b"{"));
+    let mut form_model = None;
+    let fields = match (form, text) {
+        (Some(Ok(form)), _) => {
+            form_model = form.model;
+            form.fields
+        }
+        (Some(Err(why)), _) if must_be_read => {
+            let message = format!("the form cannot be read: {why}");
+            return Err(Refusal::bad("request_body", message));
+        }
+        (None, Some(text)) => match JsonObject::parse(text) {
+            Ok(fields) => fields,
+            Err(error) if must_be_read => {
+                return Err(Refusal::bad("request_body", error.to_string()));
+            }
+            Err(_) => JsonObject::new(),
+        },
+        (None, None) if must_be_read && known.op.is_some() && !body.is_empty() => {
+            let message = "the body must be a JSON object or a form";
+            return Err(Refusal::bad("request_body", message));
+        }
+        _ => JsonObject::new(),
+    };
+    Ok(Told {
+        native: Native::read(&path, Some(&fields)).by(&head.method),
+        body,
+        fields,
+        form_model,
+    })
+}
+
 /// The request as it goes on.
-fn prepare(live: &Live, mount: &Mount<'_>, head: &Parts, body: Outgoing) -> Passing {
-    let parsed = body.bytes().filter(|bytes| bytes.starts_with(b"{"));
-    let parsed = parsed.and_then(|bytes| JsonObject::parse(bytes).ok());
-    let native = Native::read(&mount.whole_path(), parsed.as_ref());
-    let fields = parsed.unwrap_or_default();
+fn prepare(live: &Live, mount: &Mount<'_>, head: &Parts, told: Told) -> Passing {
+    let Told {
+        body,
+        native,
+        fields,
+        form_model,
+    } = told;
     let configured = mount.deployment_group(live, &native.model);
     Passing {
         call_id: String::new(),
@@ -176,6 +236,7 @@ fn prepare(live: &Live, mount: &Mount<'_>, head: &Parts, body: Outgoing) -> Pass
         native,
         tags: controls::tags(&head.headers, &fields),
         fields,
+        form_model,
         flat: mount.cost(),
         timeouts: Timeouts::default(),
         observer: None,

@@ -5,7 +5,9 @@ use std::{borrow::Cow, collections::BTreeMap};
 use anyhow::Result;
 use http::{HeaderMap, HeaderName, Method};
 use llm_cost::{Dollars, PriceTable};
-use llm_providers::{Auth, Credential, Provider, backends, lookup, resolve::Surroundings};
+use llm_providers::{
+    Auth, Credential, ELSEWHERE, Provider, backends, lookup, resolve::Surroundings,
+};
 use llm_router::{Deployment, Router, Settings as RouterSettings, Timeouts};
 use llm_sdk::{demo, deploy};
 use llm_types::{JsonObject, Map};
@@ -68,6 +70,14 @@ impl Mount<'_> {
                 let base = endpoint.deployment.target.base_url.trim_end_matches('/');
                 Cow::Owned([base, "/", rest].concat())
             }
+        }
+    }
+
+    /// Whether the service behind it is one whose wire is known.
+    pub(super) fn is_known(&self) -> bool {
+        match self {
+            Self::Vendor(..) => true,
+            Self::Endpoint(endpoint, _) => *endpoint.deployment.target.provider != ELSEWHERE,
         }
     }
 

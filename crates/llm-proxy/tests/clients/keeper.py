@@ -82,7 +82,25 @@ class Keeper:
             self.go_on(thing)
         elif kind == "videos":
             thing.update(status="completed", progress=100)
+        elif kind == "responses" and query.get("stream") == "true":
+            return self.tell(http, thing, int(query.get("starting_after", -1)))
         return reply(http, thing)
+
+    def tell(self, http, response, after):
+        """What was said for a response, from an event on."""
+        part = {"item_id": "msg_1", "output_index": 0, "content_index": 0, "logprobs": []}
+        events = [
+            {"type": "response.created", "response": {**response, "status": "in_progress"}},
+            {"type": "response.output_text.delta", "delta": "Hello!", **part},
+            {"type": "response.completed", "response": response},
+        ]
+        told = [{**event, "sequence_number": number} for number, event in enumerate(events) if number > after]
+        data = "".join(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in told).encode()
+        http.send_response(200)
+        http.send_header("content-type", "text/event-stream")
+        http.send_header("content-length", str(len(data)))
+        http.end_headers()
+        http.wfile.write(data)
 
     def new(self, kind, prefix, fields):
         self.made += 1

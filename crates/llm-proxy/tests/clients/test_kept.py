@@ -203,13 +203,7 @@ class Endless(io.RawIOBase):
         return count
 
 
-@pytest.mark.skipif(not pathlib.Path("/proc/self/status").exists(), reason="reads a process's memory from /proc")
-def test_long_files_are_never_whole_in_memory(keeper, tmp_path):
-    size = 200 << 20
-    fresh = started(keeper, tmp_path)
-    client = openai.OpenAI(api_key=KEY, base_url=fresh.url, max_retries=0)
-    client.files.create(file=("a.txt", b"x"), purpose="user_data")
-    idle = high_water(fresh.process)
+def endless_upload(gateway, path, size):
     head = b'--B\r\ncontent-disposition: form-data; name="purpose"\r\n\r\nuser_data\r\n--B\r\ncontent-disposition: form-data; name="file"; filename="long.bin"\r\n\r\n'
 
     def body():
@@ -220,10 +214,38 @@ def test_long_files_are_never_whole_in_memory(keeper, tmp_path):
         yield b"\r\n--B--\r\n"
 
     headers = {"authorization": f"Bearer {KEY}", "content-type": "multipart/form-data; boundary=B"}
-    made = httpx.post(f"{fresh.url}/v1/files", headers=headers, content=body(), timeout=120).json()
+    return httpx.post(f"{gateway.url}{path}", headers=headers, content=body(), timeout=120).json()
+
+
+@pytest.mark.skipif(not pathlib.Path("/proc/self/status").exists(), reason="reads a process's memory from /proc")
+def test_long_files_are_never_whole_in_memory(keeper, tmp_path):
+    size = 200 << 20
+    fresh = started(keeper, tmp_path)
+    client = openai.OpenAI(api_key=KEY, base_url=fresh.url, max_retries=0)
+    client.files.create(file=("a.txt", b"x"), purpose="user_data")
+    idle = high_water(fresh.process)
+    made = endless_upload(fresh, "/v1/files", size)
     assert made["bytes"] > size
     total = 0
     with client.files.with_streaming_response.content(made["id"]) as reply:
+        for piece in reply.iter_bytes(1 << 20):
+            total += len(piece)
+    assert total == made["bytes"]
+    assert high_water(fresh.process) - idle < 60 << 20
+    assert fresh.stop() == 0
+
+
+@pytest.mark.skipif(not pathlib.Path("/proc/self/status").exists(), reason="reads a process's memory from /proc")
+def test_what_passes_through_is_never_whole_in_memory(keeper, tmp_path):
+    size = 200 << 20
+    fresh = started(keeper, tmp_path)
+    endless_upload(fresh, "/openai/files", 1)
+    idle = high_water(fresh.process)
+    made = endless_upload(fresh, "/openai/files", size)
+    assert made["bytes"] > size and keeper.last()["path"] == "/v1/files"
+    address = f"{fresh.url}/openai/files/{made['id']}/content"
+    total = 0
+    with httpx.stream("GET", address, headers={"authorization": f"Bearer {KEY}"}, timeout=120) as reply:
         for piece in reply.iter_bytes(1 << 20):
             total += len(piece)
     assert total == made["bytes"]
@@ -254,6 +276,16 @@ def test_a_response_that_its_vendor_keeps(gateway, client, keeper):
     assert gone == {"id": made.id, "object": "response", "deleted": True}
     with pytest.raises(openai.NotFoundError):
         client.responses.retrieve(made.id)
+
+
+def test_a_response_is_streamed_again(client, keeper):
+    made = client.responses.create(model="gpt-4o", input="Hello")
+    events = list(client.responses.retrieve(made.id, stream=True))
+    assert [event.type for event in events] == ["response.created", "response.output_text.delta", "response.completed"]
+    assert events[-1].response.id == made.id
+    later = list(client.responses.retrieve(made.id, stream=True, starting_after=1))
+    assert [event.type for event in later] == ["response.completed"]
+    assert "starting_after=1" in keeper.last()["path"]
 
 
 def test_what_is_only_looked_at_costs_nothing(client):

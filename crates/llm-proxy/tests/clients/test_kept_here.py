@@ -48,6 +48,17 @@ def test_a_response_outlives_its_gateway(start):
         client.responses.retrieve(second.id)
 
 
+def test_a_response_is_streamed_again(start):
+    _, client = start()
+    made = client.responses.create(model="claude", input="One")
+    events = list(client.responses.retrieve(made.id, stream=True))
+    assert (events[0].type, events[-1].type) == ("response.created", "response.completed")
+    assert "".join(event.delta for event in events if event.type == "response.output_text.delta") == "You said: One"
+    assert events[-1].response.to_dict() == made.to_dict()
+    with pytest.raises(openai.BadRequestError, match="starting_after|kept as a whole"):
+        client.responses.retrieve(made.id, stream=True, starting_after=1)
+
+
 def test_what_is_whole_cannot_be_cancelled(start):
     _, client = start()
     made = client.responses.create(model="claude", input="Hello")

@@ -230,6 +230,24 @@ def test_curl_sends_a_recording(gateway, tmp_path):
     assert json.loads(said.stdout)["text"] == "Good morning."
 
 
+@pytest.mark.parametrize("size", [4, 1 << 20])
+def test_curl_passes_a_recording_through(gateway, media, tmp_path, size):
+    recording = tmp_path / "audio.wav"
+    recording.write_bytes(bytes(size))
+    address = f"{gateway.url}/openai/audio/transcriptions"
+    form = ["--form", f'file=@"{recording}"', "--form", 'model="whisper"']
+    said = subprocess.run(
+        ["curl", "-sSi", address, "-H", f"Authorization: Bearer {KEY}", *form], capture_output=True, check=True, timeout=60
+    )
+    head, _, body = said.stdout.rpartition(b"\r\n\r\n")
+    assert json.loads(body) == VERBOSE
+    # Two seconds at a tenth of a thousandth of a dollar.
+    assert b"x-litellm-response-cost: 0.0002\r\n" in head
+    path, kind, raw = media.requests[-1]
+    assert path == "/v1/audio/transcriptions" and kind.startswith("multipart/form-data")
+    assert b"\r\n\r\nwhisper-1\r\n" in raw and len(raw) > size
+
+
 def test_speech(client, media, tmp_path):
     with client.audio.speech.with_streaming_response.create(model="tts-1", voice="alloy", input="Hello") as spoken:
         assert spoken.headers["content-type"] == "audio/mpeg"

@@ -35,6 +35,16 @@ def test_openai(gateway, upstream, stream):
     our_key_stayed(last)
 
 
+@pytest.mark.parametrize("asks", [False, True])
+def test_the_usage_of_a_stream_is_who_asks_for_it_s(gateway, upstream, asks):
+    client = openai.OpenAI(api_key=KEY, base_url=gateway.url + "/openai", max_retries=0)
+    options = {"stream_options": {"include_usage": True}} if asks else {}
+    chunks = list(client.chat.completions.create(model="gpt-4.1", messages=HELLO, stream=True, **options))
+    assert any(chunk.usage for chunk in chunks) == asks
+    assert all(chunk.choices for chunk in chunks) != asks
+    assert upstream.last()["body"]["stream_options"] == {"include_usage": True}
+
+
 def test_the_cost_of_a_whole_answer(gateway):
     client = openai.OpenAI(api_key=KEY, base_url=gateway.url + "/openai", max_retries=0)
     raw = client.chat.completions.with_raw_response.create(model="gpt-4.1", messages=HELLO)

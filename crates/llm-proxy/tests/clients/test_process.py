@@ -10,6 +10,7 @@ import socket
 import ssl
 import subprocess
 import threading
+import time
 
 import httpx
 import openapi_spec_validator
@@ -32,7 +33,7 @@ model_list:
   - model_name: held-claude
     litellm_params: {{model: anthropic/held, api_base: "{url}", api_key: sk-upstream-secret}}
 litellm_settings: {settings}
-general_settings: {{master_key: {key}}}
+general_settings: {general}
 """
 
 
@@ -41,9 +42,9 @@ def start(upstream, tmp_path):
     """Starts gateways; those that still run when the test ends are killed."""
     running = []
 
-    def begin(*arguments, settings="{}", **environment):
+    def begin(*arguments, settings="{}", general=f"{{master_key: {KEY}}}", **environment):
         config = tmp_path / "config.yaml"
-        config.write_text(CONFIG.format(url=upstream.url, key=KEY, settings=settings))
+        config.write_text(CONFIG.format(url=upstream.url, settings=settings, general=general))
         running.append(Gateway(["--config", str(config), *arguments], environment))
         return running[-1]
 
@@ -406,6 +407,64 @@ def test_what_stands_between_is_said_at_the_start(start):
     said = "".join(gateway.lines)
     assert "certificates of vendors are not verified" in said
     assert "forward proxy 127.0.0.1:9 (https)" in said and "a-secret-password" not in said
+
+
+# Changes while it runs
+
+BOOKS = {
+    "database_url": "sqlite://elsewhere.db",
+    "database_connection_pool_limit": 3,
+    "database_connection_timeout": 7,
+    "spend_journal_folder": "elsewhere",
+    "spend_journal_full_wait": 3,
+    "spend_journal_sync": 0.5,
+}
+
+
+def until(holds, what):
+    end = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < end, what
+        time.sleep(0.02)
+
+
+def test_what_a_running_gateway_does_not_change_is_named(start, tmp_path):
+    gateway = start()
+    config = tmp_path / "config.yaml"
+    books = "".join(f", {key}: {value}" for key, value in BOOKS.items())
+    unpriced = "litellm_settings: {block_requests_for_models_without_pricing: true}"
+    changed = config.read_text().replace("litellm_settings: {}", unpriced)
+    changed = changed.replace(f"{{master_key: {KEY}", f"{{master_key: {KEY}{books}")
+    config.write_text(changed)
+    until(lambda: any("was loaded anew" in line for line in gateway.lines), "the change is noticed")
+    warned = [line for line in gateway.lines if "holds after a restart" in line]
+    named = {re.search(r'key="(\w+)"', line).group(1) for line in warned}
+    assert named == {*BOOKS, "block_requests_for_models_without_pricing"}
+    assert chat(gateway).status_code == 200
+    assert not any("elsewhere" in name for name in os.listdir(tmp_path))
+    # What is not about the books holds at once, and is not warned of.
+    del gateway.lines[:]
+    config.write_text(changed.replace("claude-sonnet-4-5", "claude-opus-4-1"))
+    until(lambda: any("was loaded anew" in line for line in gateway.lines), "the change is noticed")
+    assert not any("holds after a restart" in line for line in gateway.lines)
+
+
+def test_a_database_that_comes_while_it_runs_waits_for_a_restart(start, tmp_path):
+    gateway = start(general="{}")
+    config = tmp_path / "config.yaml"
+    config.write_text(config.read_text().replace("general_settings: {}", "general_settings: {database_url: sqlite://new.db}"))
+    until(lambda: any("was loaded anew" in line for line in gateway.lines), "".join(gateway.lines))
+    assert any("holds after a restart" in line and 'key="database_url"' in line for line in gateway.lines)
+    assert chat(gateway).status_code == 200
+
+
+def test_a_change_that_cannot_work_changes_nothing(start, tmp_path):
+    gateway = start()
+    config = tmp_path / "config.yaml"
+    config.write_text(config.read_text().replace("openai/gpt-4o", "nobody-has-this/gpt-4o"))
+    until(lambda: any("the one before stays" in line for line in gateway.lines), "the mistake is named")
+    assert any("nobody-has-this" in line for line in gateway.lines)
+    assert chat(gateway).status_code == 200
 
 
 # Quiet streams

@@ -15,6 +15,8 @@ CONFIG = """
 model_list:
   - model_name: voice
     litellm_params: {{model: openai/gpt-realtime, api_base: "{url}/v1", api_key: sk-upstream}}
+  - model_name: scribe
+    litellm_params: {{model: openai/gpt-4o-mini-transcribe, api_base: "{url}/v1", api_key: sk-upstream}}
 general_settings:
   master_key: {key}
 """
@@ -32,6 +34,12 @@ async def session(socket):
                 ("response.done", {"response": {"id": "r1", "status": "completed", "usage": USAGE}}),
             ]:
                 await socket.send(json.dumps({"type": kind, "event_id": "e1", **more}))
+        elif event["type"] == "session.update":
+            await socket.send(json.dumps({**event, "type": "session.updated", "event_id": "e2"}))
+        elif event["type"] == "input_audio_buffer.commit":
+            usage = {"type": "tokens", "total_tokens": 14, "input_tokens": 10, "output_tokens": 4}
+            item = {"item_id": "item_1", "content_index": 0, "transcript": "Hello", "usage": usage}
+            await socket.send(json.dumps({"type": "conversation.item.input_audio_transcription.completed", "event_id": "e3", **item}))
         elif event["type"] == "test.close":
             return await socket.close(4001, "enough")
 
@@ -82,6 +90,23 @@ def test_the_openai_package(voices):
         return seen
 
     assert asyncio.run(run()) == ["session.created", "response.created", "response.output_text.delta", "response.done"]
+
+
+def test_what_is_said_is_written_down(voices):
+    async def run():
+        client = openai.AsyncOpenAI(api_key=KEY, base_url=voices.url + "/v1")
+        async with client.realtime.connect(model="scribe", extra_query={"intent": "transcription"}) as live:
+            async for event in live:
+                if event.type == "session.created":
+                    await live.session.update(session={"type": "transcription"})
+                if event.type == "session.updated":
+                    assert event.session.audio.input.transcription.model == "gpt-4o-mini-transcribe"
+                    await live.input_audio_buffer.append(audio="AAAA")
+                    await live.input_audio_buffer.commit()
+                if event.type == "conversation.item.input_audio_transcription.completed":
+                    return event.transcript
+
+    assert asyncio.run(run()) == "Hello"
 
 
 def test_a_browsers_key_and_a_vendors_goodbye(voices):

@@ -45,6 +45,42 @@ async fn a_vendors_error_keeps_its_status_and_says_what_was_tried() {
 }
 
 #[tokio::test]
+async fn while_everybody_rests_clients_are_told_for_how_long_and_nobody_is_asked() {
+    let vendor = Vendor::answering(|_| {
+        let mut reply = reply(429, "application/json", "{}");
+        reply
+            .headers_mut()
+            .insert("retry-after", "30".parse().unwrap());
+        reply
+    })
+    .await;
+    let mut settings = settings(&vendor.url);
+    let mut second = deployment("gpt", &vendor.url);
+    second.id = "second".into();
+    settings.deployments.push(second);
+    settings.router.num_retries = 1;
+    let gateway = Gateway::with(settings).await;
+    assert_eq!(gateway.chat().await.status, 429);
+    assert_eq!(vendor.asked().len(), 2);
+    let mut messages = streamed("gpt");
+    messages["max_tokens"] = 5.into();
+    for (path, body) in [
+        ("/v1/chat/completions", chat("gpt")),
+        ("/v1/chat/completions", streamed("gpt")),
+        ("/v1/messages", messages),
+        ("/v1/responses", json!({"model": "gpt", "input": "Hi"})),
+    ] {
+        let got = gateway.post(path, &body).await;
+        let wait: u64 = got.header("retry-after").parse().unwrap();
+        assert_eq!(got.status, 429, "{path}: {}", got.text());
+        assert!((20..=30).contains(&wait), "{path}: {wait}");
+        let message = got.json()["error"]["message"].to_string();
+        assert!(message.contains("in cooldown"), "{path}: {message}");
+    }
+    assert_eq!(vendor.asked().len(), 2);
+}
+
+#[tokio::test]
 async fn errors_speak_the_clients_dialect() {
     let vendor = Vendor::answering(|_| {
         reply(

@@ -264,9 +264,30 @@ impl Cell {
         let got = gateway.send("POST", path, &headers, body.to_string()).await;
         let route: Value = serde_json::from_str(got.header("x-interlingua-route"))
             .unwrap_or_else(|e| panic!("{self:?}: {e}: {got:?}"));
+        self.check_gaps(&route);
         Happened {
             attempts: u32::try_from(route["made"].as_u64().unwrap()).unwrap(),
             end: self.end(&got),
+        }
+    }
+
+    /// Nobody is asked again before the back-off is over, which doubles, or before the vendor's own time is.
+    fn check_gaps(&self, route: &Value) {
+        let mut ended: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
+        for attempt in route["attempts"].as_array().unwrap() {
+            let number = |key: &str| attempt[key].as_u64().unwrap();
+            let (began, took) = (number("began_ms"), number("took_ms"));
+            let deployment = attempt["deployment"].as_str().unwrap();
+            let (before, times) = ended.get(deployment).copied().unwrap_or_default();
+            let least = match (times, ROWS[self.row].0) {
+                (0, _) => 0,
+                (_, Fault::Status(_, Some(seconds))) => u64::from(seconds) * 1000,
+                (times, _) => 500 << (times - 1),
+            };
+            // Both ends are cut to whole milliseconds.
+            let gap = (began + 2).saturating_sub(before);
+            assert!(gap >= least, "{self:?}: {gap} ms, not {least}: {route}");
+            ended.insert(deployment, (began + took, times + 1));
         }
     }
 
@@ -404,7 +425,8 @@ fn table() -> String {
         "# Faults\n\n<!-- Made by the test `every_fault_ends_as_the_reference_says`. Do not edit. -->\n\n\
          What becomes of a request when its vendor fails, with two retries (the default). Every cell is tested over \
          real sockets, for chat completions, for Anthropic's Messages and for Responses: none hangs, none ends in a part of an answer \
-         that passes for the whole, and nobody is asked more than three times.\n\n\
+         that passes for the whole, and nobody is asked more than three times, or again before half a second is over, then a second, \
+         or the time that its `Retry-After` says.\n\n\
          *Attempts*: with one deployment, with three that all fail in the same way; of a stream, until it begins. A stream \
          that breaks later is [carried on](../guides/failover.md). *Then*: what the client gets \
          where there is no fallback. *With fallbacks*: where there are two, of which the first fails in the same way.\n\n\

@@ -1,21 +1,29 @@
 //! Keys that are made while the gateway runs: what they may do, and what they spend.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
 use futures_util::future::join_all;
 use llm_proxy::settings::{Place, Settings};
-use llm_router::AccessWindow;
-use llm_store::{Store, rows::SpendRow};
+use llm_router::{AccessWindow, HedgeRules};
+use llm_store::rows::SpendRow;
 use serde_json::{Value, json};
+use tokio::sync::mpsc;
 
-use crate::support::*;
+use crate::{
+    stored::kit::{self, Database},
+    support::*,
+};
 
 /// Dollars a token in, and out.
 const PRICES: (f64, f64) = (0.000_001, 0.000_01);
 
-/// A gateway that keeps keys and spend, and the file it keeps them in.
+/// A gateway that keeps keys and spend, and the database it keeps them in.
 pub(crate) struct Kept {
     pub(crate) gateway: Gateway,
-    file: std::path::PathBuf,
-    _folder: tempfile::TempDir,
+    database: Database,
 }
 
 impl Kept {
@@ -24,14 +32,16 @@ impl Kept {
     }
 
     pub(crate) async fn with(settings: Settings) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("gateway.db");
+        Self::on(kit::sqlite(), settings).await
+    }
+
+    pub(crate) async fn on(database: Database, settings: Settings) -> Self {
         let mut settings = with_master_key(settings);
-        settings.database.place = Place::Named(file.display().to_string());
+        settings.database.place = Place::Named(database.settings.url.clone());
+        settings.database.journal = Some(database.folder().join("journal"));
         Self {
             gateway: Gateway::with(settings).await,
-            file,
-            _folder: folder,
+            database,
         }
     }
 
@@ -60,9 +70,7 @@ impl Kept {
     /// Stops, and reads what is kept.
     pub(crate) async fn rows(self) -> Vec<SpendRow> {
         self.gateway.running.stop().await;
-        let store = Store::open(&llm_store::Settings::sqlite(&self.file))
-            .await
-            .unwrap();
+        let store = self.database.open().await;
         assert_eq!(
             store.all_held().await.unwrap().0,
             0,
@@ -164,6 +172,70 @@ async fn reserved_deployments_are_for_keys_of_their_teams_and_rows_tell_who_was_
     let around = &of("id-gpt").metadata["attempts"][0]["pick"]["skipped"][0];
     assert_eq!(around["deployment"], "id-reserved");
     assert_eq!(around["reason"], "reserved");
+}
+
+#[tokio::test]
+async fn an_attempt_that_another_one_beats_has_a_row_of_its_own_and_is_paid() {
+    let hangs = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&hangs);
+    let (hung_up, mut gone) = mpsc::unbounded_channel::<()>();
+    let vendor = Vendor::answering(move |asked| {
+        let is_first = asked.path.starts_with("/v1/first");
+        if is_first && told.load(Ordering::SeqCst) {
+            let hold = hung_up.clone();
+            return reply(200, "application/json", endless(vec![], Said(hold)));
+        }
+        whole(&completion("Hello"))
+    })
+    .await;
+    let mut settings = settings(&vendor.url);
+    let first = &mut settings.deployments[0];
+    first.order = Some(1);
+    first.target = first.target.clone().at(&format!("{}/first", vendor.url));
+    let mut second = deployment("gpt", &vendor.url);
+    (second.id, second.order) = ("id-second".into(), Some(2));
+    settings.deployments.push(second);
+    settings.router.hedge = Some(HedgeRules::default());
+    let kept = Kept::with(priced(settings)).await;
+    let key = kept.key(json!({})).await;
+    for _ in 0..20 {
+        assert_eq!(kept.chat_with(&key, chat("gpt")).await.status, 200);
+    }
+    hangs.store(true, Ordering::SeqCst);
+    let got = kept.chat_with(&key, chat("gpt")).await;
+    assert_eq!(got.header("x-litellm-model-id"), "id-second");
+    gone.recv().await.expect("the slow one is hung up on");
+    let admin = [("authorization", "Bearer sk-master")];
+    let path = format!("/key/info?key={key}");
+    let info = kept.gateway.send("GET", &path, &admin, "").await.json();
+    let spent = info["info"]["spend"].as_f64().unwrap();
+
+    let rows = kept.rows().await;
+    assert_eq!(rows.len(), 22);
+    let is_lost = |row: &&SpendRow| row.metadata.get("outpaced").is_some();
+    let lost: Vec<&SpendRow> = rows.iter().filter(is_lost).collect();
+    let [lost] = lost[..] else {
+        panic!("one was beaten");
+    };
+    assert_eq!(lost.model_id.as_deref(), Some("id-gpt"));
+    assert!(lost.spend.0 > 0, "its prompt was read");
+    let won = rows
+        .iter()
+        .find(|row| row.model_id.as_deref() == Some("id-second"));
+    let won = won.expect("the other one answered");
+    assert!(won.metadata.get("outpaced").is_none() && won.spend > lost.spend);
+    assert_eq!(won.metadata["attempts"][0]["lost"], true);
+    let sum: i64 = rows.iter().map(|row| row.spend.0).sum();
+    assert!((spent * 1e9 - sum as f64).abs() < 1.0, "{spent} of {sum}");
+}
+
+/// Tells when it is dropped.
+struct Said(mpsc::UnboundedSender<()>);
+
+impl Drop for Said {
+    fn drop(&mut self) {
+        let _ = self.0.send(());
+    }
 }
 
 #[tokio::test]
@@ -425,4 +497,25 @@ async fn what_passes_through_is_held_to_its_price_beforehand() {
     assert_eq!(pass(10).await.status, 200);
     let rows = kept.rows().await;
     assert_eq!(rows.len(), 1);
+}
+
+#[tokio::test]
+async fn a_key_for_some_models_passes_no_other_whatever_the_body() {
+    let vendor = Vendor::friendly().await;
+    let kept = Kept::before(&vendor).await;
+    let key = kept.key(json!({"models": ["gpt"]})).await;
+    let bearer = format!("Bearer {key}");
+    let headers = [
+        ("authorization", bearer.as_str()),
+        ("content-type", "multipart/form-data; boundary=XX"),
+    ];
+    for path in ["audio/transcriptions", "unheard/of"] {
+        let path = format!("/openai/{path}");
+        let form =
+            "--XX\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nwhisper-1\r\n--XX--\r\n";
+        let got = kept.gateway.send("POST", &path, &headers, form).await;
+        let (status, kind, _) = got.error();
+        assert_eq!((status, kind.as_str()), (403, "key_model_access_denied"));
+    }
+    assert!(vendor.asked().is_empty());
 }

@@ -6,6 +6,7 @@
     reason = "tests stop at the first surprise"
 )]
 
+mod again;
 mod alerts;
 mod answers;
 mod authorization;
@@ -28,9 +29,11 @@ mod people;
 mod realtime;
 mod routing;
 mod scopes;
+mod sessions;
 mod stored;
 mod support;
 mod surface;
 mod tokens;
+mod transcribing;
 mod vouched;
 mod wishes;

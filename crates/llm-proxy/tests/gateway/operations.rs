@@ -499,6 +499,8 @@ fn passed_through() -> Vec<Row> {
         .as_object_mut()
         .expect("an object")
         .remove("stream_options");
+    let mut unasked = plain.clone();
+    unasked["stream"] = true.into();
     let claude = json!({"model": "count", "messages": said, "max_tokens": 5});
     vec![
         row(
@@ -514,6 +516,28 @@ fn passed_through() -> Vec<Row> {
             "/openai/chat/completions",
             "talk",
             chat(true),
+        ),
+        row(
+            "pass-through, streamed and not asked for usage",
+            Op::Chat,
+            "/openai/chat/completions",
+            "talk",
+            unasked,
+        ),
+        form(
+            "pass-through, a form",
+            Op::Transcription,
+            "/openai/audio/transcriptions",
+            "listen",
+            &[("model", "listen")],
+            "file",
+        ),
+        row(
+            "pass-through, a video",
+            Op::Video,
+            "/openai/videos",
+            "film",
+            json!({"model": "film", "prompt": "A cat"}),
         ),
         row(
             "pass-through, another dialect",

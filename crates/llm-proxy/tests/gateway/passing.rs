@@ -11,7 +11,7 @@ use llm_proxy::{
 use llm_router::Deployment;
 use serde_json::json;
 
-use crate::support::*;
+use crate::{sessions::measured, support::*};
 
 const KEY: (&str, &str) = ("authorization", "Bearer sk-master");
 const PLAIN: &str =
@@ -98,6 +98,145 @@ async fn streams_pass_byte_by_byte_and_are_counted() {
         "{}",
         metrics.text()
     );
+}
+
+/// A vendor that tells the usage of a stream to those who ask for it.
+async fn telling() -> Vendor {
+    Vendor::answering(|asked| {
+        let asks = asked.json()["stream_options"]["include_usage"] == true;
+        let told = json!({"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 9}});
+        let chunk = json!({"choices": [{"index": 0, "text": "Hi", "delta": {"content": "Hi"}, "finish_reason": "stop"}], "usage": null});
+        let told = match asks {
+            true => format!("data: {told}\n\n"),
+            false => String::new(),
+        };
+        let text = format!("data: {chunk}\n\n{told}data: [DONE]\n\n");
+        let mut reply = events(&text);
+        let length = text.len().into();
+        reply.headers_mut().insert("content-length", length);
+        reply
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_stream_is_counted_whose_client_did_not_ask_for_that() {
+    let vendor = telling().await;
+    let gateway = before(&vendor).await;
+    let total = "litellm_total_tokens_metric_total";
+    for (n, path) in ["chat/completions", "completions"].into_iter().enumerate() {
+        let path = format!("/openai/{path}");
+        let mut body = json!({"model": "gpt-3.5-turbo-instruct", "stream": true, "new_field": 1.5});
+        let got = gateway.send("POST", &path, &[KEY], body.to_string()).await;
+        assert_eq!(got.status, 200, "{}", got.text());
+        assert!(!got.text().contains("prompt_tokens"), "{}", got.text());
+        assert_eq!(got.text().matches("data: ").count(), 2, "{}", got.text());
+        assert!(got.text().ends_with("data: [DONE]\n\n"), "{}", got.text());
+        assert_eq!(measured(&gateway, total).await, 18.0 * n as f64 + 9.0);
+        body["stream_options"] = json!({"include_usage": true});
+        let got = gateway.send("POST", &path, &[KEY], body.to_string()).await;
+        assert!(got.text().contains("prompt_tokens"), "{}", got.text());
+        assert_eq!(measured(&gateway, total).await, 18.0 * n as f64 + 18.0);
+        assert_eq!(vendor.asked().last().unwrap().body, body.to_string());
+    }
+    let spend = measured(&gateway, "litellm_spend_metric_total").await;
+    // 7 and 2 tokens at 1.5 and 2 dollars a million, four times.
+    assert!((spend - 0.000058).abs() < 1e-9, "{spend}");
+}
+
+const FORM: (&str, &str) = ("content-type", "multipart/form-data; boundary=XX");
+
+/// A recording of so many bytes, to be written down by `model`.
+fn recording(model: &str, bytes: usize) -> Vec<u8> {
+    let mut body = Vec::new();
+    body.extend(
+        b"--XX\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.wav\"\r\n\r\n",
+    );
+    body.resize(body.len() + bytes, 7);
+    body.extend(b"\r\n--XX\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\n");
+    body.extend(model.as_bytes());
+    body.extend(b"\r\n--XX--\r\n");
+    body
+}
+
+#[tokio::test]
+async fn a_form_is_its_models() {
+    let vendor = Vendor::answering(|_| {
+        whole(&json!({"text": "Hi", "usage": {"type": "duration", "seconds": 10}}))
+    })
+    .await;
+    let gateway = before(&vendor).await;
+    for bytes in [10, 700_000] {
+        let path = "/openai/audio/transcriptions";
+        let body = recording("whisper-1", bytes);
+        let got = gateway.send("POST", path, &[KEY, FORM], body.clone()).await;
+        assert_eq!(got.status, 200, "{}", got.text());
+        assert_eq!(got.header("x-litellm-model-name"), "whisper-1");
+        // A tenth of a thousandth of a dollar a second.
+        assert_eq!(got.header("x-litellm-response-cost"), "0.001");
+        assert_eq!(vendor.asked().last().unwrap().body, body);
+        let body = recording("gpt", bytes);
+        let got = gateway.send("POST", path, &[KEY, FORM], body).await;
+        assert_eq!(got.header("x-litellm-model-id"), "id-gpt");
+        let sent = recording("vendor-model", bytes);
+        let asked = vendor.asked().pop().unwrap();
+        assert_eq!(asked.headers["content-length"], sent.len().to_string());
+        assert!(asked.body == sent, "the form was changed");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_does_not_go_on() {
+    let vendor = Vendor::friendly().await;
+    let gateway = before(&vendor).await;
+    let text = ("content-type", "text/plain");
+    let twice = r#" {"model":"a","model":"b"}"#;
+    let long = format!(
+        r#" {{"model":"a","x":"{}","model":"b"}}"#,
+        "x".repeat(400_000)
+    );
+    let cut = String::from_utf8(recording("a", 9)).unwrap();
+    let cut = cut.trim_end_matches("--\r\n");
+    for (path, kind, body, why) in [
+        ("chat/completions", text, twice, "twice"),
+        ("unheard/of", text, twice, "twice"),
+        ("chat/completions", text, long.as_str(), "twice"),
+        ("chat/completions", text, "[]", "object"),
+        (
+            "chat/completions",
+            ("content-encoding", "gzip"),
+            "\u{1f}",
+            "object",
+        ),
+        ("audio/transcriptions", FORM, cut, "boundary"),
+        ("chat/%63ompletions", text, "{}", "percent"),
+        ("chat%2fcompletions", text, "{}", "percent"),
+    ] {
+        let path = format!("/openai/{path}");
+        let got = gateway
+            .send("POST", &path, &[KEY, kind], body.to_owned())
+            .await;
+        assert_eq!(got.status, 400, "{path} {}", got.text());
+        assert!(got.text().contains(why), "{path} {}", got.text());
+    }
+    assert!(vendor.asked().is_empty());
+}
+
+#[tokio::test]
+async fn a_vendors_openai_like_paths_are_read_as_openais() {
+    let vendor = Vendor::friendly().await;
+    let row = lookup("gemini").unwrap();
+    let target = Target::new(row, "gemini-2.5-flash", Credential::key("google-vendor"));
+    let mut settings = settings(&vendor.url);
+    let base = vendor.url.trim_end_matches("/v1");
+    settings.deployments = vec![Deployment::new("g", "g", target.at(base))];
+    let gateway = Gateway::with(with_master_key(settings)).await;
+    let body = json!({"model": "gemini-2.5-flash", "messages": []}).to_string();
+    let path = "/gemini/v1beta/openai/chat/completions";
+    let got = gateway.send("POST", path, &[KEY], body).await;
+    assert_eq!(got.status, 200, "{}", got.text());
+    // 7 and 2 tokens at 0.3 and 2.5 dollars a million.
+    assert_eq!(got.header("x-litellm-response-cost"), "0.0000071");
 }
 
 #[tokio::test]
@@ -388,6 +527,9 @@ fn endpoints_that_cannot_work_are_named() {
 async fn pictures_and_speech_are_charged_in_passing() {
     let vendor = Vendor::answering(|asked| match asked.path.as_str() {
         "/v1/audio/speech" => reply(200, "audio/mpeg", "SOUND"),
+        "/v1/videos" => {
+            whole(&json!({"id": "video_1", "model": "sora-2", "seconds": "4", "size": "720x1280"}))
+        }
         "/v1/moderations" => whole(&json!({"id": "m", "model": "omni", "results": []})),
         _ => whole(&json!({
             "created": 1, "data": [{"b64_json": "AAAA"}],
@@ -400,6 +542,11 @@ async fn pictures_and_speech_are_charged_in_passing() {
     for (path, body, cost) in [
         ("/openai/v1/../images/generations", json!({}), ""),
         ("/openai/images/generations", picture, "0.0082"),
+        (
+            "/openai/videos",
+            json!({"model": "sora-2", "prompt": "A cat"}),
+            "0.4",
+        ),
         (
             "/openai/audio/speech",
             json!({"model": "tts-1", "input": "Hello", "voice": "alloy"}),

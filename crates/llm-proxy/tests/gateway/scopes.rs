@@ -1,6 +1,9 @@
 //! Budgets of every scope against every operation, whole and streamed: the exhausted one refuses, and the others do not.
 
-use std::{collections::BTreeMap, io::Write as _};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::Write as _,
+};
 
 use llm_proxy::{config, settings::Settings};
 use llm_store::{Scope, rows::SpendRow};
@@ -10,6 +13,7 @@ use serde_json::{Value, json};
 use crate::{
     governed::Kept,
     operations::{self, Pay, Row, Sent},
+    stored::kit::{self, Database},
     support::*,
 };
 
@@ -183,8 +187,16 @@ fn no_operation_is_missing() {
 
 #[tokio::test]
 async fn the_exhausted_one_refuses_every_operation_and_the_others_none() {
+    for database in kit::databases().await {
+        refused_and_served(database).await;
+    }
+}
+
+async fn refused_and_served(database: Database) {
     let vendor = Vendor::answering(operations::answer).await;
-    let kept = Kept::with(configured(&operations::models(&vendor.url, ""))).await;
+    let name = database.name;
+    let settings = configured(&operations::models(&vendor.url, ""));
+    let kept = Kept::on(database, settings).await;
     let rows = operations::all();
     let rich = Chain::new(&kept, "nobody").await;
     let mut ids = BTreeMap::new();
@@ -216,9 +228,45 @@ async fn the_exhausted_one_refuses_every_operation_and_the_others_none() {
             }
         }
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(wrong.is_empty(), "{name}: {}", wrong.join("\n"));
     let wrong = miscounted(&rows, &kept.rows().await);
+    assert!(wrong.is_empty(), "{name}: {}", wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn an_exhausted_access_group_refuses_every_operation_of_its_models() {
+    let vendor = Vendor::answering(operations::answer).await;
+    let kept = Kept::with(configured(&operations::models(&vendor.url, ""))).await;
+    let chain = Chain::new(&kept, "nobody").await;
+    let rows = operations::all();
+    let models: BTreeSet<&str> = rows.iter().filter_map(|row| row.model).collect();
+    let group = json!({"access_group": "spent", "model_names": models});
+    let made = kept.manage("/access_group/new", group).await;
+    assert_eq!(made.status, 200, "{}", made.text());
+    let bounded = async |most: u64| {
+        let admin = [("authorization", "Bearer sk-master")];
+        let budget = json!({"max_budget": most}).to_string();
+        let path = "/access_group/spent/budget";
+        let got = kept.gateway.send("PUT", path, &admin, budget).await;
+        assert_eq!(got.status, 200, "{}", got.text());
+    };
+    bounded(0).await;
+    let mut wrong = Vec::new();
+    for row in rows
+        .iter()
+        .filter(|row| row.pay != Pay::Never && row.model.is_some())
+    {
+        let before = vendor.asked().len();
+        let got = chain.send(&kept, row, &BTreeMap::new()).await;
+        if !is_refused(&got, "Model access group=spent") || vendor.asked().len() > before {
+            wrong.push(format!("{}: {} {}", row.name, got.status, got.text()));
+        }
+    }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    bounded(100).await;
+    let row = rows.iter().find(|row| row.op == Op::Chat).unwrap();
+    let got = chain.send(&kept, row, &BTreeMap::new()).await;
+    assert!(is_served(row, &got), "{}", got.text());
 }
 
 #[tokio::test]

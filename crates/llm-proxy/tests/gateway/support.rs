@@ -25,6 +25,7 @@ use tokio::{net::TcpListener, sync::mpsc};
 #[derive(Debug, Clone)]
 pub(crate) struct Asked {
     pub(crate) path: String,
+    pub(crate) query: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
 }
@@ -55,6 +56,7 @@ impl Vendor {
                 let (head, body) = request.into_parts();
                 let asked = Asked {
                     path: head.uri.path().to_owned(),
+                    query: head.uri.query().unwrap_or_default().to_owned(),
                     headers: head.headers,
                     body: body.collect().await.unwrap().to_bytes(),
                 };

@@ -32,6 +32,11 @@ impl Kept {
             .await
     }
 
+    async fn manage_get(&self, path: &str) -> Got {
+        let headers = [("authorization", "Bearer sk-master")];
+        self.gateway.send("GET", path, &headers, "").await
+    }
+
     async fn key(&self, body: Value) -> String {
         let got = self.manage("/key/generate", body).await;
         assert_eq!(got.status, 200, "{}", got.text());
@@ -206,6 +211,72 @@ async fn a_keys_routing_goes_before_its_teams_and_behind_the_requests() {
         .key(json!({"models": ["gpt"], "router_settings": {"fallbacks": [{"gpt": ["spare"]}]}}))
         .await;
     assert_eq!(kept.chat(&narrow, chat("gpt")).await.status, 503);
+}
+
+#[tokio::test]
+async fn an_explanation_knows_what_a_key_and_its_team_say() {
+    let vendor = Vendor::friendly().await;
+    let mut settings = settings(&vendor.url);
+    for name in ["spare", "other"] {
+        settings.deployments.push(deployment(name, &vendor.url));
+    }
+    let kept = Kept::with(settings).await;
+    let team = json!({"team_id": "t", "router_settings": {
+        "fallbacks": [{"gpt": ["other"]}], "num_retries": 3, "model_group_alias": {"clever": "other"},
+        "routing_strategy": "least-busy",
+    }});
+    assert_eq!(kept.manage("/team/new", team).await.status, 200);
+    let own = json!({"team_id": "t", "router_settings": {"fallbacks": [{"gpt": ["spare"]}]}});
+    let made = kept.manage("/key/generate", own).await.json();
+    let text = |field: &str| made[field].as_str().unwrap().to_owned();
+    let (own, hash) = (text("key"), text("token"));
+    let told = |got: Got| {
+        let got = got.json();
+        json!([
+            got["fallbacks"]["general"],
+            got["num_retries"],
+            got["strategy"]
+        ])
+    };
+    let path = "/v1/router/explain?model=gpt";
+    for (whom, expected) in [
+        (String::new(), json!([[], 0, "simple-shuffle"])),
+        ("&team_id=t".to_owned(), json!([["other"], 3, "least-busy"])),
+        (format!("&key={hash}"), json!([["spare"], 3, "least-busy"])),
+        (format!("&key={own}"), json!([["spare"], 3, "least-busy"])),
+    ] {
+        let got = told(kept.manage_get(&format!("{path}{whom}")).await);
+        assert_eq!(got, expected, "{whom}");
+        let path = format!("/v1/router/explain?{}", whom.trim_start_matches('&'));
+        let got = told(kept.manage(&path, chat("gpt")).await);
+        assert_eq!(got, expected, "{whom}");
+    }
+    // The request's own word goes first.
+    let path = format!("/v1/router/explain?key={hash}");
+    let asked = with(
+        chat("gpt"),
+        json!({"num_retries": 7, "fallbacks": ["other"]}),
+    );
+    let got = told(kept.manage(&path, asked).await);
+    assert_eq!(got, json!([["other"], 7, "least-busy"]));
+    let got = kept.manage(&path, chat("clever")).await.json();
+    assert_eq!(got["picked"], "id-other");
+    // What a key may not ask is refused as it would be.
+    let narrow = kept.key(json!({"models": ["gpt"]})).await;
+    for (query, status) in [
+        (format!("model=spare&key={narrow}"), 403),
+        ("model=gpt&key=sk-nobody".to_owned(), 404),
+        ("model=gpt&team_id=nobody".to_owned(), 404),
+        (format!("model=gpt&team_id=t&key={own}"), 400),
+    ] {
+        let got = kept
+            .manage_get(&format!("/v1/router/explain?{query}"))
+            .await;
+        assert_eq!(got.status, status, "{query}: {}", got.text());
+    }
+    let got = kept.ask("/v1/router/explain", &own, chat("gpt")).await;
+    assert_eq!(got.status, 401, "{}", got.text());
+    assert!(vendor.asked().is_empty());
 }
 
 #[tokio::test]

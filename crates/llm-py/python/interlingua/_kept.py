@@ -8,7 +8,9 @@ import functools
 from dataclasses import dataclass, field
 
 from . import _files, _request
+from ._dialects import ResponsesStream
 from ._stream import _scan
+from .exceptions import BadRequestError
 from .main import _settled
 from .types.binary import ByteStream, HttpxBinaryResponseContent
 from .types.dialects import ResponsesAPIResponse
@@ -71,6 +73,8 @@ def _both(ask: Callable[P, Ask]) -> tuple[Callable[P, Any], Callable[P, Coroutin
         made = ask(*args, **kwargs)
         client, body, routed = made.settled()
         answer, meta = client.call(made.name, body, **made.arguments())
+        if made.kind is ResponsesStream:
+            return _told(answer, meta)
         if type(answer) is str:
             return _read(made, answer, meta, routed=routed)
         if not made.whole:
@@ -86,6 +90,8 @@ def _both(ask: Callable[P, Ask]) -> tuple[Callable[P, Any], Callable[P, Coroutin
         made = ask(*args, **kwargs)
         client, body, routed = made.settled()
         answer, meta = await bridge().result(client.start(made.name, body, **made.arguments()))
+        if made.kind is ResponsesStream:
+            return _told(answer, meta)
         if type(answer) is str:
             return _read(made, answer, meta, routed=routed)
         if not made.whole:
@@ -98,6 +104,12 @@ def _both(ask: Callable[P, Ask]) -> tuple[Callable[P, Any], Callable[P, Coroutin
         functools.update_wrapper(function, ask)
         function.__name__ = function.__qualname__ = public
     return now, later
+
+
+def _told(answer: Any, meta: Meta) -> ResponsesStream:
+    if type(answer) is str:
+        raise BadRequestError("this response is kept here, and as a whole: ask for it without 'stream'", param="stream")
+    return ResponsesStream(answer, meta)
 
 
 def _read(ask: Ask, text: str, meta: Meta, *, routed: bool) -> Any:
@@ -265,11 +277,19 @@ def _list_batches(
 # Responses
 
 
-def _get_responses(response_id: str, custom_llm_provider: str | None = None, **kwargs: Any) -> Ask:
-    """A response, by its id."""
-    query = _query(include=kwargs.pop("include", None))
+def _get_responses(
+    response_id: str,
+    custom_llm_provider: str | None = None,
+    stream: bool | None = None,
+    starting_after: int | None = None,
+    **kwargs: Any,
+) -> Ask:
+    """A response, by its id. With `stream=True` its events, those behind the one that `starting_after` counts."""
+    again = "true" if stream else None
+    query = _query(include=kwargs.pop("include", None), stream=again, starting_after=starting_after)
     params = {"custom_llm_provider": custom_llm_provider, **kwargs}
-    return Ask("get_responses", params, ResponsesAPIResponse, id=response_id, query=query)
+    kind = ResponsesStream if stream else ResponsesAPIResponse
+    return Ask("get_responses", params, kind, id=response_id, query=query)
 
 
 def _delete_responses(response_id: str, custom_llm_provider: str | None = None, **kwargs: Any) -> Ask:

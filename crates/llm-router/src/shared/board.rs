@@ -21,11 +21,18 @@ const GONE: Duration = Duration::from_secs(5);
 #[derive(Debug, Default)]
 pub struct Board {
     clock: Clock,
-    known: RwLock<HashMap<String, Arc<Live>>>,
+    known: RwLock<Known>,
     heard: Mutex<HashMap<String, Moment>>,
     instances: AtomicU64,
     spending: Arc<Spending>,
     affinity: Arc<Affinity>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    deployments: HashMap<String, Arc<Live>>,
+    /// How the router keeps latencies, those of other instances too.
+    speed: SpeedRules,
 }
 
 /// What other instances' deployments carry.
@@ -52,22 +59,23 @@ impl Board {
     pub fn hear(&self, from: &str, news: &News) {
         let now = self.clock.now();
         match news {
-            News::Cooled { deployment, until } => self.tell(deployment, |live| {
+            News::Cooled { deployment, until } => self.tell(deployment, |live, _| {
                 live.health.cool(*until);
             }),
-            News::Recovered { deployment } => self.tell(deployment, |live| live.health.recover()),
+            News::Recovered { deployment } => {
+                self.tell(deployment, |live, _| live.health.recover());
+            }
             News::Answered {
                 deployment,
                 took,
                 tokens,
                 first_event,
-            } => self.tell(deployment, |live| {
-                let rules = SpeedRules::default();
+            } => self.tell(deployment, |live, rules| {
                 live.speed
-                    .answered(now, &rules, *took, *tokens, *first_event);
+                    .answered(now, rules, *took, *tokens, *first_event);
             }),
-            News::Silent { deployment } => self.tell(deployment, |live| {
-                live.speed.silent(now, &SpeedRules::default());
+            News::Silent { deployment } => self.tell(deployment, |live, rules| {
+                live.speed.silent(now, rules);
             }),
             News::Bound {
                 bond,
@@ -83,7 +91,7 @@ impl Board {
                     .iter()
                     .map(|(id, load)| (id.as_str(), *load))
                     .collect();
-                for (id, live) in known.iter() {
+                for (id, live) in &known.deployments {
                     let load = of.get(id.as_str()).copied().unwrap_or_default();
                     live.elsewhere.set(from, load, now);
                 }
@@ -95,9 +103,8 @@ impl Board {
     pub fn loads(&self) -> Vec<(String, Load)> {
         let now = self.clock.now();
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        known
-            .iter()
-            .map(|(id, live)| (id.clone(), live.meter.load(now)))
+        let all = known.deployments.iter();
+        all.map(|(id, live)| (id.clone(), live.meter.load(now)))
             .filter(|(_, load)| *load != Load::default())
             .collect()
     }
@@ -107,17 +114,22 @@ impl Board {
         self.instances.load(Ordering::Relaxed).max(1)
     }
 
-    pub(crate) fn put_up<'a>(&self, deployments: impl Iterator<Item = &'a Arc<Deployment>>) {
+    pub(crate) fn put_up<'a>(
+        &self,
+        deployments: impl Iterator<Item = &'a Arc<Deployment>>,
+        speed: SpeedRules,
+    ) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        *known = deployments
+        let deployments = deployments
             .map(|deployment| (deployment.id.clone(), Arc::clone(&deployment.live)))
             .collect();
+        *known = Known { deployments, speed };
     }
 
-    fn tell(&self, deployment: &str, what: impl FnOnce(&Live)) {
+    fn tell(&self, deployment: &str, what: impl FnOnce(&Live, &SpeedRules)) {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(live) = known.get(deployment) {
-            what(live);
+        if let Some(live) = known.deployments.get(deployment) {
+            what(live, &known.speed);
         }
     }
 
@@ -156,5 +168,46 @@ impl Elsewhere {
             }
         }
         sum
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use llm_providers::{Credential, Target, lookup};
+
+    use super::*;
+    use crate::{Ask, LatencyBased, Router, Settings};
+
+    #[tokio::test(start_paused = true)]
+    async fn latencies_of_others_are_kept_like_ones_own() {
+        let deployment = |id: &str| {
+            let target = Target::new(lookup("openai").expect("a row"), "m", Credential::None);
+            Deployment::new(id, "g", target)
+        };
+        let speed = SpeedRules {
+            samples: 40,
+            ..SpeedRules::default()
+        };
+        let settings = Settings {
+            strategy: Arc::new(LatencyBased {
+                buffer: 0.0,
+                percentile: None,
+                speed,
+            }),
+            ..Settings::default()
+        };
+        let router = Router::new(vec![deployment("a"), deployment("b")], settings).expect("sound");
+        let answered = |seconds| News::Answered {
+            deployment: "a".into(),
+            took: Duration::from_secs(seconds),
+            tokens: 0,
+            first_event: None,
+        };
+        for seconds in [1; 20].into_iter().chain([3; 20]) {
+            router.board().hear("another", &answered(seconds));
+        }
+        let told = router.explain(&Ask::new("g")).expect("it is known");
+        let of_a = told.scores.iter().find(|score| score.deployment == "a");
+        assert_eq!(of_a.map(|score| score.score), Some(2.0));
     }
 }

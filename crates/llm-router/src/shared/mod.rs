@@ -24,7 +24,8 @@ pub trait Shared: Send + Sync + fmt::Debug {
     /// Begins to tell `board` what other instances say. Called before each request; only the first call counts.
     fn attend(&self, board: &Arc<Board>);
 
-    /// Admits an attempt at a limited deployment over all instances. `None`: nobody can say; local limits decide.
+    /// Admits an attempt at a limited deployment, or at one on trial, over all instances. `None`: nobody can say; what is
+    /// known here decides.
     fn admit<'a>(&'a self, claim: &'a Claim<'a>)
     -> BoxFuture<'a, Option<Result<Admitted, Reason>>>;
 
@@ -51,6 +52,8 @@ pub struct Claim<'a> {
     pub quota: Quota,
     /// How many tokens it will use, about.
     pub tokens: u64,
+    /// Whether it finds out if a rested deployment is well: one at a time may.
+    pub trial: bool,
 }
 
 /// An admitted attempt.
@@ -64,6 +67,8 @@ pub struct Admitted {
     pub minute: u64,
     /// The tokens it was admitted with.
     pub tokens: u64,
+    /// Whether it finds out if the deployment is well.
+    pub trial: bool,
 }
 
 /// What instances tell each other.

@@ -1,6 +1,7 @@
 //! Shared state in Redis.
 //!
-//! Limits are decided by one script for each attempt at a limited deployment. Everything else is told in batches over a
+//! Limits are decided by one script for each attempt at a limited deployment, or at one that rested: one instance at a time
+//! tries that. Everything else is told in batches over a
 //! stream, and read from it: no request waits for that. Redis' own clock is the clock of all limits.
 
 mod line;
@@ -50,10 +51,18 @@ struct Inner {
     found: AtomicU64,
     attended: AtomicBool,
     next_lease: AtomicU64,
-    /// Leases that are to be kept alive: name -> key of the deployment's slots.
-    leases: Mutex<HashMap<String, String>>,
+    /// Leases that are to be kept alive, by their names.
+    leases: Mutex<HashMap<String, Held>>,
     outbox: mpsc::Sender<Letter>,
     inbox: Mutex<Option<mpsc::Receiver<Letter>>>,
+}
+
+/// What keeps an admitted attempt's place.
+#[derive(Debug)]
+struct Held {
+    deployment: String,
+    /// Whether it is still finding out if the deployment is well.
+    trial: bool,
 }
 
 /// What waits to be written.
@@ -130,6 +139,9 @@ impl Shared for RedisState {
     }
 
     fn tell(&self, news: News) {
+        if let News::Recovered { deployment } = &news {
+            self.inner.end_trials(deployment);
+        }
         self.inner.post(Letter::News(news));
     }
 
@@ -157,7 +169,6 @@ impl Inner {
     ) -> RedisResult<Result<Admitted, Reason>> {
         let number = self.next_lease.fetch_add(1, Ordering::Relaxed);
         let lease = format!("{}:{number}", self.name);
-        let slots = self.key(claim.deployment, "slots");
         let mut unheard = Unheard {
             inner: self,
             admitted: Some(Admitted {
@@ -165,11 +176,13 @@ impl Inner {
                 lease: lease.clone(),
                 minute: 0,
                 tokens: claim.tokens,
+                trial: claim.trial,
             }),
         };
         let (verdict, minute): (i64, u64) = script::ADMIT
-            .key(&slots)
+            .key(self.key(claim.deployment, "slots"))
             .key(self.key(claim.deployment, "minute"))
+            .key(self.key(claim.deployment, "trial"))
             .arg(limit(claim.quota.max_parallel))
             .arg(limit(claim.quota.rpm))
             .arg(limit(claim.quota.tpm))
@@ -178,6 +191,7 @@ impl Inner {
             .arg(claim.tokens)
             .arg(&lease)
             .arg(millis(LEASE))
+            .arg(u8::from(claim.trial))
             .invoke_async(&mut connection)
             .await?;
         let admitted = unheard.admitted.take();
@@ -187,12 +201,17 @@ impl Inner {
             2 => Some(Reason::Rpm),
             3 => Some(Reason::Tpm),
             4 => Some(Reason::Itpm),
+            6 => Some(Reason::OnTrial),
             _ => Some(Reason::Otpm),
         };
         if let Some(reason) = reason {
             return Ok(Err(reason));
         }
-        self.leases().insert(lease.clone(), slots);
+        let held = Held {
+            deployment: claim.deployment.to_owned(),
+            trial: claim.trial,
+        };
+        self.leases().insert(lease, held);
         Ok(Ok(Admitted {
             minute,
             ..admitted.unwrap_or_default()
@@ -230,7 +249,15 @@ impl Inner {
         format!("{}:{what}", self.settings.namespace)
     }
 
-    fn leases(&self) -> MutexGuard<'_, HashMap<String, String>> {
+    /// The deployment is well: whoever was finding out is not any more.
+    fn end_trials(&self, deployment: &str) {
+        let mut leases = self.leases();
+        let here = leases.values_mut();
+        here.filter(|held| held.deployment == deployment)
+            .for_each(|held| held.trial = false);
+    }
+
+    fn leases(&self) -> MutexGuard<'_, HashMap<String, Held>> {
         self.leases.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -76,7 +76,11 @@ fn anybody() -> impl Generator<Value = Vec<Deployment>> {
             let mut deployment = deployment(i);
             deployment.weight = weight;
             (deployment.quota.rpm, deployment.quota.tpm) = (rpm, tpm);
-            deployment.price = price.map(|(input, output)| TokenPrice { input, output });
+            deployment.price = price.map(|(input, output)| TokenPrice {
+                input,
+                output,
+                ..TokenPrice::default()
+            });
             made.push(deployment);
         }
         made
@@ -153,7 +157,7 @@ proptest! {
         let mut deployments = weighted(&vec![None; n]);
         for (i, deployment) in deployments.iter_mut().enumerate() {
             let input = prices[i % prices.len()];
-            deployment.price = Some(TokenPrice { input, output: 7 });
+            deployment.price = Some(TokenPrice { input, output: 7, ..TokenPrice::default() });
         }
         let candidates = seen(&deployments, &loads, &[None], &[]);
         let strategies: [&dyn Strategy; 3] = [&LeastBusy, &UsageBasedV2, &CostBased];
@@ -249,6 +253,7 @@ fn an_unknown_price_is_the_highest() {
     all[0].price = Some(TokenPrice {
         input: 9_000_000_000_000,
         output: 9_000_000_000_000,
+        ..TokenPrice::default()
     });
     assert_eq!(counts(&CostBased, &candidates(&all), 1), [PICKS, 0]);
 }

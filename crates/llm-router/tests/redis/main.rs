@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod server;
+mod trials;
 
 use std::{
     sync::{
@@ -15,8 +16,9 @@ use std::{
 use llm_providers::{Credential, Error, Kind, Target, lookup};
 use llm_router::{
     Ask, Attempt, Attempts, Budget, Deployment, Finish, Quota, Reason, RedisSettings, Routed,
-    Router, Settings, Shared, Standing,
+    Router, Settings, Shared, Standing, strategy,
 };
+use llm_types::Map;
 use tokio::{sync::Semaphore, task::JoinSet};
 
 use crate::server::RedisServer;
@@ -482,4 +484,47 @@ async fn a_session_stays_where_it_is_whoever_is_asked() {
         })
         .await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn latencies_and_loads_are_told() {
+    let server = RedisServer::start();
+    let one = |name: &str| {
+        changed(&server, Quota::default(), |settings| {
+            settings.strategy = strategy::named(name, &Map::new()).expect("a strategy");
+        })
+    };
+    let (a, b) = (one("least-busy"), one("least-busy"));
+    meet(&[&a, &b]).await;
+    let score = |router: &Router, id: &str| {
+        let told = router.explain(&Ask::new("other")).expect("it is known");
+        let score = told.scores.iter().find(|score| score.deployment == id);
+        score.expect("it is a candidate").score
+    };
+    let at = |id: &str| Ask {
+        prefer: Some(id.into()),
+        ..Ask::new("other")
+    };
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        let routed = a.0.run(&at("other"), &*Gate::new(1)).await;
+        held.push(routed.expect("an answer"));
+    }
+    until("the other instance knows what is under way", || {
+        score(&b.0, "other") == 3.0 && score(&b.0, "twin") == 0.0
+    })
+    .await;
+    held.into_iter().for_each(keep);
+    until("and that it is over", || score(&b.0, "other") == 0.0).await;
+
+    let (a, b) = (one("latency-based-routing"), one("latency-based-routing"));
+    meet(&[&a, &b]).await;
+    let routed = a.0.run(&at("other"), &*Gate::new(1)).await;
+    let slow = routed.expect("an answer");
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    keep(slow);
+    until("the other instance knows how slow it was", || {
+        score(&b.0, "other") >= 0.1
+    })
+    .await;
 }

@@ -8,7 +8,7 @@ mod world;
 use std::time::Duration;
 
 use llm_providers::Kind;
-use llm_router::{Ask, Fallback, Quota, Settings, strategy};
+use llm_router::{Ask, Fallback, Quota, Settings, TokenPrice, strategy};
 use llm_types::Map;
 
 use world::{Arrivals, Vendor, World, simulate};
@@ -267,6 +267,47 @@ fn conversations_keep_their_prompts_and_the_load_stays_even() {
         }
         let stayed = world.callers.lock().unwrap().stayed as f64 / (STEADY.count - 100) as f64;
         assert!(stayed >= 0.97, "{stayed}");
+    });
+}
+
+#[test]
+fn a_conversation_leaves_its_prompt_where_the_load_outweighs_the_price() {
+    const IDS: [&str; 4] = ["a", "b", "c", "d"];
+    /// What the prompts cost, how many stayed, and how crowded a vendor was.
+    async fn outcome(seed: u64, times_cheaper: u64, bound: bool) -> (u64, u64, f64) {
+        let vendors = IDS.iter().map(|id| Vendor::new(id, (500, 1500))).collect();
+        let mut settings = with_strategy("least-busy");
+        settings.affinity.bonds.prompt = bound;
+        let world = World::new(seed, vendors, settings, |deployment| {
+            deployment.price = Some(TokenPrice {
+                input: 1000,
+                output: 5000,
+                cached: Some(1000 / times_cheaper),
+            });
+        });
+        // Every second request is of one conversation, the others of a hundred.
+        let asking = |n| Ask {
+            prefix: Some(if n % 2 == 0 { 0 } else { 1 + n % 199 }),
+            ..Ask::new("g")
+        };
+        world.run(STEADY, asking).await;
+        assert_eq!(world.answered(), STEADY.count);
+        let crowding = IDS.map(|id| world.seen(id).crowding);
+        let callers = world.callers.lock().unwrap();
+        let most = crowding.into_iter().fold(0.0, f64::max);
+        (callers.paid, callers.stayed, most)
+    }
+    simulate(async |seed| {
+        let mut stayed_before = 0;
+        for times_cheaper in [1, 2, 10] {
+            let (paid, stayed, crowding) = outcome(seed, times_cheaper, true).await;
+            let (without, _, _) = outcome(seed, times_cheaper, false).await;
+            assert!(crowding <= times_cheaper as f64, "{crowding}");
+            assert!(stayed > stayed_before, "{times_cheaper}: {stayed}");
+            assert!(times_cheaper == 1 || paid < without, "{paid} {without}");
+            stayed_before = stayed;
+        }
+        assert!(stayed_before as f64 > 0.9 * STEADY.count as f64);
     });
 }
 

@@ -117,6 +117,7 @@ fn the_cheapest_is_asked_as_long_as_it_may_be() {
                 deployment.price = Some(TokenPrice {
                     input: price,
                     output: price,
+                    ..TokenPrice::default()
                 });
                 deployment.quota.rpm = rpm;
             },

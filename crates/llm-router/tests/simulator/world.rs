@@ -49,6 +49,8 @@ pub(crate) struct Seen {
     pub(crate) answers: Vec<f64>,
     /// More than one attempt at a vendor that was being tried again.
     pub(crate) crowded_trials: u64,
+    /// Under way, for each that would be with one more at the least busy other vendor; the most that was ever seen.
+    pub(crate) crowding: f64,
     /// The latest end of a rest that was ever seen.
     rest: Option<Moment>,
     /// An end of a rest that came nearer while the vendor rested.
@@ -65,6 +67,10 @@ pub(crate) struct Callers {
     places: BTreeMap<u64, String>,
     /// Requests that were answered where their conversation was.
     pub(crate) stayed: u64,
+    /// Vendors that keep each conversation's prompt.
+    kept: BTreeSet<(u64, String)>,
+    /// What the prompts of conversations cost.
+    pub(crate) paid: u64,
     /// Where each user was answered.
     pub(crate) sides: BTreeMap<String, BTreeSet<String>>,
     /// How long requests took that were answered, by user.
@@ -285,6 +291,10 @@ impl World {
                 callers.answered += 1;
                 if let Some(prefix) = ask.prefix {
                     let place = routed.lease.deployment().id.clone();
+                    let price = routed.lease.deployment().price.unwrap_or_default();
+                    let is_new = callers.kept.insert((prefix, place.clone()));
+                    let cached = price.cached.filter(|_| !is_new);
+                    callers.paid += cached.unwrap_or(price.input);
                     let last = callers.places.insert(prefix, place.clone());
                     callers.stayed += u64::from(last == Some(place));
                 }
@@ -323,7 +333,13 @@ impl World {
         let router = self.router();
         let standing = router.standing(router.deployment(vendor.id).unwrap());
         let mut all = self.seen.lock().unwrap();
+        let others = all.iter().filter(|(id, _)| **id != vendor.id);
+        let least = others.map(|(_, seen)| seen.in_flight).min().unwrap_or(0);
         let seen = all.get_mut(vendor.id).unwrap();
+        seen.crowding = f64::max(
+            seen.crowding,
+            (seen.in_flight + 1) as f64 / (least + 1) as f64,
+        );
         *seen.minutes.entry(router.now().minute()).or_default() += 1;
         seen.asked += 1;
         seen.in_flight += 1;

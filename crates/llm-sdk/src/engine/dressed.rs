@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use llm_cost::Measures;
 use llm_providers::{Error, EventStream, Outcome as Sent, Payload};
-use llm_router::{Failed, Journey, Lease, Routed};
+use llm_router::{Failed, Journey, Lease, Routed, StreamFailover};
 use llm_types::{JsonObject, Op, Usage, Verb};
 
 use super::{begun::Begun, ended, place::Placed};
@@ -180,6 +180,13 @@ fn respond(
             if let (Some(_), Payload::Raw { body, .. }) = (&bridged, &answer.payload) {
                 dress.rates.measures.saw(body);
             }
+            let late = begun.op == Op::Responses && usage.is_some() && is_late(&begun, &placed);
+            if let (true, Payload::Raw { body, .. }) = (late, &answer.payload) {
+                match dress.rates.late(body) {
+                    Some(call_id) => begun.reporter.note(|record| record.call_id = call_id),
+                    None => usage = None,
+                }
+            }
             let (bytes, content_type) = match whole(answer, bridged.as_ref(), &dress.stamp) {
                 Ok(whole) => whole,
                 Err(error) => {
@@ -209,6 +216,7 @@ fn respond(
                     };
                     ordered.video(bytes, &stamp)
                 }
+                Op::Responses if late => bytes,
                 Op::Chat | Op::Responses if bridged.is_none() => {
                     rates.used(begun.op, &placed.network.body, &bytes);
                     bytes
@@ -256,13 +264,18 @@ fn streamed(
             None => stream,
         }
     });
+    // What is only told once more is nobody else's to go on with.
+    let mode = match begun.verb {
+        Verb::Create => placed.failover,
+        _ => StreamFailover::Off,
+    };
     let onward = Onward {
         router: placed.router,
         ask: placed.ask,
         network: placed.network,
         journey,
         wardrobe,
-        mode: placed.failover,
+        mode,
         filtered,
     };
     Body::Stream(Box::new(AnswerStream::vendor(
@@ -298,6 +311,15 @@ fn whole(
             let bytes = llm_providers::Answer::chat(*response).into_bytes()?;
             Ok((bytes, JSON.into()))
         }
+    }
+}
+
+/// Whether a response is told that may have been paid for when it was told before: one of the background.
+fn is_late(begun: &Begun, placed: &Placed) -> bool {
+    match begun.verb {
+        // It may be whole at once.
+        Verb::Create => placed.network.body.is_true("background"),
+        verb => matches!(verb, Verb::Get | Verb::Cancel),
     }
 }
 

@@ -58,7 +58,10 @@ impl Engine {
             },
             body: Body::Whole {
                 bytes,
-                content_type: "application/json".into(),
+                content_type: match asked.is_stream() {
+                    true => "text/event-stream".into(),
+                    false => "application/json".into(),
+                },
                 usage: None,
                 charge: Charge::default(),
             },

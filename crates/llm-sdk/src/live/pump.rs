@@ -30,7 +30,7 @@ use tokio_tungstenite::{
     },
 };
 
-use super::Live;
+use super::{Consumed, Live};
 
 /// Between two signs of life that are asked of each side.
 const PING: Duration = Duration::from_secs(30);
@@ -93,33 +93,32 @@ impl Live {
                 end = both.stopped(stop) => end,
             },
         };
-        let usage = both.with(|session| session.usage().cloned());
-        let usage = usage.as_ref();
+        let consumed = &both.with(|session| Consumed::of(session.as_ref()));
         // Settled before the goodbyes, which may take their time.
         let (to_client, to_vendor) = match end {
             End::ClientClosed => {
-                self.held.end(usage);
+                self.held.end(consumed);
                 (None, frame(CloseCode::Normal, ""))
             }
             End::ClientGone => {
-                self.held.hang_up(usage);
+                self.held.hang_up(consumed);
                 (None, frame(CloseCode::Away, ""))
             }
             End::VendorClosed(said) => {
                 match refusal(said.as_ref()) {
-                    None => self.held.end(usage),
-                    Some(error) => self.held.break_off(usage, &error),
+                    None => self.held.end(consumed),
+                    Some(error) => self.held.break_off(consumed, &error),
                 }
                 (echo(said), None)
             }
             End::VendorGone(error) => {
-                self.held.break_off(usage, &error);
+                self.held.break_off(consumed, &error);
                 let event = said(&error);
                 let _ = both.tell_client(vec![Said::Text(event)]).await;
                 (frame(CloseCode::Error, &error.message), None)
             }
             End::Stopped => {
-                self.held.end(usage);
+                self.held.end(consumed);
                 let bye = frame(CloseCode::Away, "the gateway is stopping");
                 (bye.clone(), bye)
             }

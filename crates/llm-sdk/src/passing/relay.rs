@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_core::Stream;
-use llm_providers::{Error, Kind, Meter, transport::ByteStream};
+use llm_providers::{Error, Kind, Meter, Unasked, transport::ByteStream};
 use tokio::time::{Instant, Sleep};
 
 use super::Held;
@@ -20,6 +20,8 @@ use super::Held;
 pub struct Relay {
     body: ByteStream,
     meter: Option<Meter>,
+    /// Where the usage was asked for though the client did not.
+    unasked: Option<Unasked>,
     held: Held,
     patience: Duration,
     alarm: Pin<Box<Sleep>>,
@@ -36,11 +38,18 @@ impl Relay {
         Self {
             body,
             meter,
+            unasked: None,
             held,
             patience,
             alarm: Box::pin(tokio::time::sleep(patience)),
             over: false,
         }
+    }
+
+    /// Takes what the client did not ask for out of the answer.
+    pub(super) fn without_usage(mut self) -> Self {
+        self.unasked = Some(Unasked::default());
+        self
     }
 
     fn fail(&mut self, error: Error) -> Poll<Option<Result<Bytes, Error>>> {
@@ -59,28 +68,37 @@ impl Stream for Relay {
         if this.over {
             return Poll::Ready(None);
         }
-        match this.body.as_mut().poll_next(cx) {
-            Poll::Ready(Some(Ok(bytes))) => {
-                if let Some(meter) = &mut this.meter {
-                    meter.push(&bytes);
+        loop {
+            match this.body.as_mut().poll_next(cx) {
+                Poll::Ready(Some(Ok(bytes))) => {
+                    if let Some(meter) = &mut this.meter {
+                        meter.push(&bytes);
+                    }
+                    let next = Instant::now() + this.patience;
+                    this.alarm.as_mut().reset(next);
+                    let bytes = match &mut this.unasked {
+                        Some(unasked) => unasked.push(&bytes),
+                        None => bytes,
+                    };
+                    if !bytes.is_empty() {
+                        return Poll::Ready(Some(Ok(bytes)));
+                    }
                 }
-                let next = Instant::now() + this.patience;
-                this.alarm.as_mut().reset(next);
-                Poll::Ready(Some(Ok(bytes)))
+                Poll::Ready(Some(Err(error))) => return this.fail(error),
+                Poll::Ready(None) => {
+                    this.over = true;
+                    let usage = this.meter.take().and_then(Meter::finish);
+                    this.held.end(usage);
+                    let rest = this.unasked.take().map(|mut unasked| unasked.finish());
+                    return Poll::Ready(rest.filter(|rest| !rest.is_empty()).map(Ok));
+                }
+                Poll::Pending if this.alarm.as_mut().poll(cx).is_ready() => {
+                    let seconds = this.patience.as_secs_f64();
+                    let message = format!("the answer stalled: no byte came for {seconds:.1} s");
+                    return this.fail(Error::new(Kind::Timeout, message));
+                }
+                Poll::Pending => return Poll::Pending,
             }
-            Poll::Ready(Some(Err(error))) => this.fail(error),
-            Poll::Ready(None) => {
-                this.over = true;
-                let usage = this.meter.take().and_then(Meter::finish);
-                this.held.end(usage);
-                Poll::Ready(None)
-            }
-            Poll::Pending if this.alarm.as_mut().poll(cx).is_ready() => {
-                let seconds = this.patience.as_secs_f64();
-                let message = format!("the answer stalled: no byte came for {seconds:.1} s");
-                this.fail(Error::new(Kind::Timeout, message))
-            }
-            Poll::Pending => Poll::Pending,
         }
     }
 }

@@ -1,11 +1,12 @@
 //! Responses that are kept here, by their ids: shown, listed, forgotten.
 
-use bytes::Bytes;
-use llm_providers::{Error, Kind};
-use llm_types::{JsonObject, Verb};
+use bytes::{BufMut, Bytes, BytesMut};
+use llm_providers::{Error, Kind, protocols::openai};
+use llm_types::{JsonObject, Op, Verb};
 use serde_json::{json, value::RawValue};
 
 use super::{Kept, ResponseStore, conversation, lost};
+use crate::request::streams_again;
 
 /// The most items on one page.
 const MOST: usize = 100;
@@ -30,6 +31,7 @@ pub(crate) async fn answer(
     };
     let kept: Kept = serde_json::from_slice(&kept).map_err(|e| lost(&e.to_string()))?;
     let answer = match asked.verb {
+        Verb::Get if asked.is_stream() => retold(asked, &kept.response)?,
         Verb::Get => Bytes::copy_from_slice(kept.response.get().as_bytes()),
         Verb::Delete => {
             store.remove(asked.id).await;
@@ -44,6 +46,29 @@ pub(crate) async fn answer(
         _ => return Ok(None),
     };
     Ok(Some(answer))
+}
+
+impl Asked<'_> {
+    /// Whether the answer is to be told as events.
+    pub(crate) fn is_stream(&self) -> bool {
+        streams_again(Op::Responses, self.verb, self.query)
+    }
+}
+
+/// The response as the events of a stream.
+fn retold(asked: &Asked<'_>, response: &RawValue) -> Result<Bytes, Error> {
+    if asked.query.iter().any(|(name, _)| name == "starting_after") {
+        let message = "this response is kept as a whole: its events have no numbers to start after";
+        return Err(Error::bad_request("starting_after", message));
+    }
+    let response = JsonObject::parse(&Bytes::copy_from_slice(response.get().as_bytes()))?;
+    let mut told = BytesMut::new();
+    for (kind, data) in openai::retold(&response)? {
+        told.put_slice(format!("event: {kind}\ndata: ").as_bytes());
+        told.put_slice(&data);
+        told.put_slice(b"\n\n");
+    }
+    Ok(told.freeze())
 }
 
 /// A page of what the response was made of: all that was said before it.

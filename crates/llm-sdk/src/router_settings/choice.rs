@@ -92,6 +92,16 @@ impl RouterSettings {
         if let Some(ttl) = reader.seconds("deployment_affinity_ttl_seconds") {
             self.router.affinity.ttl = ttl;
         }
+        let key = "cached_prompt_worth";
+        if let Some(worth) = reader.take::<f64>(key) {
+            match worth >= 1.0 {
+                true => self.router.affinity.prompt_worth = Some(worth),
+                false => {
+                    let message = format!("'{key}' must be at least 1, and is {worth}");
+                    reader.mistake(Place::of(key), message);
+                }
+            }
+        }
         let key = "model_group_affinity_config";
         if let Some(groups) = reader.value(key) {
             let place = Place::of(key);

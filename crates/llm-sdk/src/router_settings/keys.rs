@@ -114,6 +114,12 @@ pub const KEYS: &[(State, &[&str])] = &[
         ),
         &["queue"],
     ),
+    (
+        Own(
+            "how many times as busy as another deployment the one that keeps a conversation's prompt may be; without it, as many times as the prompt is cheaper there",
+        ),
+        &["cached_prompt_worth"],
+    ),
     (Later("routing plugins"), &["plugins"]),
     (
         Later("response caching"),

@@ -208,7 +208,7 @@ mod tests {
             "enable_pre_call_checks": true, "enable_tag_filtering": true,
             "tag_filtering_match_any": false, "tag_routing_prefix": "route:",
             "optional_pre_call_checks": ["prompt_caching", "router_budget_limiting"],
-            "deployment_affinity_ttl_seconds": 60,
+            "deployment_affinity_ttl_seconds": 60, "cached_prompt_worth": 4,
             "model_group_affinity_config": {"a": ["session_affinity"]},
             "provider_budget_config": {"openai": {"budget_limit": 1.5, "time_period": "1d"}},
             "tag_budget_config": {"x": {"max_budget": 2, "budget_duration": "30m"}},
@@ -229,6 +229,7 @@ mod tests {
             (router.tags.match_any, router.tags.prefix.as_str()),
             (false, "route:")
         );
+        assert_eq!(router.affinity.prompt_worth, Some(4.0));
         assert!(router.affinity.bonds.prompt && router.affinity.group_bonds["a"].session);
         assert_eq!(router.budgets.providers["openai"].limit, 1_500_000_000);
         assert!(router.budgets.tags.contains_key("x"));
@@ -238,7 +239,7 @@ mod tests {
     fn mistakes_are_all_named_with_their_places() {
         let (_, remarks) = read(json!({
             "num_retries": "many", "timeout": -3, "deadline": "soon", "cooldown_time": -1,
-            "stream_failover": "sometimes",
+            "stream_failover": "sometimes", "cached_prompt_worth": 0.5,
             "routing_strategy": "simple-shufle",
             "retry_policy": {"RateLimitRetries": 1, "TimeoutErrorRetries": -1},
             "allowed_fails_policy": [], "fallbacks": {"a": "b"},

@@ -2,7 +2,7 @@
 
 use llm_providers::Error;
 use llm_router::Finish;
-use llm_types::{Op, Usage};
+use llm_types::{Op, Usage, Verb};
 
 use super::{AnswerStream, Source};
 use crate::{Outcome, continuation::estimate, engine::ended};
@@ -15,6 +15,13 @@ impl AnswerStream {
             Source::Canned(_, usage) => return usage.as_deref().cloned(),
             Source::Resuming(_) => return None,
         };
+        let onward = self.onward.as_ref();
+        if onward.is_some_and(|onward| onward.network.verb != Verb::Create) {
+            return reported.filter(|_| !self.told_before);
+        }
+        if self.told_before {
+            return None;
+        }
         let complete = reported
             .as_ref()
             .is_some_and(|usage| usage.completion_tokens > 0);

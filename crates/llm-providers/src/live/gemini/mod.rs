@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use llm_types::Usage;
 use serde_json::{Value, json};
 
-use super::{Said, Says, Session};
+use super::{Said, Says, Session, is_transcription};
 use crate::{Call, Error, Kind, protocols};
 use answer::Answer;
 use consumed::Consumed;
@@ -89,13 +89,17 @@ struct Heard {
 
 impl GeminiSession {
     /// A session with the model at `place`.
-    pub(crate) fn new(call: &Call<'_>, place: String) -> Self {
+    pub(crate) fn new(call: &Call<'_>, place: String) -> Result<Self, Error> {
+        if is_transcription(call) {
+            let message = "Gemini has no sessions that only transcribe";
+            return Err(Error::bad_request("intent", message));
+        }
         let headers = &call.options.extra_headers;
         let early = headers.iter().any(|(name, value)| {
             name.eq_ignore_ascii_case("openai-beta") && value.contains("realtime=v1")
         });
         let mut events = Events::of(early);
-        Self {
+        Ok(Self {
             place,
             model: call.model().to_owned(),
             id: events.id("sess"),
@@ -112,7 +116,7 @@ impl GeminiSession {
             metadata: Value::Null,
             heard: Heard::default(),
             usage: Consumed::default(),
-        }
+        })
     }
 
     fn shown(&self) -> Value {
@@ -219,6 +223,11 @@ impl Session for GeminiSession {
 
     fn usage(&self) -> Option<&Usage> {
         self.usage.total()
+    }
+
+    /// What was heard is part of the model's own prompt.
+    fn heard(&self) -> &[(String, Usage)] {
+        &[]
     }
 
     fn is_answering(&self) -> bool {

@@ -25,7 +25,7 @@ impl Talk {
             JsonObject::new(),
             options,
         );
-        let session = GeminiSession::new(&call.unwrap(), "models/gemini-live".into());
+        let session = GeminiSession::new(&call.unwrap(), "models/gemini-live".into()).unwrap();
         let mut talk = Self {
             session,
             told: Vec::new(),

@@ -227,3 +227,10 @@ fn endpoint(call: &Call<'_>) -> Result<String, Error> {
         None => aws::in_region(call.target),
     }
 }
+/// What a reply's headers say it consumed: every model that is invoked has them.
+pub(crate) fn told(headers: &http::HeaderMap) -> Option<llm_types::Usage> {
+    let count = |name: &str| headers.get(name)?.to_str().ok()?.parse::<u64>().ok();
+    let input = count("x-amzn-bedrock-input-token-count")?;
+    let output = count("x-amzn-bedrock-output-token-count").unwrap_or(0);
+    Some(llm_types::Usage::new(input, output))
+}

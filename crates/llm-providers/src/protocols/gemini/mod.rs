@@ -80,10 +80,10 @@ impl Protocol for Gemini {
         }
     }
 
-    fn session(&self, call: &Call<'_>) -> Result<Box<dyn Session>, Error> {
+    fn session(&self, call: &Call<'_>, _: &str) -> Result<Box<dyn Session>, Error> {
         let model = call.model().trim_start_matches("models/");
         let place = format!("models/{model}");
-        Ok(Box::new(GeminiSession::new(call, place)))
+        Ok(Box::new(GeminiSession::new(call, place)?))
     }
 
     fn decode(&self, call: &Call<'_>, reply: Reply) -> Result<Step, Error> {

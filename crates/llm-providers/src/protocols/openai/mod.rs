@@ -6,6 +6,7 @@ mod events;
 mod images;
 mod message;
 mod repair;
+mod replay;
 mod responses;
 mod so_far;
 mod stream;
@@ -21,11 +22,12 @@ use super::{audio, vectors};
 use crate::{
     Answer, Call, Decoder, Error, Framing, Kind, Outgoing, Protocol, Reply, Step, error_table,
     form,
-    live::{OpenAiSession, Session},
+    live::{OpenAiSession, Session, is_transcription},
     path,
 };
 pub(crate) use images::images;
 use repair::Repair;
+pub use responses::retold;
 
 /// OpenAI's API and everything that copies it.
 #[derive(Debug)]
@@ -43,8 +45,8 @@ impl Protocol for OpenAi {
         true
     }
 
-    fn session(&self, _: &Call<'_>) -> Result<Box<dyn Session>, Error> {
-        Ok(Box::new(OpenAiSession::default()))
+    fn session(&self, call: &Call<'_>, named: &str) -> Result<Box<dyn Session>, Error> {
+        Ok(Box::new(OpenAiSession::new(call, call.model(), named)))
     }
 
     fn framing(&self, call: &Call<'_>) -> Framing {
@@ -142,8 +144,11 @@ pub(crate) fn opening(
     model: &str,
     call: &Call<'_>,
 ) -> Result<Request<Outgoing>, Error> {
-    address.push(if address.contains('?') { '&' } else { '?' });
-    address.push_str(&format!("{name}={}", path::query(model)));
+    // A session that only writes down what is said has its model in its settings.
+    if name == "deployment" || !is_transcription(call) {
+        address.push(if address.contains('?') { '&' } else { '?' });
+        address.push_str(&format!("{name}={}", path::query(model)));
+    }
     empty(Method::GET, &resource_address(address, call)?)
 }
 
@@ -249,6 +254,7 @@ pub(crate) fn decode(call: &Call<'_>, reply: Reply) -> Result<Step, Error> {
             // What is only looked at was paid for when it was made, unless nobody knew then what it would consume.
             let usage = match call.verb {
                 Verb::Get | Verb::Cancel if call.op == Op::Batch => ended(&object),
+                Verb::Get | Verb::Cancel if call.op == Op::Responses => begun_earlier(&object),
                 Verb::Compact => consumed(&object),
                 Verb::Create | Verb::Remix => object.get::<Usage>("usage").unwrap_or_default(),
                 _ => None,
@@ -264,6 +270,14 @@ fn ended(batch: &JsonObject) -> Option<Usage> {
     let over = ["completed", "expired", "cancelled", "failed"];
     let status = batch.str("status")?;
     consumed(batch).filter(|_| over.contains(&&*status))
+}
+
+/// What a response consumed that was made in the background: who asked for it was answered before that was known.
+fn begun_earlier(response: &JsonObject) -> Option<Usage> {
+    let over = ["completed", "incomplete", "cancelled", "failed"];
+    let status = response.str("status")?;
+    let is_over = over.contains(&&*status) && response.is_true("background");
+    consumed(response).filter(|_| is_over)
 }
 
 /// What an answer says in the words of Responses.

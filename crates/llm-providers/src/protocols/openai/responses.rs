@@ -1,11 +1,12 @@
 //! The Responses API where a vendor speaks it: bytes pass through, and only what counts and what ends is read.
 
 use bytes::Bytes;
-use llm_types::{JsonObject, Usage, responses::ResponsesUsage};
+use llm_types::{JsonObject, Usage, Verb, responses::ResponsesUsage};
 use serde::Deserialize;
-use serde_json::{Value, json, value::RawValue};
+use serde_json::{Value, value::RawValue};
 
 use super::{
+    replay,
     so_far::{COMPLETED, SoFar},
     usage,
 };
@@ -35,6 +36,8 @@ fn counted(raw: &[u8]) -> Option<Usage> {
 /// Passes events on as they are, and reads only those that say how far the answer is.
 pub(super) struct ResponsesStream {
     provider: &'static str,
+    /// It is told once more: what it consumed was paid for before, unless nobody knew then how much that would be.
+    again: bool,
     so_far: SoFar,
 }
 
@@ -42,6 +45,7 @@ impl ResponsesStream {
     pub(super) fn new(call: &Call<'_>) -> Self {
         Self {
             provider: call.target.provider.name,
+            again: call.verb != Verb::Create,
             so_far: SoFar::new(call),
         }
     }
@@ -50,7 +54,9 @@ impl ResponsesStream {
     fn end(&self, data: &[u8], out: &mut Chunks) -> Result<(), Error> {
         let end: End<'_> =
             serde_json::from_slice(data).map_err(|e| Error::decode(self.provider, e))?;
-        let usage = end.response.and_then(|response| response.usage);
+        let counts = |response: &Ended<'_>| !self.again || response.background == Some(true);
+        let response = end.response.filter(counts);
+        let usage = response.and_then(|response| response.usage);
         if let Some(usage) = usage.and_then(|raw| counted(raw.get().as_bytes())) {
             out.usage = Some(usage);
         }
@@ -120,11 +126,12 @@ struct Head<'a> {
 #[derive(Deserialize)]
 struct End<'a> {
     #[serde(borrow)]
-    response: Option<Usages<'a>>,
+    response: Option<Ended<'a>>,
 }
 
 #[derive(Deserialize)]
-struct Usages<'a> {
+struct Ended<'a> {
+    background: Option<bool>,
     #[serde(borrow)]
     usage: Option<&'a RawValue>,
 }
@@ -156,46 +163,26 @@ fn refusal(provider: &'static str, data: &[u8]) -> Error {
 /// A whole response, told as a stream.
 fn replay(provider: &'static str, data: &Bytes, out: &mut Chunks) -> Result<(), Error> {
     let object = JsonObject::parse(data).map_err(|e| Error::decode(provider, e))?;
-    let status = object.str("status").unwrap_or_default().into_owned();
-    if status == "failed" {
-        return Err(refusal(provider, data));
-    }
-    let mut begun = object.clone();
-    begun.set_str("status", "in_progress");
-    begun.set_raw("output", "[]");
-    begun.set_raw("usage", "null");
-    let mut number = 0u64;
-    let mut tell = |kind: &'static str, rest: &[(&'static str, Bytes)]| {
-        let mut event = JsonObject::new();
-        event.set_str("type", kind);
-        event.set("sequence_number", &number);
-        for (key, raw) in rest {
-            event.set_raw(*key, raw.clone());
-        }
-        number += 1;
-        out.raw(Some(Bytes::from_static(kind.as_bytes())), event.to_bytes());
+    let last = match object.str("status").as_deref() {
+        Some("failed") => return Err(refusal(provider, data)),
+        Some("incomplete") => "response.incomplete",
+        _ => COMPLETED,
     };
-    for kind in ["response.created", "response.in_progress"] {
-        tell(kind, &[("response", begun.to_bytes())]);
+    let events = replay::events(&object, last).map_err(|e| Error::decode(provider, e))?;
+    for (kind, data) in events {
+        out.raw(Some(Bytes::from_static(kind.as_bytes())), data);
     }
-    let items: Vec<Box<RawValue>> = object
-        .get("output")
-        .map_err(|e| Error::decode(provider, e))?
-        .unwrap_or_default();
-    for (index, item) in items.iter().enumerate() {
-        let rest = [
-            ("output_index", Bytes::from(json!(index).to_string())),
-            ("item", Bytes::copy_from_slice(item.get().as_bytes())),
-        ];
-        tell("response.output_item.added", &rest);
-        tell("response.output_item.done", &rest);
-    }
-    let last = match status.as_str() {
-        "incomplete" => "response.incomplete",
-        _ => "response.completed",
-    };
-    tell(last, &[("response", data.clone())]);
     out.usage = object.raw("usage").and_then(|raw| counted(raw));
     out.done = true;
     Ok(())
+}
+
+/// The events of a response that is kept whole.
+pub fn retold(response: &JsonObject) -> Result<Vec<(&'static str, Bytes)>, Error> {
+    let last = match response.str("status").as_deref() {
+        Some("failed") => "response.failed",
+        Some("incomplete") => "response.incomplete",
+        _ => COMPLETED,
+    };
+    Ok(replay::events(response, last)?)
 }

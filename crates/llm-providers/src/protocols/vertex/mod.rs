@@ -86,10 +86,10 @@ impl Protocol for Vertex {
         }
     }
 
-    fn session(&self, call: &Call<'_>) -> Result<Box<dyn Session>, Error> {
+    fn session(&self, call: &Call<'_>, _: &str) -> Result<Box<dyn Session>, Error> {
         let resource = resource(call.model(), Wire::of(call.model()))?;
         let place = address::whole(call, &resource)?;
-        Ok(Box::new(GeminiSession::new(call, place)))
+        Ok(Box::new(GeminiSession::new(call, place)?))
     }
 
     fn decode(&self, call: &Call<'_>, reply: Reply) -> Result<Step, Error> {

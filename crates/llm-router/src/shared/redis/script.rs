@@ -6,8 +6,9 @@ use redis::Script;
 
 /// Admits an attempt by all of its limits, or by none.
 ///
-/// Keys: the slots (a sorted set of leases by the time they end), the minute (a hash). Answers 0 or the limit that
-/// refuses (1 parallel, 2 requests, 3 tokens, 4 those of prompts, 5 those of answers), and the minute.
+/// Keys: the slots (a sorted set of leases by the time they end), the minute (a hash), the trial (like the slots). Answers 0
+/// or the limit that refuses (1 parallel, 2 requests, 3 tokens, 4 those of prompts, 5 those of answers, 6 somebody else is
+/// at the trial), and the minute.
 pub(super) static ADMIT: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
@@ -16,7 +17,13 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local minute = math.floor(now / 60000)
 local parallel, rpm, tpm = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local itpm, otpm = tonumber(ARGV[4]), tonumber(ARGV[5])
-local tokens = tonumber(ARGV[6])
+local tokens, trial = tonumber(ARGV[6]), ARGV[9] == '1'
+if trial then
+  redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', now)
+  if redis.call('ZCARD', KEYS[3]) > 0 then
+    return {6, minute}
+  end
+end
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
 if parallel >= 0 and redis.call('ZCARD', KEYS[1]) >= parallel then
   return {1, minute}
@@ -44,6 +51,10 @@ redis.call('HSET', KEYS[2], 'minute', minute, 'requests', requests + 1, 'tokens'
 redis.call('PEXPIRE', KEYS[2], 120000)
 redis.call('ZADD', KEYS[1], now + ARGV[8], ARGV[7])
 redis.call('PEXPIRE', KEYS[1], math.max(ARGV[8] * 2, 1000))
+if trial then
+  redis.call('ZADD', KEYS[3], now + ARGV[8], ARGV[7])
+  redis.call('PEXPIRE', KEYS[3], math.max(ARGV[8] * 2, 1000))
+end
 return {0, minute}
 ",
     )
@@ -56,6 +67,7 @@ pub(super) static END: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
 redis.call('ZREM', KEYS[1], ARGV[1])
+redis.call('ZREM', KEYS[3], ARGV[1])
 local minute = tonumber(ARGV[2])
 local seen = redis.call('HMGET', KEYS[2], 'minute', 'tokens', 'input', 'output')
 if not seen[1] then
@@ -110,7 +122,8 @@ return 0
     )
 });
 
-/// A rest moves forward only. Key: the rests (a hash of moments by deployment).
+/// A rest moves forward only. Keys: the rests (a hash of moments by deployment), the deployment's trial, which nobody begins
+/// before they can have heard of the rest.
 pub(super) static COOL: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
@@ -119,6 +132,13 @@ if tonumber(ARGV[2]) > old then
   redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
 end
 redis.call('PEXPIRE', KEYS[1], 86400000)
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local heard = math.min((tonumber(ARGV[2]) - now) / 2, 1000)
+if heard > 0 then
+  redis.call('ZADD', KEYS[2], now + heard, 'rest')
+  redis.call('PEXPIRE', KEYS[2], math.max(redis.call('PTTL', KEYS[2]), 1000))
+end
 return 0
 ",
     )

@@ -71,6 +71,7 @@ async fn deliver(
                 let _: i64 = script::END
                     .key(inner.key(&admitted.deployment, "slots"))
                     .key(inner.key(&admitted.deployment, "minute"))
+                    .key(inner.key(&admitted.deployment, "trial"))
                     .arg(&admitted.lease)
                     .arg(admitted.minute)
                     .arg(beyond(used.tokens, admitted.tokens))
@@ -95,6 +96,7 @@ async fn publish(
         News::Cooled { deployment, until } => {
             let _: i64 = script::COOL
                 .key(rests)
+                .key(inner.key(deployment, "trial"))
                 .arg(deployment)
                 .arg(until.millis())
                 .invoke_async(connection)
@@ -113,6 +115,7 @@ async fn publish(
         }
         News::Recovered { deployment } => {
             let _: i64 = connection.hdel(rests, deployment).await?;
+            let _: i64 = connection.del(inner.key(deployment, "trial")).await?;
         }
         _ => {}
     }
@@ -169,25 +172,39 @@ async fn pulse(inner: &Inner, board: &Board) -> RedisResult<MultiplexedConnectio
     board.hear_spent(&spent);
     let loads = board.loads();
     publish(inner, &mut connection, &News::Loads { loads }).await?;
-    let mut by_key: HashMap<String, Vec<String>> = HashMap::new();
-    for (lease, key) in inner.leases().iter() {
-        by_key.entry(key.clone()).or_default().push(lease.clone());
+    keep_alive(inner, &mut connection).await?;
+    Ok(connection)
+}
+
+/// Keeps the places of all admitted attempts.
+async fn keep_alive(inner: &Inner, connection: &mut MultiplexedConnection) -> RedisResult<()> {
+    let mut by_key: HashMap<(String, bool), Vec<String>> = HashMap::new();
+    for (lease, held) in inner.leases().iter() {
+        let kinds: &[bool] = if held.trial { &[false, true] } else { &[false] };
+        for trial in kinds {
+            let key = (held.deployment.clone(), *trial);
+            by_key.entry(key).or_default().push(lease.clone());
+        }
     }
-    for (key, leases) in by_key {
+    for ((deployment, trial), leases) in by_key {
+        let key = inner.key(&deployment, if trial { "trial" } else { "slots" });
         let mut renew = script::RENEW.key(&key);
         renew.arg(millis(LEASE));
         for lease in &leases {
             renew.arg(lease);
         }
-        let _: i64 = renew.invoke_async(&mut connection).await?;
+        let _: i64 = renew.invoke_async(connection).await?;
         // Those that have ended since may have been given back before they were kept alive.
-        let is_over = |lease: &String| !inner.leases().contains_key(lease);
-        let over: Vec<String> = leases.into_iter().filter(is_over).collect();
+        let holds = |lease: &String| {
+            let leases = inner.leases();
+            leases.get(lease).is_some_and(|held| held.trial || !trial)
+        };
+        let over: Vec<String> = leases.into_iter().filter(|lease| !holds(lease)).collect();
         if !over.is_empty() {
             let _: i64 = connection.zrem(key, over).await?;
         }
     }
-    Ok(connection)
+    Ok(())
 }
 
 /// Reads what others tell, as soon as they do, over a connection of its own: a command that waits would hold up all
