@@ -22,6 +22,10 @@ pub struct Response {
 
 /// An answer in the client's dialect.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "most answers are whole: a box would be one more for each of them"
+)]
 pub enum Body {
     /// All of it.
     Whole {

@@ -334,7 +334,7 @@ mod tests {
     fn route(body: &str) -> Result<RouteOptions, JsonError> {
         let request = Request::parse(Op::Chat, bytes::Bytes::from(body.to_owned()))?;
         assert_eq!(request.body.len(), 1, "our keys do not go to the vendor");
-        Ok(request.route)
+        Ok(*request.route)
     }
 
     #[test]
