@@ -177,16 +177,16 @@ async fn serve(
     ask.call_id.clone_from(&call_id);
     let explain = route_record::is_asked_for(&head.headers);
     ask.route.explain = explain;
-    let tab = match open_tab(
-        gateway,
-        live,
-        &mut caller,
-        &mut ask,
-        &mut labels,
-        said.as_ref(),
-    )
-    .await
-    {
+    // On the heap, as a gateway without books has nothing to open.
+    let opened = match gateway.governance().is_some() || said.is_some() {
+        true => {
+            let said = said.as_ref();
+            let tab = open_tab(gateway, live, &mut caller, &mut ask, &mut labels, said);
+            tab.boxed().await
+        }
+        false => Ok(None),
+    };
+    let tab = match opened {
         Ok(tab) => tab,
         Err(refusal) => return refuse(&caller, refusal),
     };

@@ -58,20 +58,18 @@ impl Link {
     ) -> Result<Response<Incoming>, Unanswered> {
         let mut answer = pin!(self.sender.try_send_request(request));
         let turn = poll_fn(|cx| {
-            let goes_on = self.goes_on(cx);
-            // The answer comes by the connection alone, which wakes this task itself.
-            match answer.as_mut().poll(&mut quiet()) {
-                Poll::Ready(Ok(response)) => Poll::Ready(Ok(response)),
-                Poll::Ready(Err(mut failed)) => Poll::Ready(Err(Unanswered {
+            let answered = self.until(cx, |quiet| answer.as_mut().poll(quiet));
+            answered.map(|answered| match answered {
+                Some(Ok(response)) => Ok(response),
+                Some(Err(mut failed)) => Err(Unanswered {
                     request: failed.take_message(),
                     error: connection(failed.error(), false),
-                })),
-                Poll::Pending if goes_on => Poll::Pending,
-                Poll::Pending => Poll::Ready(Err(Unanswered {
+                }),
+                None => Err(Unanswered {
                     request: None,
                     error: closed(),
-                })),
-            }
+                }),
+            })
         });
         // A budget that is spent between the two would leave an answer lying that nobody is woken for.
         unconstrained(turn).await
@@ -84,24 +82,45 @@ impl Link {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Error>>> {
         loop {
-            let mut next = Pin::new(&mut *body).poll_frame(&mut quiet());
-            if next.is_pending() {
-                let goes_on = self.goes_on(cx);
-                next = Pin::new(&mut *body).poll_frame(&mut quiet());
-                if next.is_pending() && !goes_on {
-                    return Poll::Ready(Some(Err(closed())));
-                }
-            }
+            let next = self.until(cx, |quiet| Pin::new(&mut *body).poll_frame(quiet));
             return match next {
                 Poll::Pending => Poll::Pending,
-                Poll::Ready(None) => Poll::Ready(None),
-                Poll::Ready(Some(Err(e))) => Poll::Ready(Some(Err(connection(&e, false)))),
-                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                Poll::Ready(None) => Poll::Ready(Some(Err(closed()))),
+                Poll::Ready(Some(None)) => Poll::Ready(None),
+                Poll::Ready(Some(Some(Err(e)))) => Poll::Ready(Some(Err(connection(&e, false)))),
+                Poll::Ready(Some(Some(Ok(frame)))) => match frame.into_data() {
                     Ok(data) => Poll::Ready(Some(Ok(data))),
                     Err(_trailers) => continue,
                 },
             };
         }
+    }
+
+    /// Moves the connection on until `look` finds what it brings; `None` if it ended before.
+    ///
+    /// What it brings comes by the connection alone, and that wakes this task by itself. Whoever takes it wakes the
+    /// connection in turn, which would be this task once more: so the connection is first moved on for nobody, and
+    /// waited for only where that brought nothing.
+    fn until<T>(
+        &mut self,
+        cx: &Context<'_>,
+        mut look: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    ) -> Poll<Option<T>> {
+        let found = look(&mut quiet());
+        if found.is_ready() {
+            return found.map(Some);
+        }
+        for waker in [Waker::noop(), cx.waker()] {
+            let goes_on = self.goes_on(&mut Context::from_waker(waker));
+            let found = look(&mut quiet());
+            if found.is_ready() {
+                return found.map(Some);
+            }
+            if !goes_on {
+                return Poll::Ready(None);
+            }
+        }
+        Poll::Pending
     }
 
     /// Does what can be done without waiting; says whether there will be more.
