@@ -317,6 +317,34 @@ async fn lists_of_models_show_what_a_key_may_ask() {
 }
 
 #[tokio::test]
+async fn tokens_are_counted_for_whom_the_model_is_and_within_limits() {
+    let vendor = Vendor::friendly().await;
+    let kept = Kept::before(&vendor).await;
+    let stranger = kept.key(json!({"models": ["another"]})).await;
+    let limited = kept.key(json!({"rpm_limit": 2})).await;
+    let contents = json!({"contents": [{"role": "user", "parts": [{"text": "Hello"}]}]});
+    let asked = [
+        ("/v1/messages/count_tokens", chat("gpt"), "input_tokens"),
+        ("/v1beta/models/gpt:countTokens", contents, "totalTokens"),
+    ];
+    for (path, body, field) in &asked {
+        let ask = async |key: &str| {
+            let bearer = format!("Bearer {key}");
+            let headers = [("authorization", bearer.as_str())];
+            let body = body.to_string();
+            kept.gateway.send("POST", path, &headers, body).await
+        };
+        assert_eq!(ask(&stranger).await.status, 403, "{path}");
+        let counted = ask(&limited).await;
+        assert!(counted.json()[field].as_u64().unwrap() > 0, "{path}");
+    }
+    let over = kept.chat_with(&limited, chat("gpt")).await;
+    assert_eq!(over.status, 429, "{}", over.text());
+    assert!(vendor.asked().is_empty());
+    assert!(kept.rows().await.is_empty());
+}
+
+#[tokio::test]
 async fn limits_say_what_is_left_and_when_to_come_back() {
     let vendor = Vendor::friendly().await;
     let kept = Kept::before(&vendor).await;

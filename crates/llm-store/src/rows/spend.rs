@@ -147,3 +147,32 @@ table! {
     /// Tokens of those answers.
     cached_completion_tokens: i64,
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::Charged;
+
+    #[test]
+    fn what_is_empty_is_not_written_and_reads_the_same() {
+        let charged = Charged {
+            row: SpendRow {
+                id: "1".to_owned(),
+                provider: "openai".to_owned(),
+                spend: NanoDollars(5),
+                start_time: Moment(1_795_271_225_123),
+                ..SpendRow::default()
+            },
+            ..Charged::default()
+        };
+        let written = serde_json::to_value(&charged).unwrap();
+        let row = json!({
+            "id": "1", "custom_llm_provider": "openai", "spend": 5e-9,
+            "startTime": "2026-11-21T14:27:05.123Z",
+        });
+        assert_eq!(written["row"], row);
+        assert_eq!(serde_json::from_value::<Charged>(written).unwrap(), charged);
+    }
+}
