@@ -18,7 +18,7 @@ use hyper::body::Incoming;
 use super::{
     BoxFuture, ByteStream, Transport, TransportSettings,
     connector::Connector,
-    link::{Link, Unanswered},
+    link::Link,
     pool::{Place, Pool},
     sending::Sending,
 };
@@ -53,12 +53,11 @@ impl HyperTransport {
                     let pool = Arc::clone(&self.pool);
                     return Ok(response.map(|body| Answer::stream(body, link, place, pool)));
                 }
-                // The vendor closed it while it waited.
-                Err(Unanswered {
-                    request: Some(unsent),
-                    ..
-                }) if was_used => request = unsent,
-                Err(Unanswered { error, .. }) => return Err(error),
+                Err(unanswered) => match unanswered.request {
+                    // The vendor closed it while it waited.
+                    Some(unsent) if was_used => request = unsent,
+                    _ => return Err(unanswered.error),
+                },
             }
         }
     }

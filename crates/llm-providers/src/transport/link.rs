@@ -55,20 +55,20 @@ impl Link {
     pub(super) async fn send(
         &mut self,
         request: Request<Sending>,
-    ) -> Result<Response<Incoming>, Unanswered> {
+    ) -> Result<Response<Incoming>, Box<Unanswered>> {
         let mut answer = pin!(self.sender.try_send_request(request));
         let turn = poll_fn(|cx| {
             let answered = self.until(cx, |quiet| answer.as_mut().poll(quiet));
             answered.map(|answered| match answered {
                 Some(Ok(response)) => Ok(response),
-                Some(Err(mut failed)) => Err(Unanswered {
+                Some(Err(mut failed)) => Err(Box::new(Unanswered {
                     request: failed.take_message(),
                     error: connection(failed.error(), false),
-                }),
-                None => Err(Unanswered {
+                })),
+                None => Err(Box::new(Unanswered {
                     request: None,
                     error: closed(),
-                }),
+                })),
             })
         });
         // A budget that is spent between the two would leave an answer lying that nobody is woken for.
