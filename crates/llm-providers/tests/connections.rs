@@ -45,6 +45,14 @@ impl Vendor {
         Line(self.0.accept().await.unwrap().0)
     }
 
+    /// Answers the first request of the next connection.
+    async fn answers(&self, text: &str) -> Line {
+        let mut line = self.accept().await;
+        line.heard().await;
+        line.says(text).await;
+        line
+    }
+
     fn request(&self) -> Request<llm_providers::Outgoing> {
         let url = format!("http://{}/v1?x=1", self.0.local_addr().unwrap());
         let body = llm_providers::Outgoing::Bytes(Bytes::from_static(b"{}"));
@@ -135,12 +143,7 @@ async fn requests_at_the_same_time_have_connections_of_their_own() {
 async fn what_a_vendor_closed_meanwhile_is_not_used_again() {
     let (vendor, transport) = Vendor::new().await;
     for answer in [WHOLE, LAST, CHUNKED] {
-        let answering = async {
-            let mut line = vendor.accept().await;
-            line.heard().await;
-            line.says(answer).await;
-            line
-        };
+        let answering = vendor.answers(answer);
         let (heard, line) = tokio::join!(transport.send(vendor.request()), answering);
         assert_eq!(text(heard).await, "hello");
         drop(line);
@@ -157,11 +160,7 @@ async fn an_answer_that_is_cut_is_an_error() {
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nx",
     ] {
         let (vendor, transport) = Vendor::new().await;
-        let answering = async {
-            let mut line = vendor.accept().await;
-            line.heard().await;
-            line.says(cut).await;
-        };
+        let answering = async { drop(vendor.answers(cut).await) };
         let (heard, ()) = tokio::join!(transport.send(vendor.request()), answering);
         let read = read_all(heard.unwrap().into_body(), 1000).await;
         assert_eq!(read.unwrap_err().kind, Kind::Connection, "{cut}");
@@ -172,11 +171,7 @@ async fn an_answer_that_is_cut_is_an_error() {
 async fn no_answer_at_all_is_an_error() {
     for nothing in ["", "HTTP/1.1 200", "not http\r\n\r\n"] {
         let (vendor, transport) = Vendor::new().await;
-        let answering = async {
-            let mut line = vendor.accept().await;
-            line.heard().await;
-            line.says(nothing).await;
-        };
+        let answering = async { drop(vendor.answers(nothing).await) };
         let (heard, ()) = tokio::join!(transport.send(vendor.request()), answering);
         let error = heard.err().expect("no answer");
         assert_eq!(error.kind, Kind::Connection, "{nothing}");
@@ -186,13 +181,8 @@ async fn no_answer_at_all_is_an_error() {
 #[tokio::test]
 async fn whoever_stops_listening_closes_the_connection() {
     let (vendor, transport) = Vendor::new().await;
-    let answering = async {
-        let mut line = vendor.accept().await;
-        line.heard().await;
-        line.says("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n")
-            .await;
-        line
-    };
+    let answering =
+        vendor.answers("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n");
     let (heard, mut line) = tokio::join!(transport.send(vendor.request()), answering);
     let mut body = heard.unwrap().into_body();
     assert_eq!(body.next().await.unwrap().unwrap(), "hello");
@@ -221,12 +211,7 @@ async fn a_connection_that_nobody_wants_is_closed() {
         ..TransportSettings::default()
     })
     .await;
-    let answering = async {
-        let mut line = vendor.accept().await;
-        line.heard().await;
-        line.says(WHOLE).await;
-        line
-    };
+    let answering = vendor.answers(WHOLE);
     let (heard, mut line) = tokio::join!(transport.send(vendor.request()), answering);
     assert_eq!(text(heard).await, "hello");
     assert!(line.is_closed().await);
@@ -235,13 +220,7 @@ async fn a_connection_that_nobody_wants_is_closed() {
 #[tokio::test]
 async fn an_answer_in_many_pieces_arrives_as_it_comes() {
     let (vendor, transport) = Vendor::new().await;
-    let answering = async {
-        let mut line = vendor.accept().await;
-        line.heard().await;
-        line.says("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
-            .await;
-        line
-    };
+    let answering = vendor.answers("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n");
     let (heard, mut line) = tokio::join!(transport.send(vendor.request()), answering);
     let mut body = heard.unwrap().into_body();
     for n in 0..1000 {
