@@ -191,6 +191,22 @@ async fn whoever_stops_listening_closes_the_connection() {
 }
 
 #[tokio::test]
+async fn whoever_has_the_last_event_need_not_ask_for_the_end() {
+    let (vendor, transport) = Vendor::new().await;
+    let answering = vendor.answers(CHUNKED);
+    let (heard, mut line) = tokio::join!(transport.send(vendor.request()), answering);
+    let mut body = heard.unwrap().into_body();
+    assert_eq!(body.next().await.unwrap().unwrap(), "hello");
+    drop(body);
+    let answering = async {
+        line.heard().await;
+        line.says(WHOLE).await;
+    };
+    let (heard, ()) = tokio::join!(transport.send(vendor.request()), answering);
+    assert_eq!(text(heard).await, "hello");
+}
+
+#[tokio::test]
 async fn whoever_stops_waiting_closes_the_connection() {
     let (vendor, transport) = Vendor::new().await;
     let mut line = tokio::select! {

@@ -109,7 +109,7 @@ fn address(request: &mut Request<Sending>) -> Result<(Uri, Place), Error> {
     Ok((whole, place))
 }
 
-/// An answer as it arrives. One that is dropped before its end closes its connection.
+/// An answer as it arrives. One that is dropped before its end closes its connection, unless the end is there already.
 struct Answer {
     body: Incoming,
     link: Option<(Box<Link>, Place)>,
@@ -145,5 +145,16 @@ impl Stream for Answer {
             _ => {}
         }
         next
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        // Whoever has read a stream's last event does not ask for what ends its body.
+        if let Some((mut link, place)) = self.link.take()
+            && link.is_at_the_end(&mut self.body)
+        {
+            self.pool.give(place, link);
+        }
     }
 }

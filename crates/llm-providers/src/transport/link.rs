@@ -19,6 +19,9 @@ use tokio::task::coop::unconstrained;
 use super::{connection, connector::Io, sending::Sending};
 use crate::{Error, Kind};
 
+/// How many pieces are read of an answer that nobody wants the rest of.
+const LEFT: usize = 4;
+
 /// A connection that is moved on by whoever sends over it: it has no task of its own, so that nobody is woken but the one
 /// who waits for the answer.
 pub(super) struct Link {
@@ -94,6 +97,17 @@ impl Link {
                 },
             };
         }
+    }
+
+    /// Whether nothing of an answer is left but what is here already, and little.
+    pub(super) fn is_at_the_end(&mut self, body: &mut Incoming) -> bool {
+        for _ in 0..LEFT {
+            match self.poll_data(body, &mut quiet()) {
+                Poll::Ready(Some(Ok(_))) => {}
+                end => return matches!(end, Poll::Ready(None)),
+            }
+        }
+        false
     }
 
     /// Moves the connection on until `look` finds what it brings; `None` if it ended before.

@@ -8,6 +8,7 @@ use std::{
 };
 
 use http::uri::{Authority, Scheme};
+use tokio::runtime::Handle;
 
 use super::link::Link;
 
@@ -72,9 +73,12 @@ impl Pool {
         let mut waiting = self.waiting();
         let links = waiting.places.entry(place).or_default();
         links.push((Instant::now(), link));
-        if !waiting.is_swept {
+        // An answer may be dropped where there is no runtime: the next one that is given has it swept.
+        if !waiting.is_swept
+            && let Ok(runtime) = Handle::try_current()
+        {
             waiting.is_swept = true;
-            tokio::spawn(sweep(Arc::downgrade(self), self.patience));
+            runtime.spawn(sweep(Arc::downgrade(self), self.patience));
         }
     }
 
