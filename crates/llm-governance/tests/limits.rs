@@ -51,7 +51,7 @@ async fn done(office: &Office, caller: &Arc<Caller>, work: Work<'_>) -> Result<(
         spend: NanoDollars(1_000_000_000),
         ..admission.row()
     };
-    admission.charge(row).unwrap().written().await.unwrap();
+    admission.charge(row).written().await.unwrap();
     Ok(())
 }
 

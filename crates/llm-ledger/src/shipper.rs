@@ -7,15 +7,12 @@ use tokio::sync::watch;
 
 use crate::{
     Error,
-    journal::{Batch, Folder, Part, State},
+    journal::{Batch, FULL, Folder, Part, State},
     ledger::Mode,
 };
 
 /// Records that share one transaction, at most. The bytes that are read at a time are bounded, too.
 const BATCH: usize = 4000;
-
-/// Bytes that are worth a transaction.
-const FULL: u64 = 1 << 20;
 
 /// How long a batch gathers, unless somebody asks for what is in it: fewer, fuller transactions.
 const GATHER: Duration = Duration::from_millis(200);

@@ -25,7 +25,7 @@ pub(crate) struct Tab {
     pending: Mutex<Vec<Pending>>,
     /// Whether anything is pending: asked with each chunk of a stream.
     is_pending: AtomicBool,
-    /// The charge could not be made.
+    /// A charge could not be written.
     failed: AtomicBool,
 }
 
@@ -74,7 +74,7 @@ impl Tab {
             .admission
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let charged = match (&record.outcome, admission.as_ref()) {
+        let pending = match (&record.outcome, admission.as_ref()) {
             (_, None) => return,
             // The request itself goes on.
             (Outcome::Outpaced, Some(open)) => {
@@ -88,17 +88,9 @@ impl Tab {
             }
         };
         drop(admission);
-        match charged {
-            Ok(pending) => {
-                let mut all = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
-                all.push(pending);
-                self.is_pending.store(true, Ordering::Release);
-            }
-            Err(error) => {
-                tracing::error!(%error, "a request could not be charged");
-                self.failed.store(true, Ordering::Release);
-            }
-        }
+        let mut all = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        all.push(pending);
+        self.is_pending.store(true, Ordering::Release);
     }
 
     /// Whether a charge is being written.
