@@ -104,12 +104,10 @@ impl Reservation {
             row,
             at: now,
             under_way: false,
+            is_alone: self.note.get().is_none_or(|note| note.withdraw()),
             hold,
             charges,
         };
-        if let Some(note) = self.note.get() {
-            note.withdraw();
-        }
         let ticket = self.ledger.journal.append(Box::new(charged));
         Pending { ticket, overrun }
     }
@@ -132,6 +130,7 @@ impl Reservation {
             },
             at: Moment::now(),
             under_way: true,
+            is_alone: false,
             hold: self.holding.amount.map(|_| self.id.clone()),
             charges: self.spenders.iter().map(charge).collect(),
         };

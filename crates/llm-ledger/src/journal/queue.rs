@@ -52,9 +52,9 @@ struct Waiting {
 }
 
 impl Note {
-    /// Its request has ended: it is not written any more.
-    pub(crate) fn withdraw(&self) {
-        self.lock().take();
+    /// Its request has ended: it is not written any more. Says whether it was not before.
+    pub(crate) fn withdraw(&self) -> bool {
+        self.lock().take().is_some()
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Box<Charged>>> {
@@ -242,12 +242,12 @@ mod tests {
     fn a_note_is_written_when_its_time_has_come_and_not_if_it_was_withdrawn() {
         let queue = Arc::new(Queue::default());
         let due = Instant::now() + Duration::from_millis(20);
-        queue.note(record("gone"), due).withdraw();
+        assert!(queue.note(record("gone"), due).withdraw());
         let stays = queue.note(record("stays"), due);
         assert_eq!(taken(&queue, 9), (vec!["stays".into()], false));
         assert!(Instant::now() >= due);
-        // It is in the journal: to withdraw it is too late, and does no harm.
-        stays.withdraw();
+        // It is in the journal: to withdraw it is too late.
+        assert!(!stays.withdraw());
         queue.close();
         assert_eq!(taken(&queue, 9), (Vec::new(), true));
     }
