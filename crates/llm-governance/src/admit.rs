@@ -202,7 +202,7 @@ impl Governance {
         mut ask: Ask,
     ) -> Result<(Passed, Reservation), Refusal> {
         let passed = self.pass(caller, asked, wants).await?;
-        for spender in &mut ask.spenders {
+        for spender in Arc::make_mut(&mut ask.spenders) {
             if is_of_key(caller, spender) {
                 spender.max = None;
             }

@@ -4,7 +4,7 @@ use std::{
 };
 
 use llm_cost::NanoDollars;
-use llm_store::{Charge, Charged, Moment, rows::SpendRow};
+use llm_store::{Account, Charge, Charged, Moment, rows::SpendRow};
 
 use crate::{
     Error, Spender,
@@ -17,7 +17,7 @@ use crate::{
 pub struct Reservation {
     pub(crate) ledger: Arc<Inner>,
     pub(crate) id: String,
-    pub(crate) spenders: Vec<Spender>,
+    pub(crate) spenders: Arc<[Spender]>,
     pub(crate) held: i64,
     /// What the database holds, where several processes share it.
     pub(crate) holding: Holding,
@@ -76,7 +76,7 @@ impl Reservation {
     }
 
     /// Charges what the request cost, in place of what was held. Once this returns, the row lasts; if the caller stops
-    /// waiting, it is written all the same. The row's id and accounts are set here.
+    /// waiting, it is written all the same. The row's id is set here, and its accounts are those of the reservation.
     pub async fn settle(self, row: SpendRow) -> Result<Settled, Error> {
         self.charge(row).written().await
     }
@@ -85,7 +85,6 @@ impl Reservation {
     pub fn charge(mut self, mut row: SpendRow) -> Pending {
         self.ended = true;
         row.id.clone_from(&self.id);
-        row.accounts = self.accounts();
         // A cost below nothing would raise every budget it is charged to.
         row.spend = row.spend.max(NanoDollars(0));
         let overrun = NanoDollars(row.spend.0.saturating_sub(self.held).max(0));
@@ -116,37 +115,52 @@ impl Reservation {
     /// charged for it, with the status `unknown`. It is written once [`Settings::sync_every`](crate::Settings) is over: most
     /// requests that are shorter leave one record.
     pub fn sent(&self, row: SpendRow) {
-        let charge = |spender: &Spender| Charge {
-            account: spender.account.clone(),
-            until: None,
-        };
-        let charged = Charged {
+        let sent = Sent {
             row: SpendRow {
                 id: self.id.clone(),
-                accounts: self.accounts(),
                 spend: row.spend.max(NanoDollars(0)),
                 status: "unknown".to_owned(),
                 ..row
             },
             at: Moment::now(),
-            under_way: true,
-            is_alone: false,
             hold: self.holding.amount.map(|_| self.id.clone()),
-            charges: self.spenders.iter().map(charge).collect(),
+            spenders: Arc::clone(&self.spenders),
         };
         // It goes out once.
         self.note
-            .get_or_init(|| self.ledger.journal.note(Box::new(charged)));
+            .get_or_init(|| self.ledger.journal.note(Box::new(sent)));
     }
 
     /// Returns what was held: the request never reached a provider.
     pub fn release(self) {
         drop(self);
     }
+}
 
-    fn accounts(&self) -> Vec<llm_store::Account> {
-        let accounts = self.spenders.iter().map(|spender| spender.account.clone());
-        accounts.collect()
+/// A request that went out.
+#[derive(Debug)]
+pub(crate) struct Sent {
+    pub(crate) row: SpendRow,
+    pub(crate) at: Moment,
+    pub(crate) hold: Option<String>,
+    pub(crate) spenders: Arc<[Spender]>,
+}
+
+impl From<Sent> for Charged {
+    /// What is charged if nobody ever says how it ended.
+    fn from(sent: Sent) -> Self {
+        let charge = |spender: &Spender| Charge {
+            account: Account::clone(&spender.account),
+            until: None,
+        };
+        Self {
+            row: sent.row,
+            at: sent.at,
+            under_way: true,
+            is_alone: false,
+            hold: sent.hold,
+            charges: sent.spenders.iter().map(charge).collect(),
+        }
     }
 }
 

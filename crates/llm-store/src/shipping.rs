@@ -237,10 +237,23 @@ async fn add_rows<'a>(
             new.remove(String::read(&row, 0).map_err(fault)?.as_str());
         }
     }
-    let rows: Vec<Vec<Cell>> = new.values().map(|one| one.row.cells()).collect();
+    let rows: Vec<Vec<Cell>> = new.values().map(|one| cells(one)).collect();
     let added = run_in_chunks(db, MADE.add_spend, rows).await?;
     let all = added == new.len() as u64;
     Ok(all.then(|| new.into_values().collect()))
+}
+
+/// The values of a request's row. Its accounts are those that it is charged to, unless it names others.
+fn cells(charged: &Charged) -> Vec<Cell> {
+    let mut cells = charged.row.cells();
+    let place = SpendRow::COLUMNS.iter().position(|name| *name == "accounts");
+    if charged.row.accounts.is_empty()
+        && let Some(cell) = place.and_then(|place| cells.get_mut(place))
+    {
+        let accounts: Vec<&Account> = charged.charges.iter().map(|one| &one.account).collect();
+        *cell = Cell::Text(serde_json::to_string(&accounts).ok());
+    }
+    cells
 }
 
 /// Ends holds; answers how many there were, and what their accounts no longer hold.

@@ -52,13 +52,15 @@ pub(crate) fn first(bytes: &[u8]) -> Option<(&[u8], usize)> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use proptest::prelude::*;
 
     use super::{LONGEST, add, first};
 
     fn frame(record: &[u8]) -> Option<Vec<u8>> {
         let mut frames = Vec::new();
-        add(&mut frames, |frames| Ok(frames.extend_from_slice(record))).ok()?;
+        add(&mut frames, |frames| frames.write_all(record)).ok()?;
         Some(frames)
     }
 
@@ -82,7 +84,7 @@ mod tests {
         let one = frames.clone();
         for bad in [0, LONGEST + 1] {
             let record = vec![1; bad];
-            add(&mut frames, |frames| Ok(frames.extend_from_slice(&record))).unwrap_err();
+            add(&mut frames, |frames| frames.write_all(&record)).unwrap_err();
             assert_eq!(frames, one);
         }
     }

@@ -22,7 +22,7 @@ use std::{
 use llm_store::{Charged, Position};
 use tokio::sync::{Notify, watch};
 
-use crate::{Error, Settings};
+use crate::{Error, Settings, reservation::Sent};
 pub(crate) use folder::{Batch, Folder};
 pub(crate) use fresh::{Fresh, Part};
 use queue::Queue;
@@ -137,8 +137,8 @@ impl Journal {
     }
 
     /// Hands over what is written only if it is not withdrawn soon.
-    pub(crate) fn note(&self, charged: Box<Charged>) -> Arc<Note> {
-        self.queue.note(charged, Instant::now() + self.patience)
+    pub(crate) fn note(&self, sent: Box<Sent>) -> Arc<Note> {
+        self.queue.note(sent, Instant::now() + self.patience)
     }
 
     /// Writes what was handed over, and ends.

@@ -9,7 +9,7 @@ use std::{
 use llm_store::Charged;
 use tokio::sync::oneshot;
 
-use crate::Error;
+use crate::{Error, reservation::Sent};
 
 /// How a write ended, for whoever waits for it.
 pub(super) type Done = oneshot::Sender<Result<(), Error>>;
@@ -30,7 +30,7 @@ pub(super) struct Entry {
 
 /// A request that was sent: it is written down unless it ends soon, as its end says everything.
 #[derive(Debug, Default)]
-pub(crate) struct Note(Mutex<Option<Box<Charged>>>);
+pub(crate) struct Note(Mutex<Option<Box<Sent>>>);
 
 /// A record on its way to the disk. Dropped, it is written all the same.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ impl Note {
         self.lock().take().is_some()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Box<Charged>>> {
+    fn lock(&self) -> MutexGuard<'_, Option<Box<Sent>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -93,8 +93,8 @@ impl Queue {
     }
 
     /// Takes a record that is written at `due`, unless it is withdrawn before.
-    pub(super) fn note(&self, charged: Box<Charged>, due: Instant) -> Arc<Note> {
-        let note = Arc::new(Note(Mutex::new(Some(charged))));
+    pub(super) fn note(&self, sent: Box<Sent>, due: Instant) -> Arc<Note> {
+        let note = Arc::new(Note(Mutex::new(Some(sent))));
         let mut waiting = self.lock();
         waiting.notes.push_back((due, Arc::clone(&note)));
         let oversleeps = |until: Option<Instant>| until.is_none_or(|until| until > due);
@@ -181,9 +181,11 @@ impl Waiting {
             if *due > now && !self.is_closing {
                 return Some(*due);
             }
-            if let Some(charged) = note.lock().take() {
-                let done = None;
-                self.entries.push_back(Entry { charged, done });
+            if let Some(sent) = note.lock().take() {
+                self.entries.push_back(Entry {
+                    charged: Box::new(Charged::from(*sent)),
+                    done: None,
+                });
                 self.is_wanted = true;
             }
             self.notes.pop_front();
@@ -207,9 +209,9 @@ mod tests {
         time::{Duration, Instant},
     };
 
-    use llm_store::{Charged, rows::SpendRow};
+    use llm_store::{Charged, Moment, rows::SpendRow};
 
-    use super::Queue;
+    use super::{Queue, Sent};
 
     fn record(id: &str) -> Box<Charged> {
         Box::new(Charged {
@@ -218,6 +220,15 @@ mod tests {
                 ..SpendRow::default()
             },
             ..Charged::default()
+        })
+    }
+
+    fn sent(id: &str) -> Box<Sent> {
+        Box::new(Sent {
+            row: record(id).row,
+            at: Moment(0),
+            hold: None,
+            spenders: Arc::new([]),
         })
     }
 
@@ -242,8 +253,8 @@ mod tests {
     fn a_note_is_written_when_its_time_has_come_and_not_if_it_was_withdrawn() {
         let queue = Arc::new(Queue::default());
         let due = Instant::now() + Duration::from_millis(20);
-        assert!(queue.note(record("gone"), due).withdraw());
-        let stays = queue.note(record("stays"), due);
+        assert!(queue.note(sent("gone"), due).withdraw());
+        let stays = queue.note(sent("stays"), due);
         assert_eq!(taken(&queue, 9), (vec!["stays".into()], false));
         assert!(Instant::now() >= due);
         // It is in the journal: to withdraw it is too late.
@@ -255,7 +266,7 @@ mod tests {
     #[test]
     fn at_the_end_notes_are_written_before_their_time() {
         let queue = Arc::new(Queue::default());
-        queue.note(record("1"), Instant::now() + Duration::from_secs(3600));
+        queue.note(sent("1"), Instant::now() + Duration::from_secs(3600));
         queue.close();
         assert_eq!(taken(&queue, 9), (vec!["1".into()], true));
     }
