@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use crate::{
     Error,
-    journal::{Batch, FULL, Folder, Part, State},
+    journal::{Batch, FULL, Folder, Part, State, read_record},
     ledger::Mode,
 };
 
@@ -158,11 +158,8 @@ impl Shipper {
     }
 
     async fn ship(&self, batch: &Batch) -> Result<(), Error> {
-        let decoded: Result<Vec<Charged>, _> = batch
-            .records
-            .iter()
-            .map(|record| serde_json::from_slice(record))
-            .collect();
+        let records = batch.records.iter();
+        let decoded: Result<Vec<Charged>, _> = records.map(|record| read_record(record)).collect();
         let journal = &self.folder.name;
         let shipped = match &decoded {
             Ok(charged) => self.store.ship(charged, journal, Some(batch.next)).await,
@@ -181,8 +178,7 @@ impl Shipper {
     /// One record that the database never takes must not keep the others.
     async fn ship_one_by_one(&self, batch: &Batch) -> Result<(), Error> {
         for record in &batch.records {
-            let charged = serde_json::from_slice::<Charged>(record);
-            let fault = match charged {
+            let fault = match read_record(record) {
                 Ok(charged) => {
                     let one = std::slice::from_ref(&charged);
                     match self.store.ship(one, &self.folder.name, None).await {

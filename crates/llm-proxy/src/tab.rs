@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::HeaderMap;
 use llm_governance::{Admission, Governance, Purse, Remains};
 use llm_ledger::Pending;
 use llm_sdk::{Outcome, Record};
@@ -44,12 +44,7 @@ impl Tab {
 
     /// Says what is left of the caller's limits.
     pub(crate) fn describe(&self, headers: &mut HeaderMap) {
-        self.remains.headers(|name, left| {
-            if let (Ok(name), Ok(left)) = (HeaderName::try_from(name), HeaderValue::try_from(left))
-            {
-                headers.insert(name, left);
-            }
-        });
+        self.remains.describe(headers);
     }
 
     /// The caller's limits, and what is left of them.

@@ -29,7 +29,9 @@ pub struct Charge {
 /// As serde would flatten it, without the map that this takes.
 impl Serialize for Charge {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut fields = serializer.serialize_struct("Charge", 4)?;
+        let given = [!self.account.meter.is_empty(), self.until.is_some()];
+        let count = 2 + given.into_iter().filter(|given| *given).count();
+        let mut fields = serializer.serialize_struct("Charge", count)?;
         fields.serialize_field("scope", &self.account.scope)?;
         fields.serialize_field("id", &self.account.id)?;
         if !self.account.meter.is_empty() {
@@ -246,7 +248,9 @@ async fn add_rows<'a>(
 /// The values of a request's row. Its accounts are those that it is charged to, unless it names others.
 fn cells(charged: &Charged) -> Vec<Cell> {
     let mut cells = charged.row.cells();
-    let place = SpendRow::COLUMNS.iter().position(|name| *name == "accounts");
+    let place = SpendRow::COLUMNS
+        .iter()
+        .position(|name| *name == "accounts");
     if charged.row.accounts.is_empty()
         && let Some(cell) = place.and_then(|place| cells.get_mut(place))
     {

@@ -27,6 +27,7 @@ pub(crate) use folder::{Batch, Folder};
 pub(crate) use fresh::{Fresh, Part};
 use queue::Queue;
 pub(crate) use queue::{Note, Ticket};
+pub(crate) use record::read as read_record;
 use syncer::Syncer;
 pub(crate) use writer::Fallback;
 use writer::Writer;
