@@ -178,7 +178,7 @@ impl Shipper {
     /// One record that the database never takes must not keep the others.
     async fn ship_one_by_one(&self, batch: &Batch) -> Result<(), Error> {
         for record in &batch.records {
-            let fault = match read_record(record) {
+            let (fault, text) = match read_record(record) {
                 Ok(charged) => {
                     let one = std::slice::from_ref(&charged);
                     match self.store.ship(one, &self.folder.name, None).await {
@@ -187,16 +187,17 @@ impl Shipper {
                             continue;
                         }
                         Err(error) if error.is_unavailable() => return Err(error.into()),
-                        Err(error) => error.to_string(),
+                        Err(error) => (error.to_string(), serde_json::to_vec(&charged).ok()),
                     }
                 }
-                Err(error) => error.to_string(),
+                Err(error) => (error.to_string(), None),
             };
             tracing::error!(
                 fault,
                 "a record of spending was put aside in the journal's folder"
             );
-            self.folder.reject(record)?;
+            // For people, as JSON where it can be read at all.
+            self.folder.reject(text.as_deref().unwrap_or(record))?;
         }
         let journal = &self.folder.name;
         self.store.ship(&[], journal, Some(batch.next)).await?;
