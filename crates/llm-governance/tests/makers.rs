@@ -307,7 +307,7 @@ async fn batches_have_so_many_tokens_a_day() {
             let admission = office.governance.admit(&caller, work).await?;
             let mut row = admission.row();
             row.status = "success".into();
-            admission.charge(row).unwrap().written().await.unwrap();
+            admission.charge(row).written().await.unwrap();
             Ok::<(), Refusal>(())
         };
         batch().await.unwrap();
