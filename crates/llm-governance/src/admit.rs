@@ -103,7 +103,7 @@ impl Governance {
             tags: &tags,
             rules: &settings.limits,
         };
-        let day = self.take_day(caller, work.batch_tokens).await?;
+        let day = self.take_day(caller, work, &beside).await?;
         let wants = wants(caller, asked, &beside);
         let passed = self.pass(caller, asked, wants.clone()).await?;
         let spenders = spenders(caller, work.model, &beside, &settings);
@@ -134,16 +134,35 @@ impl Governance {
         })
     }
 
+    /// Whether anything bounds the tokens that batches of `caller` may have in a day (`tpd_limit`), or those for a customer
+    /// or with tags.
+    pub async fn has_daily_limit(
+        &self,
+        caller: &Caller,
+        customer: Option<&str>,
+        tags: &[String],
+    ) -> Result<bool, Refusal> {
+        let tags = caller.tags(tags);
+        let work = Work {
+            customer,
+            ..Work::default()
+        };
+        let beside = self.beside(caller, work, &tags).await?;
+        Ok(limits::has_daily_limit(caller, &beside))
+    }
+
     /// Counts a batch's tokens for the limits of its day. They are given back where the batch is not made.
     async fn take_day(
         &self,
         caller: &Caller,
-        tokens: Option<u64>,
+        work: Work<'_>,
+        beside: &Beside,
     ) -> Result<Option<(Permit, u64)>, Refusal> {
-        let Some(tokens) = tokens else {
+        let Some(tokens) = work.batch_tokens else {
             return Ok(None);
         };
-        let wants = limits::daily_wants(caller, tokens);
+        let customer = work.customer.unwrap_or_default();
+        let wants = limits::daily_wants(caller, customer, beside, tokens);
         match self.limiter().take(wants).await {
             Ok((permit, _)) => Ok(Some((permit, tokens))),
             Err(Refused::Over(over)) => {

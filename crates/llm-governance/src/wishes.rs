@@ -108,11 +108,6 @@ impl Caller {
         })
     }
 
-    /// Whether anything bounds the tokens that its batches may have in a day (`tpd_limit`).
-    pub fn has_daily_limit(&self) -> bool {
-        crate::limits::has_daily_limit(self)
-    }
-
     /// What its key and its team have under this name in their metadata.
     fn said<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Value> {
         let of_key = self.key.as_ref().map(|key| &key.row.metadata);

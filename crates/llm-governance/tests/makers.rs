@@ -4,7 +4,7 @@
 mod kit;
 
 use kit::Office;
-use llm_governance::{KeyMakers, Settings, Work};
+use llm_governance::{KeyMakers, Refusal, Settings, Work};
 use llm_ledger::Estimate;
 use serde_json::{Value, json};
 
@@ -249,7 +249,8 @@ async fn batches_have_so_many_tokens_a_day() {
     let other = office.key(json!({"team_id": "t"})).await;
     let batch = async |key: &str, tokens: u64, status: &str| {
         let caller = office.governance.caller(key).await.unwrap().expect("known");
-        assert!(caller.has_daily_limit());
+        let limited = office.governance.has_daily_limit(&caller, None, &[]).await;
+        assert!(limited.unwrap());
         let work = Work {
             batch_tokens: Some(tokens),
             estimate: Estimate::Free,
@@ -276,6 +277,47 @@ async fn batches_have_so_many_tokens_a_day() {
     batch(&other, 80, "success").await.unwrap();
     let refused = batch(&other, 20, "success").await.unwrap_err();
     assert!(refused.contains("team_per_day"), "{refused}");
+    for (path, body) in [
+        ("/budget/new", json!({"budget_id": "b", "tpd_limit": 100})),
+        (
+            "/customer/new",
+            json!({"user_id": "shop", "budget_id": "b"}),
+        ),
+        ("/tag/new", json!({"name": "night", "budget_id": "b"})),
+    ] {
+        office.post(path, body).await.unwrap();
+    }
+    let plain = office.key(json!({})).await;
+    let caller = office.governance.caller(&plain).await.unwrap();
+    let caller = caller.expect("known");
+    let night = ["night".to_owned()];
+    for (customer, tags, scope) in [
+        (Some("shop"), &[][..], "end_user_per_day"),
+        (None, &night[..], "tag_per_day"),
+    ] {
+        let limited = office.governance.has_daily_limit(&caller, customer, tags);
+        assert!(limited.await.unwrap(), "{scope}");
+        let batch = async || {
+            let work = Work {
+                customer,
+                tags,
+                batch_tokens: Some(60),
+                ..Work::default()
+            };
+            let admission = office.governance.admit(&caller, work).await?;
+            let mut row = admission.row();
+            row.status = "success".into();
+            admission.charge(row).written().await.unwrap();
+            Ok::<(), Refusal>(())
+        };
+        batch().await.unwrap();
+        let refused = batch().await.unwrap_err().message;
+        assert!(refused.contains(scope), "{refused}");
+    }
+    let limited = office
+        .governance
+        .has_daily_limit(&caller, Some("other"), &[]);
+    assert!(!limited.await.unwrap());
     // Requests that are no batches are not counted by the day.
     let caller = office
         .governance

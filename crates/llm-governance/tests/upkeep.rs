@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use jiff::{ToSpan, civil::Date};
 use kit::Office;
 use llm_cost::NanoDollars;
 use llm_governance::{
@@ -278,6 +279,59 @@ async fn a_budget_is_told_of_once_for_each_threshold_by_one_of_the_instances() {
         );
         let letter = json!({"to": ["ann@example.com"], "subject": "Max Budget Alert"});
         assert!(told.contains(&("mail".to_owned(), letter)));
+        assert!(sent.try_recv().is_err() && sent_by_other.try_recv().is_err());
+    }
+}
+
+#[tokio::test]
+async fn what_a_week_and_a_month_cost_is_told_once_by_one_of_the_instances() {
+    for office in Office::everywhere().await {
+        let store = office.governance.store();
+        let team = json!({"team_id": "t", "team_alias": "crew"});
+        office.post("/team/new", team).await.unwrap();
+        // A day counts an hour after it is over.
+        let today: Date = Moment::now().plus(-3_600_000).day().parse().unwrap();
+        let since_monday = i32::from(today.weekday().to_monday_zero_offset());
+        let sunday = today.saturating_sub((since_monday + 1).days());
+        let last_month = today.first_of_month().saturating_sub(1.day());
+        let spent = [(sunday, 500_000_000), (last_month, 250_000_000)];
+        for (at, (day, nano)) in spent.into_iter().enumerate() {
+            let noon: jiff::Timestamp = format!("{day}T12:00:00Z").parse().unwrap();
+            let mut charged = charged(&format!("row-{at}"), noon.into(), nano);
+            charged.row.team_id = Some("t".into());
+            charged.row.request_tags = vec!["night".into()];
+            store.ship(&[charged], "journal", None).await.unwrap();
+        }
+        let settings = || AlertSettings {
+            ways: vec![slack("hook")],
+            kinds: vec![AlertKind::SpendReports],
+            look: Duration::from_millis(10),
+            ..AlertSettings::default()
+        };
+        let (one, mut sent) = alerts(settings());
+        let (other, mut sent_by_other) = alerts(settings());
+        office.governance.watch(one);
+        office.governance.watch(other);
+        let mut told = Vec::new();
+        for _ in 0..2 {
+            let next = async {
+                tokio::select! {
+                    Some(sent) = sent.recv() => sent,
+                    Some(sent) = sent_by_other.recv() => sent,
+                }
+            };
+            let next = tokio::time::timeout(Duration::from_secs(20), next).await;
+            let (_, body) = next.expect("a report");
+            told.push(body["text"].as_str().unwrap().to_owned());
+        }
+        let monday = sunday.saturating_sub(6.days());
+        let first = last_month.first_of_month();
+        for (from, to) in [(monday, sunday), (first, last_month)] {
+            let days = format!("Spent from {from} to {to}: $");
+            let report = told.iter().find(|text| text.contains(&days));
+            let report = report.unwrap_or_else(|| panic!("{days}: {told:?}"));
+            assert!(report.contains("\nTeams: crew $") && report.contains("\nTags: night $"));
+        }
         assert!(sent.try_recv().is_err() && sent_by_other.try_recv().is_err());
     }
 }

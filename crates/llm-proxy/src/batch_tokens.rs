@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
-use llm_governance::Caller;
+use llm_governance::{Caller, Governance};
 use llm_sdk::{Body, Request as Ask};
 use llm_types::{JsonObject, Op, Verb};
 use memchr::memchr;
@@ -13,9 +13,20 @@ use crate::{error::Refusal, state::Live};
 const USUAL_ANSWER: u64 = 1024;
 
 /// The tokens of the batch that `ask` makes; `None` where it makes none, or nothing limits it by days.
-pub(crate) async fn of(live: &Live, caller: &Caller, ask: &Ask) -> Result<Option<u64>, Refusal> {
+pub(crate) async fn of(
+    governance: &Governance,
+    live: &Live,
+    caller: &Caller,
+    customer: Option<&str>,
+    ask: &Ask,
+) -> Result<Option<u64>, Refusal> {
     let is_made = ask.op == Op::Batch && ask.verb == Verb::Create;
-    if !is_made || !live.settings.read_batches || !caller.has_daily_limit() {
+    if !is_made || !live.settings.read_batches {
+        return Ok(None);
+    }
+    let tags = &ask.route.tags;
+    let limited = Box::pin(governance.has_daily_limit(caller, customer, tags)).await?;
+    if !limited {
         return Ok(None);
     }
     Box::pin(read(live, ask)).await.map(Some)

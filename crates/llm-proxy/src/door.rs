@@ -207,12 +207,13 @@ async fn enter(
     let own = live.engine.bound(ask);
     let mut bound = own.with_fallback(live.engine.fallback_bound(ask));
     let consumption = live.engine.consumption(ask);
-    let batch_tokens = batch_tokens::of(live, caller, ask).await?;
+    let customer = labels.end_user.as_deref();
+    let batch_tokens = batch_tokens::of(governance, live, caller, customer, ask).await?;
     let work = Work {
         model,
         groups: &groups,
         tags: &ask.route.tags,
-        customer: labels.end_user.as_deref(),
+        customer,
         estimate: estimate(bound),
         // The bound counts twice as many tokens as texts have.
         prompt_tokens: consumption.input / 2,

@@ -16,6 +16,8 @@ pub enum AlertKind {
     OutageAlerts,
     /// Somebody else answered than was asked.
     FallbackReports,
+    /// What was spent in the week or the month that ended.
+    SpendReports,
     /// A key was made.
     NewVirtualKey,
     /// A key was changed, or replaced.
@@ -38,13 +40,14 @@ pub enum AlertKind {
 
 impl AlertKind {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::LlmExceptions,
         Self::LlmTooSlow,
         Self::BudgetAlerts,
         Self::DbExceptions,
         Self::OutageAlerts,
         Self::FallbackReports,
+        Self::SpendReports,
         Self::NewVirtualKey,
         Self::VirtualKeyUpdated,
         Self::VirtualKeyDeleted,
@@ -65,6 +68,7 @@ impl AlertKind {
             Self::DbExceptions => "db_exceptions",
             Self::OutageAlerts => "outage_alerts",
             Self::FallbackReports => "fallback_reports",
+            Self::SpendReports => "spend_reports",
             Self::NewVirtualKey => "new_virtual_key_created",
             Self::VirtualKeyUpdated => "virtual_key_updated",
             Self::VirtualKeyDeleted => "virtual_key_deleted",
@@ -87,6 +91,7 @@ impl AlertKind {
                 | Self::DbExceptions
                 | Self::OutageAlerts
                 | Self::FallbackReports
+                | Self::SpendReports
         )
     }
 

@@ -8,7 +8,7 @@ use llm_store::{
     rows::{AccessGroup, Customer, Object, Organization, Project, Tag, Team, TeamMember, User},
 };
 
-use super::{Alert, AlertKind, Alerts, BudgetAlert};
+use super::{Alert, AlertKind, Alerts, BudgetAlert, reports::Reports};
 use crate::{Governance, Refusal, directory::Shelved, governance::Inner, terms::Terms};
 
 /// How far back charges are looked at again: what another instance was charged comes later than it happened.
@@ -34,6 +34,7 @@ pub(crate) async fn watch(governance: Weak<Inner>, alerts: Alerts) {
     let mut since = Moment::now();
     let mut up = true;
     let mut rounds = 0_u64;
+    let mut reports = Reports::default();
     loop {
         looks.tick().await;
         let Some(inner) = governance.upgrade() else {
@@ -48,6 +49,13 @@ pub(crate) async fn watch(governance: Weak<Inner>, alerts: Alerts) {
         match look(&governance, &alerts, since.plus(-BACK), now).await {
             Ok(()) => since = now,
             Err(refusal) => tracing::debug!(refusal.message, "budgets could not be looked at"),
+        }
+        if alerts.settings().wants(AlertKind::SpendReports) {
+            let days = i32::from(alerts.settings().report_days);
+            match reports.due(&governance, days, now).await {
+                Ok(due) => due.into_iter().for_each(|alert| alerts.raise(alert)),
+                Err(refusal) => tracing::debug!(refusal.message, "no report of what was spent"),
+            }
         }
         if rounds.is_multiple_of(10_000) {
             let _ = governance

@@ -7,6 +7,7 @@ mod alert;
 mod budgets;
 mod events;
 mod outages;
+mod reports;
 mod settings;
 mod ways;
 

@@ -17,6 +17,8 @@ pub struct AlertSettings {
     pub major_outage: u32,
     /// How long failures count together (`outage_alert_ttl`).
     pub outage_window: Duration,
+    /// Days that a weekly report is about (`spend_report_frequency`).
+    pub report_days: u16,
     /// How often budgets are looked at.
     pub look: Duration,
 }
@@ -30,6 +32,7 @@ impl Default for AlertSettings {
             minor_outage: 5,
             major_outage: 10,
             outage_window: Duration::from_secs(60),
+            report_days: 7,
             look: Duration::from_secs(5),
         }
     }

@@ -26,6 +26,15 @@ pub(super) fn read(
             alerts.kinds.extend(kind(item, problems));
         }
     }
+    if let Some(node) = values.take_node("spend_report_frequency") {
+        match node.text().and_then(days) {
+            Some(days) => alerts.report_days = days,
+            None => problems.error(
+                node.at,
+                "'spend_report_frequency' must be a number of days, like 7d",
+            ),
+        }
+    }
     let by_kind = urls(values.take_node("alert_to_webhook_url"), problems);
     arguments(values.take_node("alerting_args"), settings, problems);
     let Some(node) = values.take_node("alerting") else {
@@ -64,6 +73,12 @@ pub(super) fn read(
             Err(message) => problems.warn(item.at, message),
         }
     }
+}
+
+/// `7d`; a year at most.
+fn days(text: &str) -> Option<u16> {
+    let days = text.strip_suffix('d')?.parse().ok()?;
+    (1..=366).contains(&days).then_some(days)
 }
 
 fn kind(node: &Node, problems: &mut Problems) -> Option<AlertKind> {

@@ -56,6 +56,7 @@ pub(crate) const GENERAL: Section = Section {
                 "alert_types",
                 "alert_to_webhook_url",
                 "alerting_args",
+                "spend_report_frequency",
                 "disable_auto_add_proxy_admin_to_teams",
                 "enable_jwt_auth",
                 "litellm_jwtauth",
@@ -196,7 +197,6 @@ pub(crate) const GENERAL: Section = Section {
                 "fail_closed_budget_enforcement",
                 "disable_budget_reservation",
                 "disable_reset_budget",
-                "spend_report_frequency",
             ],
         ),
         (

@@ -60,7 +60,7 @@ impl Surroundings for Variables {
 #[test]
 fn alerts_go_where_variables_say_and_what_is_lacking_is_named() {
     let text = "general_settings:\n  alerting: [slack, webhook, email, pigeon]\n  alerting_threshold: 12\n  \
-                alert_types: [llm_too_slow, budget_alerts, weather]\n  \
+                alert_types: [llm_too_slow, budget_alerts, weather]\n  spend_report_frequency: 14d\n  \
                 alert_to_webhook_url: {budget_alerts: https://hooks.example.com/money}\n  \
                 alerting_args: {minor_outage_alert_threshold: 3, daily_report_frequency: 5}\n";
     let file = tempfile::NamedTempFile::new().expect("a file");
@@ -83,6 +83,7 @@ fn alerts_go_where_variables_say_and_what_is_lacking_is_named() {
         (alerts.slow, alerts.kinds.len(), alerts.minor_outage),
         (Duration::from_secs(12), 2, 3)
     );
+    assert_eq!(alerts.report_days, 14);
     let mail = settings.alerting.mail.as_ref().expect("a mail server");
     assert_eq!((mail.port, mail.tls), (587, false));
     let notices = settings.notices.join("\n");
