@@ -63,7 +63,7 @@ pub use continuation::{Continued, Way};
 pub use engine::Engine;
 pub use explain::{CostRange, Expected, Explained};
 pub use fleet::{Fleet, Plan};
-pub use ids::Ids;
+pub use ids::{Ids, is_kept_id};
 pub use live::{Live, Opening, Stop};
 pub use llm_types::nearest;
 pub use local::{

@@ -15,10 +15,7 @@ use std::{
     collections::HashMap,
     fmt,
     path::PathBuf,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, atomic::Ordering},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -32,7 +29,7 @@ use llm_router::{Deployment, Router};
 use llm_types::{JsonObject, Op, Verb};
 use serde_json::{Value, json};
 use tokio::{
-    sync::{Notify, Semaphore},
+    sync::{Notify, Semaphore, watch},
     task::JoinHandle,
 };
 
@@ -93,7 +90,7 @@ pub struct LocalBatches {
     /// There is a batch to be taken on.
     made: Notify,
     /// Nothing is begun any more.
-    resting: AtomicBool,
+    resting: watch::Sender<bool>,
 }
 
 /// A batch that is worked on here.
@@ -135,7 +132,7 @@ impl LocalBatches {
             runner: uuid::Uuid::new_v4().simple().to_string(),
             running: Mutex::default(),
             made: Notify::new(),
-            resting: AtomicBool::new(false),
+            resting: watch::Sender::new(false),
         })
     }
 
@@ -149,7 +146,7 @@ impl LocalBatches {
 
     /// Begins no line any more, waits for those under way, and leaves the batches to other processes.
     pub async fn rest(&self) {
-        self.resting.store(true, Ordering::Release);
+        self.resting.send_replace(true);
         let running: Vec<_> = self.running().drain().map(|(_, one)| one.task).collect();
         for task in running {
             let _ = task.await;
@@ -157,7 +154,13 @@ impl LocalBatches {
     }
 
     fn is_resting(&self) -> bool {
-        self.resting.load(Ordering::Acquire)
+        *self.resting.borrow()
+    }
+
+    /// Waits until nothing is begun any more.
+    async fn rested(&self) {
+        // The sender is ours: it does not go before us.
+        let _ = self.resting.subscribe().wait_for(|resting| *resting).await;
     }
 
     fn running(&self) -> MutexGuard<'_, HashMap<String, Running>> {
@@ -346,6 +349,13 @@ impl LocalBatches {
     }
 }
 
+impl LocalBatches {
+    async fn sweep(&self) -> Result<(), Error> {
+        self.files.sweep(now()).await?;
+        self.batches.sweep().await
+    }
+}
+
 /// Looks for batches that nobody works on, and for what has expired, as long as there is anybody who wants to know.
 async fn look(own: Weak<LocalBatches>) {
     for round in 0_u64.. {
@@ -355,10 +365,10 @@ async fn look(own: Weak<LocalBatches>) {
         if let Err(error) = own.take_on().await {
             tracing::warn!(%error, "no batch can be taken on");
         }
-        if round % SWEEP_EVERY == 0
-            && let Err(error) = own.files.sweep(now()).await
+        if round.is_multiple_of(SWEEP_EVERY)
+            && let Err(error) = own.sweep().await
         {
-            tracing::warn!(%error, "files that have expired are not removed");
+            tracing::warn!(%error, "what has expired is not removed");
         }
         tokio::select! {
             () = own.made.notified() => {}

@@ -218,7 +218,9 @@ impl LocalBatches {
             answer["error"] = json!({"code": "batch_expired", "message": message});
             false
         } else {
-            let (status, request_id, body) = self.ask(work, &line).await;
+            let Some((status, request_id, body)) = self.ask(work, &line).await else {
+                return Ok(());
+            };
             answer["response"] =
                 json!({"status_code": status, "request_id": request_id, "body": body});
             status == 200
@@ -248,8 +250,9 @@ impl LocalBatches {
         }
     }
 
-    /// A line's status, its request's id, and its answer or its error.
-    async fn ask(&self, work: &Work, line: &Line) -> (u16, String, Value) {
+    /// A line's status, its request's id, and its answer or its error; `None` where it was not asked, and is to be asked
+    /// by whoever goes on.
+    async fn ask(&self, work: &Work, line: &Line) -> Option<(u16, String, Value)> {
         let failed = |error: &Error| {
             let status = error.status_code().as_u16();
             let body = json!({"error": {
@@ -261,16 +264,16 @@ impl LocalBatches {
             (status, body)
         };
         let (request, receipt) = match self.admitted(work, line).await {
-            Ok(admitted) => admitted,
+            Ok(admitted) => admitted?,
             Err(error) => {
                 let (status, body) = failed(&error);
-                return (status, String::new(), body);
+                return Some((status, String::new(), body));
             }
         };
         let call_id = request.call_id.clone();
         let Some(engine) = self.engine.load_full() else {
             let (status, body) = failed(&Error::new(Kind::Upstream, "there is no engine"));
-            return (status, call_id, body);
+            return Some((status, call_id, body));
         };
         // On the heap: an engine's call holds the whole way of a request.
         let answered = match Box::pin(engine.call(request)).await {
@@ -281,7 +284,7 @@ impl LocalBatches {
             Some(receipt) => receipt.await.and(answered),
             None => answered,
         };
-        match answered {
+        Some(match answered {
             Ok(bytes) => {
                 let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
                 (200, call_id, body)
@@ -290,22 +293,29 @@ impl LocalBatches {
                 let (status, body) = failed(&error);
                 (status, call_id, body)
             }
-        }
+        })
     }
 
-    /// A line's request, once its owner may ask it.
-    async fn admitted(&self, work: &Work, line: &Line) -> Result<(Request, Receipt), Error> {
+    /// A line's request, once its owner may ask it; `None` where this process stops before.
+    async fn admitted(
+        &self,
+        work: &Work,
+        line: &Line,
+    ) -> Result<Option<(Request, Receipt)>, Error> {
         loop {
             let mut request = self.request(&work.endpoint, line)?;
             let admitted = self.clerk.admit(work.owner.as_deref(), &mut request);
             let refused = match admitted.await {
-                Ok(receipt) => return Ok((request, receipt)),
+                Ok(receipt) => return Ok(Some((request, receipt))),
                 Err(error) => error,
             };
             let left = Duration::from_secs(work.expires_at.saturating_sub(now()));
             match refused.retry_after {
                 Some(wait) if wait < left && !work.is_cancelled() => {
-                    tokio::time::sleep(wait).await;
+                    tokio::select! {
+                        () = tokio::time::sleep(wait) => {}
+                        () = self.rested() => return Ok(None),
+                    }
                 }
                 _ => return Err(refused),
             }

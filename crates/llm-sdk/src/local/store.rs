@@ -132,6 +132,9 @@ pub trait BatchStore: Send + Sync + fmt::Debug {
     /// Some answers from a place on (0: the first), and the place behind them; `None`: these are the last. The order is
     /// always the same.
     async fn answers(&self, id: &str, from: u64) -> Result<(Vec<LineAnswer>, Option<u64>), Error>;
+
+    /// Removes what a process that ended left behind.
+    async fn sweep(&self) -> Result<(), Error>;
 }
 
 impl Listing {

@@ -63,7 +63,7 @@ impl Store {
     pub async fn put_piece(&self, id: &str, piece: i64, bytes: Vec<u8>) -> Result<(), Error> {
         query(texts::PUT_PIECE, [text(id), number(piece)])
             .bind(bytes)
-            .execute(&mut *self.writer().await?)
+            .execute(&mut *self.piece_writer().await?.db)
             .await?;
         Ok(())
     }
@@ -71,7 +71,7 @@ impl Store {
     /// A piece of a file.
     pub async fn piece(&self, id: &str, piece: i64) -> Result<Option<Vec<u8>>, Error> {
         let row = query(texts::PIECE, [text(id), number(piece)])
-            .fetch_optional(&mut *self.reader().await?)
+            .fetch_optional(&mut *self.piece_reader().await?)
             .await?;
         let bytes = row.map(|row| row.try_get(0).map_err(|error| error.to_string()));
         bytes.transpose().map_err(fault("kept_pieces"))
@@ -130,7 +130,7 @@ impl Store {
         loop {
             // A connection for each: other writers go between.
             let gone = query(texts::FORGET_PIECES, [text(id)])
-                .execute(&mut *self.writer().await?)
+                .execute(&mut *self.piece_writer().await?.db)
                 .await?;
             if gone.rows_affected() == 0 {
                 break;

@@ -271,6 +271,23 @@ impl Inner {
     }
 }
 
+impl Inner {
+    /// Removes the answers of batches that were over when the process ended.
+    fn sweep(&self) -> Result<(), Error> {
+        let known = self.known();
+        for one in known.values().filter(|one| one.batch.is_over()) {
+            let path = self.path(&one.batch.id).with_extension("answers");
+            match fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(broken("the answers of a batch cannot be removed")(error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
 #[async_trait]
 impl BatchStore for FolderBatches {
     async fn make(&self, batch: &Batch) -> Result<(), Error> {
@@ -326,6 +343,10 @@ impl BatchStore for FolderBatches {
     async fn answers(&self, id: &str, from: u64) -> Result<(Vec<LineAnswer>, Option<u64>), Error> {
         let id = id.to_owned();
         self.aside(move |inner| inner.answers(&id, from)).await
+    }
+
+    async fn sweep(&self) -> Result<(), Error> {
+        self.aside(|inner| inner.sweep()).await
     }
 }
 
