@@ -30,21 +30,22 @@ pub(crate) struct Args {
     /// What keeping books costs: a key with a budget and limits, in SQLite, and in PostgreSQL with Redis.
     #[arg(long, conflicts_with = "scenario")]
     books: bool,
+    /// The wheel instead of the gateway: importing it, a call, a chunk of a stream.
+    #[arg(long, conflicts_with_all = ["scenario", "books"])]
+    wheel: bool,
 }
 
 /// Builds both programs and runs the comparison. Figures never fail it.
 pub(crate) fn main(args: &Args) -> Result<()> {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
-    run(Command::new(cargo).args([
-        "build",
-        "--locked",
-        "--profile",
-        &args.profile,
-        "--package",
-        "llm-proxy",
-        "--package",
-        "gateway-bench",
-    ]))?;
+    let mut build = Command::new(cargo);
+    build
+        .args(["build", "--locked", "--profile", &args.profile])
+        .args(["--package", "gateway-bench"]);
+    if !args.wheel {
+        build.args(["--package", "llm-proxy"]);
+    }
+    run(&mut build)?;
     let folder = if args.profile == "dev" {
         "debug"
     } else {
@@ -56,6 +57,9 @@ pub(crate) fn main(args: &Args) -> Result<()> {
         built.join(format!("gateway-bench{ending}")),
         built.join(format!("llm-proxy{ending}")),
     );
+    if args.wheel {
+        return wheel(args, &bench);
+    }
     if args.books {
         return books(args, &bench, &gateway);
     }
@@ -87,6 +91,16 @@ fn books(args: &Args, bench: &Path, gateway: &Path) -> Result<()> {
     run(measure()
         .args(["--postgres", &postgres.address()])
         .args(["--redis", &redis.port.to_string()]))
+}
+
+fn wheel(args: &Args, bench: &Path) -> Result<()> {
+    let python = crate::test::environment()?;
+    crate::test::install_wheel(&python, &args.profile)?;
+    run(Command::new(python)
+        .arg(root().join("xtask/bench/wheel.py"))
+        .arg(bench)
+        .args(["--seconds", &args.seconds.to_string()])
+        .args(["--rounds", &args.rounds.to_string()]))
 }
 
 /// A Redis of the measurement's own; it ends with this value.

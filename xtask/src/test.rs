@@ -77,6 +77,12 @@ pub(crate) fn redis() -> Result<()> {
 /// The wheel, built as users get it, and its own tests.
 fn wheel(python: &Path) -> Result<()> {
     redis()?;
+    install_wheel(python, "dev")?;
+    run(&mut pytest(python, &root().join("crates/llm-py/tests")))
+}
+
+/// Builds the wheel and puts it into the environment of `python`.
+pub(crate) fn install_wheel(python: &Path, profile: &str) -> Result<()> {
     let wheels = root().join("target/wheels-under-test");
     if wheels.exists() {
         std::fs::remove_dir_all(&wheels).context("removing old wheels")?;
@@ -88,7 +94,7 @@ fn wheel(python: &Path) -> Result<()> {
             "maturin",
             "build",
             "--profile",
-            "dev",
+            profile,
             "--locked",
             "--manifest-path",
         ])
@@ -109,8 +115,7 @@ fn wheel(python: &Path) -> Result<()> {
             "--force-reinstall",
             "--no-deps",
         ])
-        .arg(wheel))?;
-    run(&mut pytest(python, &root().join("crates/llm-py/tests")))
+        .arg(wheel))
 }
 
 /// The gateway, driven by the `openai` and `anthropic` packages.
@@ -133,7 +138,7 @@ fn pytest(python: &Path, folder: &Path) -> Command {
 }
 
 /// A virtual environment under `target/` with what the tests import.
-fn environment() -> Result<PathBuf> {
+pub(crate) fn environment() -> Result<PathBuf> {
     let folder = root().join("target/python");
     let python = folder.join("bin/python");
     let requirements = root().join("xtask/requirements.txt");

@@ -54,6 +54,8 @@ pub struct Deployment {
     pub open: OpenParams,
     /// What the configuration says of the model, verbatim.
     pub model_info: Map,
+    /// The hash of the id, once a router has it.
+    pub(crate) lot: u64,
     pub(crate) live: Arc<Live>,
 }
 
@@ -142,6 +144,7 @@ impl Deployment {
             allowed_fails: None,
             open: OpenParams::default(),
             model_info: Map::new(),
+            lot: 0,
             live: Arc::default(),
         }
     }

@@ -1,5 +1,7 @@
 //! What the router would do with a request, without doing it: nothing is counted, held, or tried.
 
+use std::sync::Arc;
+
 use llm_providers::{Error, Kind};
 use serde::Serialize;
 
@@ -67,6 +69,24 @@ pub struct Plan {
 }
 
 impl Router {
+    /// Who would be asked now, by the dice of the next request; an error if nobody can be. Nothing is counted or held.
+    pub fn would_ask(&self, ask: &Ask) -> Result<Arc<Deployment>, Error> {
+        let group = self.find(&ask.model).ok_or_else(|| unknown(&ask.model))?;
+        let now = self.state.clock.now();
+        let mut journey = Journey::new(ask, self.coming_seed(), None);
+        let strategy = self.strategy(ask, group.name);
+        let (field, _) = self.field(ask, &group, &journey, &[], now);
+        let open = field.open();
+        if open.is_empty() {
+            let skipped = field.into_skipped();
+            let model = &ask.model;
+            return Err(pick::nobody(model, group.deployments, ask, &skipped, now));
+        }
+        let candidates = self.candidates(&field, strategy, ask, group.name, now);
+        let index = pick::chosen(ask, &field, strategy, &candidates, &mut journey.dice);
+        Ok(Arc::clone(open[index.min(open.len() - 1)]))
+    }
+
     /// What would be done with `ask`; an error if nobody has the name.
     pub fn explain(&self, ask: &Ask) -> Result<Explanation, Error> {
         let group = self.find(&ask.model).ok_or_else(|| unknown(&ask.model))?;
@@ -187,6 +207,9 @@ mod tests {
         );
         assert_eq!(first.skipped[0].deployment, "a");
         assert_eq!(first.fallbacks.general, ["h", "j", "i"]);
+        let asked = router.would_ask(&Ask::new("alias")).expect("somebody");
+        assert_eq!(asked.id, "b");
+        assert!(router.would_ask(&Ask::new("nobody")).is_err());
         assert_eq!(first.fallbacks.content_policy, [""; 0]);
         assert_eq!(first.deployments[0].standing, "cooling");
         for deployment in router.deployments("g") {

@@ -242,10 +242,7 @@ impl Router {
                     .latency
                     .then(|| live.speed.latency(now, rules, ask.stream, looks.percentile))
                     .flatten(),
-                lot: asker.map(|asker| {
-                    let deployment = hash::of(deployment.id.as_bytes());
-                    hash::unit(hash::both(asker, deployment))
-                }),
+                lot: asker.map(|asker| hash::unit(hash::both(asker, deployment.lot))),
                 weight: weights.map(|all| all.get(&deployment.id).copied().unwrap_or(0.0)),
             }
         };

@@ -12,7 +12,7 @@ use crate::{
     Ask, Board, Deployment, Load, Moment, Settings, SettingsError, Spent, Standing, State,
     Strategy,
     group::{self, Group, Members},
-    strategy, wildcard,
+    hash, strategy, wildcard,
 };
 
 /// Model groups and how requests find their way through them.
@@ -122,6 +122,7 @@ impl Router {
         let mut ids = HashSet::new();
         for mut deployment in deployments {
             check(&deployment)?;
+            deployment.lot = hash::of(deployment.id.as_bytes());
             if let Some(usual) = settings.default_max_parallel {
                 deployment.quota.max_parallel = Some(deployment.quota.parallel_or(usual));
             }

@@ -2,7 +2,10 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -30,6 +33,11 @@ impl Default for SpeedRules {
 }
 
 impl SpeedRules {
+    /// How many samples count: one at least.
+    fn counted(self) -> usize {
+        self.samples.max(1)
+    }
+
     /// Keeps whatever these or `other` need.
     pub(crate) fn covering(self, other: Self) -> Self {
         Self {
@@ -41,7 +49,11 @@ impl SpeedRules {
 
 /// One deployment's recent latencies.
 #[derive(Debug, Default)]
-pub(crate) struct Speed(Mutex<Samples>);
+pub(crate) struct Speed {
+    samples: Mutex<Samples>,
+    /// Their means, for those who only look: a look at a thousand deployments takes no lock.
+    shown: Shown,
+}
 
 #[derive(Debug, Default)]
 struct Samples {
@@ -50,6 +62,19 @@ struct Samples {
     /// Seconds to the first event of a stream.
     first_events: VecDeque<f64>,
     latest: Moment,
+    /// Of how many samples those who look want the means.
+    wanted: usize,
+}
+
+/// Means that can be read at any time.
+#[derive(Debug, Default)]
+struct Shown {
+    /// Of how many samples they are; 0: of none yet.
+    of: AtomicUsize,
+    latest: AtomicU64,
+    /// The bits of a number that is none where there are no samples.
+    answers: AtomicU64,
+    first_events: AtomicU64,
 }
 
 impl Speed {
@@ -91,43 +116,91 @@ impl Speed {
         stream: bool,
         percentile: Option<f64>,
     ) -> Option<f64> {
-        let samples = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let percentile = percentile.filter(|_| stream);
+        if percentile.is_none() && self.shown.of.load(Ordering::Acquire) == rules.counted() {
+            return self.shown.mean(now, rules, stream);
+        }
+        let mut samples = self.lock();
         if samples.latest.until(now) >= rules.ttl {
             return None;
         }
-        if stream && !samples.first_events.is_empty() {
-            match percentile {
-                Some(p) => at_percentile(latest(&samples.first_events, rules), p),
-                None => mean(latest(&samples.first_events, rules)),
-            }
-        } else {
-            mean(latest(&samples.answers, rules))
+        if let Some(p) = percentile.filter(|_| !samples.first_events.is_empty()) {
+            return at_percentile(latest(&samples.first_events, rules.counted()), p);
         }
+        samples.wanted = rules.counted();
+        self.shown.show(&samples);
+        samples.mean(stream)
     }
 
     fn add(&self, now: Moment, rules: &SpeedRules, work: impl FnOnce(&mut Samples)) {
-        let mut samples = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut samples = self.lock();
         if samples.latest.until(now) >= rules.ttl {
-            *samples = Samples::default();
+            let wanted = samples.wanted;
+            *samples = Samples {
+                wanted,
+                ..Samples::default()
+            };
         }
         samples.latest = samples.latest.max(now);
         work(&mut samples);
+        self.shown.show(&samples);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Samples> {
+        self.samples.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Samples {
+    fn mean(&self, stream: bool) -> Option<f64> {
+        let first = mean(latest(&self.first_events, self.wanted));
+        let first = first.filter(|_| stream);
+        first.or_else(|| mean(latest(&self.answers, self.wanted)))
+    }
+}
+
+impl Shown {
+    /// Under the lock of the samples.
+    fn show(&self, samples: &Samples) {
+        if samples.wanted == 0 {
+            return;
+        }
+        let mean = |all| mean(latest(all, samples.wanted)).unwrap_or(f64::NAN);
+        let pairs = [
+            (&self.latest, samples.latest.millis()),
+            (&self.answers, mean(&samples.answers).to_bits()),
+            (&self.first_events, mean(&samples.first_events).to_bits()),
+        ];
+        for (shown, now) in pairs {
+            shown.store(now, Ordering::Release);
+        }
+        self.of.store(samples.wanted, Ordering::Release);
+    }
+
+    fn mean(&self, now: Moment, rules: &SpeedRules, stream: bool) -> Option<f64> {
+        let latest = Moment::from_millis(self.latest.load(Ordering::Acquire));
+        if latest.until(now) >= rules.ttl {
+            return None;
+        }
+        let read = |mean: &AtomicU64| {
+            let mean = f64::from_bits(mean.load(Ordering::Acquire));
+            (!mean.is_nan()).then_some(mean)
+        };
+        let first = stream.then(|| read(&self.first_events)).flatten();
+        first.or_else(|| read(&self.answers))
     }
 }
 
 fn push(samples: &mut VecDeque<f64>, rules: &SpeedRules, sample: f64) {
-    while samples.len() >= rules.samples.max(1) {
+    while samples.len() >= rules.counted() {
         samples.pop_front();
     }
     samples.push_back(sample);
 }
 
-/// The samples that count: more may be kept, for somebody with other rules.
-fn latest<'a>(
-    samples: &'a VecDeque<f64>,
-    rules: &SpeedRules,
-) -> impl ExactSizeIterator<Item = f64> + 'a {
-    let old = samples.len().saturating_sub(rules.samples.max(1));
+/// The latest `count` samples: more may be kept, for somebody with other rules.
+fn latest<'a>(samples: &'a VecDeque<f64>, count: usize) -> impl ExactSizeIterator<Item = f64> + 'a {
+    let old = samples.len().saturating_sub(count);
     samples.iter().skip(old).copied()
 }
 
@@ -168,6 +241,31 @@ mod tests {
         }
         assert_eq!(speed.latency(at(1), &rules, true, None), Some(2.5));
         assert_eq!(speed.latency(at(1), &rules, true, Some(0.75)), Some(3.0));
+    }
+
+    #[test]
+    fn those_who_look_see_what_is_there_by_whichever_rules() {
+        let speed = Speed::default();
+        let (ten, two) = (
+            SpeedRules::default(),
+            SpeedRules {
+                samples: 2,
+                ..SpeedRules::default()
+            },
+        );
+        let look = |rules| speed.latency(at(1), rules, true, None);
+        assert_eq!((look(&ten), look(&two)), (None, None));
+        for seconds in 1..=4 {
+            speed.answered(at(1), &ten, seconds * S, 0, None);
+            let mean = f64::from(seconds + 1) / 2.0;
+            assert_eq!(look(&ten), Some(mean));
+            assert_eq!(look(&ten), Some(mean), "without a lock");
+        }
+        assert_eq!((look(&two), look(&two)), (Some(3.5), Some(3.5)));
+        speed.answered(at(1), &ten, 9 * S, 0, Some(8 * S));
+        assert_eq!((look(&two), look(&ten)), (Some(8.0), Some(8.0)));
+        assert_eq!(speed.latency(at(1), &two, false, None), Some(6.5));
+        assert_eq!(speed.latency(at(3601), &two, false, None), None);
     }
 
     #[test]

@@ -21,6 +21,24 @@ impl Priority {
         })
     }
 
+    /// The rank of each; nothing where nobody has one.
+    fn ranks_of(&self, candidates: &[Candidate<'_>]) -> Vec<i64> {
+        let mut ranks = Vec::new();
+        if self.ranks.is_empty() {
+            return ranks;
+        }
+        // Deployments of a group stand together: its rank is looked up once.
+        let mut last = ("", i64::MAX);
+        for candidate in candidates {
+            let group = candidate.deployment.group.as_str();
+            if ranks.is_empty() || group != last.0 {
+                last = (group, self.rank(candidate.deployment));
+            }
+            ranks.push(last.1);
+        }
+        ranks
+    }
+
     fn rank(&self, deployment: &Deployment) -> i64 {
         self.ranks
             .get(&deployment.group)
@@ -39,8 +57,11 @@ impl Strategy for Priority {
     }
 
     fn pick(&self, candidates: &[Candidate<'_>], dice: &mut Dice) -> usize {
-        let ranks: Vec<i64> = candidates.iter().map(|c| self.rank(c.deployment)).collect();
+        let ranks = self.ranks_of(candidates);
         let first = ranks.iter().min().copied().unwrap_or(i64::MAX);
+        if ranks.iter().all(|rank| *rank == first) {
+            return SimpleShuffle.pick(candidates, dice);
+        }
         let indexes: Vec<usize> = (0..ranks.len()).filter(|i| ranks[*i] == first).collect();
         let those: Vec<Candidate<'_>> = indexes.iter().map(|i| candidates[*i]).collect();
         indexes[SimpleShuffle.pick(&those, dice)]

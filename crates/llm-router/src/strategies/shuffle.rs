@@ -10,15 +10,8 @@ use crate::{Candidate, Dice, Strategy};
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SimpleShuffle;
 
-/// What may be a weight, in this order.
-const METRICS: [Metric; 4] = [
-    |candidate| candidate.weight,
-    |candidate| candidate.deployment.weight,
-    |candidate| candidate.deployment.quota.rpm.map(|n| n as f64),
-    |candidate| candidate.deployment.quota.tpm.map(|n| n as f64),
-];
-
-type Metric = fn(&Candidate<'_>) -> Option<f64>;
+/// What may be a weight, in this order: the request's own, then what is configured.
+const METRICS: usize = 4;
 
 impl Strategy for SimpleShuffle {
     fn name(&self) -> &'static str {
@@ -26,7 +19,7 @@ impl Strategy for SimpleShuffle {
     }
 
     fn score(&self, candidate: &Candidate<'_>) -> f64 {
-        let mut weights = METRICS.iter().filter_map(|metric| metric(candidate));
+        let mut weights = (0..METRICS).filter_map(|metric| said(metric, candidate));
         weights.next().unwrap_or(1.0)
     }
 
@@ -54,7 +47,7 @@ impl Strategy for SimpleShuffle {
 /// What each candidate's part of the traffic is in proportion to.
 #[derive(Clone, Copy)]
 pub(super) struct Shares {
-    metric: Metric,
+    metric: usize,
     /// Shares are in proportion to the largest one, so that no sum is too large.
     largest: f64,
 }
@@ -62,14 +55,15 @@ pub(super) struct Shares {
 impl Shares {
     /// By the first metric that any candidate has; `None` if none has any.
     pub(super) fn of(candidates: &[Candidate<'_>]) -> Option<Self> {
-        let mut largest = [0.0f64; METRICS.len()];
-        for candidate in candidates {
-            for (metric, largest) in METRICS.into_iter().zip(&mut largest) {
-                *largest = largest.max(weight(metric, candidate));
-            }
-        }
-        let all = METRICS.into_iter().zip(largest);
-        all.map(|(metric, largest)| Self { metric, largest })
+        let largest = |metric: usize| {
+            let all = candidates.iter().map(|one| weight(metric, one));
+            all.fold(0.0, f64::max)
+        };
+        (0..METRICS)
+            .map(|metric| Self {
+                metric,
+                largest: largest(metric),
+            })
             .find(|shares| shares.largest > 0.0)
     }
 
@@ -78,8 +72,18 @@ impl Shares {
     }
 }
 
-fn weight(metric: Metric, candidate: &Candidate<'_>) -> f64 {
-    match metric(candidate) {
+fn said(metric: usize, candidate: &Candidate<'_>) -> Option<f64> {
+    let deployment = candidate.deployment;
+    match metric {
+        0 => candidate.weight,
+        1 => deployment.weight,
+        2 => deployment.quota.rpm.map(|n| n as f64),
+        _ => deployment.quota.tpm.map(|n| n as f64),
+    }
+}
+
+fn weight(metric: usize, candidate: &Candidate<'_>) -> f64 {
+    match said(metric, candidate) {
         Some(weight) if weight.is_finite() && weight > 0.0 => weight,
         _ => 0.0,
     }

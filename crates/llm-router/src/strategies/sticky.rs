@@ -29,16 +29,21 @@ impl Strategy for StickyShuffle {
         let shares = Shares::of(candidates);
         // Weighted rendezvous: the time of each candidate's first event, if events come at the rate of its weight. The
         // earliest wins, and how early one is does not depend on the others.
-        let time = |candidate: &Candidate<'_>| {
+        let mut earliest = (f64::INFINITY, None);
+        for (i, candidate) in candidates.iter().enumerate() {
+            let Some(lot) = candidate.lot else { continue };
             let share = shares.map_or(1.0, |shares| shares.of_one(candidate));
-            Some(-candidate.lot?.ln() / share)
-        };
-        let times = candidates.iter().enumerate().filter_map(|(i, candidate)| {
-            let time = time(candidate)?;
-            time.is_finite().then_some((time, i))
-        });
-        match times.min_by(|a, b| a.0.total_cmp(&b.0)) {
-            Some((_, i)) => i,
+            // -ln(x) is at least 1 - x, which is enough to leave nearly all of a thousand out.
+            if (1.0 - lot) / share > earliest.0 {
+                continue;
+            }
+            let time = -lot.ln() / share;
+            if time < earliest.0 {
+                earliest = (time, Some(i));
+            }
+        }
+        match earliest.1 {
+            Some(i) => i,
             None => SimpleShuffle.pick(candidates, dice),
         }
     }

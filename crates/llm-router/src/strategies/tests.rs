@@ -303,6 +303,26 @@ fn askers_keep_their_side_and_only_those_move_who_go_to_the_new_one() {
 }
 
 #[test]
+fn the_earliest_of_a_thousand_is_found_without_looking_closely_at_all() {
+    let weights: Vec<Option<f64>> = (0..1000).map(|n| Some(f64::from(n % 7) / 3.0)).collect();
+    let all = weighted(&weights);
+    let mut dice = Dice::seeded(1);
+    for _ in 0..20 {
+        let mut seen = candidates(&all);
+        for candidate in &mut seen {
+            candidate.lot = Some(crate::hash::unit(dice.index(usize::MAX) as u64));
+        }
+        let time = |candidate: &Candidate<'_>| {
+            let weight = candidate.deployment.weight.expect("each has one");
+            -candidate.lot.expect("each has one").ln() / weight
+        };
+        let order = |a: &usize, b: &usize| time(&seen[*a]).total_cmp(&time(&seen[*b]));
+        let earliest = (0..seen.len()).min_by(order);
+        assert_eq!(Some(StickyShuffle.pick(&seen, &mut dice)), earliest);
+    }
+}
+
+#[test]
 fn a_weight_of_nothing_gets_no_askers() {
     assert!(
         sides(&weighted(&[Some(0.0), Some(1.0)]))
