@@ -14,6 +14,7 @@ use futures_util::future::BoxFuture;
 use llm_providers::Error;
 use llm_sdk::{ResponseStore, is_kept_id};
 use llm_store::{Moment, Store};
+use tokio::sync::RwLock;
 
 use super::{refused, signed};
 
@@ -37,6 +38,8 @@ struct Inner {
     store: Store,
     most: u64,
     waiting: Mutex<Waiting>,
+    /// Held by those who write, so that whoever forgets one waits until it is written, or never will be.
+    writing: RwLock<()>,
     written: AtomicU64,
 }
 
@@ -54,6 +57,7 @@ impl KeptResponses {
                 store,
                 most,
                 waiting: Mutex::default(),
+                writing: RwLock::default(),
                 written: AtomicU64::new(0),
             }),
         }
@@ -86,15 +90,18 @@ impl Inner {
     }
 
     async fn write(&self, id: &str, kept: &[u8]) {
+        let writing = self.writing.read().await;
+        if !self.waiting().responses.contains_key(id) {
+            // It was forgotten before it was written.
+            return;
+        }
         let text = String::from_utf8_lossy(kept);
         let written = self.store.put_response(id, &text, Moment::now()).await;
         if let Err(error) = written {
             tracing::error!(%error, "a response cannot be kept");
         }
-        if !self.waiting().take(id) {
-            // It was forgotten while it was written.
-            let _ = self.store.forget_response(id).await;
-        }
+        self.waiting().take(id);
+        drop(writing);
         let written = self.written.fetch_add(1, Ordering::Relaxed);
         if written.is_multiple_of(SWEEP_EVERY) {
             let before = Moment::now().plus(-KEPT_FOR);
@@ -147,6 +154,7 @@ impl ResponseStore for KeptResponses {
 
     fn remove<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<bool, Error>> {
         Box::pin(async move {
+            let _alone = self.inner.writing.write().await;
             let was_waiting = self.inner.waiting().take(id);
             let gone = self.inner.store.forget_response(id).await;
             Ok(gone.map_err(refused)? || was_waiting)

@@ -88,7 +88,7 @@ pub struct LocalBatches {
     runner: String,
     running: Mutex<HashMap<String, Running>>,
     /// There is a batch to be taken on.
-    made: Notify,
+    made: Arc<Notify>,
     /// Nothing is begun any more.
     resting: watch::Sender<bool>,
 }
@@ -131,7 +131,7 @@ impl LocalBatches {
             deployment: Arc::new(Deployment::new("local", "local", target)),
             runner: uuid::Uuid::new_v4().simple().to_string(),
             running: Mutex::default(),
-            made: Notify::new(),
+            made: Arc::default(),
             resting: watch::Sender::new(false),
         })
     }
@@ -147,6 +147,7 @@ impl LocalBatches {
     /// Begins no line any more, waits for those under way, and leaves the batches to other processes.
     pub async fn rest(&self) {
         self.resting.send_replace(true);
+        self.made.notify_one();
         let running: Vec<_> = self.running().drain().map(|(_, one)| one.task).collect();
         for task in running {
             let _ = task.await;
@@ -370,8 +371,11 @@ async fn look(own: Weak<LocalBatches>) {
         {
             tracing::warn!(%error, "what has expired is not removed");
         }
+        let made = Arc::clone(&own.made);
+        // Between two looks nobody is kept alive, nor is a database open, for their sake.
+        drop(own);
         tokio::select! {
-            () = own.made.notified() => {}
+            () = made.notified() => {}
             () = tokio::time::sleep(LOOK) => {}
         }
     }
