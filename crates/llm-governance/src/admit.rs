@@ -202,7 +202,7 @@ impl Governance {
         mut ask: Ask,
     ) -> Result<(Passed, Reservation), Refusal> {
         let passed = self.pass(caller, asked, wants).await?;
-        for spender in &mut ask.spenders {
+        for spender in Arc::make_mut(&mut ask.spenders) {
             if is_of_key(caller, spender) {
                 spender.max = None;
             }
@@ -354,7 +354,7 @@ impl Admission {
     }
 
     /// Charges what it cost. The charge is made when this returns; it lasts once what it returns is awaited.
-    pub fn charge(self, row: SpendRow) -> Result<Pending, llm_ledger::Error> {
+    pub fn charge(self, row: SpendRow) -> Pending {
         let settings = self.governance.settings();
         if let Some((permit, tokens)) = self.day.filter(|_| row.status == "success") {
             let mut counts = Counts::default();
@@ -366,11 +366,7 @@ impl Admission {
     }
 
     /// Another charge for the same request, with a row of its own: an attempt that a faster one beat.
-    pub fn beside(
-        &self,
-        ledger: &llm_ledger::Ledger,
-        row: SpendRow,
-    ) -> Result<Pending, llm_ledger::Error> {
+    pub fn beside(&self, ledger: &llm_ledger::Ledger, row: SpendRow) -> Pending {
         let spenders = self.reservation.spenders().to_vec();
         ledger
             .unchecked(Ask::new(spenders, Estimate::Free))

@@ -1,5 +1,7 @@
 //! Who has a budget, and how large it is: what gauges tell of.
 
+use std::sync::Arc;
+
 use llm_cost::NanoDollars;
 use llm_store::{
     Account, Scope,
@@ -12,7 +14,7 @@ use crate::{Admission, Entry, Governance, Governed, Refusal};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Purse {
     /// What is spent from it is counted here.
-    pub account: Account,
+    pub account: Arc<Account>,
     /// Whose it is.
     pub id: String,
     /// By which name.

@@ -1,8 +1,15 @@
 //! What is left of the limits that a request was let in by.
 
-use std::fmt::Write;
+use std::sync::{PoisonError, RwLock};
+
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::limits::{Kind, Left};
+
+const PRIORITY: HeaderName = HeaderName::from_static("x-litellm-priority");
+const SATURATION: HeaderName = HeaderName::from_static("x-litellm-saturation");
+const KEY_RPM: HeaderName = HeaderName::from_static("x-litellm-key-rpm-limit");
+const KEY_TPM: HeaderName = HeaderName::from_static("x-litellm-key-tpm-limit");
 
 /// What is left of a request's limits.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -24,35 +31,35 @@ impl Remains {
         }
     }
 
-    /// Shows the headers of its answer, one after the other.
-    pub fn headers(&self, mut show: impl FnMut(&str, &str)) {
-        let (mut name, mut value) = (String::new(), String::new());
-        // Writing to a text cannot fail.
-        let mut tell = |parts: &[&str], number: &dyn std::fmt::Display| {
-            name.clear();
-            value.clear();
-            parts.iter().for_each(|part| name.push_str(part));
-            let _ = write!(value, "{number}");
-            show(&name, &value);
-        };
-        if let Some((name, saturation)) = &self.priority {
-            tell(&["x-litellm-priority"], name);
-            tell(&["x-litellm-saturation"], &format_args!("{saturation:.3}"));
+    /// Adds the headers of its answer.
+    pub fn describe(&self, headers: &mut HeaderMap) {
+        if let Some((priority, saturation)) = &self.priority {
+            let said = [
+                (PRIORITY, HeaderValue::try_from(priority)),
+                (
+                    SATURATION,
+                    HeaderValue::try_from(format!("{saturation:.3}")),
+                ),
+            ];
+            let shown = said
+                .into_iter()
+                .filter_map(|(name, value)| Some((name, value.ok()?)));
+            headers.extend(shown);
         }
         for left in &self.left {
-            let (scope, kind) = (left.scope, left.kind.name());
-            let of = |what| ["x-ratelimit-", scope, what, kind];
-            tell(&of("-remaining-"), &left.remaining);
-            tell(&of("-limit-"), &left.limit);
-        }
-        for left in &self.left {
+            if let Some([remaining, limit]) = names(left.scope, left.kind) {
+                headers.insert(remaining, left.remaining.into());
+                headers.insert(limit, left.limit.into());
+            }
             match (left.scope, left.kind) {
-                ("api_key", Kind::Requests) => tell(&["x-litellm-key-rpm-limit"], &left.limit),
-                ("api_key", Kind::Tokens) => tell(&["x-litellm-key-tpm-limit"], &left.limit),
+                ("api_key", Kind::Requests) => drop(headers.insert(KEY_RPM, left.limit.into())),
+                ("api_key", Kind::Tokens) => drop(headers.insert(KEY_TPM, left.limit.into())),
                 ("model_per_key", kind) => {
                     let model = self.model.as_deref().unwrap_or_default();
-                    let of_key = "x-litellm-key-remaining-";
-                    tell(&[of_key, kind.name(), "-", model], &left.remaining);
+                    let name = format!("x-litellm-key-remaining-{}-{model}", kind.name());
+                    if let Ok(name) = HeaderName::try_from(name) {
+                        headers.insert(name, left.remaining.into());
+                    }
                 }
                 _ => {}
             }
@@ -64,4 +71,22 @@ impl Remains {
         let left = self.left.iter();
         left.map(|left| (left.scope, left.kind.name(), left.limit, left.remaining))
     }
+}
+
+/// The headers of a limit: what is left of it, and how much it is. Each is made once, as there are few.
+fn names(scope: &'static str, kind: Kind) -> Option<[HeaderName; 2]> {
+    static MADE: RwLock<Vec<(&str, Kind, [HeaderName; 2])>> = RwLock::new(Vec::new());
+    let made = MADE.read().unwrap_or_else(PoisonError::into_inner);
+    let known = made
+        .iter()
+        .find(|(of, what, _)| (*of, *what) == (scope, kind));
+    if let Some((_, _, names)) = known {
+        return Some(names.clone());
+    }
+    drop(made);
+    let name = |what| HeaderName::try_from(format!("x-ratelimit-{scope}-{what}-{}", kind.name()));
+    let names = [name("remaining").ok()?, name("limit").ok()?];
+    let mut made = MADE.write().unwrap_or_else(PoisonError::into_inner);
+    made.push((scope, kind, names.clone()));
+    Some(names)
 }

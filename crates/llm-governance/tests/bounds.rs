@@ -34,7 +34,7 @@ async fn charge(office: &Office, work: Work<'_>, dollars: i64) -> Result<(), Ref
     let admission = office.governance.admit(&caller, work).await?;
     let mut row = admission.row();
     row.spend = NanoDollars(dollars * 1_000_000_000);
-    admission.charge(row).unwrap().written().await.unwrap();
+    admission.charge(row).written().await.unwrap();
     office.governance.ledger().flush().await;
     Ok(())
 }

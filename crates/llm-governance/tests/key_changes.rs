@@ -27,7 +27,7 @@ async fn spend(office: &Office, key: &str, nano: i64) {
         spend: NanoDollars(nano),
         ..admission.row()
     };
-    admission.charge(row).unwrap().written().await.unwrap();
+    admission.charge(row).written().await.unwrap();
     office.governance.ledger().flush().await;
 }
 

@@ -262,7 +262,7 @@ async fn batches_have_so_many_tokens_a_day() {
             .map_err(|refusal| refusal.message)?;
         let mut row = admission.row();
         row.status = status.to_owned();
-        admission.charge(row).unwrap().written().await.unwrap();
+        admission.charge(row).written().await.unwrap();
         Ok::<(), String>(())
     };
     // What no vendor took counts for nothing.

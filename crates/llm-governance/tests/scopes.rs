@@ -348,12 +348,12 @@ async fn live(office: &Office, caller: &Arc<Caller>, amount: i64, end: End) -> b
     match end {
         End::Charged(share) => {
             let row = row(amount * share / 100, "success");
-            admission.charge(row).unwrap().written().await.unwrap();
+            admission.charge(row).written().await.unwrap();
         }
         End::Failed(share) => {
             let row = row(amount * share / 100, "failure");
             // Nobody waits for the row.
-            drop(admission.charge(row).unwrap());
+            drop(admission.charge(row));
         }
         End::SentAndLost => {
             let row = row(amount, "unknown");
@@ -363,7 +363,6 @@ async fn live(office: &Office, caller: &Arc<Caller>, amount: i64, end: End) -> b
                     spend: NanoDollars(0),
                     ..row
                 })
-                .unwrap()
                 .written()
                 .await
                 .unwrap();

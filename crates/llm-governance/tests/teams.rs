@@ -21,7 +21,7 @@ async fn spend(office: &Office, key: &str, nano: i64) -> Result<(), Refusal> {
         spend: NanoDollars(nano),
         ..admission.row()
     };
-    admission.charge(row).unwrap().written().await.unwrap();
+    admission.charge(row).written().await.unwrap();
     office.governance.ledger().flush().await;
     Ok(())
 }

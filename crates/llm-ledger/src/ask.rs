@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use llm_cost::NanoDollars;
 use llm_store::{Account, Limit, Moment};
 
@@ -7,7 +9,7 @@ use crate::Window;
 #[derive(Debug, Clone)]
 pub struct Spender {
     /// The account.
-    pub account: Account,
+    pub account: Arc<Account>,
     /// The most it may spend in one window; no limit, if absent.
     pub max: Option<NanoDollars>,
     /// The window; forever, if absent.
@@ -19,9 +21,9 @@ const UNLIMITED: NanoDollars = NanoDollars(i64::MAX / 2);
 
 impl Spender {
     /// An account without a limit.
-    pub fn of(account: Account) -> Self {
+    pub fn of(account: impl Into<Arc<Account>>) -> Self {
         Self {
-            account,
+            account: account.into(),
             max: None,
             window: None,
         }
@@ -53,7 +55,7 @@ impl Spender {
             return None;
         }
         Some(Limit {
-            account: self.account.clone(),
+            account: Account::clone(&self.account),
             max: self.max.unwrap_or(UNLIMITED),
             until: self.until(now),
         })
@@ -77,7 +79,7 @@ pub enum Estimate {
 #[derive(Debug, Clone)]
 pub struct Ask {
     /// Whom it is charged to. The first that has not enough left is named in the refusal.
-    pub spenders: Vec<Spender>,
+    pub spenders: Arc<[Spender]>,
     /// What it will cost.
     pub estimate: Estimate,
 }
@@ -85,9 +87,17 @@ pub struct Ask {
 impl Ask {
     /// A request of these, that costs this much. An account counts once, with its first limit.
     pub fn new(mut spenders: Vec<Spender>, estimate: Estimate) -> Self {
-        let mut seen = std::collections::HashSet::new();
-        spenders.retain(|spender| seen.insert(spender.account.clone()));
-        Self { spenders, estimate }
+        // They are few.
+        let mut known: Vec<Arc<Account>> = Vec::with_capacity(spenders.len());
+        spenders.retain(|spender| {
+            let is_new = !known.contains(&spender.account);
+            known.extend(is_new.then(|| Arc::clone(&spender.account)));
+            is_new
+        });
+        Self {
+            spenders: spenders.into(),
+            estimate,
+        }
     }
 
     /// How much to hold, and the least that will do; nothing for a free request.

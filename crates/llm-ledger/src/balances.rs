@@ -2,7 +2,7 @@
 //!
 //! Pure: the time is a parameter, and nothing here waits.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use llm_cost::NanoDollars;
 use llm_store::{Account, Balance, Charge, Charged, Moment};
@@ -12,7 +12,7 @@ use crate::{Ask, Refusal, Spender, ask::Bounds};
 /// Accounts in memory and what is held on them.
 #[derive(Debug, Default)]
 pub(crate) struct Balances {
-    entries: HashMap<Account, Entry>,
+    entries: HashMap<Arc<Account>, Entry>,
     holds: HashMap<String, Hold>,
     /// Accounts that are being read from the database: meanwhile, none is let go.
     loading: usize,
@@ -34,7 +34,7 @@ struct Entry {
 #[derive(Debug)]
 struct Hold {
     amount: i64,
-    accounts: Vec<Account>,
+    spenders: Arc<[Spender]>,
     deadline: Moment,
 }
 
@@ -60,7 +60,7 @@ impl Entry {
 
 impl Balances {
     /// The accounts of a request that are not in memory. Until [`Balances::loaded`], none is let go.
-    pub(crate) fn missing(&mut self, spenders: &[Spender]) -> Vec<Account> {
+    pub(crate) fn missing(&mut self, spenders: &[Spender]) -> Vec<Arc<Account>> {
         self.loading += 1;
         let accounts = spenders.iter().map(|spender| &spender.account);
         accounts
@@ -75,7 +75,7 @@ impl Balances {
     }
 
     /// Takes an account from the database, unless it came meanwhile.
-    pub(crate) fn load(&mut self, account: Account, balance: Balance) {
+    pub(crate) fn load(&mut self, account: Arc<Account>, balance: Balance) {
         let entry = self.entries.entry(account).or_default();
         if !entry.loaded {
             entry.loaded = true;
@@ -110,16 +110,15 @@ impl Balances {
             Some(bounds) => self.room(ask, bounds, now)?,
             None => 0,
         };
-        for spender in &ask.spenders {
+        for spender in &*ask.spenders {
             let entry = self.entries.entry(spender.account.clone()).or_default();
             entry.live += 1;
             entry.reserved = entry.reserved.saturating_add(granted);
         }
         if granted > 0 {
-            let accounts = ask.spenders.iter().map(|spender| spender.account.clone());
             let hold = Hold {
                 amount: granted,
-                accounts: accounts.collect(),
+                spenders: Arc::clone(&ask.spenders),
                 deadline,
             };
             self.holds.insert(id.to_owned(), hold);
@@ -129,7 +128,7 @@ impl Balances {
 
     fn room(&mut self, ask: &Ask, bounds: Bounds, now: Moment) -> Result<i64, Box<Refusal>> {
         let mut granted = bounds.amount;
-        for spender in &ask.spenders {
+        for spender in &*ask.spenders {
             let entry = self.entries.entry(spender.account.clone()).or_default();
             entry.roll(spender.until(now), now);
             let Some(max) = spender.max else { continue };
@@ -137,7 +136,7 @@ impl Balances {
                 Some(here) => granted = granted.min(here),
                 None => {
                     return Err(Box::new(Refusal {
-                        account: spender.account.clone(),
+                        account: Account::clone(&spender.account),
                         spent: NanoDollars(entry.spent),
                         reserved: NanoDollars(entry.reserved),
                         max,
@@ -171,7 +170,7 @@ impl Balances {
             entry.spent = entry.spent.saturating_add(cost.0);
             entry.unshipped += 1;
             charges.push(Charge {
-                account: spender.account.clone(),
+                account: Account::clone(&spender.account),
                 until: entry.resets_at.map(|end| end.0),
             });
         }
@@ -182,8 +181,8 @@ impl Balances {
         let Some(hold) = self.holds.remove(id) else {
             return;
         };
-        for account in &hold.accounts {
-            if let Some(entry) = self.entries.get_mut(account) {
+        for spender in &*hold.spenders {
+            if let Some(entry) = self.entries.get_mut(&spender.account) {
                 entry.reserved -= hold.amount;
             }
         }
@@ -225,7 +224,7 @@ impl Balances {
 
     /// Sets what an account in memory has spent in its window; answers the difference to what it was.
     pub(crate) fn set_spent(&mut self, account: &Account, spent: NanoDollars) -> NanoDollars {
-        let entry = self.entries.entry(account.clone()).or_default();
+        let entry = self.entries.entry(Arc::new(account.clone())).or_default();
         let difference = spent.0.saturating_sub(entry.spent);
         entry.spent = spent.0;
         NanoDollars(difference)

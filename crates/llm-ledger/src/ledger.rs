@@ -1,6 +1,6 @@
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -282,6 +282,7 @@ impl Inner {
             spenders: ask.spenders,
             held,
             holding,
+            note: OnceLock::new(),
             ended: false,
         }
     }
@@ -354,15 +355,10 @@ async fn tidy(mode: Arc<Mode>, accounts: usize) {
 /// The database takes records that the disk does not: either makes them last.
 fn fallback(store: Store, mode: Arc<Mode>, journal: String) -> Fallback {
     let runtime = Handle::current();
-    Box::new(move |records| {
-        let decoded: Result<Vec<Charged>, _> = records
-            .iter()
-            .map(|record| serde_json::from_slice(record))
-            .collect();
-        let Ok(batch) = decoded else { return false };
-        let taken = runtime.block_on(store.ship(&batch, &journal, None));
+    Box::new(move |batch| {
+        let taken = runtime.block_on(store.ship(batch, &journal, None));
         if taken.is_ok() {
-            mode.shipped(&batch);
+            mode.shipped(batch);
         }
         taken.is_ok()
     })

@@ -1,28 +1,28 @@
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use llm_cost::NanoDollars;
-use llm_store::{
-    Charge, Charged, Moment,
-    rows::{Object, SpendRow},
-};
+use llm_store::{Account, Charge, Charged, Moment, rows::SpendRow};
 
 use crate::{
     Error, Spender,
+    journal::{Note, Ticket},
     ledger::{Inner, Mode},
     shared::{self, Holding},
 };
-
-/// A longer row is written without what clients sent along.
-const LONGEST: usize = 1 << 20;
 
 /// Money held for one request. Dropped, it is released.
 pub struct Reservation {
     pub(crate) ledger: Arc<Inner>,
     pub(crate) id: String,
-    pub(crate) spenders: Vec<Spender>,
+    pub(crate) spenders: Arc<[Spender]>,
     pub(crate) held: i64,
     /// What the database holds, where several processes share it.
     pub(crate) holding: Holding,
+    /// That it was sent, as long as this is not written.
+    pub(crate) note: OnceLock<Arc<Note>>,
     pub(crate) ended: bool,
 }
 
@@ -38,14 +38,14 @@ impl fmt::Debug for Reservation {
 /// A charge whose row is being written.
 #[derive(Debug)]
 pub struct Pending {
-    written: tokio::sync::oneshot::Receiver<Result<(), Error>>,
+    ticket: Ticket,
     overrun: NanoDollars,
 }
 
 impl Pending {
     /// Waits until the row lasts.
     pub async fn written(self) -> Result<Settled, Error> {
-        self.written.await.map_err(|_| Error::Closed)??;
+        self.ticket.written().await?;
         Ok(Settled {
             overrun: self.overrun,
         })
@@ -76,16 +76,15 @@ impl Reservation {
     }
 
     /// Charges what the request cost, in place of what was held. Once this returns, the row lasts; if the caller stops
-    /// waiting, it is written all the same. The row's id and accounts are set here.
+    /// waiting, it is written all the same. The row's id is set here, and its accounts are those of the reservation.
     pub async fn settle(self, row: SpendRow) -> Result<Settled, Error> {
-        self.charge(row)?.written().await
+        self.charge(row).written().await
     }
 
     /// The same without waiting: the charge is made, and its row will be written whether or not anybody waits for that.
-    pub fn charge(mut self, mut row: SpendRow) -> Result<Pending, Error> {
+    pub fn charge(mut self, mut row: SpendRow) -> Pending {
         self.ended = true;
         row.id.clone_from(&self.id);
-        row.accounts = self.accounts();
         // A cost below nothing would raise every budget it is charged to.
         row.spend = row.spend.max(NanoDollars(0));
         let overrun = NanoDollars(row.spend.0.saturating_sub(self.held).max(0));
@@ -104,81 +103,74 @@ impl Reservation {
             row,
             at: now,
             under_way: false,
+            is_alone: self.note.get().is_none_or(|note| note.withdraw()),
             hold,
             charges,
         };
-        let (record, charged) = record(Box::new(charged))?;
-        let written = self.ledger.journal.append(&record, charged);
-        Ok(Pending { written, overrun })
+        let ticket = self.ledger.journal.append(Box::new(charged));
+        Pending { ticket, overrun }
     }
 
     /// Notes that the request goes out now, without waiting. If this process dies before it is settled, `row` is what is
-    /// charged for it, with the status `unknown`.
+    /// charged for it, with the status `unknown`. It is written once [`Settings::sync_every`](crate::Settings) is over: most
+    /// requests that are shorter leave one record.
     pub fn sent(&self, row: SpendRow) {
-        let charge = |spender: &Spender| Charge {
-            account: spender.account.clone(),
-            until: None,
-        };
-        let charged = Charged {
+        let sent = Sent {
             row: SpendRow {
                 id: self.id.clone(),
-                accounts: self.accounts(),
                 spend: row.spend.max(NanoDollars(0)),
                 status: "unknown".to_owned(),
                 ..row
             },
             at: Moment::now(),
-            under_way: true,
             hold: self.holding.amount.map(|_| self.id.clone()),
-            charges: self.spenders.iter().map(charge).collect(),
+            spenders: Arc::clone(&self.spenders),
         };
-        if let Ok((record, charged)) = record(Box::new(charged)) {
-            // Nobody waits: a record that the disk does not take is no worse than none.
-            drop(self.ledger.journal.append(&record, charged));
-        }
+        // It goes out once.
+        self.note
+            .get_or_init(|| self.ledger.journal.note(Box::new(sent)));
     }
 
     /// Returns what was held: the request never reached a provider.
     pub fn release(self) {
         drop(self);
     }
-
-    fn accounts(&self) -> Vec<llm_store::Account> {
-        let accounts = self.spenders.iter().map(|spender| spender.account.clone());
-        accounts.collect()
-    }
 }
 
-/// The request as the journal has it. What clients sent along must not cost the row.
-fn record(mut charged: Box<Charged>) -> Result<(Vec<u8>, Box<Charged>), Error> {
-    let written = |charged: &Charged| serde_json::to_vec(charged).map_err(std::io::Error::other);
-    let record = written(&charged)?;
-    if record.len() <= LONGEST {
-        return Ok((record, charged));
+/// A request that went out.
+#[derive(Debug)]
+pub(crate) struct Sent {
+    pub(crate) row: SpendRow,
+    pub(crate) at: Moment,
+    pub(crate) hold: Option<String>,
+    pub(crate) spenders: Arc<[Spender]>,
+}
+
+impl From<Sent> for Charged {
+    /// What is charged if nobody ever says how it ended.
+    fn from(sent: Sent) -> Self {
+        let charge = |spender: &Spender| Charge {
+            account: Account::clone(&spender.account),
+            until: None,
+        };
+        Self {
+            row: sent.row,
+            at: sent.at,
+            under_way: true,
+            is_alone: false,
+            hold: sent.hold,
+            charges: sent.spenders.iter().map(charge).collect(),
+        }
     }
-    tracing::warn!(
-        id = charged.row.id,
-        bytes = record.len(),
-        "a row of spending was too long: metadata left out"
-    );
-    charged.row.metadata = Object::new();
-    charged
-        .row
-        .metadata
-        .insert("left_out".into(), record.len().into());
-    charged.row.request_tags.clear();
-    let record = written(&charged)?;
-    if record.len() <= LONGEST {
-        return Ok((record, charged));
-    }
-    charged.row.usage_value = None;
-    Ok((written(&charged)?, charged))
 }
 
 impl Drop for Reservation {
     fn drop(&mut self) {
         if self.ended {
             return;
+        }
+        if let Some(note) = self.note.get() {
+            note.withdraw();
         }
         match &*self.ledger.mode {
             Mode::Local(local) => {

@@ -85,7 +85,7 @@ pub(crate) fn charges(spenders: &[Spender], holding: &Holding, now: Moment) -> V
             }
         });
         Charge {
-            account: spender.account.clone(),
+            account: Account::clone(&spender.account),
             until: until.map(|end| end.0),
         }
     };

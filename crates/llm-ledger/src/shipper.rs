@@ -7,15 +7,12 @@ use tokio::sync::watch;
 
 use crate::{
     Error,
-    journal::{Batch, Folder, Part, State},
+    journal::{Batch, FULL, Folder, Part, State, read_record},
     ledger::Mode,
 };
 
 /// Records that share one transaction, at most. The bytes that are read at a time are bounded, too.
 const BATCH: usize = 4000;
-
-/// Bytes that are worth a transaction.
-const FULL: u64 = 1 << 20;
 
 /// How long a batch gathers, unless somebody asks for what is in it: fewer, fuller transactions.
 const GATHER: Duration = Duration::from_millis(200);
@@ -161,11 +158,8 @@ impl Shipper {
     }
 
     async fn ship(&self, batch: &Batch) -> Result<(), Error> {
-        let decoded: Result<Vec<Charged>, _> = batch
-            .records
-            .iter()
-            .map(|record| serde_json::from_slice(record))
-            .collect();
+        let records = batch.records.iter();
+        let decoded: Result<Vec<Charged>, _> = records.map(|record| read_record(record)).collect();
         let journal = &self.folder.name;
         let shipped = match &decoded {
             Ok(charged) => self.store.ship(charged, journal, Some(batch.next)).await,
@@ -184,8 +178,7 @@ impl Shipper {
     /// One record that the database never takes must not keep the others.
     async fn ship_one_by_one(&self, batch: &Batch) -> Result<(), Error> {
         for record in &batch.records {
-            let charged = serde_json::from_slice::<Charged>(record);
-            let fault = match charged {
+            let (fault, text) = match read_record(record) {
                 Ok(charged) => {
                     let one = std::slice::from_ref(&charged);
                     match self.store.ship(one, &self.folder.name, None).await {
@@ -194,16 +187,17 @@ impl Shipper {
                             continue;
                         }
                         Err(error) if error.is_unavailable() => return Err(error.into()),
-                        Err(error) => error.to_string(),
+                        Err(error) => (error.to_string(), serde_json::to_vec(&charged).ok()),
                     }
                 }
-                Err(error) => error.to_string(),
+                Err(error) => (error.to_string(), None),
             };
             tracing::error!(
                 fault,
                 "a record of spending was put aside in the journal's folder"
             );
-            self.folder.reject(record)?;
+            // For people, as JSON where it can be read at all.
+            self.folder.reject(text.as_deref().unwrap_or(record))?;
         }
         let journal = &self.folder.name;
         self.store.ship(&[], journal, Some(batch.next)).await?;

@@ -357,9 +357,12 @@ async fn the_end_does_not_wait_for_a_database_that_is_away() {
 async fn what_was_sent_is_noted_until_it_ends() {
     let database = kit::sqlite();
     let store = database.open().await;
-    let ledger = Ledger::open(store.clone(), settings(&database))
-        .await
-        .unwrap();
+    // Nothing is written later than it could be.
+    let at_once = Settings {
+        sync_every: Duration::ZERO,
+        ..settings(&database)
+    };
+    let ledger = Ledger::open(store.clone(), at_once).await.unwrap();
     let sent = |spend| SpendRow {
         spend: NanoDollars(spend),
         ..row()
@@ -388,6 +391,40 @@ async fn what_was_sent_is_noted_until_it_ends() {
     assert!(left.is_empty(), "{left:?}");
     let (sum, rows) = store.sum_of_rows(None).await.unwrap();
     assert_eq!((sum.0, rows), (20, 4));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_ends_soon_after_it_was_sent_leaves_one_record() {
+    let database = kit::sqlite();
+    let store = database.open().await;
+    let patient = Settings {
+        sync_every: Duration::from_secs(3600),
+        ..settings(&database)
+    };
+    let ledger = Ledger::open(store.clone(), patient).await.unwrap();
+    let [answered, released, lost] = [
+        ledger.reserve(ask()).await.unwrap(),
+        ledger.reserve(ask()).await.unwrap(),
+        ledger.reserve(ask()).await.unwrap(),
+    ];
+    for request in [&answered, &released, &lost] {
+        request.sent(row());
+    }
+    answered.settle(row()).await.unwrap();
+    released.release();
+    // What was neither is written before the end, whenever its time would have come.
+    ledger.close().await;
+    let left = store.under_way(&journal_name(&database)).await.unwrap();
+    assert_eq!(left.len(), 1);
+    assert_eq!(left[0].row.id, lost.id());
+    let written: usize = files(&database)
+        .iter()
+        .map(|file| {
+            let bytes = fs::read(file).unwrap();
+            String::from_utf8_lossy(&bytes).matches("charges").count()
+        })
+        .sum();
+    assert_eq!(written, 2);
 }
 
 fn journal_name(database: &Database) -> String {

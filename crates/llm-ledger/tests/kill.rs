@@ -53,6 +53,8 @@ fn settings(journal: &str) -> Settings {
     Settings {
         lease: LEASE,
         segment_bytes: 20_000,
+        // So that what was sent is written down, though it ends soon.
+        sync_every: Duration::from_millis(1),
         ..Settings::new(journal)
     }
 }

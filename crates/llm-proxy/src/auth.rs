@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, StatusCode, header::AUTHORIZATION};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::AUTHORIZATION};
 use llm_governance::{Caller, Role, route_groups};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -13,6 +13,9 @@ use crate::{
     identity::{Asking, Identities},
     state::{Gateway, Live},
 };
+
+/// The header that is asked first.
+static OURS: HeaderName = HeaderName::from_static("x-litellm-api-key");
 
 /// Headers that hold a bare key, in the order in which they are asked after `x-litellm-api-key` and `authorization`.
 const BARE: [&str; 4] = [
@@ -107,8 +110,8 @@ fn own_header<'a>(headers: &'a HeaderMap, name: &str) -> Result<&'a str, Refusal
 
 /// The key as the client sent it.
 fn find<'a>(headers: &'a HeaderMap, query_key: Option<&'a str>) -> Result<&'a str, Refusal> {
-    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or(""));
-    if let Some(value) = text("x-litellm-api-key") {
+    let text = |value: &'a HeaderValue| value.to_str().unwrap_or("");
+    if let Some(value) = headers.get(&OURS).map(text) {
         return Ok(strip_scheme(value, &["Bearer ", "bearer "]).unwrap_or(value));
     }
     if let Some(value) = headers.get(AUTHORIZATION) {
@@ -118,7 +121,7 @@ fn find<'a>(headers: &'a HeaderMap, query_key: Option<&'a str>) -> Result<&'a st
         });
     }
     BARE.iter()
-        .find_map(|name| text(name))
+        .find_map(|name| headers.get(*name).map(text))
         .or(query_key)
         .filter(|key| !key.is_empty())
         .ok_or_else(|| denied("Authentication Error, No api key passed in."))

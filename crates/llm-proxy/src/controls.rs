@@ -2,11 +2,16 @@
 
 use std::time::Duration;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use llm_sdk::Request;
 use llm_types::{JsonObject, Map};
 
 use crate::error::Refusal;
+
+/// Tags of a request, with commas between them.
+static TAGS: HeaderName = HeaderName::from_static("x-litellm-tags");
+/// The id that a client gives its request.
+static CALL_ID: HeaderName = HeaderName::from_static("x-litellm-call-id");
 
 /// The longest id that a client may give its request.
 const LONGEST_ID: usize = 256;
@@ -56,7 +61,7 @@ pub(crate) fn apply(request: &mut Request, headers: &HeaderMap) -> Result<(), Re
 /// The tags of a request that the engine does not read: the header's, and those of a body's metadata.
 pub(crate) fn tags(headers: &HeaderMap, body: &JsonObject) -> Vec<String> {
     let mut tags = Vec::new();
-    let named = headers.get("x-litellm-tags");
+    let named = headers.get(&TAGS);
     let named = named.and_then(|value| value.to_str().ok());
     add(
         &mut tags,
@@ -83,7 +88,7 @@ fn add<'a>(tags: &mut Vec<String>, more: impl Iterator<Item = &'a str>) {
 
 /// The id that a client gives its request, if it is one.
 pub(crate) fn call_id(headers: &HeaderMap) -> Option<String> {
-    let id = headers.get("x-litellm-call-id")?.to_str().ok()?;
+    let id = headers.get(&CALL_ID)?.to_str().ok()?;
     (!id.is_empty() && id.len() <= LONGEST_ID).then(|| id.to_owned())
 }
 

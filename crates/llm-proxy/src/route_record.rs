@@ -1,13 +1,13 @@
 //! A request's way through the router, short enough for a header and a log line.
 
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use llm_router::{AttemptRecord, Decision, Reason, Skipped, Trace};
 use serde_json::{Value, json};
 
 use crate::error::class;
 
 /// The header that asks for it.
-const ASKED_BY: &str = "x-interlingua-debug";
+static ASKED_BY: HeaderName = HeaderName::from_static("x-interlingua-debug");
 /// The longest that servers between here and the client are sure to let pass.
 const LONGEST: usize = 4096;
 /// Of a list of deployments, so many.
@@ -17,7 +17,7 @@ const MESSAGE: usize = 120;
 
 /// Whether the client asks for the way its request went.
 pub(crate) fn is_asked_for(headers: &HeaderMap) -> bool {
-    let value = headers.get(ASKED_BY).and_then(|value| value.to_str().ok());
+    let value = headers.get(&ASKED_BY).and_then(|value| value.to_str().ok());
     value.is_some_and(|value| value.split(',').any(|word| word.trim() == "router"))
 }
 

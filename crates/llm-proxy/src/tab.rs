@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::HeaderMap;
 use llm_governance::{Admission, Governance, Purse, Remains};
 use llm_ledger::Pending;
 use llm_sdk::{Outcome, Record};
@@ -25,7 +25,7 @@ pub(crate) struct Tab {
     pending: Mutex<Vec<Pending>>,
     /// Whether anything is pending: asked with each chunk of a stream.
     is_pending: AtomicBool,
-    /// The charge could not be made.
+    /// A charge could not be written.
     failed: AtomicBool,
 }
 
@@ -44,12 +44,7 @@ impl Tab {
 
     /// Says what is left of the caller's limits.
     pub(crate) fn describe(&self, headers: &mut HeaderMap) {
-        self.remains.headers(|name, left| {
-            if let (Ok(name), Ok(left)) = (HeaderName::try_from(name), HeaderValue::try_from(left))
-            {
-                headers.insert(name, left);
-            }
-        });
+        self.remains.describe(headers);
     }
 
     /// The caller's limits, and what is left of them.
@@ -74,7 +69,7 @@ impl Tab {
             .admission
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let charged = match (&record.outcome, admission.as_ref()) {
+        let pending = match (&record.outcome, admission.as_ref()) {
             (_, None) => return,
             // The request itself goes on.
             (Outcome::Outpaced, Some(open)) => {
@@ -88,17 +83,9 @@ impl Tab {
             }
         };
         drop(admission);
-        match charged {
-            Ok(pending) => {
-                let mut all = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
-                all.push(pending);
-                self.is_pending.store(true, Ordering::Release);
-            }
-            Err(error) => {
-                tracing::error!(%error, "a request could not be charged");
-                self.failed.store(true, Ordering::Release);
-            }
-        }
+        let mut all = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        all.push(pending);
+        self.is_pending.store(true, Ordering::Release);
     }
 
     /// Whether a charge is being written.

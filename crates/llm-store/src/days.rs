@@ -1,6 +1,6 @@
 //! The sums of days, as requests add to them.
 
-use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
+use std::collections::{BTreeMap, BTreeSet, HashMap, btree_map::Entry};
 
 use sqlx::AnyConnection;
 
@@ -38,12 +38,62 @@ pub(crate) async fn add_days(
     Ok(())
 }
 
-/// What a request adds to the day it ended on: for each entity it belongs to, for all of them, and for each alone.
-pub(crate) fn days_of(row: &SpendRow) -> Vec<SpendDay> {
+/// What requests add to the days they ended on: for each entity they belong to, for all of them, and for each alone.
+pub(crate) fn days_of<'a>(rows: impl Iterator<Item = &'a SpendRow>) -> Vec<SpendDay> {
+    let mut kinds: HashMap<Kind<'_>, (&SpendRow, SpendDay)> = HashMap::new();
+    for row in rows {
+        let (_, sums) = kinds.entry(Kind::of(row)).or_insert((row, nothing_on(row)));
+        sums.add(&counts(row));
+    }
+    let kinds = kinds.into_values();
+    kinds.flat_map(|(row, sums)| spread(row, &sums)).collect()
+}
+
+/// What sums of days tell requests apart by: those that are alike are added up before anything is copied.
+#[derive(PartialEq, Eq, Hash)]
+struct Kind<'a> {
+    day: i64,
+    api_key: &'a str,
+    entities: [Option<&'a str>; 4],
+    tags: &'a [String],
+    model: &'a str,
+    model_group: Option<&'a str>,
+    provider: &'a str,
+    endpoint: &'a str,
+}
+
+impl<'a> Kind<'a> {
+    fn of(row: &'a SpendRow) -> Self {
+        let entities = [
+            &row.user_id,
+            &row.team_id,
+            &row.organization_id,
+            &row.end_user,
+        ];
+        Self {
+            day: row.end_time.0.div_euclid(24 * 3600 * 1000),
+            api_key: &row.api_key,
+            entities: entities.map(Option::as_deref),
+            tags: &row.request_tags,
+            model: &row.model,
+            model_group: row.model_group.as_deref(),
+            provider: &row.provider,
+            endpoint: &row.call_type,
+        }
+    }
+}
+
+fn nothing_on(row: &SpendRow) -> SpendDay {
+    SpendDay {
+        day: row.end_time.day(),
+        ..SpendDay::default()
+    }
+}
+
+fn counts(row: &SpendRow) -> SpendDay {
     let failed = i64::from(row.status != "success");
     let cached = i64::from(row.cache_hit);
-    let counts = SpendDay {
-        day: row.end_time.day(),
+    SpendDay {
         spend: row.spend,
         prompt_tokens: row.prompt_tokens,
         completion_tokens: row.completion_tokens,
@@ -58,16 +108,14 @@ pub(crate) fn days_of(row: &SpendRow) -> Vec<SpendDay> {
         cache_hits: cached,
         cached_completion_tokens: cached * row.completion_tokens,
         ..SpendDay::default()
-    };
-    spread(row, &counts)
+    }
 }
 
 /// A request whose price turned out to be another: what that adds to its day.
 pub(crate) fn repriced(row: &SpendRow, difference: i64) -> Vec<SpendDay> {
     let counts = SpendDay {
-        day: row.end_time.day(),
         spend: llm_cost::NanoDollars(difference),
-        ..SpendDay::default()
+        ..nothing_on(row)
     };
     spread(row, &counts)
 }

@@ -1,6 +1,6 @@
 //! Brings finished requests into the database: each once, its row, its sums and its charges in one transaction.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use llm_cost::NanoDollars;
 use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
@@ -29,7 +29,9 @@ pub struct Charge {
 /// As serde would flatten it, without the map that this takes.
 impl Serialize for Charge {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut fields = serializer.serialize_struct("Charge", 4)?;
+        let given = [!self.account.meter.is_empty(), self.until.is_some()];
+        let count = 2 + given.into_iter().filter(|given| *given).count();
+        let mut fields = serializer.serialize_struct("Charge", count)?;
         fields.serialize_field("scope", &self.account.scope)?;
         fields.serialize_field("id", &self.account.id)?;
         if !self.account.meter.is_empty() {
@@ -53,6 +55,9 @@ pub struct Charged {
     /// Whether it was only sent: how it ends is not known yet.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub under_way: bool,
+    /// Whether nothing was written of it before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_alone: bool,
     /// What was held for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<String>,
@@ -118,32 +123,39 @@ impl Store {
         journal: &str,
         position: Option<Position>,
     ) -> Result<usize, Error> {
+        // Nearly always all of them are new, and to ask which are would cost as much as to add them.
+        for known in [Known::None, Known::Some] {
+            let shipped = self.ship_if(known, batch, journal, position).await?;
+            if let Some(new) = shipped {
+                return Ok(new);
+            }
+        }
+        Err(fault("somebody else adds the same rows".to_owned()))
+    }
+
+    /// Ships a batch, or nothing where `known` turns out to be wrong.
+    async fn ship_if(
+        &self,
+        known: Known,
+        batch: &[Charged],
+        journal: &str,
+        position: Option<Position>,
+    ) -> Result<Option<usize>, Error> {
         let (sent, batch): (Vec<&Charged>, Vec<&Charged>) =
             batch.iter().partition(|charged| charged.under_way);
         let mut transaction = self.begin().await?;
         let db = transaction.connection();
-        let new = add_rows(db, &batch).await?;
+        let Some(new) = add_rows(db, known, &batch).await? else {
+            return Ok(None);
+        };
         add_under_way(db, &sent, &batch, journal).await?;
-        let mut seen = BTreeSet::new();
-        let new: Vec<&Charged> = batch
-            .iter()
-            .copied()
-            .filter(|one| new.contains(&one.row.id) && seen.insert(one.row.id.as_str()))
-            .collect();
         // A hold ends also if its row is there already: a release may have failed after the row was shipped.
         let holds: Vec<String> = batch.iter().filter_map(|one| one.hold.clone()).collect();
         let (_, mut sums) = end_holds(db, &holds).await?;
-        for charged in &new {
-            for charge in &charged.charges {
-                let sum = sums
-                    .entry((charge.account.clone(), charge.until))
-                    .or_default();
-                sum.spent = sum.spent.saturating_add(charged.row.spend.0);
-                sum.at = sum.at.max(charged.at.0);
-            }
-        }
+        spend(&mut sums, &new);
         add_balances(db, sums).await?;
-        add_days(db, new.iter().flat_map(|one| days_of(&one.row))).await?;
+        let days = days_of(new.iter().map(|one| &one.row));
+        add_days(db, days.into_iter()).await?;
         if let Some(position) = position {
             let cells = [
                 Cell::Text(Some(journal.to_owned())),
@@ -154,7 +166,31 @@ impl Store {
         }
         let count = new.len();
         transaction.commit().await?;
-        Ok(count)
+        Ok(Some(count))
+    }
+}
+
+/// Which rows of a batch the database has already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Known {
+    None,
+    Some,
+}
+
+/// Adds what requests cost to the sums of their accounts.
+fn spend(sums: &mut Sums, new: &[&Charged]) {
+    let mut spent: HashMap<(&Account, Option<i64>), Sum> = HashMap::new();
+    for charged in new {
+        for charge in &charged.charges {
+            let sum = spent.entry((&charge.account, charge.until)).or_default();
+            sum.spent = sum.spent.saturating_add(charged.row.spend.0);
+            sum.at = sum.at.max(charged.at.0);
+        }
+    }
+    for ((account, until), more) in spent {
+        let sum = sums.entry((account.clone(), until)).or_default();
+        sum.spent = sum.spent.saturating_add(more.spent);
+        sum.at = sum.at.max(more.at);
     }
 }
 
@@ -177,31 +213,51 @@ async fn add_under_way(
         }
     }
     run_in_chunks(db, MADE.add_under_way, rows.into_values().collect()).await?;
-    let gone = here.difference(&begun).map(|id| vec![text(id)]);
+    let noted = ended.iter().filter(|one| !one.is_alone);
+    let noted: BTreeSet<&str> = noted.map(|one| one.row.id.as_str()).collect();
+    let gone = noted.difference(&begun).map(|id| vec![text(id)]);
     run_in_chunks(db, MADE.end_under_way, gone.collect()).await?;
     Ok(())
 }
 
-/// Adds the rows that are not there; answers the ids of those.
-async fn add_rows(db: &mut AnyConnection, batch: &[&Charged]) -> Result<BTreeSet<String>, Error> {
+/// Adds the rows that are not there, and answers them; nothing, if some are there that were not expected.
+async fn add_rows<'a>(
+    db: &mut AnyConnection,
+    known: Known,
+    batch: &[&'a Charged],
+) -> Result<Option<Vec<&'a Charged>>, Error> {
     // One statement cannot meet the same row twice.
     let mut new: BTreeMap<&str, &Charged> = batch
         .iter()
         .map(|one| (one.row.id.as_str(), *one))
         .collect();
-    // Asked beforehand: an answer for each new row would cost more than the row.
-    let ids = new
-        .keys()
-        .map(|id| vec![Cell::Text(Some((*id).to_owned()))]);
-    for row in in_chunks(db, MADE.known_spend, ids.collect()).await? {
-        new.remove(String::read(&row, 0).map_err(fault)?.as_str());
+    if known == Known::Some {
+        let ids = new
+            .keys()
+            .map(|id| vec![Cell::Text(Some((*id).to_owned()))]);
+        for row in in_chunks(db, MADE.known_spend, ids.collect()).await? {
+            new.remove(String::read(&row, 0).map_err(fault)?.as_str());
+        }
     }
-    let rows: Vec<Vec<Cell>> = new.values().map(|one| one.row.cells()).collect();
+    let rows: Vec<Vec<Cell>> = new.values().map(|one| cells(one)).collect();
     let added = run_in_chunks(db, MADE.add_spend, rows).await?;
-    if added != new.len() as u64 {
-        return Err(fault("somebody else adds the same rows".to_owned()));
+    let all = added == new.len() as u64;
+    Ok(all.then(|| new.into_values().collect()))
+}
+
+/// The values of a request's row. Its accounts are those that it is charged to, unless it names others.
+fn cells(charged: &Charged) -> Vec<Cell> {
+    let mut cells = charged.row.cells();
+    let place = SpendRow::COLUMNS
+        .iter()
+        .position(|name| *name == "accounts");
+    if charged.row.accounts.is_empty()
+        && let Some(cell) = place.and_then(|place| cells.get_mut(place))
+    {
+        let accounts: Vec<&Account> = charged.charges.iter().map(|one| &one.account).collect();
+        *cell = Cell::Text(serde_json::to_string(&accounts).ok());
     }
-    Ok(new.into_keys().map(str::to_owned).collect())
+    cells
 }
 
 /// Ends holds; answers how many there were, and what their accounts no longer hold.

@@ -286,7 +286,7 @@ impl Owner {
         let spender = terms.spenders.iter().chain(models);
         let spender = spender
             .into_iter()
-            .find(|spender| spender.account == *account);
+            .find(|spender| *spender.account == *account);
         let main = account.meter.is_empty();
         let budget = match account.meter.as_str() {
             "" => String::new(),

@@ -78,7 +78,7 @@ impl Model {
         let same = |at: Moment| spender.until(at) == spender.until(now);
         let charges = self.charges.iter();
         charges
-            .filter(|(account, _, at)| *account == spender.account && same(*at))
+            .filter(|(account, _, at)| *account == *spender.account && same(*at))
             .map(|(_, cost, _)| cost)
             .sum()
     }
@@ -89,7 +89,7 @@ impl Model {
                 && open
                     .spenders
                     .iter()
-                    .any(|spender| spender.account == *account)
+                    .any(|spender| *spender.account == *account)
         };
         self.open.iter().filter(holds).map(|open| open.held).sum()
     }
@@ -103,11 +103,11 @@ impl Model {
             Estimate::Unpriced => (0, 0),
         };
         let mut held = wanted;
-        for spender in &ask.spenders {
+        for spender in &*ask.spenders {
             let Some(max) = spender.max else { continue };
             let room = max.0 - self.spent(spender, now) - self.reserved(&spender.account);
             if room <= 0 || room < least {
-                return Err(spender.account.clone());
+                return Err(Account::clone(&spender.account));
             }
             held = held.min(room);
         }
@@ -133,7 +133,7 @@ proptest! {
                     let expected = model.expected(&ask, now);
                     prop_assert_eq!(answer.as_ref().map_err(|refusal| &refusal.account).copied(), expected.as_ref().copied());
                     if let Ok(held) = expected {
-                        model.open.push(Open { id, spenders: ask.spenders, held, deadline, expired: false });
+                        model.open.push(Open { id, spenders: ask.spenders.to_vec(), held, deadline, expired: false });
                     }
                 }
                 Step::End { which, percent } => {

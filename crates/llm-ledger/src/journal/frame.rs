@@ -1,22 +1,39 @@
 //! How records lie in a journal file: length, checksum, bytes. What does not check is the end.
 
+use std::io;
+
 /// Length and checksum, four bytes each, little-endian.
 const HEAD: usize = 8;
 
 /// No record is longer: a length beyond is not one.
 const LONGEST: usize = 16 << 20;
 
-/// The record as it is written. `None` if it is too long.
-pub(crate) fn frame(record: &[u8]) -> Option<Vec<u8>> {
-    let length = u32::try_from(record.len()).ok()?;
-    if record.is_empty() || record.len() > LONGEST {
-        return None;
+/// Adds a record to `frames`, as `write` writes it. One that fails or is too long is not added.
+pub(crate) fn add(
+    frames: &mut Vec<u8>,
+    write: impl FnOnce(&mut Vec<u8>) -> io::Result<()>,
+) -> io::Result<()> {
+    let begins = frames.len();
+    frames.extend_from_slice(&[0; HEAD]);
+    let added = write(frames).and_then(|()| seal(frames.get_mut(begins..).unwrap_or_default()));
+    if added.is_err() {
+        frames.truncate(begins);
     }
-    let mut frame = Vec::with_capacity(HEAD + record.len());
-    frame.extend_from_slice(&length.to_le_bytes());
-    frame.extend_from_slice(&crc32fast::hash(record).to_le_bytes());
-    frame.extend_from_slice(record);
-    Some(frame)
+    added
+}
+
+/// Fills in the head of a frame.
+fn seal(frame: &mut [u8]) -> io::Result<()> {
+    let whole = frame.split_first_chunk_mut::<HEAD>();
+    let fits = whole.filter(|(_, record)| !record.is_empty() && record.len() <= LONGEST);
+    let Some((head, record)) = fits else {
+        return Err(io::Error::other("the record is empty or too long"));
+    };
+    let length = u32::try_from(record.len()).map_err(io::Error::other)?;
+    let checksum = crc32fast::hash(record);
+    head[..4].copy_from_slice(&length.to_le_bytes());
+    head[4..].copy_from_slice(&checksum.to_le_bytes());
+    Ok(())
 }
 
 /// The first record of `bytes` and the length of its frame. `None` if it is cut, or is none.
@@ -35,9 +52,17 @@ pub(crate) fn first(bytes: &[u8]) -> Option<(&[u8], usize)> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use proptest::prelude::*;
 
-    use super::{first, frame};
+    use super::{LONGEST, add, first};
+
+    fn frame(record: &[u8]) -> Option<Vec<u8>> {
+        let mut frames = Vec::new();
+        add(&mut frames, |frames| frames.write_all(record)).ok()?;
+        Some(frames)
+    }
 
     fn read(mut bytes: &[u8]) -> Vec<Vec<u8>> {
         let mut records = Vec::new();
@@ -51,6 +76,17 @@ mod tests {
     #[test]
     fn zeros_are_no_record() {
         assert_eq!(first(&[0; 64]), None);
+    }
+
+    #[test]
+    fn what_cannot_be_a_record_leaves_no_trace() {
+        let mut frames = frame(b"one").unwrap();
+        let one = frames.clone();
+        for bad in [0, LONGEST + 1] {
+            let record = vec![1; bad];
+            add(&mut frames, |frames| frames.write_all(&record)).unwrap_err();
+            assert_eq!(frames, one);
+        }
     }
 
     proptest! {

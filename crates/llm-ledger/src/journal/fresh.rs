@@ -22,7 +22,7 @@ struct Queue {
 /// A record that was written. Between `after` and its beginning there is nothing.
 #[derive(Debug)]
 pub(super) struct Record {
-    pub(super) charged: Box<Charged>,
+    pub(super) charged: Charged,
     pub(super) after: Position,
     pub(super) begins: Position,
     pub(super) ends: Position,
@@ -64,7 +64,7 @@ impl Fresh {
                 .pop_front_if(|record| record.after <= part.next)
         {
             queue.bytes -= record.bytes;
-            part.charged.push(*record.charged);
+            part.charged.push(record.charged);
             part.next = record.ends;
             part.bytes += record.bytes;
         }
@@ -83,7 +83,7 @@ impl Fresh {
 
 #[cfg(test)]
 mod tests {
-    use llm_store::Position;
+    use llm_store::{Charged, Position};
 
     use super::{Fresh, MOST, Record};
 
@@ -94,7 +94,7 @@ mod tests {
     fn record(after: Position, begins: Position, bytes: u64) -> Record {
         let ends = at(begins.segment, begins.offset + 10);
         Record {
-            charged: Box::default(),
+            charged: Charged::default(),
             after,
             begins,
             ends,

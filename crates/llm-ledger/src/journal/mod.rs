@@ -4,6 +4,8 @@
 mod folder;
 mod frame;
 mod fresh;
+mod queue;
+mod record;
 mod syncer;
 mod writer;
 
@@ -12,26 +14,33 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
-        mpsc,
     },
     thread::JoinHandle,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use llm_store::{Charged, Position};
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::sync::{Notify, watch};
 
-use crate::{Error, Settings};
+use crate::{Error, Settings, reservation::Sent};
 pub(crate) use folder::{Batch, Folder};
 pub(crate) use fresh::{Fresh, Part};
+use queue::Queue;
+pub(crate) use queue::{Note, Ticket};
+pub(crate) use record::read as read_record;
 use syncer::Syncer;
 pub(crate) use writer::Fallback;
-use writer::{Entry, Writer};
+use writer::Writer;
+
+/// Bytes that are worth a transaction of the database.
+pub(crate) const FULL: u64 = 1 << 20;
 
 /// A journal that is written to.
 #[derive(Debug)]
 pub(crate) struct Journal {
-    queue: mpsc::Sender<Entry>,
+    queue: Arc<Queue>,
+    /// How long a request that was sent may go unwritten.
+    patience: Duration,
     pub(crate) state: Arc<State>,
     thread: std::sync::Mutex<Option<JoinHandle<()>>>,
 }
@@ -99,7 +108,8 @@ impl Journal {
             Duration::ZERO => None,
             every => Some(Syncer::start(every)?),
         };
-        let (queue, entries) = mpsc::channel();
+        let queue = Arc::<Queue>::default();
+        let entries = Arc::clone(&queue);
         let writer = Writer {
             folder,
             file,
@@ -116,39 +126,37 @@ impl Journal {
             .spawn(move || writer.run(&entries))?;
         Ok(Self {
             queue,
+            patience: settings.sync_every,
             state,
             thread: std::sync::Mutex::new(Some(thread)),
         })
     }
 
-    /// Hands a record over. It will be written whether or not anybody waits for the answer, which comes once it lasts.
-    pub(crate) fn append(
-        &self,
-        record: &[u8],
-        charged: Box<Charged>,
-    ) -> oneshot::Receiver<Result<(), Error>> {
-        let (done, waiting) = oneshot::channel();
-        match frame::frame(record) {
-            Some(frame) => {
-                // A writer that is gone drops `done`, which the caller sees.
-                let _ = self.queue.send(Entry::Record(frame, charged, done));
-            }
-            None => {
-                let fault = std::io::Error::other("the record is too long");
-                let _ = done.send(Err(fault.into()));
-            }
-        }
-        waiting
+    /// Hands a record over. It will be written whether or not anybody waits for that.
+    pub(crate) fn append(&self, charged: Box<Charged>) -> Ticket {
+        self.queue.add(charged)
+    }
+
+    /// Hands over what is written only if it is not withdrawn soon.
+    pub(crate) fn note(&self, sent: Box<Sent>) -> Arc<Note> {
+        self.queue.note(sent, Instant::now() + self.patience)
     }
 
     /// Writes what was handed over, and ends.
     pub(crate) fn close(&self) {
-        let _ = self.queue.send(Entry::Close);
+        self.queue.close();
         let thread = self.thread.lock().ok().and_then(|mut thread| thread.take());
         if let Some(thread) = thread {
             // A writer that panicked has dropped its waiters, who know.
             let _ = thread.join();
         }
+    }
+}
+
+impl Drop for Journal {
+    /// What was handed over is written; nobody waits for that.
+    fn drop(&mut self) {
+        self.queue.close();
     }
 }
 

@@ -34,10 +34,11 @@ impl Syncer {
 }
 
 impl Drop for Syncer {
-    /// Waits for the last sync.
+    /// Waits for the last sync, which is now.
     fn drop(&mut self) {
         self.files = None;
         if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
             let _ = thread.join();
         }
     }
@@ -46,7 +47,8 @@ impl Drop for Syncer {
 fn run(every: Duration, written: &mpsc::Receiver<Arc<File>>) {
     while let Ok(first) = written.recv() {
         if !every.is_zero() {
-            std::thread::sleep(every);
+            // Until then, or until the end.
+            std::thread::park_timeout(every);
         }
         let mut files = vec![first];
         for file in written.try_iter() {

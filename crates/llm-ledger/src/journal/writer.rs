@@ -1,18 +1,18 @@
 use std::{
     fs::File,
     io::{self, Seek, Write},
-    sync::{
-        Arc,
-        atomic::Ordering,
-        mpsc::{Receiver, RecvTimeoutError},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
 use llm_store::{Charged, Position};
-use tokio::sync::oneshot;
 
-use super::{Folder, State, frame, fresh, syncer::Syncer};
+use super::{
+    FULL, Folder, State, fresh,
+    queue::{Done, Entry, Queue},
+    record,
+    syncer::Syncer,
+};
 use crate::Error;
 
 /// Records that share one write, at most.
@@ -24,15 +24,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// How often a writer that is told to end tries to write the rest.
 const LAST_TRIES: usize = 20;
 
-/// Takes records that the disk does not; says whether it did. It may block.
-pub(crate) type Fallback = Box<dyn Fn(&[&[u8]]) -> bool + Send>;
-
-pub(super) enum Entry {
-    /// A framed record, what it says, and who waits for it.
-    Record(Vec<u8>, Box<Charged>, oneshot::Sender<Result<(), Error>>),
-    /// Nothing comes any more.
-    Close,
-}
+/// Takes charges that the disk does not; says whether it did. It may block.
+pub(crate) type Fallback = Box<dyn Fn(&[Charged]) -> bool + Send>;
 
 /// Writes the journal, on a thread of its own.
 pub(super) struct Writer {
@@ -50,58 +43,59 @@ pub(super) struct Writer {
     pub(super) fallback: Fallback,
 }
 
+/// Records that share one write.
 #[derive(Default)]
 struct Group {
-    records: Vec<(Vec<u8>, Box<Charged>)>,
-    waiting: Vec<oneshot::Sender<Result<(), Error>>>,
-    closing: bool,
+    /// As they are written.
+    frames: Vec<u8>,
+    records: Vec<Charged>,
+    /// How long each is.
+    lengths: Vec<u64>,
+    waiting: Vec<Done>,
+    is_last: bool,
 }
 
 impl Group {
-    fn add(&mut self, entry: Entry) {
-        match entry {
-            Entry::Record(frame, charged, done) => {
-                self.records.push((frame, charged));
-                self.waiting.push(done);
+    fn add(&mut self, (entries, is_last): (Vec<Entry>, bool)) {
+        self.is_last |= is_last;
+        for Entry { mut charged, done } in entries {
+            match record::add(&mut self.frames, &mut charged) {
+                Ok(length) => {
+                    self.records.push(*charged);
+                    self.lengths.push(length);
+                    self.waiting.extend(done);
+                }
+                Err(error) => {
+                    tracing::error!(%error, id = charged.row.id, "a row of spending cannot be written");
+                    done.map(|done| done.send(Err(error.into())));
+                }
             }
-            Entry::Close => self.closing = true,
-        }
-    }
-
-    /// Takes what has come meanwhile.
-    fn fill(&mut self, queue: &Receiver<Entry>) {
-        while self.records.len() < GROUP
-            && !self.closing
-            && let Ok(entry) = queue.try_recv()
-        {
-            self.add(entry);
         }
     }
 }
 
 impl Writer {
-    pub(super) fn run(mut self, queue: &Receiver<Entry>) {
-        while let Ok(entry) = queue.recv() {
+    pub(super) fn run(mut self, queue: &Queue) {
+        loop {
             let mut group = Group::default();
-            group.add(entry);
-            group.fill(queue);
+            group.add(queue.take(GROUP));
             let outcome = self.write_until_done(&mut group, queue);
             for done in group.waiting {
                 let answer = match &outcome {
                     Ok(()) => Ok(()),
-                    Err(error) => Err(io::Error::new(error.kind(), error.to_string()).into()),
+                    Err(error) => Err(Error::from(io::Error::new(error.kind(), error.to_string()))),
                 };
                 // A client that hung up does not wait, and its record lasts all the same.
                 let _ = done.send(answer);
             }
-            if group.closing {
+            if group.is_last {
                 return;
             }
         }
     }
 
     /// Nobody is told that a record failed while it may yet succeed: it was spent, and has to be written down.
-    fn write_until_done(&mut self, group: &mut Group, queue: &Receiver<Entry>) -> io::Result<()> {
+    fn write_until_done(&mut self, group: &mut Group, queue: &Queue) -> io::Result<()> {
         let mut tries = 0;
         loop {
             let Err(error) = self.write(group) else {
@@ -112,27 +106,17 @@ impl Writer {
             if !self.state.failing.swap(true, Ordering::Relaxed) {
                 tracing::error!(%error, "the journal cannot be written; trying the database instead, and again");
             }
-            let records: Vec<&[u8]> = group
-                .records
-                .iter()
-                .filter_map(|(frame, _)| frame::first(frame))
-                .map(|(record, _)| record)
-                .collect();
-            let taken = (self.fallback)(&records);
+            let taken = (self.fallback)(&group.records);
             self.state.stuck.store(!taken, Ordering::Relaxed);
             if taken {
                 return Ok(());
             }
             tries += 1;
-            if group.closing && tries >= LAST_TRIES {
+            if group.is_last && tries >= LAST_TRIES {
                 return Err(error);
             }
-            match queue.recv_timeout(PAUSE) {
-                Ok(entry) => group.add(entry),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => group.closing = true,
-            }
-            group.fill(queue);
+            let room = GROUP.saturating_sub(group.records.len());
+            group.add(queue.take_within(PAUSE, room));
         }
     }
 
@@ -143,12 +127,7 @@ impl Writer {
         if self.length >= self.segment_bytes {
             self.next_segment()?;
         }
-        let mut bytes =
-            Vec::with_capacity(group.records.iter().map(|(frame, _)| frame.len()).sum());
-        for (frame, _) in &group.records {
-            bytes.extend_from_slice(frame);
-        }
-        let written = (&*self.file).write_all(&bytes);
+        let written = (&*self.file).write_all(&group.frames);
         let written = written.and_then(|()| match &self.syncer {
             Some(_) => Ok(()),
             None => self.file.sync_data(),
@@ -161,18 +140,15 @@ impl Writer {
             syncer.written(&self.file);
         }
         self.remember(group);
-        self.state
-            .backlog
-            .fetch_add(bytes.len() as u64, Ordering::Relaxed);
-        self.tell();
+        self.tell(group.frames.len() as u64);
         Ok(())
     }
 
     /// Keeps what was written for whoever brings it to the database.
     fn remember(&mut self, group: &mut Group) {
-        for (frame, charged) in std::mem::take(&mut group.records) {
+        let records = std::mem::take(&mut group.records);
+        for (charged, bytes) in records.into_iter().zip(&group.lengths) {
             let begins = self.position();
-            let bytes = frame.len() as u64;
             self.length += bytes;
             let ends = self.position();
             self.state.fresh.add(fresh::Record {
@@ -180,7 +156,7 @@ impl Writer {
                 after: self.after,
                 begins,
                 ends,
-                bytes,
+                bytes: *bytes,
             });
             self.after = ends;
         }
@@ -200,12 +176,17 @@ impl Writer {
         self.file = Arc::new(self.folder.create(self.segment + 1)?);
         self.segment += 1;
         self.length = 0;
-        self.tell();
+        self.state.written.send_replace(self.position());
         Ok(())
     }
 
-    fn tell(&self) {
-        self.state.written.send_replace(self.position());
+    /// Says how far the journal is. Whoever ships it is woken if there was nothing to ship, or is enough now.
+    fn tell(&self, more: u64) {
+        self.state.written.send_if_modified(|position| {
+            *position = self.position();
+            let before = self.state.backlog.fetch_add(more, Ordering::Relaxed);
+            before == 0 || before + more >= FULL
+        });
     }
 
     /// The end of what is acknowledged.

@@ -95,7 +95,10 @@ impl Purses {
     /// Sets the gauges to what everybody has now.
     pub(super) async fn show(&self, families: &Families, governance: &Governance) {
         let purses: Vec<Purse> = self.all.iter().map(|purse| purse.clone()).collect();
-        let accounts: Vec<Account> = purses.iter().map(|purse| purse.account.clone()).collect();
+        let accounts: Vec<Account> = purses
+            .iter()
+            .map(|purse| Account::clone(&purse.account))
+            .collect();
         let balances = match governance.ledger().balances(&accounts).await {
             Ok(balances) => balances,
             Err(error) => {

@@ -138,6 +138,18 @@ pub(crate) async fn event(socket: &mut WebSocketStream<TcpStream>) -> Value {
     }
 }
 
+/// Asks for a response and hears it to its end.
+pub(crate) async fn answered(socket: &mut WebSocketStream<TcpStream>) {
+    say(socket, json!({"type": "response.create"})).await;
+    for expected in [
+        "response.created",
+        "response.output_audio.delta",
+        "response.done",
+    ] {
+        assert_eq!(event(socket).await["type"], expected);
+    }
+}
+
 pub(crate) async fn before(vendor: &Sessions) -> Gateway {
     Gateway::with(with_master_key(settings(&vendor.url))).await
 }
