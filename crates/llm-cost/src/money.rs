@@ -218,16 +218,21 @@ impl fmt::Display for NanoDollars {
         if self.0 < 0 {
             f.write_str("-")?;
         }
-        let nano = self.0.unsigned_abs();
-        let (whole, mut fraction, mut digits) = (nano / 1_000_000_000, nano % 1_000_000_000, 9);
-        if fraction == 0 {
-            return write!(f, "{whole}");
+        // Eleven digits, the point, nine digits: no amount has more. Every request shows two, and a format string costs
+        // many times as much as dividing.
+        let mut text = *b"00000000000.000000000";
+        let mut rest = self.0.unsigned_abs();
+        for place in (0..11).chain(12..21).rev() {
+            text[place] = b'0' + (rest % 10) as u8;
+            rest /= 10;
         }
-        while fraction % 10 == 0 {
-            fraction /= 10;
-            digits -= 1;
-        }
-        write!(f, "{whole}.{fraction:0digits$}")
+        let is_zero = |digit: &&u8| **digit == b'0';
+        let begin = text[..10].iter().take_while(is_zero).count();
+        let end = match text[12..].iter().rev().take_while(is_zero).count() {
+            9 => 11,
+            zeros => 21 - zeros,
+        };
+        f.write_str(str::from_utf8(&text[begin..end]).unwrap_or_default())
     }
 }
 

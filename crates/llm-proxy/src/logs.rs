@@ -147,21 +147,22 @@ pub(crate) fn write_time(out: &mut String, time: SystemTime) {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     let (days, second) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
     let (year, month, day) = civil(days);
-    for (number, width, after) in [
-        (year, 4, '-'),
-        (month, 2, '-'),
-        (day, 2, 'T'),
-        (second / 3600, 2, ':'),
-        (second / 60 % 60, 2, ':'),
-        (second % 60, 2, '.'),
-        (u64::from(since.subsec_millis()), 3, 'Z'),
+    let mut text = *b"0000-00-00T00:00:00.000Z";
+    for (place, mut number) in [
+        (0..4, year),
+        (5..7, month),
+        (8..10, day),
+        (11..13, second / 3600),
+        (14..16, second / 60 % 60),
+        (17..19, second % 60),
+        (20..23, u64::from(since.subsec_millis())),
     ] {
-        for place in (0..width).rev() {
-            let digit = number / 10u64.pow(place) % 10;
-            out.push(char::from(b'0' + digit as u8));
+        for digit in text[place].iter_mut().rev() {
+            *digit = b'0' + (number % 10) as u8;
+            number /= 10;
         }
-        out.push(after);
     }
+    out.push_str(str::from_utf8(&text).unwrap_or_default());
 }
 
 /// The date of a day counted from 1970: the calendar repeats every 400 years, and years begin in March so that the

@@ -287,8 +287,7 @@ impl Entry<'_> {
     fn line(&self) -> String {
         let mut out = String::with_capacity(384);
         out.push_str(&self.timestamp);
-        // Writing to a string cannot fail.
-        let _ = write!(out, " INFO request status={}", self.status);
+        push_number(&mut out, " INFO request status=", self.status.into());
         push(&mut out, " route=", self.route);
         push(&mut out, " call_id=", self.call_id);
         push_tenths(&mut out, " ms=", self.duration_ms);
@@ -306,6 +305,7 @@ impl Entry<'_> {
             ("user", self.user),
         ] {
             if let Some(label) = label {
+                // Writing to a string cannot fail.
                 let _ = write!(out, " {name}={label:?}");
             }
         }
@@ -314,7 +314,8 @@ impl Entry<'_> {
             push_tenths(&mut out, " stream first_event_ms=", first);
         }
         if let (Some(input), Some(output)) = (self.input_tokens, self.output_tokens) {
-            let _ = write!(out, " tokens={input}+{output}");
+            push_number(&mut out, " tokens=", input);
+            push_number(&mut out, "+", output);
         }
         if let Some(cost) = self.cost_usd {
             let _ = write!(out, " cost_usd={cost}");
@@ -363,7 +364,13 @@ fn push_quoted(out: &mut String, name: &str, value: &str) {
 /// With one digit behind the point: floats would be formatted exactly first, and then cut.
 fn push_tenths(out: &mut String, name: &str, value: f64) {
     let tenths = (value * 10.0).round() as u64;
-    let _ = write!(out, "{name}{}.{}", tenths / 10, tenths % 10);
+    push_number(out, name, tenths / 10);
+    push_number(out, ".", tenths % 10);
+}
+
+/// Lines have many numbers, and a format string costs many times as much.
+fn push_number(out: &mut String, name: &str, value: u64) {
+    push(out, name, itoa::Buffer::new().format(value));
 }
 
 fn as_float<S: Serializer>(amount: &Option<NanoDollars>, serializer: S) -> Result<S::Ok, S::Error> {

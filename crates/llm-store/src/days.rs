@@ -42,7 +42,8 @@ pub(crate) async fn add_days(
 pub(crate) fn days_of<'a>(rows: impl Iterator<Item = &'a SpendRow>) -> Vec<SpendDay> {
     let mut kinds: HashMap<Kind<'_>, (&SpendRow, SpendDay)> = HashMap::new();
     for row in rows {
-        let (_, sums) = kinds.entry(Kind::of(row)).or_insert((row, nothing_on(row)));
+        let sums = kinds.entry(Kind::of(row));
+        let (_, sums) = sums.or_insert_with(|| (row, nothing_on(row)));
         sums.add(&counts(row));
     }
     let kinds = kinds.into_values();
