@@ -67,6 +67,23 @@ impl Download {
         Ok(download)
     }
 
+    /// Bytes that are kept here, `length` of them.
+    pub fn kept(body: ByteStream, length: u64) -> Self {
+        Self {
+            body,
+            first: None,
+            provider: "",
+            left: Some(length),
+            length: Some(length),
+            content_type: "application/octet-stream".to_owned(),
+            usage: None,
+            lines: None,
+            stall: None,
+            deadline: None,
+            over: false,
+        }
+    }
+
     /// Their type.
     pub fn content_type(&self) -> &str {
         &self.content_type

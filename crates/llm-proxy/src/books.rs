@@ -203,6 +203,7 @@ async fn begin(gateway: &Arc<Gateway>, governance: Governance) {
     if let Some(governance) = gateway.governance() {
         // Another configuration may hold by now.
         governance.adopt(crate::config::settle(&gateway.live().settings));
+        gateway.keep(governance.store());
         stored::begin(gateway, governance).await;
         counting::begin(gateway).await;
     }

@@ -27,6 +27,7 @@ mod gateway;
 mod guided;
 mod identity;
 mod importing;
+mod kept;
 mod labels;
 mod ldap;
 mod lines;

@@ -29,6 +29,11 @@ impl LineClerk {
         let _ = self.gateway.set(Arc::downgrade(gateway));
     }
 
+    /// Whether the gateway is there by now.
+    pub(crate) fn serves(&self) -> bool {
+        self.gateway.get().is_some()
+    }
+
     fn gateway(&self) -> Option<Arc<Gateway>> {
         self.gateway.get().and_then(Weak::upgrade)
     }

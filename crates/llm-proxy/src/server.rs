@@ -145,7 +145,10 @@ impl Running {
     pub async fn stop(self) -> bool {
         self.drain();
         let grace = self.gateway.live().settings.shutdown_grace;
-        let all = timeout(grace, self.gateway.idle()).await.is_ok();
+        let rested = timeout(grace, self.gateway.rest_batches());
+        // Batches go on elsewhere, or later: nobody is cut off who waits for them.
+        let (all, _) = tokio::join!(timeout(grace, self.gateway.idle()), rested);
+        let all = all.is_ok();
         self.accepting.abort();
         self.checking.abort();
         let _ = self.stop.send(true);

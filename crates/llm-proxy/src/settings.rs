@@ -17,6 +17,7 @@ pub use crate::{
     alerting::{Alerting, Mail},
     books::{Database, Place},
     identity::{Hook, IdentitySettings, Introspection, Issuer, Networks, Proxied, Tokens},
+    kept::KeptLimits,
     labels::Role,
     ldap::{Directory, Finding},
     metrics::Options as Metrics,
@@ -93,8 +94,10 @@ pub struct Settings {
     pub always_stream_usage: bool,
     /// Which files of clients' requests are fetched for vendors that fetch none.
     pub fetch: FetchSettings,
-    /// Where the gateway keeps what no vendor keeps; `None`: in memory.
+    /// Where the gateway keeps what no vendor keeps; `None`: in its database, or else in memory.
     pub data_folder: Option<PathBuf>,
+    /// How much of that it keeps.
+    pub kept: KeptLimits,
     /// How deployments are checked.
     pub health: HealthChecks,
     /// What is passed through to vendors in their own formats.
@@ -310,6 +313,7 @@ impl Settings {
             always_stream_usage: false,
             fetch: FetchSettings::default(),
             data_folder: None,
+            kept: KeptLimits::default(),
             health: HealthChecks::default(),
             passing: PassThrough {
                 vendors: passing::vendors(around),

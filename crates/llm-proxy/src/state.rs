@@ -13,7 +13,10 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use llm_cost::PriceTable;
 use llm_governance::Governance;
 use llm_router::{Deployment, Router};
-use llm_sdk::{Clerk, Engine, FolderStore, Ids, LocalBatches, Prices, Round};
+use llm_sdk::{
+    Clerk, Engine, FolderBatches, FolderFiles, FolderStore, Ids, LocalBatches, Prices, Round,
+};
+use llm_store::Store;
 use tokio::sync::Notify;
 
 use crate::{
@@ -21,6 +24,7 @@ use crate::{
     config, counting,
     error::Refusal,
     identity::Identities,
+    kept::{self, KeptLimits},
     lines::LineClerk,
     overlay::{Entry, Overlay},
     passing,
@@ -71,17 +75,21 @@ pub(crate) struct Live {
 #[derive(Debug)]
 pub(crate) struct UnderWay(Arc<Gateway>);
 
-/// How much of a disk responses may take.
-const MOST_RESPONSES: u64 = 10 << 30;
-
 /// An engine that keeps in `folder` what no vendor does.
-fn kept_in(folder: &Path, engine: Engine, clerk: &Arc<LineClerk>) -> Result<Engine> {
+fn kept_in(
+    folder: &Path,
+    limits: KeptLimits,
+    engine: Engine,
+    clerk: &Arc<LineClerk>,
+) -> Result<Engine> {
     let unusable = || format!("data_folder: {} cannot be used", folder.display());
-    let responses = FolderStore::open(folder.join("responses"), MOST_RESPONSES);
+    let responses = FolderStore::open(folder.join("responses"), limits.responses);
     let responses = responses.with_context(unusable)?;
-    let batches = LocalBatches::open(folder, Arc::clone(clerk) as Arc<dyn Clerk>);
-    let batches = batches.with_context(unusable)?;
-    Ok(engine.remembering(Arc::new(responses)).batching(batches))
+    let files = FolderFiles::open(folder.join("files"), limits.files).with_context(unusable)?;
+    let batches = FolderBatches::open(folder.join("batches")).with_context(unusable)?;
+    let clerk = Arc::clone(clerk) as Arc<dyn Clerk>;
+    let local = LocalBatches::over(Arc::new(files), Arc::new(batches), clerk);
+    Ok(engine.remembering(Arc::new(responses)).batching(local))
 }
 
 impl Live {
@@ -149,7 +157,7 @@ impl Live {
                 local.into_iter().fold(engine, Engine::batching)
             }
             None => match &settings.data_folder {
-                Some(folder) => kept_in(folder, engine, &clerk)?,
+                Some(folder) => kept_in(folder, settings.kept, engine, &clerk)?,
                 None => engine,
             },
         };
@@ -199,13 +207,42 @@ impl Gateway {
         }
     }
 
-    /// Goes on with the batches that a former process left.
+    /// Goes on with the batches that nobody works on, from now on.
     pub(crate) fn resume_batches(self: &Arc<Self>) {
         let live = self.live();
         live.clerk.serve(self);
         if let Some(local) = live.engine.local() {
             local.attend(&live.engine);
         }
+    }
+
+    /// Begins no line of a batch any more, and waits for those under way.
+    pub(crate) async fn rest_batches(&self) {
+        if let Some(local) = self.live().engine.local() {
+            local.rest().await;
+        }
+    }
+
+    /// Keeps in the database what no vendor keeps, unless a folder is named for it.
+    pub(crate) fn keep(&self, store: &Store) {
+        let _overlay = self.overlay.lock().unwrap_or_else(PoisonError::into_inner);
+        let live = self.live();
+        if live.settings.data_folder.is_some() {
+            return;
+        }
+        let clerk = Arc::clone(&live.clerk) as Arc<dyn Clerk>;
+        let engine = kept::in_database(store, live.settings.kept, live.engine.clone(), clerk);
+        if let (true, Some(local)) = (live.clerk.serves(), engine.local()) {
+            local.attend(&engine);
+        }
+        self.live.store(Arc::new(Live {
+            settings: Arc::clone(&live.settings),
+            engine,
+            passing: live.passing.clone(),
+            router: Arc::clone(&live.router),
+            identities: Arc::clone(&live.identities),
+            clerk: Arc::clone(&live.clerk),
+        }));
     }
 
     /// Keeps keys, budgets and spend from now on.

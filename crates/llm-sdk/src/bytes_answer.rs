@@ -50,6 +50,18 @@ impl ByteAnswer {
         }
     }
 
+    /// What is kept here: it costs nothing, and nobody learns from it.
+    pub(crate) fn kept(download: Box<Download>, reporter: Reporter) -> Self {
+        Self {
+            download,
+            lease: None,
+            reporter,
+            usage: None,
+            charge: Charge::default(),
+            counted: None,
+        }
+    }
+
     /// All lines have passed: what they say was consumed is known.
     fn settle(&mut self) {
         let Some(counted) = self.counted.take() else {

@@ -97,6 +97,12 @@ pub(crate) fn fresh() -> String {
     format!("resp_{}", uuid::Uuid::new_v4().simple())
 }
 
+/// Whether a response of this id may be one that we made: a vendor's ids have other lengths.
+pub fn is_kept_id(id: &str) -> bool {
+    let rest = id.strip_prefix("resp_");
+    rest.is_some_and(|rest| rest.len() == 32 && rest.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
 fn seal(key: &hmac::Key, text: &[u8]) -> [u8; SEAL] {
     let mut seal = [0; SEAL];
     let tag = hmac::sign(key, text);

@@ -63,10 +63,13 @@ pub use continuation::{Continued, Way};
 pub use engine::Engine;
 pub use explain::{CostRange, Expected, Explained};
 pub use fleet::{Fleet, Plan};
-pub use ids::Ids;
+pub use ids::{Ids, is_kept_id};
 pub use live::{Live, Opening, Stop};
 pub use llm_types::nearest;
-pub use local::{Clerk, LocalBatches, Receipt};
+pub use local::{
+    ANSWERS, Batch, BatchStore, Clerk, FileStore, FolderBatches, FolderFiles, KeptFile, LineAnswer,
+    Listing, LocalBatches, PIECE, Receipt, Tenure, full,
+};
 pub use passing::{Passed, PassedBody, Passing, Relay};
 pub use price::{Basis, Charge, Prices, facts};
 pub use record::{Observer, Outcome, Record};

@@ -29,6 +29,7 @@ mod find;
 mod foreign;
 mod governance;
 mod jobs;
+pub mod kept;
 mod leases;
 mod moment;
 mod open;

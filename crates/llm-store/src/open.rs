@@ -109,6 +109,12 @@ const SQLITE_WRITER: &str = "PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoi
 /// Reports go through indexes of hundreds of megabytes: pages that the system has in memory are not copied.
 const SQLITE_READER: &str = "PRAGMA mmap_size = 1073741824;";
 
+/// Pieces of long files pass by: pages of theirs that stayed would soon be the whole file.
+const SQLITE_PIECES: &str = "PRAGMA cache_size = -2048; PRAGMA mmap_size = 0;";
+
+/// Connections for pieces of files, on SQLite.
+const PIECES: u32 = 4;
+
 /// An open database. Clones share its connections.
 #[derive(Clone)]
 pub struct Store {
@@ -116,6 +122,8 @@ pub struct Store {
     read: AnyPool,
     /// SQLite has one writer: waiting in a queue is better than being told that the file is busy.
     write: AnyPool,
+    /// On SQLite apart from the others, whose caches are large.
+    pieces: AnyPool,
     /// It did not answer when it was asked last.
     away: Arc<AtomicBool>,
     /// Keeps other processes from the same SQLite file.
@@ -128,6 +136,12 @@ impl fmt::Debug for Store {
             .field("dialect", &self.dialect)
             .finish_non_exhaustive()
     }
+}
+
+/// Writes pieces of files.
+pub(crate) struct PieceWriter {
+    pub(crate) db: PoolConnection<Any>,
+    _turn: Option<PoolConnection<Any>>,
 }
 
 impl Store {
@@ -162,11 +176,14 @@ impl Store {
         };
         let write = pool(1, SQLITE_WRITER).connect_with(options.clone()).await?;
         let readers = settings.max_connections.saturating_sub(1).max(1);
-        let read = pool(readers, SQLITE_READER).connect_with(options).await?;
+        let read = pool(readers, SQLITE_READER);
+        let read = read.connect_with(options.clone()).await?;
+        let pieces = pool(PIECES, SQLITE_PIECES).connect_lazy_with(options);
         Ok(Self {
             dialect: Dialect::Sqlite,
             read,
             write,
+            pieces,
             away: Arc::default(),
             _lock: Some(Arc::new(lock)),
         })
@@ -181,7 +198,8 @@ impl Store {
         Ok(Self {
             dialect: Dialect::Postgres,
             read: pool.clone(),
-            write: pool,
+            write: pool.clone(),
+            pieces: pool,
             away: Arc::default(),
             _lock: None,
         })
@@ -215,6 +233,7 @@ impl Store {
     pub async fn close(&self) {
         self.read.close().await;
         self.write.close().await;
+        self.pieces.close().await;
     }
 
     /// Begins a transaction. On SQLite it is the only one that writes until it ends.
@@ -270,6 +289,22 @@ impl Store {
     pub(crate) async fn writer(&self) -> Result<PoolConnection<Any>, Error> {
         self.must_be_there()?;
         Ok(self.write.acquire().await?)
+    }
+
+    /// A connection that reads pieces of files.
+    pub(crate) async fn piece_reader(&self) -> Result<PoolConnection<Any>, Error> {
+        self.must_be_there()?;
+        Ok(self.pieces.acquire().await?)
+    }
+
+    /// A connection that writes pieces of files, and on SQLite the turn to write, which is held meanwhile.
+    pub(crate) async fn piece_writer(&self) -> Result<PieceWriter, Error> {
+        let turn = match self.dialect {
+            Dialect::Sqlite => Some(self.writer().await?),
+            Dialect::Postgres => None,
+        };
+        let db = self.piece_reader().await?;
+        Ok(PieceWriter { db, _turn: turn })
     }
 
     fn must_be_there(&self) -> Result<(), Error> {

@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use crate::{
     Crud, Dialect, Finder, Record, Searched,
+    kept::texts,
     record::places,
     reports::REPORTS,
     rows::{
@@ -426,6 +427,8 @@ pub fn all() -> Vec<Statement> {
             ..both(name, text)
         }));
     }
+    let kept = texts::ALL.iter().chain(&texts::SWEEPING);
+    all.extend(kept.map(|(name, text)| both(name, text)));
     all.extend(REPORTS.all().map(|(name, text)| both(name, text)));
     for crud in tables() {
         let Crud {

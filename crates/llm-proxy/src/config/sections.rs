@@ -45,9 +45,7 @@ pub(super) fn general(
             None => problems.error(node.at, "'max_request_size_mb' must be a number above 0"),
         }
     }
-    if let Some(folder) = values.take::<String>("data_folder", problems) {
-        settings.data_folder = Some(folder.into());
-    }
+    kept(values, settings, problems);
     if let Some(name) = values.take("litellm_key_header_name", problems) {
         settings.key_header = Some(name);
     }
@@ -69,6 +67,26 @@ pub(super) fn general(
     limiting::general(values, settings, problems);
     user_headers(values, settings, problems);
     health(values, settings, problems);
+}
+
+/// What the gateway keeps itself, and how much of it.
+fn kept(values: &mut Values, settings: &mut Settings, problems: &mut Problems) {
+    if let Some(folder) = values.take::<String>("data_folder", problems) {
+        settings.data_folder = Some(folder.into());
+    }
+    let limits = &mut settings.kept;
+    for (key, limit) in [
+        ("kept_files_max_size_mb", &mut limits.files),
+        ("kept_responses_max_size_mb", &mut limits.responses),
+    ] {
+        let Some(node) = values.take_node(key) else {
+            continue;
+        };
+        match node.number().filter(|megabytes| *megabytes > 0.0) {
+            Some(megabytes) => *limit = (megabytes * f64::from(1 << 20)) as u64,
+            None => problems.error(node.at, format!("'{key}' must be a number above 0")),
+        }
+    }
 }
 
 /// The headers in which clients say whom a request is for.

@@ -3,14 +3,16 @@
 use std::{sync::Arc, time::Duration};
 
 use http::HeaderMap;
-use llm_providers::{Error, Kind};
+use llm_providers::Error;
 use llm_router::Router;
 use llm_types::{Op, Verb};
 
 use super::{alone, fail};
 use crate::{
-    Body, Charge, Engine, Failure, Meta, Outcome, Request, Response, local::LocalBatches,
-    record::Reporter, responses,
+    Body, ByteAnswer, Charge, Engine, Failure, Meta, Outcome, Request, Response,
+    local::{Answer, LocalBatches},
+    record::Reporter,
+    responses,
 };
 
 impl Engine {
@@ -75,13 +77,9 @@ impl Engine {
         let (Some(local), Op::Batch, Verb::Create) = (&self.local, request.op, request.verb) else {
             return Ok(request);
         };
-        let local = Arc::clone(local);
-        let lent = tokio::task::spawn_blocking(move || {
-            local.lend(&mut request)?;
-            Ok(request)
-        });
-        let failed = |_| Error::new(Kind::Upstream, "the input could not be read");
-        lent.await.map_err(failed)?
+        // On the heap: hardly any request is for such a batch.
+        Box::pin(local.lend(&mut request)).await?;
+        Ok(request)
     }
 }
 
@@ -100,15 +98,41 @@ pub(crate) async fn locally(
         observer,
     );
     reporter.note(|record| record.verb = request.verb);
-    match local.answer(request).await {
-        Ok(response) => {
-            reporter.note(|record| {
-                record.deployment = Some(Arc::clone(&response.meta.deployment));
-                record.group = Some(response.meta.group.clone());
-            });
+    let (op, verb, deployment) = (request.op, request.verb, Arc::clone(local.deployment()));
+    let answer = match local.answer(request).await {
+        Ok(answer) => answer,
+        Err(error) => return Err(fail(&mut reporter, call_id, model, alone(error))),
+    };
+    reporter.note(|record| {
+        record.deployment = Some(Arc::clone(&deployment));
+        record.group = Some(deployment.group.clone());
+    });
+    let meta = Meta {
+        call_id,
+        op,
+        verb,
+        requested: String::new(),
+        group: deployment.group.clone(),
+        model: deployment.target.model.clone(),
+        deployment,
+        trace: Default::default(),
+        notices: Vec::new(),
+        room: None,
+        headers: HeaderMap::new(),
+        took: reporter.elapsed(),
+        upstream: Duration::ZERO,
+    };
+    let body = match answer {
+        Answer::File(download) => Body::Bytes(Box::new(ByteAnswer::kept(download, reporter))),
+        Answer::Json(value) => {
             reporter.report(Outcome::Answered);
-            Ok(response)
+            Body::Whole {
+                bytes: value.to_string().into(),
+                content_type: "application/json".into(),
+                usage: None,
+                charge: Charge::default(),
+            }
         }
-        Err(error) => Err(fail(&mut reporter, call_id, model, alone(error))),
-    }
+    };
+    Ok(Response { meta, body })
 }

@@ -1,34 +1,55 @@
-//! Files and batches for models whose vendors have none: kept in a folder, their lines answered by the engine.
+//! Files and batches for models whose vendors have none: kept here, their lines answered by the engine.
 //!
-//! A batch outlives the process. Its answers are appended to their file line by line, so what was answered is never asked
-//! again, and each line of the input is in the output exactly once.
+//! A batch outlives the process. Its answers are kept line by line, so what was answered is never asked again, and each
+//! line of the input is in the output exactly once. Several instances over one store share the batches: each is worked on
+//! by whoever holds its lease. Start reading at [`FileStore`] and [`BatchStore`].
 
 mod batch;
+mod files;
+mod folder;
+mod input;
 mod run;
-mod shelf;
+mod store;
 
-use std::{fmt, path::PathBuf, sync::Arc};
+use std::{
+    collections::HashMap,
+    fmt,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, atomic::Ordering},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
-use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use llm_providers::{
-    BATCH_INPUT, Credential, Data, Error, Kind, Provider, Stored, Target, Upload, lookup,
+    BATCH_INPUT, Credential, Data, Download, Error, Kind, Provider, Target, Upload, lookup,
 };
 use llm_router::{Deployment, Router};
 use llm_types::{JsonObject, Op, Verb};
-use serde_json::json;
-use tokio::sync::Semaphore;
+use serde_json::{Value, json};
+use tokio::{
+    sync::{Notify, Semaphore, watch},
+    task::JoinHandle,
+};
 
-use crate::{Body, Charge, Engine, Meta, Request, Response};
+use crate::{Engine, Request};
 
-pub(crate) use batch::Batch;
-use batch::Batches;
-use shelf::Shelf;
+pub use batch::Batch;
+pub use folder::{FolderBatches, FolderFiles};
+use run::Work;
+pub use store::{
+    ANSWERS, BatchStore, FileStore, KeptFile, LineAnswer, Listing, PIECE, Tenure, full,
+};
 
 /// Lines that are under way at the same time, of all batches together.
 const AT_ONCE: usize = 8;
+/// Batches that are worked on at the same time; the others wait.
+const MOST_RUNNING: usize = 32;
+/// How often it is looked whether a batch has no runner.
+const LOOK: Duration = Duration::from_secs(3);
+/// After so many looks what has expired is removed.
+const SWEEP_EVERY: u64 = 200;
 
 /// Who answers, in what is told of an answer.
 static ROW: Provider = Provider {
@@ -53,42 +74,103 @@ pub trait Clerk: Send + Sync + fmt::Debug {
 /// What is waited for before a line's answer counts: that its charge lasts, say.
 pub type Receipt = Option<BoxFuture<'static, Result<(), Error>>>;
 
-/// Files and batches in a folder.
+/// Files and batches that are kept here.
 #[derive(Debug)]
 pub struct LocalBatches {
-    shelf: Shelf,
-    batches: Batches,
+    files: Arc<dyn FileStore>,
+    batches: Arc<dyn BatchStore>,
     clerk: Arc<dyn Clerk>,
     /// Who answers the lines: always the newest engine.
     engine: ArcSwapOption<Engine>,
     room: Arc<Semaphore>,
     deployment: Arc<Deployment>,
+    /// This process, among those that share the batches.
+    runner: String,
+    running: Mutex<HashMap<String, Running>>,
+    /// There is a batch to be taken on.
+    made: Arc<Notify>,
+    /// Nothing is begun any more.
+    resting: watch::Sender<bool>,
+}
+
+/// A batch that is worked on here.
+#[derive(Debug)]
+struct Running {
+    work: Arc<Work>,
+    task: JoinHandle<()>,
+}
+
+/// What is answered to a request.
+pub(crate) enum Answer {
+    Json(Value),
+    File(Box<Download>),
 }
 
 impl LocalBatches {
-    /// Files and batches in `folder`, which is made if it is not there. Blocks. Nothing runs before
-    /// [`attend`](Self::attend).
+    /// Files and batches in `folder`, which is made if it is not there and which one process at a time may use. Blocks.
     pub fn open(folder: impl Into<PathBuf>, clerk: Arc<dyn Clerk>) -> std::io::Result<Arc<Self>> {
         let folder = folder.into();
+        let files = FolderFiles::open(folder.join("files"), u64::MAX)?;
+        let batches = FolderBatches::open(folder.join("batches"))?;
+        Ok(Self::over(Arc::new(files), Arc::new(batches), clerk))
+    }
+
+    /// Files and batches in these stores. Nothing runs before [`attend`](Self::attend).
+    pub fn over(
+        files: Arc<dyn FileStore>,
+        batches: Arc<dyn BatchStore>,
+        clerk: Arc<dyn Clerk>,
+    ) -> Arc<Self> {
         let target = Target::new(&ROW, "local", Credential::None);
-        Ok(Arc::new(Self {
-            shelf: Shelf::open(folder.join("files"))?,
-            batches: Batches::open(folder.join("batches"))?,
+        Arc::new(Self {
+            files,
+            batches,
             clerk,
             engine: ArcSwapOption::empty(),
             room: Arc::new(Semaphore::new(AT_ONCE)),
             deployment: Arc::new(Deployment::new("local", "local", target)),
-        }))
+            runner: uuid::Uuid::new_v4().simple().to_string(),
+            running: Mutex::default(),
+            made: Arc::default(),
+            resting: watch::Sender::new(false),
+        })
     }
 
-    /// Has lines answered by `engine` from here on, and goes on with the batches that a former process began.
+    /// Has lines answered by `engine` from here on, and goes on with the batches that nobody works on.
     pub fn attend(self: &Arc<Self>, engine: &Engine) {
         let first = self.engine.swap(Some(Arc::new(engine.alone()))).is_none();
         if first {
-            for batch in self.batches.unfinished() {
-                self.start(batch);
-            }
+            tokio::spawn(look(Arc::downgrade(self)));
         }
+    }
+
+    /// Begins no line any more, waits for those under way, and leaves the batches to other processes.
+    pub async fn rest(&self) {
+        self.resting.send_replace(true);
+        self.made.notify_one();
+        let running: Vec<_> = self.running().drain().map(|(_, one)| one.task).collect();
+        for task in running {
+            let _ = task.await;
+        }
+    }
+
+    fn is_resting(&self) -> bool {
+        *self.resting.borrow()
+    }
+
+    /// Waits until nothing is begun any more.
+    async fn rested(&self) {
+        // The sender is ours: it does not go before us.
+        let _ = self.resting.subscribe().wait_for(|resting| *resting).await;
+    }
+
+    fn running(&self) -> MutexGuard<'_, HashMap<String, Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Who answers, in what is told of an answer.
+    pub(crate) fn deployment(&self) -> &Arc<Deployment> {
+        &self.deployment
     }
 
     /// Whether `request` is for what is kept here: by its id, by its file, by its vendor's name, or because nobody else
@@ -144,17 +226,14 @@ impl LocalBatches {
         name == ROW.name || known.is_some_and(|row| !row.does(request.op, request.verb))
     }
 
-    /// Puts the input of a batch that a vendor answers, and that is kept here, into the request for it. Blocks.
-    pub(crate) fn lend(&self, request: &mut Request) -> Result<(), Error> {
+    /// Puts the input of a batch that a vendor answers, and that is kept here, into the request for it.
+    pub(crate) async fn lend(&self, request: &mut Request) -> Result<(), Error> {
         let id = request.body.str("input_file_id").unwrap_or_default();
         if !is_local(&id) {
             return Ok(());
         }
-        let path = self.shelf.path(&id)?;
-        self.shelf.get(&id)?;
+        let stored = self.copied(&id).await?;
         drop(id);
-        let lent = std::fs::File::open(path).and_then(Stored::new);
-        let stored = lent.map_err(broken("the file cannot be read"))?;
         let mut body = llm_providers::Body {
             fields: std::mem::take(&mut request.body),
             files: std::mem::take(&mut request.files),
@@ -171,68 +250,44 @@ impl LocalBatches {
         Ok(())
     }
 
-    /// Answers a request that it [`takes`](Self::takes).
-    pub(crate) async fn answer(self: &Arc<Self>, request: Request) -> Result<Response, Error> {
-        let (op, verb, call_id) = (request.op, request.verb, request.call_id.clone());
-        let own = Arc::clone(self);
-        let work = tokio::task::spawn_blocking(move || own.done(request));
-        let (bytes, content_type) = match work.await {
-            Ok(done) => done?,
-            Err(_) => return Err(Error::new(Kind::Upstream, "the batch engine failed")),
-        };
-        Ok(Response {
-            meta: Meta {
-                call_id,
-                op,
-                verb,
-                requested: String::new(),
-                group: self.deployment.group.clone(),
-                deployment: Arc::clone(&self.deployment),
-                model: self.deployment.target.model.clone(),
-                trace: Default::default(),
-                notices: Vec::new(),
-                room: None,
-                headers: Default::default(),
-                took: Default::default(),
-                upstream: Default::default(),
-            },
-            body: Body::Whole {
-                bytes,
-                content_type,
-                usage: None,
-                charge: Charge::default(),
-            },
-        })
-    }
-
-    /// Does it. Blocks.
-    fn done(self: &Arc<Self>, request: Request) -> Result<(Bytes, String), Error> {
+    /// Does what is asked for.
+    pub(crate) async fn answer(&self, request: Request) -> Result<Answer, Error> {
         let id = request.id.as_deref().unwrap_or_default();
         let answer = match (request.op, request.verb) {
-            (Op::File, Verb::Create) => self.shelf.keep(&request)?,
-            (Op::File, Verb::List) => page(self.shelf.all(), &request.query),
-            (Op::File, Verb::Delete) => self.shelf.remove(id)?,
+            (Op::File, Verb::Create) => self.keep(&request).await?,
+            (Op::File, Verb::List) => self.list_files(&request.query).await?,
+            (Op::File, Verb::Delete) => self.remove(id).await?,
             (Op::File, Verb::Content) => {
-                let bytes = self.shelf.contents(id)?;
-                return Ok((bytes, "application/octet-stream".into()));
+                let content = self.content(id).await?;
+                return Ok(Answer::File(Box::new(content)));
             }
-            (Op::File, _) => self.shelf.get(id)?,
-            (_, Verb::Create) => self.begin(&request)?.shown(),
-            (_, Verb::List) => {
-                let all = self.batches.all();
-                page(
-                    all.iter().map(|batch| batch.shown()).collect(),
-                    &request.query,
-                )
-            }
-            (_, Verb::Cancel) => self.batches.get(id)?.cancel(&self.batches)?.shown(),
-            (_, _) => self.batches.get(id)?.shown(),
+            (Op::File, _) => files::shown(&self.file(id).await?),
+            (_, Verb::Create) => self.begin(&request).await?.shown(),
+            (_, Verb::List) => self.list_batches(&request.query).await?,
+            (_, Verb::Cancel) => self.cancel(id).await?.shown(),
+            (_, _) => self.batch(id).await?.shown(),
         };
-        Ok((answer.to_string().into(), "application/json".into()))
+        Ok(Answer::Json(answer))
+    }
+
+    async fn batch(&self, id: &str) -> Result<Batch, Error> {
+        let found = match is_local(id) {
+            true => self.batches.get(id).await?,
+            false => None,
+        };
+        found.ok_or_else(|| not_found(id))
+    }
+
+    async fn list_batches(&self, query: &[(String, String)]) -> Result<Value, Error> {
+        let mut listing = files::listing(query, 20, 100);
+        let limit = listing.limit;
+        listing.limit += 1;
+        let batches = self.batches.list(&listing).await?;
+        Ok(page(batches.iter().map(Batch::shown).collect(), limit))
     }
 
     /// Takes a batch on.
-    fn begin(self: &Arc<Self>, request: &Request) -> Result<Arc<Batch>, Error> {
+    async fn begin(&self, request: &Request) -> Result<Batch, Error> {
         let said = |key: &str| request.body.str(key).map(|text| text.into_owned());
         let input = said("input_file_id").unwrap_or_default();
         let endpoint = said("endpoint").unwrap_or_default();
@@ -245,13 +300,84 @@ impl LocalBatches {
             let message = "'completion_window' must be '24h'";
             return Err(Error::bad_request("completion_window", message));
         }
-        self.shelf.get(&input)?;
-        let metadata = request.body.get("metadata")?.unwrap_or_default();
-        let batch = self
-            .batches
-            .make(endpoint, input, metadata, request.route.owner.clone())?;
-        self.start(Arc::clone(&batch));
+        self.file(&input).await?;
+        let mut batch = Batch::new(endpoint, input);
+        batch.metadata = request.body.get("metadata")?.unwrap_or_default();
+        batch.output_stays = files::stays(request, "output_expires_after")?;
+        batch.owner.clone_from(&request.route.owner);
+        self.batches.make(&batch).await?;
+        self.made.notify_one();
         Ok(batch)
+    }
+
+    /// Asks a batch to stop.
+    async fn cancel(&self, id: &str) -> Result<Batch, Error> {
+        let batch = self.batch(id).await?;
+        if batch.is_over() {
+            let status = json!(batch.shown_status());
+            let message = format!("a batch with status {status} cannot be cancelled");
+            return Err(Error::bad_request("batch_id", message));
+        }
+        self.batches.cancel(id, now()).await?;
+        if let Some(here) = self.running().get(id) {
+            here.work.cancelled.store(true, Ordering::Release);
+        }
+        self.batch(id).await
+    }
+
+    /// Takes on what nobody works on.
+    async fn take_on(self: &Arc<Self>) -> Result<(), Error> {
+        while self.running().len() < MOST_RUNNING && !self.is_resting() {
+            let Some(batch) = self.batches.claim(self.tenure()).await? else {
+                break;
+            };
+            let (id, work) = (batch.id.clone(), Arc::new(Work::of(&batch)));
+            let (own, of, its) = (Arc::clone(self), id.clone(), Arc::clone(&work));
+            // Under the lock, or it could end before it is noted.
+            let mut running = self.running();
+            if running.contains_key(&id) {
+                // Its lease ran out without anybody noticing, and is renewed now.
+                continue;
+            }
+            let task = tokio::spawn(async move {
+                own.run(batch, &its).await;
+                own.running().remove(&of);
+                own.made.notify_one();
+            });
+            running.insert(id, Running { work, task });
+        }
+        Ok(())
+    }
+}
+
+impl LocalBatches {
+    async fn sweep(&self) -> Result<(), Error> {
+        self.files.sweep(now()).await?;
+        self.batches.sweep().await
+    }
+}
+
+/// Looks for batches that nobody works on, and for what has expired, as long as there is anybody who wants to know.
+async fn look(own: Weak<LocalBatches>) {
+    for round in 0_u64.. {
+        let Some(own) = own.upgrade().filter(|own| !own.is_resting()) else {
+            return;
+        };
+        if let Err(error) = own.take_on().await {
+            tracing::warn!(%error, "no batch can be taken on");
+        }
+        if round.is_multiple_of(SWEEP_EVERY)
+            && let Err(error) = own.sweep().await
+        {
+            tracing::warn!(%error, "what has expired is not removed");
+        }
+        let made = Arc::clone(&own.made);
+        // Between two looks nobody is kept alive, nor is a database open, for their sake.
+        drop(own);
+        tokio::select! {
+            () = made.notified() => {}
+            () = tokio::time::sleep(LOOK) => {}
+        }
     }
 }
 
@@ -295,30 +421,23 @@ fn not_found(id: &str) -> Error {
     )
 }
 
-fn broken(what: &str) -> impl Fn(std::io::Error) -> Error + '_ {
-    move |error| Error::new(Kind::Upstream, what.to_owned()).because(error)
+fn since_1970() -> Duration {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.unwrap_or_default()
 }
 
 /// Seconds since 1970.
 fn now() -> u64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.map_or(0, |since| since.as_secs())
+    since_1970().as_secs()
 }
 
-/// Some of `all`, the newest first.
-fn page(mut all: Vec<serde_json::Value>, query: &[(String, String)]) -> serde_json::Value {
-    let said = |name: &str| query.iter().find(|(key, _)| key == name);
-    all.sort_by_key(|thing| std::cmp::Reverse(thing["created_at"].as_u64()));
-    if let Some((_, purpose)) = said("purpose") {
-        all.retain(|thing| thing["purpose"] == purpose.as_str());
-    }
-    if let Some((_, after)) = said("after")
-        && let Some(at) = all.iter().position(|thing| thing["id"] == after.as_str())
-    {
-        all.drain(..=at);
-    }
-    let limit = said("limit").and_then(|(_, limit)| limit.parse().ok());
-    let limit = limit.unwrap_or(20).clamp(1, 10_000);
+/// Milliseconds since 1970.
+fn millis() -> u64 {
+    since_1970().as_millis() as u64
+}
+
+/// A page of at most `limit`, of which one more is there if more follow.
+fn page(mut all: Vec<Value>, limit: usize) -> Value {
     let has_more = all.len() > limit;
     all.truncate(limit);
     json!({

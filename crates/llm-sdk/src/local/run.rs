@@ -1,32 +1,37 @@
-//! How a batch is worked off: line by line, a few at a time, from wherever a former process left it.
+//! How a batch is worked off: line by line, a few at a time, from wherever its last runner left it.
 
 use std::{
     collections::HashSet,
-    fs::{self, File},
-    io::{self, BufRead, BufReader, Write},
-    path::Path,
-    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use bytes::Bytes;
 use llm_providers::{Error, Kind};
 use llm_types::{JsonObject, Op};
-use serde::Deserialize;
-use serde_json::{Value, json, value::RawValue};
-use tokio::{sync::mpsc, task::JoinSet};
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 use super::{
-    Batch, LocalBatches, Receipt,
-    batch::{State, Status},
-    broken, now,
+    Batch, KeptFile, LineAnswer, LocalBatches, Receipt, Tenure,
+    batch::Status,
+    files::Writer,
+    input::{Line, Lines, Next, checked},
+    millis, now,
 };
 use crate::Request;
 
 /// Behind everybody who waits for an answer now.
 const PRIORITY: i64 = 1_000_000;
-/// As many problems of an input are named.
-const MOST_PROBLEMS: usize = 20;
+/// How long nobody else works on a batch whose runner is silent.
+const LEASE: Duration = Duration::from_secs(15);
+/// How often a runner says that it lives, and hears whether its batch shall stop.
+const BEAT: Duration = Duration::from_secs(3);
+/// Before an answer that could not be kept is kept again.
+const AGAIN: Duration = Duration::from_millis(500);
 
 /// What an endpoint of a batch asks for.
 pub(super) fn op_of(endpoint: &str) -> Option<Op> {
@@ -43,155 +48,211 @@ pub(super) fn op_of(endpoint: &str) -> Option<Op> {
     all.into_iter().find(|op| op.path() == path)
 }
 
-/// A line of an input.
-#[derive(Deserialize)]
-struct Line {
-    custom_id: String,
-    url: Option<String>,
-    body: Box<RawValue>,
+/// What the lines of one batch share.
+#[derive(Debug)]
+pub(super) struct Work {
+    id: String,
+    endpoint: String,
+    owner: Option<String>,
+    expires_at: u64,
+    /// No line is begun any more: the batch was asked to stop.
+    pub(super) cancelled: AtomicBool,
 }
 
-/// A line of an output, as far as a restart must know it.
-#[derive(Deserialize)]
-struct Answered {
-    custom_id: String,
-}
+impl Work {
+    pub(super) fn of(batch: &Batch) -> Self {
+        Self {
+            id: batch.id.clone(),
+            endpoint: batch.endpoint.clone(),
+            owner: batch.owner.clone(),
+            expires_at: batch.expires_at(),
+            cancelled: batch.cancelling_at.is_some().into(),
+        }
+    }
 
-/// The two files that answers are appended to.
-struct Journal {
-    output: Mutex<File>,
-    errors: Mutex<File>,
+    fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Acquire)
+    }
 }
 
 impl LocalBatches {
-    /// Works a batch off in the background.
-    pub(super) fn start(self: &Arc<Self>, batch: Arc<Batch>) {
-        let own = Arc::clone(self);
-        tokio::spawn(async move {
-            if let Err(error) = own.work(&batch).await {
-                // It stays unfinished: the next process tries again.
-                tracing::error!(%error, batch = batch.state().id, "a batch stopped");
-            }
-        });
+    /// Who works here, from now on for one lease.
+    pub(super) fn tenure(&self) -> Tenure<'_> {
+        let now = millis();
+        Tenure {
+            runner: &self.runner,
+            now,
+            until: now + LEASE.as_millis() as u64,
+        }
     }
 
-    async fn work(self: &Arc<Self>, batch: &Arc<Batch>) -> Result<(), Error> {
-        let (own, of) = (Arc::clone(self), Arc::clone(batch));
-        let prepared = blocking(move || own.prepare(&of)).await?;
-        let Some((done, journal)) = prepared else {
-            return Ok(());
+    /// Works a batch off that was taken on, until it is over, somebody else's, or this process stops.
+    pub(super) async fn run(self: &Arc<Self>, batch: Batch, work: &Arc<Work>) {
+        let id = batch.id.clone();
+        let done = tokio::select! {
+            done = self.work(batch, work) => done,
+            () = self.stay(work) => {
+                tracing::warn!(batch = id, "a batch is left: its lease could not be renewed");
+                return;
+            }
         };
-        let journal = Arc::new(journal);
-        let (send, mut lines) = mpsc::channel(super::AT_ONCE);
-        let input = self.shelf.path(&batch.state().input)?;
-        let reader = tokio::task::spawn_blocking(move || {
-            read(&input, |line| {
-                done.contains(&line.custom_id) || send.blocking_send(line).is_ok()
-            })
-        });
+        if let Err(error) = done {
+            // Its lease runs out, and then whoever looks first tries again.
+            tracing::error!(%error, batch = id, "a batch stopped");
+        }
+    }
+
+    /// Renews the lease of a batch; ends when it is lost.
+    async fn stay(&self, work: &Work) {
+        let mut ends = self.tenure().until;
+        loop {
+            tokio::time::sleep(BEAT).await;
+            let tenure = self.tenure();
+            match self.batches.renew(&work.id, tenure).await {
+                Ok(Some(stop)) => {
+                    ends = tenure.until;
+                    work.cancelled.fetch_or(stop, Ordering::AcqRel);
+                }
+                Ok(None) => return,
+                // Before anybody else may begin.
+                Err(_) if millis() + BEAT.as_millis() as u64 >= ends => return,
+                Err(error) => tracing::warn!(%error, batch = work.id, "a lease is not renewed"),
+            }
+        }
+    }
+
+    async fn work(self: &Arc<Self>, mut batch: Batch, work: &Arc<Work>) -> Result<(), Error> {
+        match self.answer_all(&mut batch, work).await {
+            Ok(Ended::Whole) => {}
+            Ok(Ended::Stopping) => return self.leave_batch(&batch.id).await,
+            Ok(Ended::Elsewhere) => return Ok(()),
+            Err(error) if error.kind == Kind::NotFound => {
+                let message = "The input file is gone.";
+                let problem = json!({"code": "input_file_gone", "line": null, "param": "input_file_id", "message": message});
+                batch.problems.push(problem);
+            }
+            Err(error) => return Err(error),
+        }
+        self.end(batch, work).await
+    }
+
+    /// Gives a batch back that somebody else may go on with at once.
+    async fn leave_batch(&self, id: &str) -> Result<(), Error> {
+        let mut tenure = self.tenure();
+        tenure.until = tenure.now;
+        self.batches.renew(id, tenure).await.map(drop)
+    }
+
+    async fn answer_all(
+        self: &Arc<Self>,
+        batch: &mut Batch,
+        work: &Arc<Work>,
+    ) -> Result<Ended, Error> {
+        if !self.prepare(batch).await? {
+            return Ok(Ended::Elsewhere);
+        }
+        if !batch.problems.is_empty() {
+            return Ok(Ended::Whole);
+        }
+        let done: HashSet<u64> = self.batches.lines(&batch.id).await?.into_iter().collect();
+        let mut lines = Lines::of(&self.files, &self.file(&batch.input).await?);
         let mut asked = JoinSet::new();
-        while let Some(line) = lines.recv().await {
-            if batch.cancelled.load(Ordering::Acquire) {
-                break;
+        while let Next::Line(number, text) = lines.next().await? {
+            if done.contains(&number) {
+                continue;
             }
             let Ok(room) = Arc::clone(&self.room).acquire_owned().await else {
                 break;
             };
-            let (own, batch, journal) = (Arc::clone(self), Arc::clone(batch), Arc::clone(&journal));
+            if work.is_cancelled() || self.is_resting() {
+                break;
+            }
+            let (own, work) = (Arc::clone(self), Arc::clone(work));
             asked.spawn(async move {
                 let _room = room;
-                own.line(&batch, &journal, line).await
+                own.line(&work, number, &text).await
             });
             while let Some(ended) = asked.try_join_next() {
                 ended.unwrap_or(Ok(()))?;
             }
         }
-        drop(lines);
         while let Some(ended) = asked.join_next().await {
             ended.unwrap_or(Ok(()))?;
         }
-        let _ = reader.await;
-        let (own, batch) = (Arc::clone(self), Arc::clone(batch));
-        blocking(move || own.end(&batch)).await
+        let is_cut = self.is_resting() && !work.is_cancelled();
+        Ok(match is_cut {
+            true => Ended::Stopping,
+            false => Ended::Whole,
+        })
     }
 
-    /// Checks the input, and finds out what is answered already. `None`: the batch is over.
-    fn prepare(&self, batch: &Arc<Batch>) -> Result<Option<(HashSet<String>, Journal)>, Error> {
-        let state = batch.state().clone();
-        if state.status == Status::Validating {
-            let (total, problems) = checked(&self.shelf.path(&state.input)?, &state.endpoint)?;
-            let failed = !problems.is_empty();
-            {
-                let mut state = batch.state();
-                state.total = total;
-                state.problems = problems;
-            }
-            let next = if failed {
-                Status::Failed
-            } else {
-                Status::InProgress
-            };
-            // A batch that was cancelled in the meantime ends below, with nothing done.
-            if batch.state().status == Status::Validating {
-                batch.turn_to(next);
-            }
-            self.batches.write(batch)?;
-            if failed {
-                return Ok(None);
-            }
+    /// Checks the input of a batch that is new; says whether the batch is still ours.
+    async fn prepare(&self, batch: &mut Batch) -> Result<bool, Error> {
+        if batch.status != Status::Validating {
+            return Ok(true);
         }
-        let (output, completed) = journal(&self.shelf.path(&state.output)?)?;
-        let (errors, failed) = journal(&self.shelf.path(&state.errors)?)?;
-        batch
-            .completed
-            .store(completed.len() as u64, Ordering::Release);
-        batch.failed.store(failed.len() as u64, Ordering::Release);
-        let done = completed.into_iter().chain(failed).collect();
-        let journal = Journal {
-            output: Mutex::new(output),
-            errors: Mutex::new(errors),
-        };
-        Ok(Some((done, journal)))
+        let lines = Lines::of(&self.files, &self.file(&batch.input).await?);
+        (batch.total, batch.problems) = checked(lines, &batch.endpoint).await?;
+        if !batch.problems.is_empty() {
+            return Ok(true);
+        }
+        batch.turn_to(Status::InProgress);
+        self.batches.save(batch, &self.runner).await
     }
 
     /// Asks one line, and writes down what came of it.
-    async fn line(&self, batch: &Batch, journal: &Journal, line: Line) -> Result<(), Error> {
-        if batch.cancelled.load(Ordering::Acquire) {
+    async fn line(&self, work: &Work, number: u64, text: &[u8]) -> Result<(), Error> {
+        // It was checked before the batch began.
+        let Ok(line) = serde_json::from_slice::<Line>(text) else {
             return Ok(());
-        }
+        };
         let mut answer = json!({
             "id": format!("batch_req_{}", uuid::Uuid::new_v4().simple()),
             "custom_id": line.custom_id,
             "response": null,
             "error": null,
         });
-        let good = if now() >= batch.expires_at() {
+        let good = if now() >= work.expires_at {
             let message =
                 "This request could not be executed before the completion window expired.";
             answer["error"] = json!({"code": "batch_expired", "message": message});
             false
         } else {
-            let (status, request_id, body) = self.ask(batch, &line).await;
+            let Some((status, request_id, body)) = self.ask(work, &line).await else {
+                return Ok(());
+            };
             answer["response"] =
                 json!({"status_code": status, "request_id": request_id, "body": body});
             status == 200
         };
-        let (file, count) = match good {
-            true => (&journal.output, &batch.completed),
-            false => (&journal.errors, &batch.failed),
+        let answer = LineAnswer {
+            line: number,
+            good,
+            text: answer.to_string(),
         };
-        let mut text = answer.to_string();
-        text.push('\n');
-        let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
-        // One line, one write: a crash leaves a torn line at most, which is cut off before the batch goes on.
-        file.write_all(text.as_bytes())
-            .map_err(broken("an answer of a batch cannot be kept"))?;
-        count.fetch_add(1, Ordering::AcqRel);
-        Ok(())
+        self.note(work, &answer).await
     }
 
-    /// A line's status, its request's id, and its answer or its error.
-    async fn ask(&self, batch: &Batch, line: &Line) -> (u16, String, Value) {
+    /// Keeps an answer, which is paid for: as soon as that can be done, unless the batch is somebody else's by then.
+    async fn note(&self, work: &Work, answer: &LineAnswer) -> Result<(), Error> {
+        let mut pause = AGAIN;
+        loop {
+            let kept = self.batches.answer(&work.id, &self.runner, answer).await;
+            let Err(error) = kept else {
+                return Ok(());
+            };
+            if now() >= work.expires_at {
+                return Err(error);
+            }
+            tracing::error!(%error, batch = work.id, "an answer of a batch cannot be kept");
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(BEAT);
+        }
+    }
+
+    /// A line's status, its request's id, and its answer or its error; `None` where it was not asked, and is to be asked
+    /// by whoever goes on.
+    async fn ask(&self, work: &Work, line: &Line) -> Option<(u16, String, Value)> {
         let failed = |error: &Error| {
             let status = error.status_code().as_u16();
             let body = json!({"error": {
@@ -202,17 +263,17 @@ impl LocalBatches {
             }});
             (status, body)
         };
-        let (request, receipt) = match self.admitted(batch, line).await {
-            Ok(admitted) => admitted,
+        let (request, receipt) = match self.admitted(work, line).await {
+            Ok(admitted) => admitted?,
             Err(error) => {
                 let (status, body) = failed(&error);
-                return (status, String::new(), body);
+                return Some((status, String::new(), body));
             }
         };
         let call_id = request.call_id.clone();
         let Some(engine) = self.engine.load_full() else {
             let (status, body) = failed(&Error::new(Kind::Upstream, "there is no engine"));
-            return (status, call_id, body);
+            return Some((status, call_id, body));
         };
         // On the heap: an engine's call holds the whole way of a request.
         let answered = match Box::pin(engine.call(request)).await {
@@ -223,7 +284,7 @@ impl LocalBatches {
             Some(receipt) => receipt.await.and(answered),
             None => answered,
         };
-        match answered {
+        Some(match answered {
             Ok(bytes) => {
                 let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
                 (200, call_id, body)
@@ -232,25 +293,29 @@ impl LocalBatches {
                 let (status, body) = failed(&error);
                 (status, call_id, body)
             }
-        }
+        })
     }
 
-    /// A line's request, once its owner may ask it.
-    async fn admitted(&self, batch: &Batch, line: &Line) -> Result<(Request, Receipt), Error> {
-        let (endpoint, owner) = {
-            let state = batch.state();
-            (state.endpoint.clone(), state.owner.clone())
-        };
+    /// A line's request, once its owner may ask it; `None` where this process stops before.
+    async fn admitted(
+        &self,
+        work: &Work,
+        line: &Line,
+    ) -> Result<Option<(Request, Receipt)>, Error> {
         loop {
-            let mut request = self.request(&endpoint, line)?;
-            let refused = match self.clerk.admit(owner.as_deref(), &mut request).await {
-                Ok(receipt) => return Ok((request, receipt)),
+            let mut request = self.request(&work.endpoint, line)?;
+            let admitted = self.clerk.admit(work.owner.as_deref(), &mut request);
+            let refused = match admitted.await {
+                Ok(receipt) => return Ok(Some((request, receipt))),
                 Err(error) => error,
             };
-            let left = Duration::from_secs(batch.expires_at().saturating_sub(now()));
+            let left = Duration::from_secs(work.expires_at.saturating_sub(now()));
             match refused.retry_after {
-                Some(wait) if wait < left && !batch.cancelled.load(Ordering::Acquire) => {
-                    tokio::time::sleep(wait).await;
+                Some(wait) if wait < left && !work.is_cancelled() => {
+                    tokio::select! {
+                        () = tokio::time::sleep(wait) => {}
+                        () = self.rested() => return Ok(None),
+                    }
                 }
                 _ => return Err(refused),
             }
@@ -274,172 +339,80 @@ impl LocalBatches {
         Ok(request)
     }
 
-    /// All lines are answered, or will never be.
-    fn end(&self, batch: &Batch) -> Result<(), Error> {
-        let State {
-            output, errors, id, ..
-        } = batch.state().clone();
-        let counted = [
-            (output, &batch.completed, "output"),
-            (errors, &batch.failed, "error"),
-        ];
-        for (file, lines, what) in counted {
-            if lines.load(Ordering::Acquire) > 0 {
-                let path = self.shelf.path(&file)?;
-                File::open(&path)
-                    .and_then(|file| file.sync_all())
-                    .map_err(broken("the answers of a batch cannot be kept"))?;
-                self.shelf
-                    .describe(&file, &format!("{id}_{what}.jsonl"), "batch_output")?;
-            }
-        }
-        batch.turn_to(match batch.cancelled.load(Ordering::Acquire) {
+    /// All lines are answered, or will never be: the answers become files.
+    async fn end(&self, mut batch: Batch, work: &Work) -> Result<(), Error> {
+        let good = self.collect(&batch, true).await?;
+        let bad = self.collect(&batch, false).await?;
+        let (Some(good), Some(bad)) = (good, bad) else {
+            return Ok(());
+        };
+        (batch.completed, batch.failed) = (good, bad);
+        batch.turn_to(match work.is_cancelled() {
+            _ if !batch.problems.is_empty() => Status::Failed,
             true => Status::Cancelled,
             false if now() >= batch.expires_at() => Status::Expired,
             false => Status::Completed,
         });
-        self.batches.write(batch)
+        self.batches.save(&batch, &self.runner).await.map(drop)
     }
-}
 
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
-) -> Result<T, Error> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(_) => Err(Error::new(Kind::Upstream, "a batch met a defect")),
-    }
-}
-
-/// Each line of a file, until `take` wants no more.
-fn each(path: &Path, mut take: impl FnMut(u64, &[u8]) -> bool) -> io::Result<()> {
-    let mut file = BufReader::new(File::open(path)?);
-    let (mut line, mut number) = (Vec::new(), 0);
-    loop {
-        line.clear();
-        if file.read_until(b'\n', &mut line)? == 0 {
-            return Ok(());
-        }
-        number += 1;
-        let text = line.trim_ascii();
-        if !text.is_empty() && !take(number, text) {
-            return Ok(());
-        }
-    }
-}
-
-/// The lines of an input that was checked.
-fn read(path: &Path, mut take: impl FnMut(Line) -> bool) -> io::Result<()> {
-    each(path, |_, text| match serde_json::from_slice(text) {
-        Ok(line) => take(line),
-        Err(_) => true,
-    })
-}
-
-/// How many lines an input has, and what is wrong with them.
-fn checked(path: &Path, endpoint: &str) -> Result<(u64, Vec<Value>), Error> {
-    let (mut total, mut problems, mut seen) = (0, Vec::new(), HashSet::new());
-    each(path, |number, text| {
-        total += 1;
-        let mut problem = |code: &str, param: &str, message: &str| {
-            problems
-                .push(json!({"code": code, "line": number, "param": param, "message": message}));
+    /// Makes the file of the good answers, or of the others; says how many there are. `None`: the batch is somebody
+    /// else's by now, who may have made it already.
+    async fn collect(&self, batch: &Batch, good: bool) -> Result<Option<u64>, Error> {
+        let (file, what) = match good {
+            true => (&batch.output, "output"),
+            false => (&batch.errors, "error"),
         };
-        match serde_json::from_slice::<Line>(text) {
-            Err(error) => problem("invalid_json_line", "", &error.to_string()),
-            Ok(line) if line.url.as_deref().is_some_and(|url| url != endpoint) => {
-                problem("mismatched_endpoint", "url", "is not the batch's endpoint");
+        let (mut writer, mut count, mut place) = (None, 0, Some(0));
+        while let Some(from) = place {
+            let (answers, next) = self.batches.answers(&batch.id, from).await?;
+            for answer in answers.iter().filter(|answer| answer.good == good) {
+                let writer = match &mut writer {
+                    Some(writer) => writer,
+                    empty => empty.insert(self.writer(batch, file, what).await?),
+                };
+                writer.line(&answer.text).await?;
+                count += 1;
             }
-            Ok(line) => {
-                if !line.body.get().starts_with('{') {
-                    problem("invalid_request", "body", "is no object");
-                }
-                if !seen.insert(line.custom_id) {
-                    problem("duplicate_custom_id", "custom_id", "is another line's, too");
-                }
-            }
+            place = next;
         }
-        problems.len() < MOST_PROBLEMS
-    })
-    .map_err(broken("the input file cannot be read"))?;
-    if total == 0 {
-        problems.push(json!({"code": "empty_file", "line": null, "param": "input_file_id", "message": "The input file has no lines."}));
+        let is_ours = self.batches.renew(&batch.id, self.tenure()).await?;
+        if is_ours.is_none() {
+            return Ok(None);
+        }
+        if let Some(writer) = writer {
+            writer.show().await?;
+        }
+        Ok(Some(count))
     }
-    Ok((total, problems))
+
+    async fn writer(&self, batch: &Batch, file: &str, what: &str) -> Result<Writer, Error> {
+        let created_at = now();
+        let file = KeptFile {
+            id: file.to_owned(),
+            filename: format!("{}_{what}.jsonl", batch.id),
+            purpose: "batch_output".to_owned(),
+            bytes: 0,
+            created_at,
+            expires_at: batch.output_stays.map(|seconds| created_at + seconds),
+        };
+        Writer::begin(&self.files, file).await
+    }
 }
 
-/// Opens a file of answers, and says which are in it. A line that a crash tore is cut off.
-fn journal(path: &Path) -> Result<(File, Vec<String>), Error> {
-    let open = || -> io::Result<(File, Vec<String>)> {
-        let text = match fs::read(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            Err(error) => return Err(error),
-        };
-        let whole = memchr::memrchr(b'\n', &text).map_or(0, |at| at + 1);
-        let lines = text[..whole].split(|byte| *byte == b'\n');
-        let ids =
-            lines.filter_map(|line| Some(serde_json::from_slice::<Answered>(line).ok()?.custom_id));
-        let ids = ids.collect();
-        let file = File::options().append(true).create(true).open(path)?;
-        file.set_len(whole as u64)?;
-        Ok((file, ids))
-    };
-    open().map_err(broken("the answers of a batch cannot be read"))
+/// How the lines of a batch ended.
+enum Ended {
+    /// All are answered, or will never be.
+    Whole,
+    /// The process stops.
+    Stopping,
+    /// The batch is somebody else's.
+    Elsewhere,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_torn_line_is_cut_off() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("out");
-        fs::write(
-            &path,
-            "{\"custom_id\":\"a\"}\n{\"custom_id\":\"b\"}\n{\"custom_i",
-        )
-        .unwrap();
-        let (mut file, ids) = journal(&path).unwrap();
-        assert_eq!(ids, ["a", "b"]);
-        file.write_all(b"{\"custom_id\":\"c\"}\n").unwrap();
-        assert_eq!(journal(&path).unwrap().1, ["a", "b", "c"]);
-    }
-
-    #[test]
-    fn an_input_s_mistakes_are_named_with_their_lines() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("in");
-        let good = r#"{"custom_id":"a","method":"POST","url":"/v1/embeddings","body":{}}"#;
-        let check = |text: &str| {
-            fs::write(&path, text).unwrap();
-            let (total, problems) = checked(&path, "/v1/embeddings").unwrap();
-            let said: Vec<_> = problems
-                .iter()
-                .map(|p| (p["code"].as_str().unwrap().to_owned(), p["line"].as_u64()))
-                .collect();
-            (total, said)
-        };
-        assert_eq!(check(&format!("{good}\n\n")), (1, vec![]));
-        assert_eq!(check(""), (0, vec![("empty_file".into(), None)]));
-        let (_, said) = check(&format!(
-            "{good}\n{good}\nx\n{}",
-            good.replace("embeddings", "x")
-        ));
-        let codes: Vec<_> = said
-            .iter()
-            .map(|(code, line)| (code.as_str(), line.unwrap()))
-            .collect();
-        assert_eq!(
-            codes,
-            [
-                ("duplicate_custom_id", 2),
-                ("invalid_json_line", 3),
-                ("mismatched_endpoint", 4)
-            ]
-        );
-    }
 
     #[test]
     fn batches_answer_what_has_one_answer() {

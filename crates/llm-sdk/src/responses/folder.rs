@@ -11,6 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use llm_providers::{Error, Kind};
 use sha2::{Digest, Sha256};
 
 use super::ResponseStore;
@@ -72,15 +73,21 @@ impl Inner {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn read(&self, name: &str) -> Option<Bytes> {
+    fn read(&self, name: &str) -> Result<Option<Bytes>, Error> {
         match fs::read(self.folder.join(name)) {
-            Ok(bytes) => Some(bytes.into()),
-            Err(error) => {
-                if error.kind() != ErrorKind::NotFound {
-                    tracing::error!(%error, "a kept response cannot be read");
-                }
-                None
-            }
+            Ok(bytes) => Ok(Some(bytes.into())),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(broken("a kept response cannot be read").because(error)),
+        }
+    }
+
+    fn remove(&self, name: &str) -> Result<bool, Error> {
+        let mut pending = self.pending();
+        let was_pending = pending.remove(name).is_some();
+        match fs::remove_file(self.folder.join(name)) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(was_pending),
+            Err(error) => Err(broken("a kept response cannot be removed").because(error)),
         }
     }
 
@@ -140,14 +147,16 @@ impl Inner {
 }
 
 impl ResponseStore for FolderStore {
-    fn get<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Option<Bytes>> {
+    fn get<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<Bytes>, Error>> {
         let (name, inner) = (name(id), Arc::clone(&self.inner));
         Box::pin(async move {
             if let Some(pending) = inner.pending().get(&name) {
-                return Some(pending.clone());
+                return Ok(Some(pending.clone()));
             }
             let read = tokio::task::spawn_blocking(move || inner.read(&name));
-            read.await.ok().flatten()
+            read.await.unwrap_or_else(|defect| {
+                Err(broken("a kept response cannot be read").because(defect))
+            })
         })
     }
 
@@ -159,17 +168,19 @@ impl ResponseStore for FolderStore {
         tokio::task::spawn_blocking(move || inner.write(&name));
     }
 
-    fn remove<'a>(&'a self, id: &'a str) -> BoxFuture<'a, bool> {
+    fn remove<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<bool, Error>> {
         let (name, inner) = (name(id), Arc::clone(&self.inner));
         Box::pin(async move {
-            let gone = tokio::task::spawn_blocking(move || {
-                let mut pending = inner.pending();
-                let was_pending = pending.remove(&name).is_some();
-                fs::remove_file(inner.folder.join(&name)).is_ok() || was_pending
-            });
-            gone.await.unwrap_or_default()
+            let gone = tokio::task::spawn_blocking(move || inner.remove(&name));
+            gone.await.unwrap_or_else(|defect| {
+                Err(broken("a kept response cannot be removed").because(defect))
+            })
         })
     }
+}
+
+fn broken(what: &str) -> Error {
+    Error::new(Kind::Upstream, what)
 }
 
 #[cfg(test)]
@@ -181,15 +192,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = FolderStore::open(folder.path().join("responses"), 1 << 20).unwrap();
         store.put("../../a", Bytes::from_static(b"{}"));
-        assert_eq!(store.get("../../a").await.as_deref(), Some(&b"{}"[..]));
+        let kept = store.get("../../a").await.unwrap();
+        assert_eq!(kept.as_deref(), Some(&b"{}"[..]));
         while !store.inner.pending().is_empty() {
             tokio::task::yield_now().await;
         }
         let again = FolderStore::open(folder.path().join("responses"), 1 << 20).unwrap();
-        assert_eq!(again.get("../../a").await.as_deref(), Some(&b"{}"[..]));
-        assert!(again.remove("../../a").await);
-        assert!(!again.remove("../../a").await);
-        assert_eq!(again.get("../../a").await, None);
+        let kept = again.get("../../a").await.unwrap();
+        assert_eq!(kept.as_deref(), Some(&b"{}"[..]));
+        assert!(again.remove("../../a").await.unwrap());
+        assert!(!again.remove("../../a").await.unwrap());
+        assert_eq!(again.get("../../a").await.unwrap(), None);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 

@@ -26,7 +26,7 @@ pub(crate) async fn answer(
     store: &dyn ResponseStore,
     asked: &Asked<'_>,
 ) -> Result<Option<Bytes>, Error> {
-    let Some(kept) = store.get(asked.id).await else {
+    let Some(kept) = store.get(asked.id).await? else {
         return Ok(None);
     };
     let kept: Kept = serde_json::from_slice(&kept).map_err(|e| lost(&e.to_string()))?;
@@ -34,7 +34,7 @@ pub(crate) async fn answer(
         Verb::Get if asked.is_stream() => retold(asked, &kept.response)?,
         Verb::Get => Bytes::copy_from_slice(kept.response.get().as_bytes()),
         Verb::Delete => {
-            store.remove(asked.id).await;
+            store.remove(asked.id).await?;
             let gone = json!({"id": asked.shown, "object": "response", "deleted": true});
             gone.to_string().into()
         }

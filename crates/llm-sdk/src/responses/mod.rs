@@ -84,7 +84,7 @@ async fn conversation(
 ) -> Result<Option<Vec<Box<RawValue>>>, Error> {
     let (mut turns, mut next, mut bytes) = (Vec::new(), Some(id.to_owned()), 0);
     while let Some(id) = next.take() {
-        let Some(kept) = store.get(&id).await else {
+        let Some(kept) = store.get(&id).await? else {
             if turns.is_empty() {
                 return Ok(None);
             }

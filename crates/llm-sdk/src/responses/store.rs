@@ -8,17 +8,18 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt, ready};
+use llm_providers::Error;
 
 /// Keeps responses by their ids.
 pub trait ResponseStore: Send + Sync + fmt::Debug {
-    /// The one of this id.
-    fn get<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Option<Bytes>>;
+    /// The one of this id. Where it may be here and cannot be read, that is an error.
+    fn get<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<Bytes>, Error>>;
 
     /// Keeps one. Must not wait: it runs while a stream is polled.
     fn put(&self, id: &str, kept: Bytes);
 
     /// Forgets one; says whether there was one.
-    fn remove<'a>(&'a self, id: &'a str) -> BoxFuture<'a, bool>;
+    fn remove<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<bool, Error>>;
 }
 
 /// Keeps responses in this process, the newest ones up to a number of bytes.
@@ -70,8 +71,9 @@ impl Held {
 }
 
 impl ResponseStore for MemoryStore {
-    fn get<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Option<Bytes>> {
-        ready(self.lock().kept.get(id).map(|(_, kept)| kept.clone())).boxed()
+    fn get<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<Bytes>, Error>> {
+        let kept = self.lock().kept.get(id).map(|(_, kept)| kept.clone());
+        ready(Ok(kept)).boxed()
     }
 
     fn put(&self, id: &str, kept: Bytes) {
@@ -96,8 +98,8 @@ impl ResponseStore for MemoryStore {
         held.kept.insert(id.to_owned(), (number, kept));
     }
 
-    fn remove<'a>(&'a self, id: &'a str) -> BoxFuture<'a, bool> {
-        ready(self.lock().forget(id)).boxed()
+    fn remove<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<bool, Error>> {
+        ready(Ok(self.lock().forget(id))).boxed()
     }
 }
 
@@ -106,7 +108,7 @@ mod tests {
     use super::*;
 
     fn get(store: &MemoryStore, id: &str) -> Option<Bytes> {
-        store.get(id).now_or_never().flatten()
+        store.get(id).now_or_never().unwrap().unwrap()
     }
 
     #[test]
@@ -131,8 +133,9 @@ mod tests {
             store.put("a", Bytes::from(vec![0; (i % 90) as usize]));
             store.put("b", Bytes::from_static(b"x"));
         }
-        assert_eq!(store.remove("b").now_or_never(), Some(true));
-        assert_eq!(store.remove("b").now_or_never(), Some(false));
+        let remove = || store.remove("b").now_or_never().unwrap().unwrap();
+        assert!(remove());
+        assert!(!remove());
         let held = store.lock();
         let (_, kept) = held.kept.get("a").expect("the last one");
         assert_eq!((held.bytes, held.order.len()), (1 + kept.len(), 1));

@@ -92,9 +92,21 @@ pub(crate) const GENERAL: Section = Section {
         ),
         (
             Own(
-                "a folder for what the gateway keeps itself: responses of models that only chat (without it in memory), and files and batches for vendors that have none",
+                "a folder for what the gateway keeps itself: responses of models that only chat, and files and batches for vendors that have none. One process at a time uses it; without it they are in the database, which all instances share, and without a database responses are in memory",
             ),
             &["data_folder"],
+        ),
+        (
+            Own(
+                "how many megabytes of files the gateway keeps itself (10240): more are refused with a 413",
+            ),
+            &["kept_files_max_size_mb"],
+        ),
+        (
+            Own(
+                "how many megabytes of responses the gateway keeps itself (1024): the oldest make room",
+            ),
+            &["kept_responses_max_size_mb"],
         ),
         (
             Own(
