@@ -182,6 +182,21 @@ fn alerts(settings: AlertSettings) -> (Alerts, mpsc::UnboundedReceiver<(String, 
     (Alerts::start(settings, Arc::new(carrier)), sent)
 }
 
+/// What either of two instances sends next.
+async fn next_of(
+    one: &mut mpsc::UnboundedReceiver<(String, Value)>,
+    other: &mut mpsc::UnboundedReceiver<(String, Value)>,
+) -> (String, Value) {
+    let next = async {
+        tokio::select! {
+            Some(sent) = one.recv() => sent,
+            Some(sent) = other.recv() => sent,
+        }
+    };
+    let next = tokio::time::timeout(Duration::from_secs(20), next).await;
+    next.expect("an alert")
+}
+
 fn slack(url: &str) -> Way {
     Way::Slack {
         urls: vec![url.to_owned()],
@@ -243,14 +258,7 @@ async fn a_budget_is_told_of_once_for_each_threshold_by_one_of_the_instances() {
             store.ship(&[charged], "journal", None).await.unwrap();
             // A webhook and a letter, from whichever was first.
             for _ in 0..if expected.is_some() { 2 } else { 0 } {
-                let next = async {
-                    tokio::select! {
-                        Some(sent) = sent.recv() => sent,
-                        Some(sent) = sent_by_other.recv() => sent,
-                    }
-                };
-                let next = tokio::time::timeout(Duration::from_secs(20), next).await;
-                let (way, body) = next.expect("an alert");
+                let (way, body) = next_of(&mut sent, &mut sent_by_other).await;
                 if way == "hook" {
                     assert_eq!(body["event"].as_str(), expected, "{}: {body}", office.on);
                 }
@@ -314,14 +322,7 @@ async fn what_a_week_and_a_month_cost_is_told_once_by_one_of_the_instances() {
         office.governance.watch(other);
         let mut told = Vec::new();
         for _ in 0..2 {
-            let next = async {
-                tokio::select! {
-                    Some(sent) = sent.recv() => sent,
-                    Some(sent) = sent_by_other.recv() => sent,
-                }
-            };
-            let next = tokio::time::timeout(Duration::from_secs(20), next).await;
-            let (_, body) = next.expect("a report");
+            let (_, body) = next_of(&mut sent, &mut sent_by_other).await;
             told.push(body["text"].as_str().unwrap().to_owned());
         }
         let monday = sunday.saturating_sub(6.days());
