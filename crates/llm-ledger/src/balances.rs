@@ -2,8 +2,9 @@
 //!
 //! Pure: the time is a parameter, and nothing here waits.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
+use foldhash::HashMap;
 use llm_cost::NanoDollars;
 use llm_store::{Account, Balance, Charge, Charged, Moment};
 

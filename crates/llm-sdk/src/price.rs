@@ -1,12 +1,12 @@
 //! What answers cost, at the prices of the deployment that gave them.
 
 use std::{
-    collections::HashMap,
     sync::{Arc, PoisonError, RwLock},
     time::{Duration, Instant, SystemTime},
 };
 
 use bytes::Bytes;
+use foldhash::HashMap;
 use llm_cost::{
     Adjusted, Cost, Kind, Measures, NanoDollars, PriceTable, Pricing, Quantity, Terms, adjust, cost,
 };

@@ -1,7 +1,8 @@
 //! The sums of days, as requests add to them.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, btree_map::Entry};
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
+use foldhash::HashMap;
 use sqlx::AnyConnection;
 
 use crate::{
@@ -40,7 +41,7 @@ pub(crate) async fn add_days(
 
 /// What requests add to the days they ended on: for each entity they belong to, for all of them, and for each alone.
 pub(crate) fn days_of<'a>(rows: impl Iterator<Item = &'a SpendRow>) -> Vec<SpendDay> {
-    let mut kinds: HashMap<Kind<'_>, (&SpendRow, SpendDay)> = HashMap::new();
+    let mut kinds: HashMap<Kind<'_>, (&SpendRow, SpendDay)> = HashMap::default();
     for row in rows {
         let sums = kinds.entry(Kind::of(row));
         let (_, sums) = sums.or_insert_with(|| (row, nothing_on(row)));

@@ -1,7 +1,8 @@
 //! Brings finished requests into the database: each once, its row, its sums and its charges in one transaction.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
+use foldhash::HashMap;
 use llm_cost::NanoDollars;
 use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 use sqlx::{AnyConnection, any::AnyRow};
@@ -179,7 +180,7 @@ enum Known {
 
 /// Adds what requests cost to the sums of their accounts.
 fn spend(sums: &mut Sums, new: &[&Charged]) {
-    let mut spent: HashMap<(&Account, Option<i64>), Sum> = HashMap::new();
+    let mut spent: HashMap<(&Account, Option<i64>), Sum> = HashMap::default();
     for charged in new {
         for charge in &charged.charges {
             let sum = spent.entry((&charge.account, charge.until)).or_default();

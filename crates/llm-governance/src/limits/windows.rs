@@ -1,9 +1,8 @@
 //! The windows that this process knows: all there is where it is alone, else what it falls back on.
 
-use std::{
-    collections::HashMap,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
+
+use foldhash::HashMap;
 
 use super::{Bounds, CaughtUp, Counts, Kind, Over, Standing, Want};
 

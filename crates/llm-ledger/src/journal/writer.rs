@@ -18,6 +18,9 @@ use crate::Error;
 /// Records that share one write, at most.
 const GROUP: usize = 1024;
 
+/// Bytes that stay allocated between two groups, at most.
+const KEPT: usize = 256 << 10;
+
 /// How long the writer waits before it tries again.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -76,8 +79,12 @@ impl Group {
 
 impl Writer {
     pub(super) fn run(mut self, queue: &Queue) {
+        let mut frames = Vec::new();
         loop {
-            let mut group = Group::default();
+            let mut group = Group {
+                frames,
+                ..Group::default()
+            };
             group.add(queue.take(GROUP));
             let outcome = self.write_until_done(&mut group, queue);
             for done in group.waiting {
@@ -91,6 +98,10 @@ impl Writer {
             if group.is_last {
                 return;
             }
+            // Room that grew once serves the next group, too, unless that was uncommonly large.
+            frames = group.frames;
+            frames.clear();
+            frames.shrink_to(KEPT);
         }
     }
 
