@@ -15,7 +15,13 @@ impl Caller {
 
     /// Whether requests of it may have to have certain fields. Of a token it is known once its team is.
     pub fn may_be_held_to_fields(&self) -> bool {
-        self.grant.is_some() || self.said(ENFORCED).next().is_some()
+        self.grant.is_some() || self.asks_for_fields()
+    }
+
+    /// Whether its key or its team asks for fields.
+    pub fn asks_for_fields(&self) -> bool {
+        let mut lists = self.said(ENFORCED).filter_map(Value::as_array);
+        lists.any(|list| !list.is_empty())
     }
 
     /// Refuses a request that lacks fields which `everybody` has to send, or which its key or its team asks for.

@@ -16,7 +16,7 @@ use llm_types::{JsonObject, Op, Verb};
 use serde_json::Value;
 
 use crate::{
-    auth, batch_tokens,
+    auth, batch_input,
     error::Refusal,
     guided,
     labels::Labels,
@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// The kind of a refusal where there is no money left.
-const OVER_BUDGET: &str = "budget_exceeded";
+pub(crate) const OVER_BUDGET: &str = "budget_exceeded";
 
 /// Where somebody knocks from.
 #[derive(Debug, Clone, Copy)]
@@ -58,18 +58,6 @@ pub(crate) struct Door<'a> {
     pub(crate) method: &'a Method,
     pub(crate) path: &'a str,
     pub(crate) access: Access,
-}
-
-/// A request that the engine does not make itself.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Foreign<'a> {
-    pub(crate) model: &'a str,
-    pub(crate) call_id: &'a str,
-    pub(crate) tags: &'a [String],
-    /// What it may cost.
-    pub(crate) bound: Bound,
-    /// The path that is passed through, and whether the operator added it.
-    pub(crate) passed: Option<(&'a str, bool)>,
 }
 
 /// Whether there is time and room, and who asks; `None` for what needs no key. `key` is the one in a query.
@@ -147,6 +135,7 @@ pub(crate) async fn open_tab(
         required::check(live, caller, said)?;
     }
     let Some(governance) = governance else {
+        batch_input::look(None, live, caller, None, ask).await?;
         return Ok(None);
     };
     let alias = governance.model_of(caller, &ask.model);
@@ -208,7 +197,7 @@ async fn enter(
     let mut bound = own.with_fallback(live.engine.fallback_bound(ask));
     let consumption = live.engine.consumption(ask);
     let customer = labels.end_user.as_deref();
-    let batch_tokens = batch_tokens::of(governance, live, caller, customer, ask).await?;
+    let batch_tokens = batch_input::look(Some(governance), live, caller, customer, ask).await?;
     let work = Work {
         model,
         groups: &groups,
@@ -269,7 +258,7 @@ pub(crate) async fn steer(
 }
 
 /// Settles what a token leaves open until the model is known: the team, and whom the request is for.
-async fn decide(
+pub(crate) async fn decide(
     governance: &Governance,
     live: &Live,
     caller: &mut Arc<Caller>,
@@ -288,51 +277,8 @@ async fn decide(
     Ok(())
 }
 
-/// The same of a request that the engine does not make itself, and may cost `bound`.
-pub(crate) async fn open_tab_for(
-    gateway: &Gateway,
-    live: &Live,
-    caller: &mut Arc<Caller>,
-    work: Foreign<'_>,
-    labels: &mut Labels,
-) -> Result<Option<Arc<Tab>>, Refusal> {
-    let Some(governance) = gateway.governance() else {
-        return Ok(None);
-    };
-    let Foreign {
-        model,
-        call_id,
-        tags,
-        bound,
-        passed,
-    } = work;
-    if caller.grant.is_some() {
-        decide(governance, live, caller, model, labels).await?;
-    }
-    let caller = &*caller;
-    if let Some((path, added)) = passed {
-        caller.may_pass(path, added)?;
-    }
-    let groups = governance.groups_of(model, &groups_of(live, model)).await?;
-    if !model.is_empty() {
-        governance.may_ask(caller, model, &groups)?;
-    }
-    let work = Work {
-        model,
-        groups: &groups,
-        tags,
-        customer: labels.end_user.as_deref(),
-        estimate: estimate(bound),
-        session: labels.session.as_deref(),
-        ..limits_of(live, caller, model)
-    };
-    let admission = governance.admit(caller, work).await?;
-    admission.sent(sent(&admission, call_id, model, bound));
-    Ok(Some(Tab::new(governance.clone(), admission)))
-}
-
 /// How a model is limited: by its deployments, and by how well they are.
-fn limits_of(live: &Live, caller: &Caller, model: &str) -> Work<'static> {
+pub(crate) fn limits_of(live: &Live, caller: &Caller, model: &str) -> Work<'static> {
     let deployments = live.router.deployments(model);
     let said = |name: &str| {
         let mut said = deployments.iter().filter_map(|d| d.model_info.get(name));
@@ -400,7 +346,7 @@ async fn may_fall_back(
     Ok(())
 }
 
-fn estimate(bound: Bound) -> Estimate {
+pub(crate) fn estimate(bound: Bound) -> Estimate {
     match bound {
         Bound::Free => Estimate::Free,
         Bound::AtMost(amount) => Estimate::AtMost(amount),
@@ -410,7 +356,7 @@ fn estimate(bound: Bound) -> Estimate {
 }
 
 /// The row where nobody ever learns how the request ended: it cost what was held.
-fn sent(admission: &Admission, call_id: &str, model: &str, bound: Bound) -> SpendRow {
+pub(crate) fn sent(admission: &Admission, call_id: &str, model: &str, bound: Bound) -> SpendRow {
     let now = Moment::now();
     SpendRow {
         call_id: Some(call_id.to_owned()),

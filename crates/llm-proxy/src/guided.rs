@@ -3,6 +3,7 @@
 use llm_governance::{Caller, Governance};
 use llm_router::Fallback;
 use llm_sdk::{Request as Ask, RouteOptions};
+use llm_types::Map;
 
 use crate::{door::groups_of, error::Refusal, state::Live};
 
@@ -27,13 +28,7 @@ pub(crate) async fn guide(
         route.policy_fallbacks.is_some(),
     ];
     for settings in caller.router_settings() {
-        route.fill(model, settings).map_err(|error| {
-            let place = format!("router_settings.{}", error.field);
-            Refusal::bad(
-                place.clone(),
-                format!("{place} of this key: {}", error.message),
-            )
-        })?;
+        fill(route, model, settings)?;
     }
     let lists = [
         &mut route.fallbacks,
@@ -49,6 +44,25 @@ pub(crate) async fn guide(
         }
     }
     Ok(())
+}
+
+/// Fills in what `router_settings` say of a request in a vendor's own format: how long it may take, and which deployment of
+/// its model answers. Nobody else is asked, as nobody else has its format.
+pub(crate) fn time(caller: &Caller, route: &mut RouteOptions, model: &str) -> Result<(), Refusal> {
+    for settings in caller.router_settings() {
+        fill(route, model, settings)?;
+    }
+    Ok(())
+}
+
+fn fill(route: &mut RouteOptions, model: &str, settings: &Map) -> Result<(), Refusal> {
+    route.fill(model, settings).map_err(|error| {
+        let place = format!("router_settings.{}", error.field);
+        Refusal::bad(
+            place.clone(),
+            format!("{place} of this key: {}", error.message),
+        )
+    })
 }
 
 async fn allowed(

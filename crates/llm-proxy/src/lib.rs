@@ -6,7 +6,7 @@
 mod alerting;
 mod auth;
 mod banner;
-mod batch_tokens;
+mod batch_input;
 mod body;
 mod books;
 mod catalog;

@@ -52,7 +52,12 @@ impl Clerk for LineClerk {
         Ok(())
     }
 
-    async fn admit(&self, owner: Option<&str>, request: &mut Request) -> Result<Receipt, Error> {
+    async fn admit(
+        &self,
+        owner: Option<&str>,
+        said: &JsonObject,
+        request: &mut Request,
+    ) -> Result<Receipt, Error> {
         // A batch of a former process begins with the gateway, and may be earlier than it is.
         let Some(gateway) = self.gateway() else {
             return Err(refused(Refusal::later("the gateway is starting")));
@@ -61,7 +66,8 @@ impl Clerk for LineClerk {
         let mut caller = caller(&gateway, owner, request.op).await.map_err(refused)?;
         let mut labels = Labels::of(&Default::default(), &request.body, &[]);
         request.route.distrust();
-        let tab = open_tab(&gateway, &live, &mut caller, request, &mut labels, None)
+        let said = Some(said);
+        let tab = open_tab(&gateway, &live, &mut caller, request, &mut labels, said)
             .await
             .map_err(refused)?;
         request.observer = Some(Arc::new(Recorder {

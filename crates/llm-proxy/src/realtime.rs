@@ -13,8 +13,8 @@ use hyper::{body::Incoming, upgrade::OnUpgrade};
 use hyper_util::rt::TokioIo;
 use llm_governance::{Access, Caller};
 use llm_providers::transport::socket_limits;
-use llm_sdk::{Live as Session, Opening, Stop};
-use llm_types::JsonObject;
+use llm_sdk::{Live as Session, Opening, Request as Ask, Stop};
+use llm_types::{JsonObject, Map, Op};
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{handshake::derive_accept_key, protocol::Role},
@@ -23,7 +23,7 @@ use tokio_tungstenite::{
 use crate::{
     body::ReplyBody,
     check, controls,
-    door::{Door, Foreign, Peer, admit, open_tab_for},
+    door::{Door, Peer, admit, open_tab},
     error::{Dialect, Refusal},
     labels::Labels,
     metrics::Who,
@@ -39,6 +39,8 @@ const ROUTE: &str = "/realtime";
 const PATHS: [&str; 3] = ["/realtime", "/v1/realtime", "/openai/v1/realtime"];
 /// A sub-protocol that holds a key: browsers can set no header.
 const KEY: &str = "openai-insecure-api-key.";
+/// Where keys are in a query.
+const KEYS_IN_QUERY: [&str; 2] = ["api_key", "key"];
 /// A sub-protocol that stands for the header of the same meaning.
 const BETA: &str = "openai-beta.";
 
@@ -78,30 +80,25 @@ pub(crate) async fn serve(
         Ok(asked) => asked,
         Err(refusal) => return refuse(&caller, refusal),
     };
-    let accept = asked.accept;
-    let mut labels = Labels::of(
-        request.headers(),
-        &JsonObject::new(),
-        &live.settings.user_headers,
-    );
-    let tags = controls::tags(request.headers(), &JsonObject::new());
-    let work = Foreign {
-        model: &asked.model,
-        call_id: &call_id,
-        tags: &tags,
-        bound: live.engine.session_bound(&asked.model),
-        passed: None,
+    let mut labels = Labels::of(&headers, &asked.said, &live.settings.user_headers);
+    let mut ask = match asked.request(&headers) {
+        Ok(ask) => ask,
+        Err(refusal) => return refuse(&caller, refusal),
     };
-    let tab = match open_tab_for(gateway, live, &mut caller, work, &mut labels).await {
+    ask.call_id.clone_from(&call_id);
+    let said = Some(&asked.said);
+    let opened = open_tab(gateway, live, &mut caller, &mut ask, &mut labels, said);
+    let tab = match Box::pin(opened).await {
         Ok(tab) => tab,
         Err(refusal) => return refuse(&caller, refusal),
     };
     let opening = Opening {
         call_id: call_id.clone(),
-        model: asked.model,
+        model: ask.model,
         query: asked.query,
         headers: asked.headers,
-        tags,
+        route_as: ask.route_as,
+        route: ask.route,
         observer: Some(Arc::new(Recorder {
             hub: Arc::clone(&gateway.hub),
             live: Arc::clone(live),
@@ -114,7 +111,7 @@ pub(crate) async fn serve(
     };
     match Box::pin(live.engine.open(opening)).await {
         Ok(session) => {
-            let reply = switching(&accept, &offered, &session, &call_id);
+            let reply = switching(&asked.accept, &offered, &session, &call_id);
             // Counted before the reply is out, and with it the request that asked.
             let under_way = gateway.enter();
             tokio::spawn(carry(Arc::clone(gateway), upgrade, session, under_way));
@@ -143,7 +140,10 @@ async fn carry(gateway: Arc<Gateway>, upgrade: OnUpgrade, session: Session, unde
 /// What a client's opening says.
 struct Asked {
     model: String,
+    /// What goes on to the vendor.
     query: Vec<(String, String)>,
+    /// All of the query, as a request's body would say it.
+    said: JsonObject,
     headers: Vec<(String, String)>,
     accept: String,
 }
@@ -165,13 +165,21 @@ impl Asked {
         let key = headers.get(SEC_WEBSOCKET_KEY);
         let key = key.ok_or_else(|| Refusal::bad("sec-websocket-key", "there is no key"))?;
         let accept = derive_accept_key(key.as_bytes());
-        let (mut model, mut query) = (None, Vec::new());
+        let (mut model, mut query, mut said) = (None, Vec::new(), JsonObject::new());
         for (name, value) in pairs::of(request.uri()) {
+            if !KEYS_IN_QUERY.contains(&name.as_str()) {
+                match (name.as_str(), serde_json::from_str::<Map>(&value)) {
+                    ("metadata" | "litellm_metadata", Ok(map)) => said.set(name.clone(), &map),
+                    _ => said.set_str(name.clone(), &value),
+                }
+            }
             match (name.as_str(), value) {
                 ("model", value) => model = Some(value),
                 ("deployment", value) => model = model.or(Some(value)),
                 // Which version of the vendor's API is asked is the deployment's business.
                 ("api-version" | "api_key" | "key", _) => {}
+                // What is said of the request is for its records.
+                ("user" | "metadata" | "litellm_metadata", _) => {}
                 (name, value) => query.push((name.to_owned(), value)),
             }
         }
@@ -183,9 +191,22 @@ impl Asked {
         Ok(Self {
             model,
             query,
+            said,
             headers: onward(headers, offered),
             accept,
         })
+    }
+}
+
+impl Asked {
+    /// What is let in, and routed.
+    fn request(&self, headers: &HeaderMap) -> Result<Ask, Refusal> {
+        let mut body = JsonObject::new();
+        body.set_str("model", &self.model);
+        let mut ask = Ask::from_object(Op::Realtime, body).map_err(Refusal::json)?;
+        ask.route.distrust();
+        ask.route.tags = controls::tags(headers, &self.said);
+        Ok(ask)
     }
 }
 

@@ -8,6 +8,11 @@ use serde_json::Value;
 
 use crate::{error::Refusal, state::Live};
 
+/// Whether the requests of `caller` must have any.
+pub(crate) fn of_anybody(live: &Live, caller: &Caller) -> bool {
+    !live.settings.governance.enforced_params.is_empty() || caller.asks_for_fields()
+}
+
 /// The body of a request that may have to have certain fields: kept until it is known which, and by which key.
 pub(crate) fn kept(live: &Live, caller: &Caller, body: &JsonObject) -> Option<JsonObject> {
     let everybody = !live.settings.governance.enforced_params.is_empty();

@@ -48,6 +48,9 @@ impl Engine {
             // A file, a batch, a video made anew: what it costs shows when it is done.
             return Bound::About(NanoDollars(0));
         }
+        if request.op == Op::Realtime {
+            return self.session_bound(name);
+        }
         let deployments = router.deployments(name);
         let bounds = deployments.iter().map(|deployment| {
             let model = &deployment.target.model;
@@ -121,7 +124,7 @@ impl Engine {
     }
 
     /// The same of a session with `model`: nobody knows how long it will last.
-    pub fn session_bound(&self, model: &str) -> Bound {
+    fn session_bound(&self, model: &str) -> Bound {
         let deployments = self.router().map(|router| router.deployments(model));
         let bounds = deployments.into_iter().flatten().map(|deployment| {
             let word = Usage::new(1, 1);
@@ -140,8 +143,11 @@ impl Engine {
         let name = request.route_as.as_ref().unwrap_or(&request.model);
         let deployments = self.router().map(|router| router.deployments(name));
         match deployments.and_then(<[_]>::first) {
-            Some(deployment) => consumption(deployment, request.op, &request.body),
-            None => Consumption::default(),
+            // What will be said in a session nobody knows.
+            Some(deployment) if request.op != Op::Realtime => {
+                consumption(deployment, request.op, &request.body)
+            }
+            _ => Consumption::default(),
         }
     }
 

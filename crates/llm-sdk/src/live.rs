@@ -12,7 +12,8 @@ use llm_router::{Ask, Attempt, Attempts, Deployment, Lease};
 use llm_types::{JsonObject, Op, Usage, Verb};
 
 use crate::{
-    Charge, Engine, Failure, Observer, Outcome,
+    Charge, Engine, Failure, Observer, Outcome, RouteOptions,
+    ask::Asking,
     engine::{alone, ended, fail},
     price::Rates,
     record::Reporter,
@@ -35,8 +36,10 @@ pub struct Opening {
     pub query: Vec<(String, String)>,
     /// Headers that go on to the vendor.
     pub headers: Vec<(String, String)>,
-    /// Tags for routing and budgets.
-    pub tags: Vec<String>,
+    /// The name to route by, where it is not the client's.
+    pub route_as: Option<String>,
+    /// How it is routed.
+    pub route: Box<RouteOptions>,
     /// Is told how it ended.
     pub observer: Option<Arc<dyn Observer>>,
 }
@@ -91,18 +94,25 @@ impl Engine {
             let error = Error::bad_request("model", "there is no router");
             return Err(fail(&mut reporter, call_id, named, alone(error)));
         };
+        let options = CallOptions {
+            extra_headers: opening.headers.clone(),
+            ..CallOptions::default()
+        };
+        let asking = Asking {
+            op: Op::Realtime,
+            model: opening.route_as.as_ref().unwrap_or(&opening.model),
+            body: &JsonObject::new(),
+            options: &options,
+            route: &opening.route,
+        };
         let ask = Ask {
             stream: true,
-            tags: opening.tags.clone(),
-            ..Ask::new(&*opening.model)
+            ..asking.of(router)
         };
         let openings = Openings {
             client: self.http(),
             opening: &opening,
-            options: CallOptions {
-                extra_headers: opening.headers.clone(),
-                ..CallOptions::default()
-            },
+            options,
         };
         let routed = match router.run(&ask, &openings).await {
             Ok(routed) => routed,

@@ -25,7 +25,7 @@ use llm_types::{JsonObject, Op, Usage};
 use tokio::time::timeout;
 
 use crate::{
-    Charge, Engine, Failure, Observer, Outcome,
+    Charge, Engine, Failure, Observer, Outcome, RouteOptions,
     engine::{alone, ended, fail},
     price::Rates,
     record::Reporter,
@@ -68,10 +68,8 @@ pub struct Passing {
     pub form_model: Option<Range<u64>>,
     /// What a request costs, whatever it brings.
     pub flat: Option<Dollars>,
-    /// Tags for routing and budgets.
-    pub tags: Vec<String>,
-    /// Time limits.
-    pub timeouts: Timeouts,
+    /// Tags, time limits, and which of a group's deployments answers. Who else might is not asked.
+    pub route: Box<RouteOptions>,
     /// Is told how it ended.
     pub observer: Option<Arc<dyn Observer>>,
 }
@@ -147,8 +145,11 @@ impl Engine {
             stream,
             num_retries: Some(0),
             disable_fallbacks: true,
-            timeouts: request.timeouts,
-            tags: request.tags.clone(),
+            timeouts: request.route.timeouts,
+            tags: request.route.tags.clone(),
+            inherited_tags: request.route.inherited_tags.clone(),
+            tag_filtering: request.route.tag_filtering,
+            strategy: request.route.strategy.clone(),
             ..Ask::new(&*request.group)
         };
         let forwarding = Forwarding {

@@ -1,6 +1,7 @@
 //! Requests in vendors' own formats: whose they are, with which credential they go on, and what becomes of the reply.
 
 mod endpoint;
+mod entry;
 mod form;
 mod headers;
 mod mount;
@@ -13,13 +14,12 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, request::Parts};
 use hyper::body::Incoming;
 use llm_governance::{Access, Caller};
 use llm_providers::{Native, Outgoing};
-use llm_router::Timeouts;
-use llm_sdk::Passing;
+use llm_sdk::{Passing, RouteOptions};
 use llm_types::JsonObject;
 
 use crate::{
     body, controls,
-    door::{Door, Foreign, Peer, admit, open_tab_for},
+    door::{Door, Peer, admit},
     error::{Dialect, Refusal},
     labels::Labels,
     metrics::Who,
@@ -85,18 +85,9 @@ pub(crate) async fn serve(
     };
     passing.call_id.clone_from(&call_id);
     let mut labels = Labels::of(&head.headers, &passing.fields, &live.settings.user_headers);
-    let engine = match passing.rename {
-        true => &live.engine,
-        false => &live.passing,
-    };
-    let work = Foreign {
-        model: &passing.native.model,
-        call_id: &call_id,
-        tags: &passing.tags,
-        bound: engine.passing_bound(&passing),
-        passed: Some((head.uri.path(), passing.below)),
-    };
-    let tab = match open_tab_for(gateway, live, &mut caller, work, &mut labels).await {
+    let place = (&mount, head.uri.path());
+    let opened = entry::open(gateway, live, &mut caller, place, &mut passing, &mut labels);
+    let tab = match Box::pin(opened).await {
         Ok(tab) => tab,
         Err(refusal) => return refuse(&caller, refusal),
     };
@@ -109,7 +100,7 @@ pub(crate) async fn serve(
         labels,
         address: Some(peer.client),
     }));
-    match Box::pin(engine.pass(passing)).await {
+    match Box::pin(entry::engine(live, &passing).pass(passing)).await {
         Ok(passed) => {
             let mut reply = respond::passed(passed, &call_id, started.elapsed());
             if let Some(tab) = &tab {
@@ -234,11 +225,13 @@ fn prepare(live: &Live, mount: &Mount<'_>, head: &Parts, told: Told) -> Passing 
         headers: mount.onward(&head.headers, live.settings.key_header.as_deref()),
         body,
         native,
-        tags: controls::tags(&head.headers, &fields),
+        route: Box::new(RouteOptions {
+            tags: controls::tags(&head.headers, &fields),
+            ..RouteOptions::default()
+        }),
         fields,
         form_model,
         flat: mount.cost(),
-        timeouts: Timeouts::default(),
         observer: None,
     }
 }

@@ -37,3 +37,4 @@ mod tokens;
 mod transcribing;
 mod vouched;
 mod wishes;
+mod wishes_everywhere;

@@ -10,13 +10,13 @@ use serde_json::{Value, json};
 use crate::support::*;
 
 /// A gateway that keeps keys, for as long as the test runs.
-struct Kept {
-    gateway: Gateway,
+pub(crate) struct Kept {
+    pub(crate) gateway: Gateway,
     _folder: tempfile::TempDir,
 }
 
 impl Kept {
-    async fn with(settings: Settings) -> Self {
+    pub(crate) async fn with(settings: Settings) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let gateway = Gateway::with(kept_in(&folder, settings)).await;
         Self {
@@ -25,25 +25,25 @@ impl Kept {
         }
     }
 
-    async fn manage(&self, path: &str, body: Value) -> Got {
+    pub(crate) async fn manage(&self, path: &str, body: Value) -> Got {
         let headers = [("authorization", "Bearer sk-master")];
         self.gateway
             .send("POST", path, &headers, body.to_string())
             .await
     }
 
-    async fn manage_get(&self, path: &str) -> Got {
+    pub(crate) async fn manage_get(&self, path: &str) -> Got {
         let headers = [("authorization", "Bearer sk-master")];
         self.gateway.send("GET", path, &headers, "").await
     }
 
-    async fn key(&self, body: Value) -> String {
+    pub(crate) async fn key(&self, body: Value) -> String {
         let got = self.manage("/key/generate", body).await;
         assert_eq!(got.status, 200, "{}", got.text());
         got.json()["key"].as_str().unwrap().to_owned()
     }
 
-    async fn ask(&self, path: &str, key: &str, body: Value) -> Got {
+    pub(crate) async fn ask(&self, path: &str, key: &str, body: Value) -> Got {
         let bearer = format!("Bearer {key}");
         let headers = [("authorization", bearer.as_str())];
         self.gateway
@@ -51,7 +51,7 @@ impl Kept {
             .await
     }
 
-    async fn chat(&self, key: &str, body: Value) -> Got {
+    pub(crate) async fn chat(&self, key: &str, body: Value) -> Got {
         self.ask("/v1/chat/completions", key, body).await
     }
 }
@@ -64,7 +64,7 @@ fn kept_in(folder: &tempfile::TempDir, settings: Settings) -> Settings {
 }
 
 /// Two models: one at the vendor, one that costs nothing.
-fn two(url: &str) -> Settings {
+pub(crate) fn two(url: &str) -> Settings {
     let mut settings = settings(url);
     settings.deployments.push(deployment("spare", url));
     for deployment in &mut settings.deployments {
@@ -80,7 +80,7 @@ fn two(url: &str) -> Settings {
     settings
 }
 
-fn with(mut body: Value, more: Value) -> Value {
+pub(crate) fn with(mut body: Value, more: Value) -> Value {
     for (key, value) in more.as_object().unwrap() {
         body[key] = value.clone();
     }

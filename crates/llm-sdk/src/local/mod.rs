@@ -64,9 +64,15 @@ pub trait Clerk: Send + Sync + fmt::Debug {
     fn check(&self, body: &mut JsonObject) -> Result<(), Error>;
 
     /// Lets a line of a batch that `owner` made in, and has the last word on its request: who is told how it ended, say.
-    /// A refusal that says when to ask again is asked again then; any other is the line's answer.
-    async fn admit(&self, owner: Option<&str>, request: &mut Request) -> Result<Receipt, Error> {
-        let _ = (owner, request);
+    /// `said` is the line's body as it came. A refusal that says when to ask again is asked again then; any other is the
+    /// line's answer.
+    async fn admit(
+        &self,
+        owner: Option<&str>,
+        said: &JsonObject,
+        request: &mut Request,
+    ) -> Result<Receipt, Error> {
+        let _ = (owner, said, request);
         Ok(None)
     }
 }

@@ -303,8 +303,11 @@ impl LocalBatches {
         line: &Line,
     ) -> Result<Option<(Request, Receipt)>, Error> {
         loop {
-            let mut request = self.request(&work.endpoint, line)?;
-            let admitted = self.clerk.admit(work.owner.as_deref(), &mut request);
+            let said = Bytes::copy_from_slice(line.body.get().as_bytes());
+            let said = JsonObject::parse(&said)?;
+            let mut request = self.request(&work.endpoint, said.clone())?;
+            let owner = work.owner.as_deref();
+            let admitted = self.clerk.admit(owner, &said, &mut request);
             let refused = match admitted.await {
                 Ok(receipt) => return Ok(Some((request, receipt))),
                 Err(error) => error,
@@ -322,11 +325,9 @@ impl LocalBatches {
         }
     }
 
-    fn request(&self, endpoint: &str, line: &Line) -> Result<Request, Error> {
+    fn request(&self, endpoint: &str, mut body: JsonObject) -> Result<Request, Error> {
         let op = op_of(endpoint)
             .ok_or_else(|| Error::bad_request("url", "batches do not answer this"))?;
-        let bytes = Bytes::copy_from_slice(line.body.get().as_bytes());
-        let mut body = JsonObject::parse(&bytes)?;
         // A line has one answer.
         body.remove("stream");
         body.remove("stream_options");
