@@ -73,6 +73,21 @@ impl Caller {
         }
     }
 
+    /// The name of whoever has what it makes and what is kept for it: its user, or else its team, or itself. All keys of
+    /// a user are the same there, and a key stays the same when it is replaced.
+    pub fn owner(&self) -> String {
+        if let Some(user) = self.user_id() {
+            return format!("user/{user}");
+        }
+        if let Some(team) = self.team_id() {
+            return format!("team/{team}");
+        }
+        match &self.key {
+            Some(key) => format!("key/{}", key.row.account().id),
+            None => format!("key/{}", self.key_hash()),
+        }
+    }
+
     /// The user.
     pub fn user_id(&self) -> Option<&str> {
         match (&self.user, &self.key) {

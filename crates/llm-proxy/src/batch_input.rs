@@ -52,6 +52,7 @@ async fn read(live: &Live, held: Option<&Caller>, ask: &Ask) -> Result<u64, Refu
     fetch.provider.clone_from(&ask.provider);
     fetch.route.caller.clone_from(&ask.route.caller);
     fetch.route.team.clone_from(&ask.route.team);
+    fetch.route.whose.clone_from(&ask.route.whose);
     let response = live.engine.call(fetch).await;
     let response = response.map_err(|failure| unreadable(&failure.error.message))?;
     let mut lines = Lines {

@@ -10,7 +10,7 @@ use llm_cost::NanoDollars;
 use llm_governance::{Access, Admission, Caller, Governance, ModelLimits, Work};
 use llm_ledger::Estimate;
 use llm_router::Quota;
-use llm_sdk::{Bound, OwnPlace, Request as Ask};
+use llm_sdk::{Bound, Owner, OwnPlace, Request as Ask};
 use llm_store::{Moment, rows::SpendRow};
 use llm_types::{JsonObject, Op, Verb};
 use serde_json::Value;
@@ -187,6 +187,10 @@ async fn enter(
     }
     ask.route.caller = Some(caller.key_hash().to_owned());
     ask.route.team = caller.team_id().map(str::to_owned);
+    ask.route.whose = Owner {
+        name: Some(caller.owner()),
+        sees_all: caller.is_admin(),
+    };
     if ask.op == Op::Batch && ask.verb == Verb::Create {
         ask.route.owner = serde_json::to_string(&caller.remembered()).ok();
     }

@@ -40,6 +40,7 @@ mod live;
 mod local;
 mod mock;
 mod network;
+mod owner;
 mod passing;
 mod price;
 mod record;
@@ -70,6 +71,7 @@ pub use local::{
     ANSWERS, Batch, BatchStore, Clerk, FileStore, FolderBatches, FolderFiles, KeptFile, LineAnswer,
     Listing, LocalBatches, PIECE, Receipt, Tenure, full,
 };
+pub use owner::Owner;
 pub use passing::{Passed, PassedBody, Passing, Relay};
 pub use price::{Basis, Charge, Prices, facts};
 pub use record::{Observer, Outcome, Record};

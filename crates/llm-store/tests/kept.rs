@@ -17,6 +17,7 @@ fn file(id: &str, bytes: i64, made: i64) -> File {
         bytes,
         created_at: Moment(made),
         expires_at: None,
+        owner: None,
     }
 }
 
@@ -147,7 +148,7 @@ fn answer(line: i64, good: bool) -> LineAnswer {
 async fn a_batch_is_one_runner_s_until_its_lease_ends() {
     for database in kit::databases().await {
         let store = database.open().await;
-        store.make_batch("a", "{}", Moment(1)).await.unwrap();
+        store.make_batch("a", "{}", Moment(1), None).await.unwrap();
         assert!(store.claim_batch(tenure("x", 0)).await.unwrap().is_some());
         assert_eq!(store.claim_batch(tenure("y", 9)).await.unwrap(), None);
         assert!(store.add_answer("a", "x", &answer(2, true)).await.unwrap());
@@ -192,7 +193,7 @@ async fn of_many_that_want_a_batch_one_gets_it() {
     for database in kit::databases().await {
         let store = database.open().await;
         for id in ["a", "b", "c"] {
-            store.make_batch(id, id, Moment(1)).await.unwrap();
+            store.make_batch(id, id, Moment(1), None).await.unwrap();
         }
         let all = (0..12).map(|n| {
             let store = store.clone();
@@ -214,7 +215,7 @@ async fn of_many_that_want_a_batch_one_gets_it() {
 async fn answers_are_read_a_few_at_a_time() {
     for database in kit::databases().await {
         let store = database.open().await;
-        store.make_batch("a", "", Moment(1)).await.unwrap();
+        store.make_batch("a", "", Moment(1), None).await.unwrap();
         store.claim_batch(tenure("x", 0)).await.unwrap();
         for line in (1..=700).rev() {
             store

@@ -47,7 +47,8 @@ fn held(tenure: Tenure<'_>) -> kept::Tenure<'_> {
 impl BatchStore for KeptBatches {
     async fn make(&self, batch: &Batch) -> Result<(), Error> {
         let (state, made) = (state(batch)?, moment(batch.created_at));
-        let made = self.store.make_batch(&batch.id, &state, made);
+        let owner = batch.whose.as_deref();
+        let made = self.store.make_batch(&batch.id, &state, made, owner);
         made.await.map_err(refused)
     }
 

@@ -32,6 +32,7 @@ fn row(file: &KeptFile) -> File {
         bytes: signed(file.bytes),
         created_at: moment(file.created_at),
         expires_at: file.expires_at.map(moment),
+        owner: file.owner.clone(),
     }
 }
 
@@ -43,6 +44,7 @@ fn known(row: File) -> KeptFile {
         bytes: unsigned(row.bytes),
         created_at: seconds(row.created_at),
         expires_at: row.expires_at.map(seconds),
+        owner: row.owner,
     }
 }
 
@@ -101,6 +103,7 @@ impl FileStore for KeptFiles {
 pub(super) fn page(listing: &Listing) -> Page<'_> {
     Page {
         purpose: listing.purpose.as_deref(),
+        owner: listing.owner.as_deref(),
         after: listing.after.as_deref(),
         oldest_first: listing.oldest_first,
         limit: i64::try_from(listing.limit).unwrap_or(i64::MAX),

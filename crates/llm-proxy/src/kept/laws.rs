@@ -63,6 +63,7 @@ fn file(number: u32, bytes: u64) -> KeptFile {
         bytes,
         created_at: 1_000 + u64::from(number),
         expires_at: None,
+        owner: None,
     }
 }
 
@@ -210,6 +211,42 @@ async fn files_are_listed_and_go_when_they_expire() {
         place.files.sweep(2_001).await.unwrap();
         assert!(place.files.get(&all[2]).await.unwrap().is_none());
         assert!(place.files.get(&all[1]).await.unwrap().is_some());
+    }
+}
+
+#[tokio::test]
+async fn lists_show_one_s_own_and_what_is_nobody_s() {
+    for place in places().await {
+        for (number, owner) in [(1, None), (2, Some("ada")), (3, Some("bob")), (4, Some("ada"))] {
+            let one = KeptFile {
+                owner: owner.map(str::to_owned),
+                ..file(number, 0)
+            };
+            place.files.begin(&one).await.unwrap();
+            place.files.show(&one).await.unwrap();
+            assert_eq!(place.files.get(&one.id).await.unwrap(), Some(one));
+            let mut made = batch(number);
+            made.whose = owner.map(str::to_owned);
+            place.batches.make(&made).await.unwrap();
+        }
+        let own = |after: Option<u32>, oldest_first| Listing {
+            owner: Some("ada".into()),
+            after: after.map(|number| id("file-", number)),
+            oldest_first,
+            ..listing(9)
+        };
+        let files = |numbers: &[u32]| -> Vec<String> {
+            numbers.iter().map(|number| id("file-", *number)).collect()
+        };
+        let name = place.name;
+        assert_eq!(ids(&place, &own(None, false)).await, files(&[4, 2, 1]), "{name}");
+        assert_eq!(ids(&place, &own(Some(2), true)).await, files(&[4]), "{name}");
+        assert!(ids(&place, &own(Some(3), false)).await.is_empty(), "{name}");
+        for (oldest_first, numbers) in [(false, [4, 2, 1]), (true, [1, 2, 4])] {
+            let listed = place.batches.list(&own(None, oldest_first)).await.unwrap();
+            let listed: Vec<String> = listed.into_iter().map(|batch| batch.id).collect();
+            assert_eq!(listed, numbers.map(|number| id("batch_", number)), "{name}");
+        }
     }
 }
 

@@ -68,7 +68,8 @@ impl Engine {
         let recalled = match (request.op, request.verb) {
             (Op::Responses, Verb::Create) => {
                 let (store, body) = (&*self.responses, &mut request.body);
-                Box::pin(recall(store, &self.ids, &router, &asked, body)).await?
+                let owner = &request.route.whose;
+                Box::pin(recall(store, &self.ids, &router, &asked, body, owner)).await?
             }
             _ => Recalled::default(),
         };
@@ -149,6 +150,7 @@ impl Engine {
             id,
             shown,
             query: &request.query,
+            owner: &request.route.whose,
         };
         let place = pin.as_deref().unwrap_or(&request.model);
         Box::pin(self.kept(&asked, router, place, &mut begun.reporter)).await

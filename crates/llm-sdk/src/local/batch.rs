@@ -42,9 +42,12 @@ pub struct Batch {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) output_stays: Option<u64>,
     pub(crate) metadata: Map,
-    /// Who made it (`RouteOptions::owner`).
+    /// Who made it, and is asked for when its lines are (`RouteOptions::owner`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) owner: Option<String>,
+    /// The name that it is kept under; `None`: it is everybody's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whose: Option<String>,
     pub(crate) status: Status,
     /// When it was made, in seconds since 1970.
     pub created_at: u64,
@@ -73,6 +76,7 @@ impl Batch {
             output_stays: None,
             metadata: Map::new(),
             owner: None,
+            whose: None,
             status: Status::Validating,
             created_at: now(),
             cancelling_at: None,

@@ -8,7 +8,7 @@ use llm_providers::{Body, Data, Download, Error, Kind, Stored};
 use serde_json::{Value, json};
 
 use super::{FileStore, KeptFile, Listing, LocalBatches, PIECE, fresh, not_found, now, page};
-use crate::Request;
+use crate::{Owner, Request};
 
 /// How long a file may be asked to stay, in seconds: as with OpenAI.
 const STAYS: std::ops::RangeInclusive<u64> = 3600..=30 * 24 * 3600;
@@ -26,6 +26,7 @@ impl LocalBatches {
             filename: upload.filename.clone().unwrap_or_else(|| "file".to_owned()),
             purpose: request.body.str("purpose").unwrap_or_default().into_owned(),
             bytes: upload.data.len(),
+            owner: request.route.whose.name.clone(),
             ..KeptFile::default()
         };
         let stays = stays(request, "expires_after")?;
@@ -44,19 +45,20 @@ impl LocalBatches {
         Ok(shown(&file))
     }
 
-    /// What is known of a file that is there.
-    pub(super) async fn file(&self, id: &str) -> Result<KeptFile, Error> {
+    /// What is known of a file that is there, and that `owner` may see.
+    pub(super) async fn file(&self, id: &str, owner: &Owner) -> Result<KeptFile, Error> {
         let found = match super::is_local(id) {
             true => self.files.get(id).await?,
             false => None,
         };
-        let there = found.filter(|file| !file.is_gone(now()));
+        let there =
+            found.filter(|file| !file.is_gone(now()) && owner.sees(file.owner.as_deref()));
         there.ok_or_else(|| not_found(id))
     }
 
     /// The bytes of a file, as they are read.
-    pub(super) async fn content(&self, id: &str) -> Result<Download, Error> {
-        let file = self.file(id).await?;
+    pub(super) async fn content(&self, id: &str, owner: &Owner) -> Result<Download, Error> {
+        let file = self.file(id, owner).await?;
         let state = (Arc::clone(&self.files), file.id, 0_u64);
         let pieces = try_unfold(state, |(files, id, number)| async move {
             let piece = files.read(&id, number).await?;
@@ -67,8 +69,8 @@ impl LocalBatches {
     }
 
     /// A copy of a file in one without a name, which a request can carry.
-    pub(super) async fn copied(&self, id: &str) -> Result<Stored, Error> {
-        let (file, mut number, mut left) = (self.file(id).await?, 0, 0);
+    pub(super) async fn copied(&self, id: &str, owner: &Owner) -> Result<Stored, Error> {
+        let (file, mut number, mut left) = (self.file(id, owner).await?, 0, 0);
         let mut copy = aside(tempfile::tempfile).await?;
         while left < file.bytes {
             let piece = self.files.read(id, number).await?;
@@ -80,8 +82,8 @@ impl LocalBatches {
         aside(move || Stored::new(copy)).await
     }
 
-    pub(super) async fn list_files(&self, query: &[(String, String)]) -> Result<Value, Error> {
-        let listing = listing(query, 10_000, 10_000);
+    pub(super) async fn list_files(&self, request: &Request) -> Result<Value, Error> {
+        let listing = listing(request, 10_000, 10_000);
         let wanted = Listing {
             limit: listing.limit + 1,
             ..listing.clone()
@@ -90,8 +92,8 @@ impl LocalBatches {
         Ok(page(files.iter().map(shown).collect(), listing.limit))
     }
 
-    pub(super) async fn remove(&self, id: &str) -> Result<Value, Error> {
-        self.file(id).await?;
+    pub(super) async fn remove(&self, id: &str, owner: &Owner) -> Result<Value, Error> {
+        self.file(id, owner).await?;
         match self.files.remove(id).await? {
             true => Ok(json!({"id": id, "object": "file", "deleted": true})),
             false => Err(not_found(id)),
@@ -117,14 +119,15 @@ pub(super) fn shown(file: &KeptFile) -> Value {
 }
 
 /// What a list is asked for.
-pub(super) fn listing(query: &[(String, String)], usual: usize, most: usize) -> Listing {
+pub(super) fn listing(request: &Request, usual: usize, most: usize) -> Listing {
     let said = |name: &str| {
-        let found = query.iter().find(|(key, _)| key == name);
+        let found = request.query.iter().find(|(key, _)| key == name);
         found.map(|(_, value)| value.clone())
     };
     let limit = said("limit").and_then(|limit| limit.parse().ok());
     Listing {
         purpose: said("purpose").filter(|purpose| !purpose.is_empty()),
+        owner: request.route.whose.only().map(str::to_owned),
         after: said("after"),
         oldest_first: said("order").as_deref() == Some("asc"),
         limit: limit.unwrap_or(usual).clamp(1, most),

@@ -33,7 +33,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::{Engine, Request};
+use crate::{Engine, Owner, Request};
 
 pub use batch::Batch;
 pub use folder::{FolderBatches, FolderFiles};
@@ -238,7 +238,7 @@ impl LocalBatches {
         if !is_local(&id) {
             return Ok(());
         }
-        let stored = self.copied(&id).await?;
+        let stored = self.copied(&id, &request.route.whose).await?;
         drop(id);
         let mut body = llm_providers::Body {
             fields: std::mem::take(&mut request.body),
@@ -259,33 +259,36 @@ impl LocalBatches {
     /// Does what is asked for.
     pub(crate) async fn answer(&self, request: Request) -> Result<Answer, Error> {
         let id = request.id.as_deref().unwrap_or_default();
+        let owner = &request.route.whose;
         let answer = match (request.op, request.verb) {
             (Op::File, Verb::Create) => self.keep(&request).await?,
-            (Op::File, Verb::List) => self.list_files(&request.query).await?,
-            (Op::File, Verb::Delete) => self.remove(id).await?,
+            (Op::File, Verb::List) => self.list_files(&request).await?,
+            (Op::File, Verb::Delete) => self.remove(id, owner).await?,
             (Op::File, Verb::Content) => {
-                let content = self.content(id).await?;
+                let content = self.content(id, owner).await?;
                 return Ok(Answer::File(Box::new(content)));
             }
-            (Op::File, _) => files::shown(&self.file(id).await?),
+            (Op::File, _) => files::shown(&self.file(id, owner).await?),
             (_, Verb::Create) => self.begin(&request).await?.shown(),
-            (_, Verb::List) => self.list_batches(&request.query).await?,
-            (_, Verb::Cancel) => self.cancel(id).await?.shown(),
-            (_, _) => self.batch(id).await?.shown(),
+            (_, Verb::List) => self.list_batches(&request).await?,
+            (_, Verb::Cancel) => self.cancel(id, owner).await?.shown(),
+            (_, _) => self.batch(id, owner).await?.shown(),
         };
         Ok(Answer::Json(answer))
     }
 
-    async fn batch(&self, id: &str) -> Result<Batch, Error> {
+    /// A batch that `owner` may see.
+    async fn batch(&self, id: &str, owner: &Owner) -> Result<Batch, Error> {
         let found = match is_local(id) {
             true => self.batches.get(id).await?,
             false => None,
         };
-        found.ok_or_else(|| not_found(id))
+        let seen = found.filter(|batch| owner.sees(batch.whose.as_deref()));
+        seen.ok_or_else(|| not_found(id))
     }
 
-    async fn list_batches(&self, query: &[(String, String)]) -> Result<Value, Error> {
-        let mut listing = files::listing(query, 20, 100);
+    async fn list_batches(&self, request: &Request) -> Result<Value, Error> {
+        let mut listing = files::listing(request, 20, 100);
         let limit = listing.limit;
         listing.limit += 1;
         let batches = self.batches.list(&listing).await?;
@@ -306,19 +309,20 @@ impl LocalBatches {
             let message = "'completion_window' must be '24h'";
             return Err(Error::bad_request("completion_window", message));
         }
-        self.file(&input).await?;
+        self.file(&input, &request.route.whose).await?;
         let mut batch = Batch::new(endpoint, input);
         batch.metadata = request.body.get("metadata")?.unwrap_or_default();
         batch.output_stays = files::stays(request, "output_expires_after")?;
         batch.owner.clone_from(&request.route.owner);
+        batch.whose.clone_from(&request.route.whose.name);
         self.batches.make(&batch).await?;
         self.made.notify_one();
         Ok(batch)
     }
 
     /// Asks a batch to stop.
-    async fn cancel(&self, id: &str) -> Result<Batch, Error> {
-        let batch = self.batch(id).await?;
+    async fn cancel(&self, id: &str, owner: &Owner) -> Result<Batch, Error> {
+        let batch = self.batch(id, owner).await?;
         if batch.is_over() {
             let status = json!(batch.shown_status());
             let message = format!("a batch with status {status} cannot be cancelled");
@@ -328,7 +332,7 @@ impl LocalBatches {
         if let Some(here) = self.running().get(id) {
             here.work.cancelled.store(true, Ordering::Release);
         }
-        self.batch(id).await
+        self.batch(id, owner).await
     }
 
     /// Takes on what nobody works on.

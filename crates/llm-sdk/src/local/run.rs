@@ -22,7 +22,7 @@ use super::{
     input::{Line, Lines, Next, checked},
     millis, now,
 };
-use crate::Request;
+use crate::{Owner, Request};
 
 /// Behind everybody who waits for an answer now.
 const PRIORITY: i64 = 1_000_000;
@@ -155,7 +155,7 @@ impl LocalBatches {
             return Ok(Ended::Whole);
         }
         let done: HashSet<u64> = self.batches.lines(&batch.id).await?.into_iter().collect();
-        let mut lines = Lines::of(&self.files, &self.file(&batch.input).await?);
+        let mut lines = Lines::of(&self.files, &self.file(&batch.input, &Owner::default()).await?);
         let mut asked = JoinSet::new();
         while let Next::Line(number, text) = lines.next().await? {
             if done.contains(&number) {
@@ -191,7 +191,7 @@ impl LocalBatches {
         if batch.status != Status::Validating {
             return Ok(true);
         }
-        let lines = Lines::of(&self.files, &self.file(&batch.input).await?);
+        let lines = Lines::of(&self.files, &self.file(&batch.input, &Owner::default()).await?);
         (batch.total, batch.problems) = checked(lines, &batch.endpoint).await?;
         if !batch.problems.is_empty() {
             return Ok(true);
@@ -396,6 +396,7 @@ impl LocalBatches {
             bytes: 0,
             created_at,
             expires_at: batch.output_stays.map(|seconds| created_at + seconds),
+            owner: batch.whose.clone(),
         };
         Writer::begin(&self.files, file).await
     }

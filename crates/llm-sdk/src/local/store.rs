@@ -31,6 +31,9 @@ pub struct KeptFile {
     /// When it goes, if it does by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<u64>,
+    /// The name that it is kept under; `None`: it is everybody's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
 }
 
 /// Which files or batches are asked for, the newest first unless it is said otherwise.
@@ -38,6 +41,8 @@ pub struct KeptFile {
 pub struct Listing {
     /// Those for this purpose.
     pub purpose: Option<String>,
+    /// Those under this name, and those under none.
+    pub owner: Option<String>,
     /// Those behind this one.
     pub after: Option<String>,
     /// The oldest first.
@@ -138,8 +143,16 @@ pub trait BatchStore: Send + Sync + fmt::Debug {
 }
 
 impl Listing {
-    /// The part of `all` that is asked for, by when each was made and its id.
-    pub(super) fn cut<T>(&self, mut all: Vec<T>, place: impl Fn(&T) -> (u64, &str)) -> Vec<T> {
+    /// The part of `all` that is asked for, by when each was made and its id, and by whose it is.
+    pub(super) fn cut<T>(
+        &self,
+        mut all: Vec<T>,
+        place: impl Fn(&T) -> (u64, &str),
+        owner: impl Fn(&T) -> Option<&str>,
+    ) -> Vec<T> {
+        if let Some(only) = &self.owner {
+            all.retain(|one| owner(one).is_none_or(|owner| owner == only));
+        }
         all.sort_by(|a, b| match self.oldest_first {
             true => place(a).cmp(&place(b)),
             false => place(b).cmp(&place(a)),

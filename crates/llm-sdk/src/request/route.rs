@@ -7,6 +7,8 @@ use llm_router::{Fallback, RetryPolicy, StreamFailover, Timeouts};
 use llm_types::{JsonError, JsonObject, Map, Op};
 use serde_json::Value;
 
+use crate::Owner;
+
 /// LiteLLM's keys that steer routing.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct RouteOptions {
@@ -57,6 +59,8 @@ pub struct RouteOptions {
     /// Who is asked for later, by what goes on after the request: the lines of a batch. In the words of whoever runs the
     /// engine, who reads them again (`Clerk::admit`).
     pub owner: Option<String>,
+    /// Under whose name it keeps things here, and whose it may see.
+    pub whose: Owner,
     /// `litellm_session_id`, or `session_id` of the metadata: the conversation it belongs to.
     pub session: Option<String>,
     /// `routing_strategy` of the metadata: another strategy for this request.
@@ -158,6 +162,7 @@ impl RouteOptions {
             team,
             weights: weights(body)?,
             owner: None,
+            whose: Owner::default(),
             session,
             strategy,
             region: body.take("allowed_model_region")?,

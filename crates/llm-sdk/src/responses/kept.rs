@@ -6,7 +6,7 @@ use llm_types::{JsonObject, Op, Verb};
 use serde_json::{json, value::RawValue};
 
 use super::{Kept, ResponseStore, conversation, lost};
-use crate::request::streams_again;
+use crate::{Owner, request::streams_again};
 
 /// The most items on one page.
 const MOST: usize = 100;
@@ -19,6 +19,7 @@ pub(crate) struct Asked<'a> {
     /// As the client knows it.
     pub(crate) shown: &'a str,
     pub(crate) query: &'a [(String, String)],
+    pub(crate) owner: &'a Owner,
 }
 
 /// The answer; `None` if the response is not kept here.
@@ -30,6 +31,9 @@ pub(crate) async fn answer(
         return Ok(None);
     };
     let kept: Kept = serde_json::from_slice(&kept).map_err(|e| lost(&e.to_string()))?;
+    if !asked.owner.sees(kept.owner.as_deref()) {
+        return Ok(None);
+    }
     let answer = match asked.verb {
         Verb::Get if asked.is_stream() => retold(asked, &kept.response)?,
         Verb::Get => Bytes::copy_from_slice(kept.response.get().as_bytes()),
@@ -74,7 +78,7 @@ fn retold(asked: &Asked<'_>, response: &RawValue) -> Result<Bytes, Error> {
 /// A page of what the response was made of: all that was said before it.
 async fn items(store: &dyn ResponseStore, asked: &Asked<'_>, kept: Kept) -> Result<Bytes, Error> {
     let mut all = match &kept.previous {
-        Some(previous) => conversation(store, previous).await?.unwrap_or_default(),
+        Some(previous) => conversation(store, previous, asked.owner).await?.unwrap_or_default(),
         None => Vec::new(),
     };
     all.extend(kept.input);
@@ -197,6 +201,7 @@ mod tests {
             id: "resp_b",
             shown: "resp_shown",
             query: &query,
+            owner: &Owner::default(),
         };
         let answer = answer(store, &asked).now_or_never().expect("at once")?;
         let answer = answer.unwrap_or_default();

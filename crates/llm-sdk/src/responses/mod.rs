@@ -16,7 +16,7 @@ use llm_types::{ChatChunk, JsonObject};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::ids::Ids;
+use crate::{Owner, ids::Ids};
 
 pub use folder::FolderStore;
 pub(crate) use folder::private_folder;
@@ -32,6 +32,9 @@ struct Kept {
     previous: Option<String>,
     input: Vec<Box<RawValue>>,
     response: Box<RawValue>,
+    /// The name that it is kept under; `None`: it is everybody's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    owner: Option<String>,
 }
 
 /// What a request builds on.
@@ -41,46 +44,54 @@ pub(crate) struct Recalled {
     before: Option<(String, Vec<Box<RawValue>>)>,
     /// The deployment that keeps the response before.
     pub(crate) pin: Option<String>,
+    /// The name that the answer is kept under.
+    owner: Option<String>,
 }
 
-/// Finds what `body` builds on. A vendor's response goes by the vendor's own id from here on.
+/// Finds what `body` of `owner` builds on. A vendor's response goes by the vendor's own id from here on.
 pub(crate) async fn recall(
     store: &dyn ResponseStore,
     ids: &Ids,
     router: &Router,
     group: &str,
     body: &mut JsonObject,
+    owner: &Owner,
 ) -> Result<Recalled, Error> {
+    let alone = Recalled {
+        owner: owner.name.clone(),
+        ..Recalled::default()
+    };
     let Some(previous) = body.get::<String>("previous_response_id")? else {
-        return Ok(Recalled::default());
+        return Ok(alone);
     };
     let (id, deployment) = match ids.read(&previous)? {
         Some(handed) => (handed.id, Some(handed.deployment)),
         None => (previous, None),
     };
-    if let Some(items) = conversation(store, &id).await? {
+    if let Some(items) = conversation(store, &id, owner).await? {
         return Ok(Recalled {
             before: Some((id, items)),
-            pin: None,
+            ..alone
         });
     }
     let Some(deployment) = deployment else {
-        return Ok(Recalled::default());
+        return Ok(alone);
     };
     body.set_str("previous_response_id", &id);
     // An id may name any deployment; only one of the group that was asked for will do.
     let known = router.deployments(group);
     let pin = known.iter().any(|known| known.id == deployment);
     Ok(Recalled {
-        before: None,
         pin: pin.then_some(deployment),
+        ..alone
     })
 }
 
-/// All items up to and including a response; `None` if it is not kept here.
+/// All items up to and including a response; `None` if it is not kept here, or not for `owner`.
 async fn conversation(
     store: &dyn ResponseStore,
     id: &str,
+    owner: &Owner,
 ) -> Result<Option<Vec<Box<RawValue>>>, Error> {
     let (mut turns, mut next, mut bytes) = (Vec::new(), Some(id.to_owned()), 0);
     while let Some(id) = next.take() {
@@ -95,6 +106,9 @@ async fn conversation(
             return Err(lost("the conversation is too long"));
         }
         let kept: Kept = serde_json::from_slice(&kept).map_err(|e| lost(&e.to_string()))?;
+        if turns.is_empty() && !owner.sees(kept.owner.as_deref()) {
+            return Ok(None);
+        }
         next.clone_from(&kept.previous);
         turns.push(kept);
     }
@@ -162,6 +176,7 @@ impl Recalled {
             id,
             previous: self.before.as_ref().map(|(id, _)| id.clone()),
             input: items(body).ok()?,
+            owner: self.owner.clone(),
         })
     }
 }
@@ -196,6 +211,7 @@ pub(crate) struct Keeper {
     id: String,
     previous: Option<String>,
     input: Vec<Box<RawValue>>,
+    owner: Option<String>,
 }
 
 impl Keeper {
@@ -208,6 +224,7 @@ impl Keeper {
             previous: self.previous,
             input: self.input,
             response,
+            owner: self.owner,
         };
         if let Ok(kept) = serde_json::to_vec(&kept) {
             self.store.put(&self.id, kept.into());

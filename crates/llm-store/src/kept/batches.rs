@@ -56,8 +56,16 @@ impl Batch {
 
 impl Store {
     /// Keeps a new batch.
-    pub async fn make_batch(&self, id: &str, state: &str, made: Moment) -> Result<(), Error> {
-        query(texts::MAKE_BATCH, [text(id), text(state), made.cell()])
+    pub async fn make_batch(
+        &self,
+        id: &str,
+        state: &str,
+        made: Moment,
+        owner: Option<&str>,
+    ) -> Result<(), Error> {
+        let owner = owner.map(str::to_owned).cell();
+        let cells = [text(id), text(state), made.cell(), owner];
+        query(texts::MAKE_BATCH, cells)
             .execute(&mut *self.writer().await?)
             .await?;
         Ok(())
@@ -78,8 +86,9 @@ impl Store {
             true => texts::BATCHES_OLDEST,
             false => texts::BATCHES_NEWEST,
         };
-        let after = page.after.map(str::to_owned).cell();
-        let rows = query(statement, [after, number(page.limit)])
+        let said = |value: Option<&str>| value.map(str::to_owned).cell();
+        let cells = [said(page.after), number(page.limit), said(page.owner)];
+        let rows = query(statement, cells)
             .fetch_all(&mut *self.reader().await?)
             .await?;
         let batches = rows.iter().map(Batch::read).collect::<Result<_, _>>();

@@ -25,6 +25,8 @@ pub struct File {
     pub created_at: Moment,
     /// When it goes, if it does by itself.
     pub expires_at: Option<Moment>,
+    /// Whose it is; `None`: everybody's.
+    pub owner: Option<String>,
 }
 
 impl File {
@@ -36,6 +38,7 @@ impl File {
             bytes: Column::read(row, 3)?,
             created_at: Column::read(row, 4)?,
             expires_at: Column::read(row, 5)?,
+            owner: Column::read(row, 6)?,
         })
     }
 }
@@ -52,6 +55,7 @@ impl Store {
             now.cell(),
             now.plus(ABANDONED).cell(),
             number(most),
+            file.owner.clone().cell(),
         ];
         let done = query(texts::BEGIN_FILE, cells)
             .execute(&mut *self.writer().await?)
@@ -114,6 +118,7 @@ impl Store {
             said(page.purpose),
             said(page.after),
             number(page.limit),
+            said(page.owner),
         ];
         let rows = query(statement, cells)
             .fetch_all(&mut *self.reader().await?)

@@ -15,6 +15,8 @@ use crate::{Cell, Error};
 pub struct Page<'a> {
     /// Files for this purpose.
     pub purpose: Option<&'a str>,
+    /// Those of this owner, and those of nobody.
+    pub owner: Option<&'a str>,
     /// Those behind this one.
     pub after: Option<&'a str>,
     /// The oldest first, rather than the newest.

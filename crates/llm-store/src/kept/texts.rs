@@ -1,7 +1,7 @@
 //! The statements of what is kept, for both databases.
 
-pub(crate) const BEGIN_FILE: &str = "INSERT INTO kept_files (id, filename, purpose, bytes, created_at, expires_at, is_shown) \
-     SELECT CAST($1 AS TEXT), CAST($2 AS TEXT), CAST($3 AS TEXT), CAST($4 AS BIGINT), CAST($5 AS BIGINT), CAST($6 AS BIGINT), 0 \
+pub(crate) const BEGIN_FILE: &str = "INSERT INTO kept_files (id, filename, purpose, bytes, created_at, expires_at, is_shown, owner) \
+     SELECT CAST($1 AS TEXT), CAST($2 AS TEXT), CAST($3 AS TEXT), CAST($4 AS BIGINT), CAST($5 AS BIGINT), CAST($6 AS BIGINT), 0, CAST($8 AS TEXT) \
      WHERE CAST($4 AS BIGINT) = 0 OR CAST($4 AS BIGINT) <= CAST($7 AS BIGINT) - (SELECT COALESCE(SUM(bytes), 0) FROM kept_files) \
      ON CONFLICT (id) DO NOTHING";
 
@@ -14,19 +14,23 @@ pub(crate) const HIDE_FILE: &str =
 
 pub(crate) const FORGET_FILE: &str = "DELETE FROM kept_files WHERE id = $1 AND is_shown = 0";
 
-pub(crate) const FILE: &str = "SELECT id, filename, purpose, bytes, created_at, expires_at FROM kept_files WHERE id = $1 AND is_shown = 1";
+pub(crate) const FILE: &str = "SELECT id, filename, purpose, bytes, created_at, expires_at, owner FROM kept_files WHERE id = $1 AND is_shown = 1";
 
 pub(crate) const EXPIRED_FILES: &str =
     "SELECT id FROM kept_files WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2";
 
-pub(crate) const FILES_NEWEST: &str = "SELECT id, filename, purpose, bytes, created_at, expires_at FROM kept_files \
+pub(crate) const FILES_NEWEST: &str = "SELECT id, filename, purpose, bytes, created_at, expires_at, owner FROM kept_files \
      WHERE is_shown = 1 AND (expires_at IS NULL OR expires_at > $1) AND (CAST($2 AS TEXT) IS NULL OR purpose = $2) \
-     AND (CAST($3 AS TEXT) IS NULL OR (created_at, id) < (SELECT a.created_at, a.id FROM kept_files AS a WHERE a.id = $3)) \
+     AND (CAST($3 AS TEXT) IS NULL OR (created_at, id) < (SELECT a.created_at, a.id FROM kept_files AS a WHERE a.id = $3 \
+     AND (CAST($5 AS TEXT) IS NULL OR a.owner IS NULL OR a.owner = $5))) \
+     AND (CAST($5 AS TEXT) IS NULL OR owner IS NULL OR owner = $5) \
      ORDER BY created_at DESC, id DESC LIMIT $4";
 
-pub(crate) const FILES_OLDEST: &str = "SELECT id, filename, purpose, bytes, created_at, expires_at FROM kept_files \
+pub(crate) const FILES_OLDEST: &str = "SELECT id, filename, purpose, bytes, created_at, expires_at, owner FROM kept_files \
      WHERE is_shown = 1 AND (expires_at IS NULL OR expires_at > $1) AND (CAST($2 AS TEXT) IS NULL OR purpose = $2) \
-     AND (CAST($3 AS TEXT) IS NULL OR (created_at, id) > (SELECT a.created_at, a.id FROM kept_files AS a WHERE a.id = $3)) \
+     AND (CAST($3 AS TEXT) IS NULL OR (created_at, id) > (SELECT a.created_at, a.id FROM kept_files AS a WHERE a.id = $3 \
+     AND (CAST($5 AS TEXT) IS NULL OR a.owner IS NULL OR a.owner = $5))) \
+     AND (CAST($5 AS TEXT) IS NULL OR owner IS NULL OR owner = $5) \
      ORDER BY created_at, id LIMIT $4";
 
 pub(crate) const PUT_PIECE: &str = "INSERT INTO kept_pieces (file_id, number, piece) VALUES ($1, $2, $3) \
@@ -37,7 +41,7 @@ pub(crate) const PIECE: &str = "SELECT piece FROM kept_pieces WHERE file_id = $1
 pub(crate) const FORGET_PIECES: &str = "DELETE FROM kept_pieces WHERE file_id = $1 AND number IN \
      (SELECT p.number FROM kept_pieces AS p WHERE p.file_id = $1 ORDER BY p.number LIMIT 16)";
 
-pub(crate) const MAKE_BATCH: &str = "INSERT INTO kept_batches (id, state, created_at, stage, leased_until) VALUES ($1, $2, $3, 0, 0)";
+pub(crate) const MAKE_BATCH: &str = "INSERT INTO kept_batches (id, state, created_at, owner, stage, leased_until) VALUES ($1, $2, $3, $4, 0, 0)";
 
 pub(crate) const BATCH: &str = "SELECT state, cancelling_at, stage, \
      CASE WHEN stage = 0 THEN (SELECT COUNT(*) FROM kept_answers AS a WHERE a.batch_id = kept_batches.id AND a.is_good = 1) ELSE 0 END, \
@@ -48,14 +52,18 @@ pub(crate) const BATCHES_NEWEST: &str = "SELECT state, cancelling_at, stage, \
      CASE WHEN stage = 0 THEN (SELECT COUNT(*) FROM kept_answers AS a WHERE a.batch_id = kept_batches.id AND a.is_good = 1) ELSE 0 END, \
      CASE WHEN stage = 0 THEN (SELECT COUNT(*) FROM kept_answers AS a WHERE a.batch_id = kept_batches.id AND a.is_good = 0) ELSE 0 END \
      FROM kept_batches \
-     WHERE (CAST($1 AS TEXT) IS NULL OR (created_at, id) < (SELECT b.created_at, b.id FROM kept_batches AS b WHERE b.id = $1)) \
+     WHERE (CAST($1 AS TEXT) IS NULL OR (created_at, id) < (SELECT b.created_at, b.id FROM kept_batches AS b WHERE b.id = $1 \
+     AND (CAST($3 AS TEXT) IS NULL OR b.owner IS NULL OR b.owner = $3))) \
+     AND (CAST($3 AS TEXT) IS NULL OR owner IS NULL OR owner = $3) \
      ORDER BY created_at DESC, id DESC LIMIT $2";
 
 pub(crate) const BATCHES_OLDEST: &str = "SELECT state, cancelling_at, stage, \
      CASE WHEN stage = 0 THEN (SELECT COUNT(*) FROM kept_answers AS a WHERE a.batch_id = kept_batches.id AND a.is_good = 1) ELSE 0 END, \
      CASE WHEN stage = 0 THEN (SELECT COUNT(*) FROM kept_answers AS a WHERE a.batch_id = kept_batches.id AND a.is_good = 0) ELSE 0 END \
      FROM kept_batches \
-     WHERE (CAST($1 AS TEXT) IS NULL OR (created_at, id) > (SELECT b.created_at, b.id FROM kept_batches AS b WHERE b.id = $1)) \
+     WHERE (CAST($1 AS TEXT) IS NULL OR (created_at, id) > (SELECT b.created_at, b.id FROM kept_batches AS b WHERE b.id = $1 \
+     AND (CAST($3 AS TEXT) IS NULL OR b.owner IS NULL OR b.owner = $3))) \
+     AND (CAST($3 AS TEXT) IS NULL OR owner IS NULL OR owner = $3) \
      ORDER BY created_at, id LIMIT $2";
 
 pub(crate) const CANCEL_BATCH: &str = "UPDATE kept_batches SET cancelling_at = $2 WHERE id = $1 AND stage = 0 AND cancelling_at IS NULL";

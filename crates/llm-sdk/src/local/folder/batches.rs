@@ -302,7 +302,11 @@ impl BatchStore for FolderBatches {
     async fn list(&self, listing: &Listing) -> Result<Vec<Batch>, Error> {
         let known = self.inner.known();
         let all = known.values().map(|one| one.batch.clone()).collect();
-        Ok(listing.cut(all, |batch: &Batch| (batch.created_at, batch.id.as_str())))
+        Ok(listing.cut(
+            all,
+            |batch: &Batch| (batch.created_at, batch.id.as_str()),
+            |batch| batch.whose.as_deref(),
+        ))
     }
 
     async fn cancel(&self, id: &str, now: u64) -> Result<(), Error> {

@@ -147,7 +147,11 @@ impl Inner {
             let wanted = listing.purpose.as_ref();
             !file.is_gone(listing.now) && wanted.is_none_or(|purpose| *purpose == file.purpose)
         });
-        Ok(listing.cut(all, |file| (file.created_at, file.id.as_str())))
+        Ok(listing.cut(
+            all,
+            |file| (file.created_at, file.id.as_str()),
+            |file| file.owner.as_deref(),
+        ))
     }
 
     fn remove(&self, id: &str) -> Result<bool, Error> {
