@@ -88,7 +88,8 @@ fn kept_in(
     let files = FolderFiles::open(folder.join("files"), limits.files).with_context(unusable)?;
     let batches = FolderBatches::open(folder.join("batches")).with_context(unusable)?;
     let clerk = Arc::clone(clerk) as Arc<dyn Clerk>;
-    let local = LocalBatches::over(Arc::new(files), Arc::new(batches), clerk);
+    let (files, batches) = (Arc::new(files), Arc::new(batches));
+    let local = LocalBatches::over(files, batches, clerk, limits.batches);
     Ok(engine.remembering(Arc::new(responses)).batching(local))
 }
 

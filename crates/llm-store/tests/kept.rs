@@ -162,7 +162,7 @@ async fn a_batch_is_one_runner_s_until_its_lease_ends() {
         assert!(store.claim_batch(tenure("y", 15)).await.unwrap().is_some());
         assert_eq!(store.renew_batch("a", tenure("x", 16)).await.unwrap(), None);
         assert!(!store.add_answer("a", "x", &answer(3, true)).await.unwrap());
-        assert!(!store.save_batch("a", "x", "late", true).await.unwrap());
+        assert!(!store.save_batch("a", "x", "late", Some(Moment(18))).await.unwrap());
         assert_eq!(store.answered_lines("a").await.unwrap(), [2]);
         assert!(store.add_answer("a", "y", &answer(1, false)).await.unwrap());
         store.cancel_batch("a", Moment(17)).await.unwrap();
@@ -176,7 +176,7 @@ async fn a_batch_is_one_runner_s_until_its_lease_ends() {
         assert_eq!(seen.cancelling_at, Some(Moment(17)));
         assert!(
             store
-                .save_batch("a", "y", "{\"over\":1}", true)
+                .save_batch("a", "y", "{\"over\":1}", Some(Moment(18)))
                 .await
                 .unwrap()
         );
@@ -185,6 +185,9 @@ async fn a_batch_is_one_runner_s_until_its_lease_ends() {
         assert!(store.answered_lines("a").await.unwrap().is_empty());
         assert_eq!(store.claim_batch(tenure("z", 1000)).await.unwrap(), None);
         store.sweep_batches().await.unwrap();
+        assert_eq!(store.forget_batches(Moment(17), 9).await.unwrap(), 0);
+        assert_eq!(store.forget_batches(Moment(18), 9).await.unwrap(), 1);
+        assert_eq!(store.batch("a").await.unwrap(), None, "{}", database.name);
     }
 }
 

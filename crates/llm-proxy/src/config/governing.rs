@@ -89,7 +89,7 @@ fn retention(values: &mut Values, settings: &mut Settings, problems: &mut Proble
 }
 
 /// `7d`, `5m`: or a number of seconds.
-fn period(key: &str, values: &mut Values, problems: &mut Problems) -> Option<Period> {
+pub(super) fn period(key: &str, values: &mut Values, problems: &mut Problems) -> Option<Period> {
     let node = values.take_node(key)?;
     let text = match (node.text(), node.number()) {
         (Some(text), _) => text.to_owned(),
@@ -107,7 +107,7 @@ fn period(key: &str, values: &mut Values, problems: &mut Problems) -> Option<Per
 }
 
 /// How long a period is from now.
-fn length(period: Period) -> Duration {
+pub(super) fn length(period: Period) -> Duration {
     let now = llm_store::Moment::now();
     let milliseconds = period.after(now).0.saturating_sub(now.0);
     Duration::from_millis(milliseconds.unsigned_abs())

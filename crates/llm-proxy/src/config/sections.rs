@@ -75,6 +75,9 @@ fn kept(values: &mut Values, settings: &mut Settings, problems: &mut Problems) {
         settings.data_folder = Some(folder.into());
     }
     let limits = &mut settings.kept;
+    if let Some(period) = governing::period("kept_batches_max_age", values, problems) {
+        limits.batches = governing::length(period).as_secs();
+    }
     for (key, limit) in [
         ("kept_files_max_size_mb", &mut limits.files),
         ("kept_responses_max_size_mb", &mut limits.responses),

@@ -11,11 +11,24 @@ use super::{files::page, moment, refused, seconds, signed, unsigned};
 #[derive(Debug)]
 pub(super) struct KeptBatches {
     store: Store,
+    /// This instance, among those that remove what is old.
+    name: String,
 }
+
+/// The name of removing what is old: one instance does it at a time.
+const JOB: &str = "kept_batches";
+/// How long that takes at most, in milliseconds.
+const AT_MOST: i64 = 300_000;
+/// Batches that are removed at a time, and how many times.
+const AT_ONCE: i64 = 100;
+const ROUNDS: usize = 50;
 
 impl KeptBatches {
     pub(super) fn new(store: Store) -> Self {
-        Self { store }
+        Self {
+            store,
+            name: uuid::Uuid::new_v4().simple().to_string(),
+        }
     }
 }
 
@@ -79,9 +92,8 @@ impl BatchStore for KeptBatches {
 
     async fn save(&self, batch: &Batch, runner: &str) -> Result<bool, Error> {
         let state = state(batch)?;
-        let saved = self
-            .store
-            .save_batch(&batch.id, runner, &state, batch.is_over());
+        let ended = batch.ended_at().map(moment);
+        let saved = self.store.save_batch(&batch.id, runner, &state, ended);
         saved.await.map_err(refused)
     }
 
@@ -111,7 +123,27 @@ impl BatchStore for KeptBatches {
         Ok((rows.into_iter().map(told).collect(), next.map(unsigned)))
     }
 
-    async fn sweep(&self) -> Result<(), Error> {
-        self.store.sweep_batches().await.map_err(refused)
+    async fn sweep(&self, ended: u64) -> Result<(), Error> {
+        let now = Moment::now();
+        let begun = self.store.begin_job(JOB, &self.name, now.plus(AT_MOST), now);
+        if !begun.await.map_err(refused)? {
+            return Ok(());
+        }
+        let swept = self.swept(moment(ended)).await;
+        let ended = self.store.end_job(JOB, &self.name, now).await;
+        swept.and(ended).map_err(refused)
+    }
+}
+
+impl KeptBatches {
+    async fn swept(&self, ended: Moment) -> Result<(), llm_store::Error> {
+        self.store.sweep_batches().await?;
+        for _ in 0..ROUNDS {
+            // Other writers go between.
+            if self.store.forget_batches(ended, AT_ONCE).await? < AT_ONCE.unsigned_abs() {
+                break;
+            }
+        }
+        Ok(())
     }
 }

@@ -290,7 +290,7 @@ async fn a_batch_is_one_runner_s_at_a_time() {
         assert_eq!((seen.is_over(), seen.completed), (true, 2), "{name}");
         assert_eq!(batches.lines(&first).await.unwrap(), [0; 0], "{name}");
         assert_eq!(claimed("z", 9_000).await, Some(id("batch_", 2)), "{name}");
-        batches.sweep().await.unwrap();
+        batches.sweep(0).await.unwrap();
     }
 }
 
@@ -312,6 +312,27 @@ async fn a_batch_that_shall_stop_tells_its_runner() {
         let listed = batches.list(&listing(5)).await.unwrap();
         assert_eq!(listed.len(), 1, "{name}");
         assert_eq!(listed[0].cancelling_at, Some(1_500), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_batch_goes_some_time_after_its_end() {
+    for place in places().await {
+        let (batches, name) = (&place.batches, place.name);
+        for number in [1, 2] {
+            batches.make(&batch(number)).await.unwrap();
+        }
+        batches.claim(tenure("x", 100)).await.unwrap();
+        let over = over(batch(1));
+        assert!(batches.save(&over, "x").await.unwrap(), "{name}");
+        let end = over.ended_at().unwrap();
+        assert_eq!(batch(1).ended_at(), None);
+        for (time, left) in [(end - 1, 2), (end, 1), (u64::MAX >> 12, 1)] {
+            batches.sweep(time).await.unwrap();
+            let listed = batches.list(&listing(5)).await.unwrap();
+            assert_eq!(listed.len(), left, "{name}");
+        }
+        assert!(batches.get(&over.id).await.unwrap().is_none(), "{name}");
     }
 }
 

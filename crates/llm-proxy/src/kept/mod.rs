@@ -9,20 +9,22 @@ mod responses;
 use std::{sync::Arc, time::Duration};
 
 use llm_providers::{Error, Kind};
-use llm_sdk::{Clerk, Engine, LocalBatches};
+use llm_sdk::{BATCHES_STAY, Clerk, Engine, LocalBatches};
 use llm_store::{Moment, Store};
 
 use batches::KeptBatches;
 use files::KeptFiles;
 use responses::KeptResponses;
 
-/// How much is kept at most.
+/// How much is kept at most, and how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeptLimits {
     /// Bytes of all files (`kept_files_max_size_mb`).
     pub files: u64,
     /// Bytes of all responses (`kept_responses_max_size_mb`).
     pub responses: u64,
+    /// How long a batch stays when it is over, and its files of answers, in seconds (`kept_batches_max_age`).
+    pub batches: u64,
 }
 
 impl Default for KeptLimits {
@@ -30,6 +32,7 @@ impl Default for KeptLimits {
         Self {
             files: 10 << 30,
             responses: 1 << 30,
+            batches: BATCHES_STAY,
         }
     }
 }
@@ -46,7 +49,8 @@ pub(crate) fn in_database(
 ) -> Engine {
     let files = KeptFiles::new(store.clone(), limits.files);
     let batches = KeptBatches::new(store.clone());
-    let local = LocalBatches::over(Arc::new(files), Arc::new(batches), clerk);
+    let (files, batches) = (Arc::new(files), Arc::new(batches));
+    let local = LocalBatches::over(files, batches, clerk, limits.batches);
     let responses = KeptResponses::new(store.clone(), limits.responses);
     engine.remembering(Arc::new(responses)).batching(local)
 }

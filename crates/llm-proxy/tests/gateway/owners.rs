@@ -111,6 +111,40 @@ async fn files_and_batches_are_their_makers() {
 }
 
 #[tokio::test]
+async fn a_batch_that_is_over_goes_after_its_time() {
+    let vendor = Vendor::friendly().await;
+    let folder = tempfile::tempdir().unwrap();
+    let settings = || kept_in(&folder, settings(&vendor.url));
+    let first = Gateway::with(settings()).await;
+    let master = [("authorization", "Bearer sk-master")];
+    let form = [master[0], ("content-type", "multipart/form-data; boundary=X")];
+    let file = first.send("POST", "/v1/files", &form, UPLOAD).await.json();
+    let order = json!({"input_file_id": file["id"], "endpoint": "/v1/chat/completions", "completion_window": "24h"});
+    let made = first.send("POST", "/v1/batches", &master, order.to_string()).await.json();
+    let path = format!("/v1/batches/{}", made["id"].as_str().unwrap());
+    let done = loop {
+        let got = first.send("GET", &path, &master, "").await.json();
+        if got["status"] == "completed" {
+            break got;
+        }
+        tokio::task::yield_now().await;
+    };
+    let output = format!("/v1/files/{}", done["output_file_id"].as_str().unwrap());
+    let output = first.send("GET", &output, &master, "").await.json();
+    let stays = output["expires_at"].as_u64().unwrap() - output["created_at"].as_u64().unwrap();
+    assert_eq!(stays, 30 * 86_400);
+    first.running.stop().await;
+    let mut settings = settings();
+    settings.kept.batches = 0;
+    let next = Gateway::with(settings).await;
+    while next.send("GET", &path, &master, "").await.status != 404 {
+        tokio::task::yield_now().await;
+    }
+    let input = format!("/v1/files/{}", file["id"].as_str().unwrap());
+    assert_eq!(next.send("GET", &input, &master, "").await.status, 200);
+}
+
+#[tokio::test]
 async fn a_key_that_is_replaced_still_has_what_it_made() {
     let vendor = Vendor::friendly().await;
     let kept = Kept::with(settings(&vendor.url)).await;

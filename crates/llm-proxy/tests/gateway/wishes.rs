@@ -56,7 +56,7 @@ impl Kept {
     }
 }
 
-fn kept_in(folder: &tempfile::TempDir, settings: Settings) -> Settings {
+pub(crate) fn kept_in(folder: &tempfile::TempDir, settings: Settings) -> Settings {
     let mut settings = with_master_key(settings);
     let file = folder.path().join("gateway.db");
     settings.database.place = Place::Named(file.display().to_string());

@@ -93,6 +93,13 @@ impl Batch {
         self.status.is_over()
     }
 
+    /// When it came to its end, in seconds since 1970; `None`: it did not yet.
+    pub fn ended_at(&self) -> Option<u64> {
+        let name = json!(self.status).as_str().unwrap_or_default().to_owned();
+        let ended = self.since.get(&format!("{name}_at")).and_then(Value::as_u64);
+        self.is_over().then(|| ended.unwrap_or(self.expires_at()))
+    }
+
     /// Goes on to `status`.
     pub(crate) fn turn_to(&mut self, status: Status) {
         self.status = status;

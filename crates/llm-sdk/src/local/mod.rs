@@ -39,7 +39,7 @@ pub use batch::Batch;
 pub use folder::{FolderBatches, FolderFiles};
 use run::Work;
 pub use store::{
-    ANSWERS, BatchStore, FileStore, KeptFile, LineAnswer, Listing, PIECE, Tenure, full,
+    ANSWERS, BATCHES_STAY, BatchStore, FileStore, KeptFile, LineAnswer, Listing, PIECE, Tenure, full,
 };
 
 /// Lines that are under way at the same time, of all batches together.
@@ -86,6 +86,8 @@ pub struct LocalBatches {
     files: Arc<dyn FileStore>,
     batches: Arc<dyn BatchStore>,
     clerk: Arc<dyn Clerk>,
+    /// How long a batch stays when it is over, in seconds.
+    stays: u64,
     /// Who answers the lines: always the newest engine.
     engine: ArcSwapOption<Engine>,
     room: Arc<Semaphore>,
@@ -118,20 +120,23 @@ impl LocalBatches {
         let folder = folder.into();
         let files = FolderFiles::open(folder.join("files"), u64::MAX)?;
         let batches = FolderBatches::open(folder.join("batches"))?;
-        Ok(Self::over(Arc::new(files), Arc::new(batches), clerk))
+        let (files, batches) = (Arc::new(files), Arc::new(batches));
+        Ok(Self::over(files, batches, clerk, BATCHES_STAY))
     }
 
-    /// Files and batches in these stores. Nothing runs before [`attend`](Self::attend).
+    /// Files and batches in these stores. Batches go so many seconds after they were over. Nothing runs before [`attend`](Self::attend).
     pub fn over(
         files: Arc<dyn FileStore>,
         batches: Arc<dyn BatchStore>,
         clerk: Arc<dyn Clerk>,
+        stays: u64,
     ) -> Arc<Self> {
         let target = Target::new(&ROW, "local", Credential::None);
         Arc::new(Self {
             files,
             batches,
             clerk,
+            stays,
             engine: ArcSwapOption::empty(),
             room: Arc::new(Semaphore::new(AT_ONCE)),
             deployment: Arc::new(Deployment::new("local", "local", target)),
@@ -363,7 +368,7 @@ impl LocalBatches {
 impl LocalBatches {
     async fn sweep(&self) -> Result<(), Error> {
         self.files.sweep(now()).await?;
-        self.batches.sweep().await
+        self.batches.sweep(now().saturating_sub(self.stays)).await
     }
 }
 

@@ -395,7 +395,7 @@ impl LocalBatches {
             purpose: "batch_output".to_owned(),
             bytes: 0,
             created_at,
-            expires_at: batch.output_stays.map(|seconds| created_at + seconds),
+            expires_at: Some(created_at + batch.output_stays.unwrap_or(self.stays)),
             owner: batch.whose.clone(),
         };
         Writer::begin(&self.files, file).await

@@ -15,6 +15,9 @@ pub const PIECE: usize = 512 << 10;
 /// About as many bytes of answers are read at a time.
 pub const ANSWERS: usize = 1 << 20;
 
+/// How long batches stay when they are over, and the files of their answers, in seconds, unless it is said otherwise.
+pub const BATCHES_STAY: u64 = 30 * 24 * 3600;
+
 /// What is known of a file. Times are seconds since 1970.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeptFile {
@@ -138,8 +141,9 @@ pub trait BatchStore: Send + Sync + fmt::Debug {
     /// always the same.
     async fn answers(&self, id: &str, from: u64) -> Result<(Vec<LineAnswer>, Option<u64>), Error>;
 
-    /// Removes what a process that ended left behind.
-    async fn sweep(&self) -> Result<(), Error>;
+    /// Removes what a process that ended left behind, and some of the batches that were over by `ended`, in seconds since
+    /// 1970.
+    async fn sweep(&self, ended: u64) -> Result<(), Error>;
 }
 
 impl Listing {

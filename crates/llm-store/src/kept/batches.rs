@@ -139,15 +139,23 @@ impl Store {
         stop.map_err(fault("kept_batches"))
     }
 
-    /// Writes down where a batch is; says whether it is still `runner`'s. The answers of one that is over go.
+    /// Writes down where a batch is, and when it ended; says whether it is still `runner`'s. The answers of one that is
+    /// over go.
     pub async fn save_batch(
         &self,
         id: &str,
         runner: &str,
         state: &str,
-        is_over: bool,
+        ended: Option<Moment>,
     ) -> Result<bool, Error> {
-        let cells = [text(id), text(runner), text(state), number(is_over.into())];
+        let is_over = ended.is_some();
+        let cells = [
+            text(id),
+            text(runner),
+            text(state),
+            number(is_over.into()),
+            ended.cell(),
+        ];
         let saved = query(texts::SAVE_BATCH, cells)
             .execute(&mut *self.writer().await?)
             .await?;
@@ -168,6 +176,14 @@ impl Store {
             self.clear_batch(&id).await?;
         }
         Ok(())
+    }
+
+    /// Removes batches that ended before a moment, `limit` of them at most; says how many.
+    pub async fn forget_batches(&self, before: Moment, limit: i64) -> Result<u64, Error> {
+        let done = query(texts::FORGET_BATCHES, [before.cell(), number(limit)])
+            .execute(&mut *self.writer().await?)
+            .await?;
+        Ok(done.rows_affected())
     }
 
     async fn clear_batch(&self, id: &str) -> Result<(), Error> {

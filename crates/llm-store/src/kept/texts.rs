@@ -78,13 +78,17 @@ pub(crate) const RENEW_BATCH: &str = "UPDATE kept_batches SET leased_until = $3 
      RETURNING CAST(CASE WHEN cancelling_at IS NULL THEN 0 ELSE 1 END AS BIGINT)";
 
 pub(crate) const SAVE_BATCH: &str =
-    "UPDATE kept_batches SET state = $3, stage = $4 WHERE id = $1 AND runner = $2 AND stage = 0";
+    "UPDATE kept_batches SET state = $3, stage = $4, ended_at = $5 WHERE id = $1 AND runner = $2 AND stage = 0";
 
 pub(crate) const ENDED_BATCHES: &str =
     "SELECT id FROM kept_batches WHERE stage = 1 ORDER BY created_at, id LIMIT 100";
 
 pub(crate) const CLEAR_BATCH: &str =
     "UPDATE kept_batches SET stage = 2 WHERE id = $1 AND stage = 1";
+
+/// Removes some of those that ended long ago, whose answers are gone.
+pub(crate) const FORGET_BATCHES: &str = "DELETE FROM kept_batches WHERE stage = 2 AND id IN \
+     (SELECT b.id FROM kept_batches AS b WHERE b.ended_at <= $1 AND b.stage = 2 ORDER BY b.ended_at, b.id LIMIT $2)";
 
 /// Keeps an answer of whoever works on the batch, once.
 pub(crate) const ADD_ANSWER: &str = "INSERT INTO kept_answers (batch_id, line, is_good, bytes, answer) \
@@ -116,7 +120,7 @@ pub(crate) const OLD_RESPONSES: &str = "DELETE FROM kept_responses WHERE id IN \
      (SELECT r.id FROM kept_responses AS r WHERE r.created_at < $1 ORDER BY r.created_at, r.id LIMIT $2)";
 
 /// All of them.
-pub(crate) const ALL: [(&str, &str); 30] = [
+pub(crate) const ALL: [(&str, &str); 31] = [
     ("begin file", BEGIN_FILE),
     ("show file", SHOW_FILE),
     ("hide file", HIDE_FILE),
@@ -139,6 +143,7 @@ pub(crate) const ALL: [(&str, &str); 30] = [
     ("save batch", SAVE_BATCH),
     ("ended batches", ENDED_BATCHES),
     ("clear batch", CLEAR_BATCH),
+    ("forget batches", FORGET_BATCHES),
     ("add answer", ADD_ANSWER),
     ("lines", LINES),
     ("answer sizes", ANSWER_SIZES),

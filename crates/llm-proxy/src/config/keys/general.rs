@@ -110,6 +110,12 @@ pub(crate) const GENERAL: Section = Section {
         ),
         (
             Own(
+                "how long a batch that the gateway answered itself stays when it is over (30d), and the files of its answers where the batch does not say",
+            ),
+            &["kept_batches_max_age"],
+        ),
+        (
+            Own(
                 "what the service of 'custom_auth' knows the gateway by: sent as `Authorization: Bearer`",
             ),
             &["custom_auth_secret"],

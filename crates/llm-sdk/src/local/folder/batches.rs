@@ -19,6 +19,9 @@ use crate::{
     responses::private_folder,
 };
 
+/// As many are removed at a time.
+const MOST_SWEPT: usize = 1000;
+
 /// Keeps batches in a folder.
 #[derive(Debug)]
 pub struct FolderBatches {
@@ -272,19 +275,31 @@ impl Inner {
 }
 
 impl Inner {
-    /// Removes the answers of batches that were over when the process ended.
-    fn sweep(&self) -> Result<(), Error> {
-        let known = self.known();
+    /// Removes the answers of batches that were over when the process ended, and some of the batches that were by `ended`.
+    fn sweep(&self, ended: u64) -> Result<(), Error> {
+        let mut known = self.known();
+        let is_old = |one: &&Known| one.batch.ended_at().is_some_and(|end| end <= ended);
+        let old = known.values().filter(is_old).take(MOST_SWEPT);
+        let old: Vec<String> = old.map(|one| one.batch.id.clone()).collect();
+        for id in old {
+            remove(&self.path(&id).with_extension("answers"))?;
+            remove(&self.path(&id))?;
+            known.remove(&id);
+        }
         for one in known.values().filter(|one| one.batch.is_over()) {
-            let path = self.path(&one.batch.id).with_extension("answers");
-            match fs::remove_file(path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(broken("the answers of a batch cannot be removed")(error));
-                }
-                _ => {}
-            }
+            remove(&self.path(&one.batch.id).with_extension("answers"))?;
         }
         Ok(())
+    }
+}
+
+/// Removes a file that may be gone already.
+fn remove(path: &Path) -> Result<(), Error> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(broken("what is kept of a batch cannot be removed")(error))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -349,8 +364,8 @@ impl BatchStore for FolderBatches {
         self.aside(move |inner| inner.answers(&id, from)).await
     }
 
-    async fn sweep(&self) -> Result<(), Error> {
-        self.aside(|inner| inner.sweep()).await
+    async fn sweep(&self, ended: u64) -> Result<(), Error> {
+        self.aside(move |inner| inner.sweep(ended)).await
     }
 }
 
