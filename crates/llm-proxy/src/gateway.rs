@@ -205,8 +205,12 @@ async fn serve(
         labels,
         address: Some(peer.client),
     }));
+    let alerts = gateway.hub.alerts.get();
+    let waits = alerts.and_then(|alerts| alerts.waits(&call_id, &ask.model));
     // On the heap, as every layer of the server would copy it.
-    match Box::pin(live.engine.call(ask)).await.map(Box::new) {
+    let answered = Box::pin(live.engine.call(ask)).await.map(Box::new);
+    drop(waits);
+    match answered {
         Ok(response) => {
             gateway.hub.metrics.vendor(&response.meta, &caller);
             let whole = matches!(response.body, llm_sdk::Body::Whole { .. });

@@ -8,6 +8,8 @@ pub enum AlertKind {
     LlmExceptions,
     /// An answer took too long.
     LlmTooSlow,
+    /// A request is not answered.
+    LlmRequestsHanging,
     /// A budget was crossed, or nearly.
     BudgetAlerts,
     /// The database cannot be reached, or can again.
@@ -40,9 +42,10 @@ pub enum AlertKind {
 
 impl AlertKind {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::LlmExceptions,
         Self::LlmTooSlow,
+        Self::LlmRequestsHanging,
         Self::BudgetAlerts,
         Self::DbExceptions,
         Self::OutageAlerts,
@@ -64,6 +67,7 @@ impl AlertKind {
         match self {
             Self::LlmExceptions => "llm_exceptions",
             Self::LlmTooSlow => "llm_too_slow",
+            Self::LlmRequestsHanging => "llm_requests_hanging",
             Self::BudgetAlerts => "budget_alerts",
             Self::DbExceptions => "db_exceptions",
             Self::OutageAlerts => "outage_alerts",
@@ -87,6 +91,7 @@ impl AlertKind {
             self,
             Self::LlmExceptions
                 | Self::LlmTooSlow
+                | Self::LlmRequestsHanging
                 | Self::BudgetAlerts
                 | Self::DbExceptions
                 | Self::OutageAlerts

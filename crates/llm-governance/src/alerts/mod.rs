@@ -1,4 +1,4 @@
-//! Alerts: budgets that are crossed, answers that are slow, providers that fail, a database that is away.
+//! Alerts: budgets that are crossed, answers that are slow, requests that hang, providers that fail, a database that is away.
 //!
 //! Whatever raises one does not wait: each way out has a queue of its own, with a bound, and tries again. What a way out
 //! needs of the network is a trait; the gateway has the client.
@@ -6,6 +6,7 @@
 mod alert;
 mod budgets;
 mod events;
+mod hanging;
 mod outages;
 mod reports;
 mod settings;
@@ -22,10 +23,12 @@ use tokio::sync::mpsc;
 pub use alert::{Alert, AlertKind, BudgetAlert};
 pub(crate) use budgets::watch;
 pub(crate) use events::Event;
+pub use hanging::Hanging;
 pub use outages::Finished;
 pub use settings::{AlertSettings, Way};
 pub use ways::{Carrier, Carrying, Letter};
 
+use hanging::Waiting;
 use outages::Outages;
 
 /// Alerts that wait for one way out, at most.
@@ -47,6 +50,7 @@ struct Inner {
     settings: AlertSettings,
     queues: Vec<mpsc::Sender<Arc<Alert>>>,
     outages: Mutex<Outages>,
+    waiting: Waiting,
     recent: Mutex<HashMap<String, Instant>>,
     dropped: AtomicU64,
 }
@@ -68,13 +72,17 @@ impl Alerts {
         let inner = Inner {
             queues: queues.collect(),
             outages: Mutex::new(Outages::default()),
+            waiting: Waiting::default(),
             recent: Mutex::new(HashMap::new()),
             dropped: AtomicU64::new(0),
             settings,
         };
-        Self {
-            inner: Arc::new(inner),
+        let inner = Arc::new(inner);
+        if inner.settings.wants(AlertKind::LlmRequestsHanging) {
+            let slow = inner.settings.slow;
+            tokio::spawn(hanging::look(Arc::downgrade(&inner), slow));
         }
+        Self { inner }
     }
 
     /// Raises an alert: at once or never, but nobody waits.

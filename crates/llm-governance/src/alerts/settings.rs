@@ -9,7 +9,7 @@ pub struct AlertSettings {
     pub ways: Vec<Way>,
     /// Which are sent (`alert_types`); none named is all that tell of trouble.
     pub kinds: Vec<AlertKind>,
-    /// An answer that takes longer is slow (`alerting_threshold`).
+    /// An answer that takes longer is slow, and a request that is not answered for longer hangs (`alerting_threshold`).
     pub slow: Duration,
     /// Failures of one deployment within `outage_window` that are an outage (`minor_outage_alert_threshold`).
     pub minor_outage: u32,

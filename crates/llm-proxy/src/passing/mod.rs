@@ -100,7 +100,11 @@ pub(crate) async fn serve(
         labels,
         address: Some(peer.client),
     }));
-    match Box::pin(entry::engine(live, &passing).pass(passing)).await {
+    let alerts = gateway.hub.alerts.get();
+    let waits = alerts.and_then(|alerts| alerts.waits(&call_id, &passing.native.model));
+    let answered = Box::pin(entry::engine(live, &passing).pass(passing)).await;
+    drop(waits);
+    match answered {
         Ok(passed) => {
             let mut reply = respond::passed(passed, &call_id, started.elapsed());
             if let Some(tab) = &tab {

@@ -2,9 +2,10 @@
 
 use std::{collections::HashMap, process::Command, time::Duration};
 
-use llm_governance::alerts::Way;
+use llm_governance::alerts::{AlertKind, Way};
 use llm_proxy::settings::Place;
 use llm_store::{Store, rows::SpendRow};
+use tokio::net::TcpListener;
 
 use crate::support::*;
 
@@ -32,6 +33,39 @@ async fn a_slow_answer_is_told_to_slack_by_the_gateways_client() {
     let text = asked[0].json()["text"].as_str().unwrap().to_owned();
     assert!(
         text.starts_with("A slow answer: 'gpt' of openai took"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn a_request_that_nobody_answers_is_told_while_it_waits() {
+    let slack = Vendor::friendly().await;
+    // Whoever connects hears nothing.
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut settings = settings(&format!("http://{}/v1", silent.local_addr().unwrap()));
+    settings.alerting.alerts.slow = Duration::from_millis(1);
+    settings.alerting.alerts.kinds = vec![AlertKind::LlmRequestsHanging];
+    settings.alerting.alerts.ways = vec![Way::Slack {
+        urls: vec![format!("{}/hook", slack.url)],
+        by_kind: HashMap::new(),
+    }];
+    let gateway = Gateway::with(settings).await;
+    let headers = [("x-litellm-call-id", "call-7")];
+    let body = chat("gpt").to_string();
+    let asking = gateway.send("POST", "/v1/chat/completions", &headers, body);
+    let told = async {
+        while slack.asked().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        got = asking => panic!("it was answered: {}", got.text()),
+        told = tokio::time::timeout(Duration::from_secs(20), told) => told.expect("an alert"),
+    }
+    let text = slack.asked()[0].json()["text"].as_str().unwrap().to_owned();
+    assert!(
+        text.starts_with("A request hangs: nobody has begun to answer 'gpt'")
+            && text.contains("Request call-7."),
         "{text}"
     );
 }
