@@ -16,7 +16,9 @@ use serde_json::Value;
 pub use crate::{
     alerting::{Alerting, Mail},
     books::{Database, Place},
-    identity::{Hook, IdentitySettings, Introspection, Issuer, Networks, Proxied, Tokens},
+    identity::{
+        Hook, IdentitySettings, Introspection, Issuer, Networks, Proxied, Tokens, UserInfo,
+    },
     kept::KeptLimits,
     labels::Role,
     ldap::{Directory, Finding},

@@ -12,10 +12,12 @@ use super::{
     node::Node,
     problem::Problems,
 };
-use crate::settings::{Issuer, Settings, Tokens};
+use crate::settings::{Issuer, Settings, Tokens, UserInfo};
 
 /// What makes a discovery document of an issuer's address.
 const DISCOVERY: &str = "/.well-known/openid-configuration";
+/// How long what a provider said of a token is used again, where nobody says how long.
+const INFORMED: Duration = Duration::from_secs(300);
 
 pub(super) fn read(
     values: &mut Values,
@@ -80,9 +82,9 @@ impl Reading<'_> {
             issuers.extend(self.issuer(entry, &common, problems));
         }
         issuers.extend(self.unnamed(&common, node, settings, problems));
-        if issuers.is_empty() {
-            let message =
-                "'enable_jwt_auth' needs JWT_PUBLIC_KEY_URL, or 'issuers' in 'litellm_jwtauth'";
+        let userinfo = node.and_then(|node| userinfo(node, &common, problems));
+        if issuers.is_empty() && userinfo.is_none() {
+            let message = "'enable_jwt_auth' needs JWT_PUBLIC_KEY_URL, or 'issuers' or 'oidc_userinfo_endpoint' in 'litellm_jwtauth'";
             problems.error(self.at.at, message);
             return None;
         }
@@ -103,6 +105,10 @@ impl Reading<'_> {
             fresh: seconds("public_key_ttl", usual.fresh),
             stale: seconds("public_key_stale_ttl", usual.stale),
             refresh_every: seconds("public_key_refresh_interval", usual.refresh_every),
+            userinfo: userinfo.map(|known| UserInfo {
+                lasts: seconds("oidc_userinfo_cache_ttl", known.lasts),
+                ..known
+            }),
             ..usual
         })
     }
@@ -185,6 +191,37 @@ impl Reading<'_> {
             .map(str::to_owned)
             .collect()
     }
+}
+
+/// Who is asked about tokens that say nothing themselves.
+fn userinfo(
+    node: &Node,
+    common: &Map<String, Value>,
+    problems: &mut Problems,
+) -> Option<UserInfo> {
+    let enabled = node.get("oidc_userinfo_enabled")?;
+    if enabled.to_json() != Value::Bool(true) {
+        return None;
+    }
+    let url = node.get("oidc_userinfo_endpoint").and_then(Node::text);
+    // Whoever reads a token on the way has it.
+    let is_safe = |url: &str| {
+        let here = ["http://127.0.0.1", "http://[::1]", "http://localhost"];
+        let ends = |rest: &str| rest.is_empty() || rest.starts_with([':', '/']);
+        let is_here = |start: &str| url.strip_prefix(start).is_some_and(ends);
+        url.starts_with("https://") || here.into_iter().any(is_here)
+    };
+    let Some(url) = url.filter(|url| is_safe(url)) else {
+        let message =
+            "'oidc_userinfo_enabled' needs an 'oidc_userinfo_endpoint' that begins with https://";
+        problems.error(enabled.at, message);
+        return None;
+    };
+    Some(UserInfo {
+        url: url.to_owned(),
+        lasts: INFORMED,
+        rules: rules(common, node, problems)?,
+    })
 }
 
 fn check(node: &Node, problems: &mut Problems) {

@@ -227,6 +227,9 @@ mod tests {
     user_roles_jwt_field: roles
     leeway: 5
     oidc_userinfo_enabled: true
+    oidc_userinfo_endpoint: https://c.example/userinfo
+    oidc_userinfo_cache_ttl: 7
+    agent_id_jwt_field: agent
     admin_scope: x
     issuers:
       - {issuer: 'https://c.example/', audience: [one, two], team_id_jwt_field: sub, user_id_jwt_field: null}
@@ -234,6 +237,10 @@ mod tests {
         let settings = loaded(text, KEYS).unwrap();
         let tokens = settings.identity.tokens.unwrap();
         assert_eq!(tokens.leeway.as_secs(), 5);
+        let userinfo = tokens.userinfo.unwrap();
+        assert_eq!(userinfo.url, "https://c.example/userinfo");
+        assert_eq!(userinfo.lasts.as_secs(), 7);
+        assert_eq!(userinfo.rules.user_id_jwt_field.as_deref(), Some("sub"));
         let [named, common] = tokens.issuers.as_slice() else {
             panic!("{:?}", tokens.issuers);
         };
@@ -249,7 +256,7 @@ mod tests {
         assert!(common.rules.enforce_rbac && common.rules.role_permissions.len() == 1);
         let notices = settings.notices.join("\n");
         assert!(
-            notices.contains("'oidc_userinfo_enabled' has no effect yet"),
+            notices.contains("'agent_id_jwt_field' has no effect yet"),
             "{notices}"
         );
         assert!(notices.contains("unknown key 'admin_scope'"), "{notices}");
@@ -283,6 +290,11 @@ mod tests {
                 "  master_key: sk-x\n  enable_jwt_auth: true\n  litellm_jwtauth: {issuers: [{issuer: 'https://i'}]}\n",
                 KEYS,
                 "audience",
+            ),
+            (
+                "  master_key: sk-x\n  enable_jwt_auth: true\n  litellm_jwtauth: {oidc_userinfo_enabled: true, oidc_userinfo_endpoint: 'http://localhost.far.example/'}\n",
+                &[],
+                "https://",
             ),
             (
                 "  master_key: sk-x\n  custom_auth: my_auth.check\n",

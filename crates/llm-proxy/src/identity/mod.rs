@@ -10,6 +10,7 @@ mod remembered;
 mod settings;
 mod token;
 mod tokens;
+mod userinfo;
 
 use std::{fmt, sync::Arc};
 
@@ -23,11 +24,13 @@ pub use introspection::Introspection;
 pub use networks::Networks;
 pub use proxied::Proxied;
 pub use settings::{IdentitySettings, Issuer, Tokens};
+pub use userinfo::UserInfo;
 
 use crate::{door::Door, error::Refusal, settings::Settings};
 use hook::Asker;
 use introspection::Inspector;
 use tokens::Verifier;
+use userinfo::Informer;
 
 /// The header in which a client says which of its teams a request is for.
 const TEAM: &str = "x-litellm-team-id";
@@ -37,6 +40,7 @@ pub(crate) struct Identities {
     settings: IdentitySettings,
     net: Arc<dyn Transport>,
     tokens: Option<Verifier>,
+    userinfo: Option<Informer>,
     hook: Option<Asker>,
     inspector: Option<Inspector>,
 }
@@ -60,9 +64,13 @@ impl fmt::Debug for Identities {
 impl Identities {
     pub(crate) fn new(settings: &Settings) -> Result<Self> {
         let identity = settings.identity.clone();
+        let tokens = identity.tokens.as_ref();
+        let verified = tokens.filter(|tokens| !tokens.issuers.is_empty());
+        let asked = tokens.and_then(|tokens| tokens.userinfo.as_ref());
         Ok(Self {
             net: Client::transport(&settings.transport)?,
-            tokens: identity.tokens.as_ref().map(Verifier::new),
+            tokens: verified.map(Verifier::new),
+            userinfo: asked.map(Informer::new),
             hook: identity.hook.as_ref().map(Asker::new),
             inspector: identity.introspection.as_ref().map(Inspector::new),
             settings: identity,
@@ -105,25 +113,32 @@ impl Identities {
         key: &str,
     ) -> Result<Option<Arc<Caller>>, Refusal> {
         let (door, net) = (asking.door, self.net.as_ref());
+        let team = asking.headers.get(TEAM);
+        let asked = Asked {
+            access: door.access,
+            method: door.method,
+            path: door.path,
+            team: team.and_then(|value| value.to_str().ok()),
+        };
         if let Some(tokens) = &self.tokens
             && token::looks_like_one(key)
         {
-            let team = asking.headers.get(TEAM);
-            let asked = Asked {
-                access: door.access,
-                method: door.method,
-                path: door.path,
-                team: team.and_then(|value| value.to_str().ok()),
-            };
             let caller = tokens.caller(net, asking.governance()?, key, asked);
             return caller.await.map(Some);
         }
-        match &self.inspector {
-            // Such tokens ask models, and manage nothing.
-            Some(inspector) if matches!(door.access, Access::Model | Access::Info) => {
-                inspector.caller(net, asking.governance()?, key).await
+        // Such tokens ask models, and manage nothing.
+        if let Some(inspector) = &self.inspector
+            && matches!(door.access, Access::Model | Access::Info)
+            && let Some(caller) = inspector.caller(net, asking.governance()?, key).await?
+        {
+            return Ok(Some(caller));
+        }
+        match &self.userinfo {
+            Some(informer) => {
+                let governance = asking.governance()?;
+                informer.caller(net, governance, key, asked).await
             }
-            _ => Ok(None),
+            None => Ok(None),
         }
     }
 }

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use llm_governance::identity::TokenRules;
 
-use super::{Hook, Introspection, Proxied};
+use super::{Hook, Introspection, Proxied, UserInfo};
 
 /// Who vouches for callers besides the gateway's own keys.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -22,6 +22,8 @@ pub struct IdentitySettings {
 pub struct Tokens {
     /// Whose tokens are taken.
     pub issuers: Vec<Issuer>,
+    /// Who says whom tokens are for that say nothing themselves (`oidc_userinfo_enabled`).
+    pub userinfo: Option<UserInfo>,
     /// How far clocks may be apart.
     pub leeway: Duration,
     /// How long fetched keys are used before they are fetched again (`public_key_ttl`).
@@ -50,6 +52,7 @@ impl Tokens {
     pub fn of(issuers: Vec<Issuer>) -> Self {
         Self {
             issuers,
+            userinfo: None,
             leeway: Duration::from_secs(30),
             fresh: Duration::from_secs(600),
             stale: Duration::from_secs(3600),

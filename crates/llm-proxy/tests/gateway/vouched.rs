@@ -4,7 +4,10 @@ use std::{net::IpAddr, time::Duration};
 
 use axum::body::Body;
 use http::Response;
-use llm_proxy::settings::{Hook, Introspection, Networks, Place, Proxied, Settings};
+use llm_governance::identity::TokenRules;
+use llm_proxy::settings::{
+    Hook, Introspection, Networks, Place, Proxied, Settings, Tokens, UserInfo,
+};
 use serde_json::{Value, json};
 
 use crate::support::*;
@@ -71,6 +74,73 @@ async fn service() -> Vendor {
         }
     })
     .await
+}
+
+/// An identity provider that knows a few tokens.
+async fn provider() -> Vendor {
+    Vendor::answering(|asked| -> Response<Body> {
+        let said = |fields: Value| whole(&fields);
+        match asked.headers["authorization"].to_str().unwrap() {
+            "Bearer opaque" => said(json!({"sub": "ann", "teams": ["t"], "scope": ""})),
+            "Bearer a.b.c" => said(json!({"sub": "bob"})),
+            "Bearer nobodys" => said(json!({"name": "ann"})),
+            "Bearer garbage" => reply(200, "application/jwt", "eyJ"),
+            "Bearer broken" => reply(500, "application/json", "{}"),
+            "Bearer busy" => reply(429, "application/json", "{}"),
+            _ => reply(401, "application/json", "{}"),
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_provider_says_whom_a_token_is_for_that_says_nothing_itself() {
+    let (vendor, provider) = (Vendor::friendly().await, provider().await);
+    let rules: TokenRules = serde_json::from_value(json!({
+        "user_id_jwt_field": "sub", "user_id_upsert": true, "team_ids_jwt_field": "teams",
+    }))
+    .unwrap();
+    let (gateway, _folder) = gateway(&vendor, |settings| {
+        let mut tokens = Tokens::of(Vec::new());
+        tokens.userinfo = Some(UserInfo {
+            url: format!("{}/userinfo", provider.url),
+            lasts: Duration::from_secs(60),
+            rules,
+        });
+        settings.identity.tokens = Some(tokens);
+    })
+    .await;
+    let team = json!({"team_id": "t", "models": ["gpt"]});
+    assert_eq!(manage(&gateway, "/team/new", team).await.status, 200);
+    for (key, status, kind) in [
+        ("opaque", 200, ""),
+        ("opaque", 200, ""),
+        ("a.b.c", 200, ""),
+        ("unknown", 401, "auth_error"),
+        ("sk-unknown", 401, "token_not_found_in_db"),
+        ("nobodys", 503, "auth_provider_unavailable"),
+        ("garbage", 503, "auth_provider_unavailable"),
+        ("broken", 503, "auth_provider_unavailable"),
+        ("busy", 503, "auth_provider_unavailable"),
+    ] {
+        let bearer = format!("Bearer {key}");
+        let got = chat_with(&gateway, &[("authorization", &bearer)]).await;
+        assert_eq!(got.status, status, "{key}: {}", got.text());
+        if status != 200 {
+            assert_eq!(got.error().1, kind, "{key}");
+        }
+    }
+    let asked = provider.asked();
+    let of = |key: &str| {
+        let bearer = format!("Bearer {key}");
+        let its = asked.iter().filter(|asked| asked.headers["authorization"] == bearer);
+        its.count()
+    };
+    // An answer is used again, and keys of the gateway's own are nobody else's business.
+    assert_eq!((of("opaque"), of("sk-unknown")), (1, 0));
+    let headers = [("authorization", "Bearer sk-master")];
+    let user = gateway.send("GET", "/user/info?user_id=ann", &headers, "").await;
+    assert_eq!(user.status, 200, "{}", user.text());
 }
 
 #[tokio::test]

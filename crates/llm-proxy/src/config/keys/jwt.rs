@@ -45,6 +45,9 @@ pub(crate) const JWT: Section = Section {
                 "unregistered_jwt_client_behavior",
                 "public_key_ttl",
                 "issuers",
+                "oidc_userinfo_endpoint",
+                "oidc_userinfo_enabled",
+                "oidc_userinfo_cache_ttl",
             ],
         ),
         (
@@ -64,14 +67,6 @@ pub(crate) const JWT: Section = Section {
         (
             Inert("the mapping of a claim to a key is remembered as every row is"),
             &["virtual_key_mapping_cache_ttl"],
-        ),
-        (
-            Later("asking the identity provider about tokens that say nothing themselves"),
-            &[
-                "oidc_userinfo_endpoint",
-                "oidc_userinfo_enabled",
-                "oidc_userinfo_cache_ttl",
-            ],
         ),
         (Later("agents"), &["agent_id_jwt_field"]),
         (
