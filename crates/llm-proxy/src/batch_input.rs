@@ -120,7 +120,10 @@ impl Lines<'_> {
         let Some(Ok(body)) = body else { return Ok(()) };
         if let Some(caller) = self.held {
             required::check(self.live, caller, &body).map_err(|refusal| Refusal {
-                message: format!("line {} of the batch's file: {}", self.number, refusal.message),
+                message: format!(
+                    "line {} of the batch's file: {}",
+                    self.number, refusal.message
+                ),
                 ..refusal
             })?;
         }

@@ -10,7 +10,7 @@ use llm_cost::NanoDollars;
 use llm_governance::{Access, Admission, Caller, Governance, ModelLimits, Work};
 use llm_ledger::Estimate;
 use llm_router::Quota;
-use llm_sdk::{Bound, Owner, OwnPlace, Request as Ask};
+use llm_sdk::{Bound, OwnPlace, Owner, Request as Ask};
 use llm_store::{Moment, rows::SpendRow};
 use llm_types::{JsonObject, Op, Verb};
 use serde_json::Value;

@@ -23,7 +23,7 @@ use crate::{
     error::{Dialect, Refusal, show},
     form,
     labels::Labels,
-    metrics::Who,
+    metrics::{Said, Who},
     own_key, pairs, passing, realtime,
     record::Recorder,
     required,
@@ -196,6 +196,7 @@ async fn serve(
             Err(refusal) => refuse(&caller, refusal),
         };
     }
+    let own = gateway.hub.metrics.own(&caller, said_of(&ask));
     ask.observer = Some(Arc::new(Recorder {
         hub: Arc::clone(&gateway.hub),
         live: Arc::clone(live),
@@ -203,6 +204,8 @@ async fn serve(
         caller: Arc::clone(&caller),
         tab: tab.clone(),
         labels,
+        own,
+        queued: Some(started.elapsed()),
         address: Some(peer.client),
     }));
     let alerts = gateway.hub.alerts.get();
@@ -246,6 +249,15 @@ async fn serve(
             }
             reply
         }
+    }
+}
+
+/// What a request says of itself, for labels of metrics.
+pub(crate) fn said_of(ask: &Ask) -> Said<'_> {
+    Said {
+        metadata: &ask.route.metadata,
+        body: &ask.body,
+        tags: &ask.route.tags,
     }
 }
 

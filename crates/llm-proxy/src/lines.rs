@@ -14,7 +14,8 @@ use llm_sdk::{Clerk, Receipt, Request};
 use llm_types::{JsonObject, Op};
 
 use crate::{
-    check, door::open_tab, error::Refusal, labels::Labels, record::Recorder, state::Gateway,
+    check, door::open_tab, error::Refusal, gateway::said_of, labels::Labels, record::Recorder,
+    state::Gateway,
 };
 
 /// Stands at the gateway's door for lines of batches.
@@ -70,6 +71,7 @@ impl Clerk for LineClerk {
         let tab = open_tab(&gateway, &live, &mut caller, request, &mut labels, said)
             .await
             .map_err(refused)?;
+        let own = gateway.hub.metrics.own(&caller, said_of(request));
         request.observer = Some(Arc::new(Recorder {
             hub: Arc::clone(&gateway.hub),
             live,
@@ -77,6 +79,8 @@ impl Clerk for LineClerk {
             caller,
             tab: tab.clone(),
             labels,
+            own,
+            queued: None,
             address: None,
         }));
         Ok(

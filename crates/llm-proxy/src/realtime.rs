@@ -26,7 +26,7 @@ use crate::{
     door::{Door, Peer, admit, open_tab},
     error::{Dialect, Refusal},
     labels::Labels,
-    metrics::Who,
+    metrics::{Said, Who},
     pairs,
     record::Recorder,
     respond::{self, Reply},
@@ -92,6 +92,13 @@ pub(crate) async fn serve(
         Ok(tab) => tab,
         Err(refusal) => return refuse(&caller, refusal),
     };
+    let metadata = asked.said.get("litellm_metadata").ok().flatten();
+    let said = Said {
+        metadata: &metadata.unwrap_or_default(),
+        body: &asked.said,
+        tags: &ask.route.tags,
+    };
+    let own = gateway.hub.metrics.own(&caller, said);
     let opening = Opening {
         call_id: call_id.clone(),
         model: ask.model,
@@ -106,6 +113,8 @@ pub(crate) async fn serve(
             caller,
             tab,
             labels,
+            own,
+            queued: Some(started.elapsed()),
             address: Some(peer.client),
         })),
     };

@@ -52,6 +52,10 @@ pub(crate) struct Recorder {
     /// What it owes, where spend is kept.
     pub(crate) tab: Option<Arc<Tab>>,
     pub(crate) labels: Labels,
+    /// What is said for the operator's own labels of metrics.
+    pub(crate) own: Vec<String>,
+    /// How long it was on its way to the engine.
+    pub(crate) queued: Option<Duration>,
     /// Whoever is at the other end of the connection.
     pub(crate) address: Option<IpAddr>,
 }
@@ -174,7 +178,7 @@ impl Observer for Recorder {
         }
         let answered_by = record.deployment.as_ref();
         let well = answered_by.is_some_and(|d| self.live.router.standing(d) == Standing::Well);
-        let asked = Asked::new(self.route, self.who());
+        let asked = Asked::new(self.route, self.who()).after(self.queued);
         let metrics = &self.hub.metrics;
         let recovered = metrics.record(record, asked, &self.live.router, well);
         if let Some(tab) = &self.tab {
@@ -256,6 +260,7 @@ impl Recorder {
             end_user: self.labels.end_user.as_deref(),
             address: self.address,
             agent: self.labels.agent.as_deref(),
+            own: &self.own,
         }
     }
 

@@ -22,7 +22,7 @@ pub use crate::{
     kept::KeptLimits,
     labels::Role,
     ldap::{Directory, Finding},
-    metrics::Options as Metrics,
+    metrics::{Options as Metrics, OwnLabel},
     passing::{Endpoint, PassThrough},
 };
 use crate::{discover, passing, probing::HealthChecks};

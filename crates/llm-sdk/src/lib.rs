@@ -68,8 +68,8 @@ pub use ids::{Ids, is_kept_id};
 pub use live::{Live, Opening, Stop};
 pub use llm_types::nearest;
 pub use local::{
-    ANSWERS, BATCHES_STAY, Batch, BatchStore, Clerk, FileStore, FolderBatches, FolderFiles, KeptFile, LineAnswer,
-    Listing, LocalBatches, PIECE, Receipt, Tenure, full,
+    ANSWERS, BATCHES_STAY, Batch, BatchStore, Clerk, FileStore, FolderBatches, FolderFiles,
+    KeptFile, LineAnswer, Listing, LocalBatches, PIECE, Receipt, Tenure, full,
 };
 pub use owner::Owner;
 pub use passing::{Passed, PassedBody, Passing, Relay};

@@ -162,7 +162,12 @@ async fn a_batch_is_one_runner_s_until_its_lease_ends() {
         assert!(store.claim_batch(tenure("y", 15)).await.unwrap().is_some());
         assert_eq!(store.renew_batch("a", tenure("x", 16)).await.unwrap(), None);
         assert!(!store.add_answer("a", "x", &answer(3, true)).await.unwrap());
-        assert!(!store.save_batch("a", "x", "late", Some(Moment(18))).await.unwrap());
+        assert!(
+            !store
+                .save_batch("a", "x", "late", Some(Moment(18)))
+                .await
+                .unwrap()
+        );
         assert_eq!(store.answered_lines("a").await.unwrap(), [2]);
         assert!(store.add_answer("a", "y", &answer(1, false)).await.unwrap());
         store.cancel_batch("a", Moment(17)).await.unwrap();

@@ -194,11 +194,7 @@ impl Reading<'_> {
 }
 
 /// Who is asked about tokens that say nothing themselves.
-fn userinfo(
-    node: &Node,
-    common: &Map<String, Value>,
-    problems: &mut Problems,
-) -> Option<UserInfo> {
+fn userinfo(node: &Node, common: &Map<String, Value>, problems: &mut Problems) -> Option<UserInfo> {
     let enabled = node.get("oidc_userinfo_enabled")?;
     if enabled.to_json() != Value::Bool(true) {
         return None;

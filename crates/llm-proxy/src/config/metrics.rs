@@ -10,9 +10,12 @@ use super::{
     problem::Problems,
 };
 use crate::{
-    metrics::{Label, Metrics},
+    metrics::{Label, Metrics, Options, OwnLabel},
     settings::Settings,
 };
+
+/// As many labels may be added: each makes every series more.
+const MOST_OWN: usize = 20;
 
 /// Those of `litellm_settings`.
 pub(super) fn litellm(values: &mut Values, settings: &mut Settings, problems: &mut Problems) {
@@ -44,8 +47,41 @@ pub(super) fn litellm(values: &mut Values, settings: &mut Settings, problems: &m
     if let Some(node) = values.take_node("prometheus_exclude_labels") {
         metrics.without_labels = names(&node, LABEL, problems);
     }
+    own(
+        values,
+        "custom_prometheus_metadata_labels",
+        metrics,
+        problems,
+    );
+    own(values, "custom_prometheus_tags", metrics, problems);
     if let Some(node) = values.take_node("prometheus_metrics_config") {
         metrics.only = Some(groups(&node, problems));
+    }
+}
+
+/// Labels of the operator's own.
+fn own(values: &mut Values, key: &str, metrics: &mut Options, problems: &mut Problems) {
+    let Some(node) = values.take_node(key) else {
+        return;
+    };
+    for item in node.items() {
+        let text = item.text().unwrap_or_default();
+        let label = match key {
+            "custom_prometheus_tags" => OwnLabel::of_tag(text),
+            _ => OwnLabel::of_metadata(text),
+        };
+        let label = label.filter(|new| metrics.own.iter().all(|known| known.name != new.name));
+        match label {
+            Some(_) if metrics.own.len() >= MOST_OWN => {
+                let message = format!("'{key}': there are {MOST_OWN} labels of one's own at most");
+                problems.error(item.at, message);
+            }
+            Some(label) => metrics.own.push(label),
+            None => {
+                let message = format!("'{key}': this makes no label, or one that there is already");
+                problems.error(item.at, message);
+            }
+        }
     }
 }
 

@@ -125,7 +125,9 @@ impl BatchStore for KeptBatches {
 
     async fn sweep(&self, ended: u64) -> Result<(), Error> {
         let now = Moment::now();
-        let begun = self.store.begin_job(JOB, &self.name, now.plus(AT_MOST), now);
+        let begun = self
+            .store
+            .begin_job(JOB, &self.name, now.plus(AT_MOST), now);
         if !begun.await.map_err(refused)? {
             return Ok(());
         }

@@ -217,7 +217,12 @@ async fn files_are_listed_and_go_when_they_expire() {
 #[tokio::test]
 async fn lists_show_one_s_own_and_what_is_nobody_s() {
     for place in places().await {
-        for (number, owner) in [(1, None), (2, Some("ada")), (3, Some("bob")), (4, Some("ada"))] {
+        for (number, owner) in [
+            (1, None),
+            (2, Some("ada")),
+            (3, Some("bob")),
+            (4, Some("ada")),
+        ] {
             let one = KeptFile {
                 owner: owner.map(str::to_owned),
                 ..file(number, 0)
@@ -239,8 +244,16 @@ async fn lists_show_one_s_own_and_what_is_nobody_s() {
             numbers.iter().map(|number| id("file-", *number)).collect()
         };
         let name = place.name;
-        assert_eq!(ids(&place, &own(None, false)).await, files(&[4, 2, 1]), "{name}");
-        assert_eq!(ids(&place, &own(Some(2), true)).await, files(&[4]), "{name}");
+        assert_eq!(
+            ids(&place, &own(None, false)).await,
+            files(&[4, 2, 1]),
+            "{name}"
+        );
+        assert_eq!(
+            ids(&place, &own(Some(2), true)).await,
+            files(&[4]),
+            "{name}"
+        );
         assert!(ids(&place, &own(Some(3), false)).await.is_empty(), "{name}");
         for (oldest_first, numbers) in [(false, [4, 2, 1]), (true, [1, 2, 4])] {
             let listed = place.batches.list(&own(None, oldest_first)).await.unwrap();

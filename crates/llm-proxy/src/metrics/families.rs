@@ -4,7 +4,7 @@ use std::sync::{Arc, atomic::AtomicU64};
 
 use prometheus_client::{
     metrics::{
-        TypedMetric,
+        MetricType, TypedMetric,
         counter::Counter,
         family::{Family, MetricConstructor},
         gauge::Gauge,
@@ -16,6 +16,7 @@ use prometheus_client::{
 use super::{
     label::{Facts, Label, Labels},
     options::Options,
+    own::OwnLabel,
 };
 
 pub(super) type Money = Counter<f64, AtomicU64>;
@@ -45,6 +46,8 @@ pub(super) struct Of<M, C = fn() -> M> {
     /// Nothing where it is left out.
     family: Option<Family<Labels, M, C>>,
     labels: Vec<Label>,
+    /// The operator's own, where it is about requests.
+    own: Arc<[OwnLabel]>,
     make: C,
 }
 
@@ -62,7 +65,7 @@ impl<M: Clone, C: MetricConstructor<M> + Clone> Of<M, C> {
     /// The series of these facts.
     pub(super) fn at(&self, facts: &Facts<'_>) -> M {
         match &self.family {
-            Some(family) => family.get_or_create_owned(&facts.labels(&self.labels)),
+            Some(family) => family.get_or_create_owned(&facts.labels(&self.labels, &self.own)),
             None => self.make.new_metric(),
         }
     }
@@ -87,6 +90,11 @@ where
     C: MetricConstructor<M> + Clone + Send + Sync + 'static,
     Family<Labels, M, C>: Metric,
 {
+    let is_gauge = matches!(M::TYPE, MetricType::Gauge);
+    let own = match labels.contains(&Label::Key) && !is_gauge {
+        true => options.own.as_slice().into(),
+        false => Arc::default(),
+    };
     let labels = options.labels_of(name, labels);
     let family = labels.as_ref().map(|_| {
         let family = Family::new_with_constructor(make.clone());
@@ -96,6 +104,7 @@ where
     Of {
         family,
         labels: labels.unwrap_or_default(),
+        own,
         make,
     }
 }
@@ -207,6 +216,8 @@ families! {
             [Group Model Key KeyAlias Team TeamAlias Requested EndUser User ModelId Provider Tier Org OrgAlias]
         overhead "litellm_overhead_latency_metric" "Seconds that were not the vendor's"
             [Group Provider ApiBase ModelName Key KeyAlias ModelId]
+        queue_time "litellm_request_queue_time_seconds" "Seconds from a request's arrival until it was let in"
+            [EndUser Key KeyAlias Requested Team TeamAlias User Model ModelId Provider Org OrgAlias]
         per_output_token "litellm_deployment_latency_per_output_token" "The vendor's seconds by the tokens of its answer"
             [Group ModelName ModelId ApiBase Provider Key KeyAlias Team TeamAlias Org OrgAlias]
     }

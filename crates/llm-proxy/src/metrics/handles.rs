@@ -22,6 +22,7 @@ pub(super) struct Handles {
     first_token: Histogram,
     overhead: Histogram,
     per_output_token: Histogram,
+    queue_time: Histogram,
     total_tokens: Counter,
     input_tokens: Counter,
     output_tokens: Counter,
@@ -55,6 +56,7 @@ impl Handles {
             first_token: families.first_token.at(facts),
             overhead: families.overhead.at(facts),
             per_output_token: families.per_output_token.at(facts),
+            queue_time: families.queue_time.at(facts),
             total_tokens: families.total_tokens.at(facts),
             input_tokens: families.input_tokens.at(facts),
             output_tokens: families.output_tokens.at(facts),
@@ -76,8 +78,12 @@ impl Handles {
         }
     }
 
-    /// `well`: the deployment does not rest. Says whether it did before.
-    pub(super) fn add(&self, record: &Record, well: bool) -> bool {
+    /// `well`: the deployment does not rest; `queued`: how long the request was on its way here. Says whether it did rest
+    /// before.
+    pub(super) fn add(&self, record: &Record, well: bool, queued: Option<Duration>) -> bool {
+        if let Some(queued) = queued {
+            self.queue_time.observe(queued.as_secs_f64());
+        }
         let mut recovered = false;
         self.total_requests.inc();
         self.requests.inc();

@@ -1,6 +1,11 @@
 //! The labels of metrics, and what a request says for each.
 
-use std::hash::{Hash, Hasher};
+use std::{
+    borrow::Cow,
+    hash::{Hash, Hasher},
+};
+
+use super::own::OwnLabel;
 
 /// What is said where there is nothing to say.
 pub(super) const NONE: &str = "None";
@@ -9,7 +14,7 @@ pub(super) const NONE: &str = "None";
 pub(super) const OTHER: &str = "other";
 
 /// The labels as they are given to the registry.
-pub(super) type Labels = Vec<(&'static str, String)>;
+pub(super) type Labels = Vec<(Cow<'static, str>, String)>;
 
 macro_rules! labels {
     ($($label:ident $name:literal)*) => {
@@ -82,11 +87,21 @@ const LOOSE: &[Label] = &[Label::EndUser, Label::ClientIp, Label::UserAgent];
 
 /// What there is to say of a request.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Facts<'a>([&'a str; Label::ALL.len()]);
+pub(crate) struct Facts<'a> {
+    said: [&'a str; Label::ALL.len()],
+    /// For the operator's own labels, in their order.
+    own: &'a [String],
+    /// Nothing of that is told any more.
+    hides_own: bool,
+}
 
 impl Default for Facts<'_> {
     fn default() -> Self {
-        Self([NONE; Label::ALL.len()])
+        Self {
+            said: [NONE; Label::ALL.len()],
+            own: &[],
+            hides_own: false,
+        }
     }
 }
 
@@ -94,9 +109,14 @@ impl<'a> Facts<'a> {
     /// Says this, unless it is empty.
     pub(crate) fn say(mut self, label: Label, value: &'a str) -> Self {
         if !value.is_empty() {
-            self.0[label as usize] = value;
+            self.said[label as usize] = value;
         }
         self
+    }
+
+    /// Says this for the operator's own labels.
+    pub(super) fn own(self, own: &'a [String]) -> Self {
+        Self { own, ..self }
     }
 
     /// Says this, if there is anything.
@@ -106,7 +126,7 @@ impl<'a> Facts<'a> {
 
     /// What is said.
     pub(super) fn said(&self, label: Label) -> &'a str {
-        self.0[label as usize]
+        self.said[label as usize]
     }
 
     /// What is said, to be kept.
@@ -127,25 +147,39 @@ impl<'a> Facts<'a> {
     }
 
     fn hide(mut self, labels: &[Label]) -> Self {
+        self.hides_own = true;
         for label in labels {
             if self.said(*label) != NONE {
-                self.0[*label as usize] = OTHER;
+                self.said[*label as usize] = OTHER;
             }
         }
         self
     }
 
     /// For the registry.
-    pub(super) fn labels(&self, labels: &[Label]) -> Labels {
-        labels
-            .iter()
-            .map(|label| (label.name(), self.said(*label).to_owned()))
-            .collect()
+    pub(super) fn labels(&self, labels: &[Label], own: &[OwnLabel]) -> Labels {
+        let usual = labels.iter().map(|label| {
+            let said = self.said(*label).to_owned();
+            (Cow::Borrowed(label.name()), said)
+        });
+        let own = own.iter().enumerate().map(|(at, label)| {
+            let said = match self.own.get(at) {
+                Some(said) if said != NONE && self.hides_own => OTHER,
+                Some(said) => said,
+                None => NONE,
+            };
+            (Cow::Owned(label.name.clone()), said.to_owned())
+        });
+        usual.chain(own).collect()
     }
 }
 
 impl Hash for Facts<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.hash(state);
+        self.said.hash(state);
+        match self.hides_own && !self.own.is_empty() {
+            true => state.write_u8(0),
+            false => self.own.hash(state),
+        }
     }
 }

@@ -6,6 +6,7 @@ mod handles;
 mod label;
 mod levels;
 mod options;
+mod own;
 mod purses;
 
 use std::{
@@ -39,6 +40,8 @@ pub(crate) use handles::vendor_time;
 pub(crate) use label::Label;
 pub(crate) use levels::Limited;
 pub use options::Options;
+pub use own::OwnLabel;
+pub(crate) use own::Said;
 
 /// Different model names that get series of their own: names come from clients, memory does not.
 const MOST_NAMES: usize = 1000;
@@ -69,6 +72,7 @@ pub(crate) struct Metrics {
     kinds: DashSet<u64>,
     most_kinds: usize,
     end_users: bool,
+    own: Vec<OwnLabel>,
     hasher: RandomState,
 }
 
@@ -79,6 +83,8 @@ pub(crate) struct Who<'a> {
     pub(crate) end_user: Option<&'a str>,
     pub(crate) address: Option<IpAddr>,
     pub(crate) agent: Option<&'a str>,
+    /// What is said for the operator's own labels.
+    pub(crate) own: &'a [String],
 }
 
 /// What was asked, by whom.
@@ -86,6 +92,8 @@ pub(crate) struct Who<'a> {
 pub(crate) struct Asked<'a> {
     pub(crate) route: &'static str,
     pub(crate) who: Who<'a>,
+    /// How long it was on its way to the engine.
+    queued: Option<Duration>,
     /// The address as a label; made only where a label is.
     address: Option<&'a str>,
 }
@@ -99,6 +107,7 @@ impl<'a> Who<'a> {
             end_user: None,
             address: Some(address),
             agent: agent.and_then(|agent| agent.to_str().ok()),
+            own: &[],
         }
     }
 }
@@ -108,8 +117,14 @@ impl<'a> Asked<'a> {
         Self {
             route,
             who,
+            queued: None,
             address: None,
         }
+    }
+
+    /// The same, which was so long on its way to the engine.
+    pub(crate) fn after(self, queued: Option<Duration>) -> Self {
+        Self { queued, ..self }
     }
 }
 
@@ -142,6 +157,7 @@ impl Metrics {
             kinds: DashSet::new(),
             most_kinds: options.most_series,
             end_users: options.end_users,
+            own: options.own.clone(),
             hasher: RandomState::new(),
         }
     }
@@ -277,7 +293,7 @@ impl Metrics {
         if let (Some(deployment), true) = (&record.deployment, at_once(record)) {
             let slot = self.slot(record, &record.requested, asked, deployment);
             if let Some(handles) = self.handles.get(&slot) {
-                return handles.add(record, well);
+                return handles.add(record, well, asked.queued);
             }
         }
         let requested = self.named(&record.requested, known());
@@ -288,7 +304,7 @@ impl Metrics {
             }
             (_, Some(deployment)) => {
                 let handles = self.handles(record, requested, asked, deployment);
-                return handles.add(record, well);
+                return handles.add(record, well, asked.queued);
             }
             // Who hangs up before an answer began has cost nothing and met nobody.
             (_, None) => self.refused(asked, 499, "ClientDisconnected"),
@@ -402,6 +418,13 @@ impl Metrics {
             .may_say(Label::EndUser, end_user.filter(|_| self.end_users))
             .may_say(Label::ClientIp, asked.address)
             .may_say(Label::UserAgent, agent)
+            .own(asked.who.own)
+    }
+
+    /// What a request of `caller` says for the operator's own labels.
+    pub(crate) fn own(&self, caller: &Caller, said: Said<'_>) -> Vec<String> {
+        let labels = self.own.iter();
+        labels.map(|label| label.value(caller, said)).collect()
     }
 
     fn handles(
@@ -454,6 +477,7 @@ impl Metrics {
             asked.who.end_user.filter(|_| self.end_users),
             asked.who.address,
             asked.who.agent,
+            asked.who.own,
         );
         self.hasher
             .hash_one((&deployment.id, requested, asked.route, who, hung_up, group))
@@ -501,6 +525,7 @@ mod tests {
             end_user: Some("customer"),
             address: Some(IpAddr::from([10, 0, 0, 1])),
             agent: Some(agent),
+            own: &[],
         };
         Asked::new("/chat/completions", who)
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::label::Label;
+use super::{label::Label, own::OwnLabel};
 
 /// What `prometheus_*` settings say.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,6 +23,8 @@ pub struct Options {
     /// Series of one metric, about: further callers are counted together
     /// (`prometheus_metrics_max_series_per_metric`).
     pub most_series: usize,
+    /// Labels of one's own (`custom_prometheus_metadata_labels`, `custom_prometheus_tags`), on all that counts requests.
+    pub own: Vec<OwnLabel>,
 }
 
 impl Default for Options {
@@ -38,6 +40,7 @@ impl Default for Options {
             end_users: false,
             all_budgets: false,
             most_series: 10_000,
+            own: Vec::new(),
         }
     }
 }

@@ -22,7 +22,7 @@ use crate::{
     door::{Door, Peer, admit},
     error::{Dialect, Refusal},
     labels::Labels,
-    metrics::Who,
+    metrics::{Said, Who},
     record::Recorder,
     respond::{self, Reply},
     state::{Gateway, Live},
@@ -91,6 +91,13 @@ pub(crate) async fn serve(
         Ok(tab) => tab,
         Err(refusal) => return refuse(&caller, refusal),
     };
+    let metadata = passing.fields.get("litellm_metadata").ok().flatten();
+    let said = Said {
+        metadata: &metadata.unwrap_or_default(),
+        body: &passing.fields,
+        tags: &passing.route.tags,
+    };
+    let own = gateway.hub.metrics.own(&caller, said);
     passing.observer = Some(Arc::new(Recorder {
         hub: Arc::clone(&gateway.hub),
         live: Arc::clone(live),
@@ -98,6 +105,8 @@ pub(crate) async fn serve(
         caller,
         tab: tab.clone(),
         labels,
+        own,
+        queued: Some(started.elapsed()),
         address: Some(peer.client),
     }));
     let alerts = gateway.hub.alerts.get();

@@ -24,6 +24,7 @@ mod keys;
 mod levels;
 mod life;
 mod operations;
+mod own_labels;
 mod owners;
 mod passing;
 mod people;

@@ -22,7 +22,9 @@ impl Kept {
             false => "application/json",
         };
         let headers = [("authorization", bearer.as_str()), ("content-type", kind)];
-        self.gateway.send(method, path, &headers, body.to_owned()).await
+        self.gateway
+            .send(method, path, &headers, body.to_owned())
+            .await
     }
 
     async fn upload(&self, key: &str) -> String {
@@ -37,7 +39,9 @@ impl Kept {
         assert_eq!(got.status, 200, "{}", got.text());
         let list = got.json();
         let items = list["data"].as_array().unwrap().iter();
-        items.map(|item| item["id"].as_str().unwrap().to_owned()).collect()
+        items
+            .map(|item| item["id"].as_str().unwrap().to_owned())
+            .collect()
     }
 
     /// What is answered to `key` is what is answered to everybody about an id that is not there.
@@ -88,11 +92,13 @@ async fn files_and_batches_are_their_makers() {
     for other in [&bob, &team] {
         for id in [&file, &output] {
             kept.is_hidden("GET", "/v1/files/ID", id, other).await;
-            kept.is_hidden("GET", "/v1/files/ID/content", id, other).await;
+            kept.is_hidden("GET", "/v1/files/ID/content", id, other)
+                .await;
             kept.is_hidden("DELETE", "/v1/files/ID", id, other).await;
         }
         kept.is_hidden("GET", "/v1/batches/ID", &batch, other).await;
-        kept.is_hidden("POST", "/v1/batches/ID/cancel", &batch, other).await;
+        kept.is_hidden("POST", "/v1/batches/ID/cancel", &batch, other)
+            .await;
         let made = kept.send("POST", "/v1/batches", other, &order).await;
         assert_eq!(made.status, 404, "{}", made.text());
         assert!(kept.listed("/v1/files", other).await.is_empty());
@@ -117,10 +123,16 @@ async fn a_batch_that_is_over_goes_after_its_time() {
     let settings = || kept_in(&folder, settings(&vendor.url));
     let first = Gateway::with(settings()).await;
     let master = [("authorization", "Bearer sk-master")];
-    let form = [master[0], ("content-type", "multipart/form-data; boundary=X")];
+    let form = [
+        master[0],
+        ("content-type", "multipart/form-data; boundary=X"),
+    ];
     let file = first.send("POST", "/v1/files", &form, UPLOAD).await.json();
     let order = json!({"input_file_id": file["id"], "endpoint": "/v1/chat/completions", "completion_window": "24h"});
-    let made = first.send("POST", "/v1/batches", &master, order.to_string()).await.json();
+    let made = first
+        .send("POST", "/v1/batches", &master, order.to_string())
+        .await
+        .json();
     let path = format!("/v1/batches/{}", made["id"].as_str().unwrap());
     let done = loop {
         let got = first.send("GET", &path, &master, "").await.json();
@@ -192,6 +204,15 @@ async fn responses_are_their_makers() {
     let refused = kept.ask("/v1/responses", &bob, next()).await;
     assert_ne!(refused.status, 200, "{}", refused.text());
     assert_eq!(vendor.asked().len(), before, "nobody is told what was said");
-    assert_eq!(kept.ask("/v1/responses", &ada_too, next()).await.status, 200);
-    assert_eq!(vendor.asked()[before].json()["messages"].as_array().unwrap().len(), 3);
+    assert_eq!(
+        kept.ask("/v1/responses", &ada_too, next()).await.status,
+        200
+    );
+    assert_eq!(
+        vendor.asked()[before].json()["messages"]
+            .as_array()
+            .unwrap()
+            .len(),
+        3
+    );
 }

@@ -133,13 +133,17 @@ async fn a_provider_says_whom_a_token_is_for_that_says_nothing_itself() {
     let asked = provider.asked();
     let of = |key: &str| {
         let bearer = format!("Bearer {key}");
-        let its = asked.iter().filter(|asked| asked.headers["authorization"] == bearer);
+        let its = asked
+            .iter()
+            .filter(|asked| asked.headers["authorization"] == bearer);
         its.count()
     };
     // An answer is used again, and keys of the gateway's own are nobody else's business.
     assert_eq!((of("opaque"), of("sk-unknown")), (1, 0));
     let headers = [("authorization", "Bearer sk-master")];
-    let user = gateway.send("GET", "/user/info?user_id=ann", &headers, "").await;
+    let user = gateway
+        .send("GET", "/user/info?user_id=ann", &headers, "")
+        .await;
     assert_eq!(user.status, 200, "{}", user.text());
 }
 

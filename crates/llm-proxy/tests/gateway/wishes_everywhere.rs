@@ -50,7 +50,8 @@ async fn a_batch_with_a_line_that_lacks_a_field_is_not_made() {
     let bodies = [whole_line.clone(), chat("gpt")];
     let vendor = Vendor::answering(|asked| match asked.path.as_str() {
         "/v1/files/file-1/content" => {
-            let line = json!({"custom_id": "a", "url": "/v1/chat/completions", "body": chat("gpt")});
+            let line =
+                json!({"custom_id": "a", "url": "/v1/chat/completions", "body": chat("gpt")});
             reply(200, "application/octet-stream", line.to_string())
         }
         "/v1/files" => whole(&json!({"id": "file-1", "object": "file", "purpose": "batch"})),
@@ -64,11 +65,17 @@ async fn a_batch_with_a_line_that_lacks_a_field_is_not_made() {
         let file = uploaded(&kept, &key, upload(place, &bodies)).await;
         let refused = kept.ask("/v1/batches", &key, order(&file)).await;
         let (status, _, message) = refused.error();
-        assert_eq!((status, &refused.json()["error"]["param"]), (400, &json!("user")));
+        assert_eq!(
+            (status, &refused.json()["error"]["param"]),
+            (400, &json!("user"))
+        );
         assert!(message.starts_with(&format!("line {number} ")), "{message}");
     }
     let file = uploaded(&kept, &key, upload("custom_llm_provider", &[whole_line])).await;
-    assert_eq!(kept.ask("/v1/batches", &key, order(&file)).await.status, 200);
+    assert_eq!(
+        kept.ask("/v1/batches", &key, order(&file)).await.status,
+        200
+    );
 }
 
 #[tokio::test]
@@ -80,7 +87,11 @@ async fn a_line_is_held_to_what_is_asked_for_when_its_turn_comes() {
             turned.wait_for(|turned| *turned).await.ok();
             Ok::<_, std::io::Error>(completion("Hello").to_string())
         };
-        reply(200, "application/json", Body::from_stream(stream::once(answer)))
+        reply(
+            200,
+            "application/json",
+            Body::from_stream(stream::once(answer)),
+        )
     })
     .await;
     let kept = Kept::with(settings(&vendor.url)).await;
@@ -104,9 +115,16 @@ async fn a_line_is_held_to_what_is_asked_for_when_its_turn_comes() {
         }
         tokio::task::yield_now().await;
     };
-    let path = format!("/v1/files/{}/content", batch["error_file_id"].as_str().unwrap());
+    let path = format!(
+        "/v1/files/{}/content",
+        batch["error_file_id"].as_str().unwrap()
+    );
     let errors = kept.manage_get(&path).await;
-    let last = errors.text().lines().find(|line| line.contains("line-9")).unwrap();
+    let last = errors
+        .text()
+        .lines()
+        .find(|line| line.contains("line-9"))
+        .unwrap();
     let last: Value = serde_json::from_str(last).unwrap();
     assert_eq!(last["response"]["status_code"], 400);
     assert_eq!(last["response"]["body"]["error"]["param"], "user");
@@ -134,7 +152,10 @@ async fn a_session_says_in_its_address_what_a_body_would() {
     let path = "/v1/realtime?model=gpt&intent=x&user=ada&metadata=%7B%22run%22:1%7D";
     let (mut client, _) = open(&kept.gateway, path, &headers).await.unwrap();
     client.close(None).await.unwrap();
-    assert_eq!(vendor.opened().0, "/v1/realtime?model=vendor-model&intent=x");
+    assert_eq!(
+        vendor.opened().0,
+        "/v1/realtime?model=vendor-model&intent=x"
+    );
 }
 
 #[tokio::test]
@@ -175,21 +196,39 @@ async fn what_passes_through_is_held_to_the_same_fields() {
     let path = "/openai/chat/completions";
     let refused = kept.ask(path, &key, chat("gpt")).await;
     let (status, _, message) = refused.error();
-    assert_eq!((status, &refused.json()["error"]["param"]), (400, &json!("user")));
+    assert_eq!(
+        (status, &refused.json()["error"]["param"]),
+        (400, &json!("user"))
+    );
     assert!(message.contains("'user', 'seed'"), "{message}");
     let google = json!({"contents": [], "seed": 1, "user": "u"});
     let native = "/v1beta/models/gpt:generateContent";
-    let lacking = kept.ask(native, &key, json!({"contents": [{"parts": [{"text": "Hi"}]}]})).await;
-    assert!(lacking.text().contains("'user', 'seed'"), "{}", lacking.text());
+    let lacking = kept
+        .ask(
+            native,
+            &key,
+            json!({"contents": [{"parts": [{"text": "Hi"}]}]}),
+        )
+        .await;
+    assert!(
+        lacking.text().contains("'user', 'seed'"),
+        "{}",
+        lacking.text()
+    );
     assert!(vendor.asked().is_empty());
     // The path names the model.
-    let passed = kept.ask("/openai/models/gpt:generateContent", &key, google).await;
+    let passed = kept
+        .ask("/openai/models/gpt:generateContent", &key, google)
+        .await;
     assert_ne!(passed.status, 400, "{}", passed.text());
     let said = with(chat("gpt"), json!({"user": "u", "seed": 1}));
     assert_eq!(kept.ask(path, &key, said).await.status, 200);
     // What asks for nothing needs none.
     let headers = [("authorization", "Bearer sk-master")];
-    let listed = kept.gateway.send("GET", "/openai/embeddings", &headers, "").await;
+    let listed = kept
+        .gateway
+        .send("GET", "/openai/embeddings", &headers, "")
+        .await;
     assert_eq!(listed.status, 200);
 }
 
@@ -205,8 +244,10 @@ async fn what_passes_through_goes_to_the_vendors_next_model_that_can_be_paid() {
     let kept = Kept::with(settings).await;
     let budget = json!({"gpt": {"budget_limit": 0.000_001}});
     let key = kept
-        .key(json!({"model_max_budget": budget, "budget_fallbacks": {"gpt": ["other", "spare"]},
-            "router_settings": {"model_group_alias": {"clever": "spare", "foreign": "other"}}}))
+        .key(
+            json!({"model_max_budget": budget, "budget_fallbacks": {"gpt": ["other", "spare"]},
+            "router_settings": {"model_group_alias": {"clever": "spare", "foreign": "other"}}}),
+        )
         .await;
     let asked = |model: &str| with(chat(model), json!({"max_tokens": 5}));
     let path = "/openai/chat/completions";
@@ -235,7 +276,11 @@ async fn what_passes_through_waits_as_long_as_its_key_says() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/v1", silent.local_addr().unwrap());
     let kept = Kept::with(settings(&url)).await;
-    let key = kept.key(json!({"router_settings": {"timeout": 0.05}})).await;
-    let got = kept.ask("/openai/chat/completions", &key, chat("gpt")).await;
+    let key = kept
+        .key(json!({"router_settings": {"timeout": 0.05}}))
+        .await;
+    let got = kept
+        .ask("/openai/chat/completions", &key, chat("gpt"))
+        .await;
     assert_eq!(got.error().0, 408, "{}", got.text());
 }

@@ -96,7 +96,10 @@ impl Batch {
     /// When it came to its end, in seconds since 1970; `None`: it did not yet.
     pub fn ended_at(&self) -> Option<u64> {
         let name = json!(self.status).as_str().unwrap_or_default().to_owned();
-        let ended = self.since.get(&format!("{name}_at")).and_then(Value::as_u64);
+        let ended = self
+            .since
+            .get(&format!("{name}_at"))
+            .and_then(Value::as_u64);
         self.is_over().then(|| ended.unwrap_or(self.expires_at()))
     }
 

@@ -51,8 +51,7 @@ impl LocalBatches {
             true => self.files.get(id).await?,
             false => None,
         };
-        let there =
-            found.filter(|file| !file.is_gone(now()) && owner.sees(file.owner.as_deref()));
+        let there = found.filter(|file| !file.is_gone(now()) && owner.sees(file.owner.as_deref()));
         there.ok_or_else(|| not_found(id))
     }
 

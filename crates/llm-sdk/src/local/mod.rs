@@ -39,7 +39,8 @@ pub use batch::Batch;
 pub use folder::{FolderBatches, FolderFiles};
 use run::Work;
 pub use store::{
-    ANSWERS, BATCHES_STAY, BatchStore, FileStore, KeptFile, LineAnswer, Listing, PIECE, Tenure, full,
+    ANSWERS, BATCHES_STAY, BatchStore, FileStore, KeptFile, LineAnswer, Listing, PIECE, Tenure,
+    full,
 };
 
 /// Lines that are under way at the same time, of all batches together.

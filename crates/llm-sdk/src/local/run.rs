@@ -155,7 +155,10 @@ impl LocalBatches {
             return Ok(Ended::Whole);
         }
         let done: HashSet<u64> = self.batches.lines(&batch.id).await?.into_iter().collect();
-        let mut lines = Lines::of(&self.files, &self.file(&batch.input, &Owner::default()).await?);
+        let mut lines = Lines::of(
+            &self.files,
+            &self.file(&batch.input, &Owner::default()).await?,
+        );
         let mut asked = JoinSet::new();
         while let Next::Line(number, text) = lines.next().await? {
             if done.contains(&number) {
@@ -191,7 +194,10 @@ impl LocalBatches {
         if batch.status != Status::Validating {
             return Ok(true);
         }
-        let lines = Lines::of(&self.files, &self.file(&batch.input, &Owner::default()).await?);
+        let lines = Lines::of(
+            &self.files,
+            &self.file(&batch.input, &Owner::default()).await?,
+        );
         (batch.total, batch.problems) = checked(lines, &batch.endpoint).await?;
         if !batch.problems.is_empty() {
             return Ok(true);

@@ -78,7 +78,9 @@ fn retold(asked: &Asked<'_>, response: &RawValue) -> Result<Bytes, Error> {
 /// A page of what the response was made of: all that was said before it.
 async fn items(store: &dyn ResponseStore, asked: &Asked<'_>, kept: Kept) -> Result<Bytes, Error> {
     let mut all = match &kept.previous {
-        Some(previous) => conversation(store, previous, asked.owner).await?.unwrap_or_default(),
+        Some(previous) => conversation(store, previous, asked.owner)
+            .await?
+            .unwrap_or_default(),
         None => Vec::new(),
     };
     all.extend(kept.input);

@@ -77,8 +77,7 @@ pub(crate) const CLAIM_BATCH: &str = "UPDATE kept_batches SET runner = $2, lease
 pub(crate) const RENEW_BATCH: &str = "UPDATE kept_batches SET leased_until = $3 WHERE id = $1 AND runner = $2 AND stage = 0 \
      RETURNING CAST(CASE WHEN cancelling_at IS NULL THEN 0 ELSE 1 END AS BIGINT)";
 
-pub(crate) const SAVE_BATCH: &str =
-    "UPDATE kept_batches SET state = $3, stage = $4, ended_at = $5 WHERE id = $1 AND runner = $2 AND stage = 0";
+pub(crate) const SAVE_BATCH: &str = "UPDATE kept_batches SET state = $3, stage = $4, ended_at = $5 WHERE id = $1 AND runner = $2 AND stage = 0";
 
 pub(crate) const ENDED_BATCHES: &str =
     "SELECT id FROM kept_batches WHERE stage = 1 ORDER BY created_at, id LIMIT 100";

@@ -56,6 +56,8 @@ pub(crate) const LITELLM: Section = Section {
                 "failure_callback",
                 "prometheus_metrics_config",
                 "prometheus_exclude_metrics",
+                "custom_prometheus_metadata_labels",
+                "custom_prometheus_tags",
                 "prometheus_exclude_labels",
                 "prometheus_latency_buckets",
                 "prometheus_metrics_max_series_per_metric",
@@ -185,13 +187,6 @@ pub(crate) const LITELLM: Section = Section {
                 "route_all_chat_openai_to_responses",
                 "use_chat_completions_url_for_anthropic_messages",
                 "reasoning_auto_summary",
-            ],
-        ),
-        (
-            Later("configurable metrics"),
-            &[
-                "custom_prometheus_metadata_labels",
-                "custom_prometheus_tags",
             ],
         ),
         (

@@ -1,6 +1,28 @@
 use super::{MODELS, loaded, said};
 
 #[test]
+fn labels_of_one_s_own_have_names_that_nothing_else_has() {
+    let text = format!(
+        "{MODELS}litellm_settings:
+  custom_prometheus_metadata_labels: [metadata.team, metadata.a.b, metadata.a_b]
+  custom_prometheus_tags: [prod-eu, '']
+"
+    );
+    let mistake = "this makes no label, or one that there is already";
+    assert_eq!(
+        said(&text),
+        [
+            format!("6:67 error 'custom_prometheus_metadata_labels': {mistake}"),
+            format!("7:37 error 'custom_prometheus_tags': {mistake}"),
+        ]
+    );
+    let text = text.replace(", metadata.a_b", "").replace(", ''", "");
+    let own = loaded(&text).expect("settings").metrics.own;
+    let names: Vec<_> = own.iter().map(|label| label.name.as_str()).collect();
+    assert_eq!(names, ["metadata_team", "metadata_a_b", "tag_prod_eu"]);
+}
+
+#[test]
 fn metrics_are_chosen_by_names_that_exist() {
     let text = format!(
         "{MODELS}litellm_settings:
