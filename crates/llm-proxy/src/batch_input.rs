@@ -4,17 +4,19 @@
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use llm_governance::{Caller, Governance};
-use llm_sdk::{Body, Request as Ask};
+use llm_providers::{Body as Upload, Data};
+use llm_sdk::{Body, PIECE, Request as Ask};
 use llm_types::{JsonObject, Op, Verb};
 use memchr::memchr;
+use tokio::task::spawn_blocking;
 
 use crate::{error::Refusal, required, state::Live};
 
 /// What an answer counts whose request sets no end.
 const USUAL_ANSWER: u64 = 1024;
 
-/// Reads the file of the batch that `ask` makes, if anybody wants to know what is in it. A line that lacks a field is refused;
-/// the answer is how many tokens there are, where something limits them by days.
+/// Reads the file of the batch that `ask` makes, or that it uploads for one, if anybody wants to know what is in it. A line
+/// that lacks a field is refused; the answer is how many tokens a batch has, where something limits them by days.
 pub(crate) async fn look(
     governance: Option<&Governance>,
     live: &Live,
@@ -22,10 +24,15 @@ pub(crate) async fn look(
     customer: Option<&str>,
     ask: &Ask,
 ) -> Result<Option<u64>, Refusal> {
-    if ask.op != Op::Batch || ask.verb != Verb::Create {
-        return Ok(None);
-    }
     let held = required::of_anybody(live, caller);
+    match (ask.op, ask.verb) {
+        (Op::Batch, Verb::Create) => {}
+        (Op::File, Verb::Create) if held => {
+            Box::pin(uploaded(live, caller, ask)).await?;
+            return Ok(None);
+        }
+        _ => return Ok(None),
+    }
     let limited = match governance.filter(|_| live.settings.read_batches) {
         Some(governance) => {
             let tags = &ask.route.tags;
@@ -36,12 +43,44 @@ pub(crate) async fn look(
     if !limited && !held {
         return Ok(None);
     }
-    let held = held.then_some(caller);
-    let tokens = Box::pin(read(live, held, ask)).await?;
-    Ok(limited.then_some(tokens))
+    let lines = Lines {
+        tokens: limited.then_some(0),
+        ..Lines::of(live, held.then_some(caller))
+    };
+    Box::pin(read(live, lines, ask)).await
 }
 
-async fn read(live: &Live, held: Option<&Caller>, ask: &Ask) -> Result<u64, Refusal> {
+/// Looks at the lines of an upload for batches: some vendors keep them in another form, in which nobody finds the fields.
+async fn uploaded(live: &Live, caller: &Caller, ask: &Ask) -> Result<(), Refusal> {
+    if ask.body.str("purpose").as_deref() != Some("batch") {
+        return Ok(());
+    }
+    let body = Upload {
+        fields: ask.body.clone(),
+        files: ask.files.clone(),
+    };
+    for file in body.files_of("file") {
+        let mut lines = Lines::of(live, Some(caller));
+        match file.data.clone() {
+            Data::Memory(bytes) => lines.add(&bytes)?,
+            Data::Disk(stored) => {
+                let mut at = 0;
+                while at < file.data.len() {
+                    let stored = stored.clone();
+                    let piece = spawn_blocking(move || stored.read(at, PIECE)).await;
+                    let piece = piece.map_err(|defect| unreadable(&defect.to_string()))?;
+                    let piece = piece.map_err(|error| unreadable(&error.to_string()))?;
+                    at += (piece.len() as u64).max(1);
+                    lines.add(&piece)?;
+                }
+            }
+        }
+        lines.end()?;
+    }
+    Ok(())
+}
+
+async fn read(live: &Live, mut lines: Lines<'_>, ask: &Ask) -> Result<Option<u64>, Refusal> {
     let id = ask.body.str("input_file_id").map(|id| id.into_owned());
     let mut body = JsonObject::new();
     if !ask.model.is_empty() {
@@ -55,14 +94,6 @@ async fn read(live: &Live, held: Option<&Caller>, ask: &Ask) -> Result<u64, Refu
     fetch.route.whose.clone_from(&ask.route.whose);
     let response = live.engine.call(fetch).await;
     let response = response.map_err(|failure| unreadable(&failure.error.message))?;
-    let mut lines = Lines {
-        live,
-        held,
-        longest: live.settings.limits.body,
-        rest: BytesMut::new(),
-        number: 0,
-        tokens: 0,
-    };
     match response.body {
         Body::Whole { bytes, .. } => lines.add(&bytes)?,
         Body::Bytes(mut answer) => {
@@ -73,8 +104,7 @@ async fn read(live: &Live, held: Option<&Caller>, ask: &Ask) -> Result<u64, Refu
         }
         Body::Stream(_) => return Err(unreadable("it is a stream of events")),
     }
-    let last = lines.rest.split().freeze();
-    lines.line(&last)?;
+    lines.end()?;
     Ok(lines.tokens)
 }
 
@@ -91,10 +121,22 @@ struct Lines<'a> {
     longest: usize,
     rest: BytesMut,
     number: u64,
-    tokens: u64,
+    /// How many tokens they have, where that is counted.
+    tokens: Option<u64>,
 }
 
-impl Lines<'_> {
+impl<'a> Lines<'a> {
+    fn of(live: &'a Live, held: Option<&'a Caller>) -> Self {
+        Self {
+            live,
+            held,
+            longest: live.settings.limits.body,
+            rest: BytesMut::new(),
+            number: 0,
+            tokens: None,
+        }
+    }
+
     fn add(&mut self, piece: &[u8]) -> Result<(), Refusal> {
         let mut piece = piece;
         while let Some(end) = memchr(b'\n', piece) {
@@ -108,6 +150,11 @@ impl Lines<'_> {
             true => Err(unreadable("a line of it is too long")),
             false => Ok(()),
         }
+    }
+
+    fn end(&mut self) -> Result<(), Refusal> {
+        let last = self.rest.split().freeze();
+        self.line(&last)
     }
 
     /// What is no request is the vendor's to refuse.
@@ -127,24 +174,24 @@ impl Lines<'_> {
                 ..refusal
             })?;
         }
-        self.count(&line, body);
+        if let Some(tokens) = self.tokens {
+            let more = self.tokens_of(&line, body).unwrap_or_default();
+            self.tokens = Some(tokens.saturating_add(more));
+        }
         Ok(())
     }
 
-    fn count(&mut self, line: &JsonObject, body: JsonObject) {
+    fn tokens_of(&self, line: &JsonObject, body: JsonObject) -> Option<u64> {
         let url = line.str("url").unwrap_or_default();
         let path = url.strip_prefix("/v1").unwrap_or(&url);
-        let op = Op::all().find(|op| op.path() == path);
-        let Some(Ok(request)) = op.map(|op| Ask::from_object(op, body)) else {
-            return;
-        };
+        let op = Op::all().find(|op| op.path() == path)?;
+        let request = Ask::from_object(op, body).ok()?;
         let consumption = self.live.engine.consumption(&request);
         let answer = match request.op {
             Op::Embedding | Op::Moderation => 0,
             _ => consumption.output.unwrap_or(USUAL_ANSWER),
         };
         // What it may consume at most counts twice as many tokens as texts have.
-        let tokens = (consumption.input / 2).saturating_add(answer);
-        self.tokens = self.tokens.saturating_add(tokens);
+        Some((consumption.input / 2).saturating_add(answer))
     }
 }

@@ -60,9 +60,12 @@ async fn a_batch_with_a_line_that_lacks_a_field_is_not_made() {
     })
     .await;
     let kept = Kept::with(settings(&vendor.url)).await;
-    let key = kept.key(json!({"enforced_params": ["user"]})).await;
+    let free = kept.key(json!({"user_id": "ada"})).await;
+    let key = kept
+        .key(json!({"user_id": "ada", "enforced_params": ["user"]}))
+        .await;
     for (place, number) in [("model", 1), ("custom_llm_provider", 2)] {
-        let file = uploaded(&kept, &key, upload(place, &bodies)).await;
+        let file = uploaded(&kept, &free, upload(place, &bodies)).await;
         let refused = kept.ask("/v1/batches", &key, order(&file)).await;
         let (status, _, message) = refused.error();
         assert_eq!(
@@ -76,6 +79,29 @@ async fn a_batch_with_a_line_that_lacks_a_field_is_not_made() {
         kept.ask("/v1/batches", &key, order(&file)).await.status,
         200
     );
+}
+
+#[tokio::test]
+async fn an_upload_for_batches_with_a_line_that_lacks_a_field_goes_nowhere() {
+    let vendor = Vendor::friendly().await;
+    let kept = Kept::with(settings(&vendor.url)).await;
+    let key = kept.key(json!({"enforced_params": ["user"]})).await;
+    let good = with(chat("gpt"), json!({"user": "u"}));
+    let long = with(good.clone(), json!({"filler": "x".repeat(200 << 10)}));
+    let bearer = format!("Bearer {key}");
+    let headers = [
+        ("authorization", bearer.as_str()),
+        ("content-type", "multipart/form-data; boundary=X"),
+    ];
+    // The second one is so long that it is on the disk.
+    for bodies in [vec![good, chat("gpt")], vec![long.clone(), long.clone(), long, chat("gpt")]] {
+        let form = upload("model", &bodies);
+        let refused = kept.gateway.send("POST", "/v1/files", &headers, form).await;
+        let (status, _, message) = refused.error();
+        assert_eq!((status, &refused.json()["error"]["param"]), (400, &json!("user")));
+        assert!(message.starts_with(&format!("line {} ", bodies.len())), "{message}");
+    }
+    assert!(vendor.asked().is_empty());
 }
 
 #[tokio::test]

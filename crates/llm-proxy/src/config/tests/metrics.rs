@@ -12,7 +12,7 @@ fn labels_of_one_s_own_have_names_that_nothing_else_has() {
     assert_eq!(
         said(&text),
         [
-            format!("6:67 error 'custom_prometheus_metadata_labels': {mistake}"),
+            format!("6:68 error 'custom_prometheus_metadata_labels': {mistake}"),
             format!("7:37 error 'custom_prometheus_tags': {mistake}"),
         ]
     );
