@@ -61,6 +61,9 @@ fn metrics_table() -> String {
          asked. End users are told apart only with `enable_end_user_cost_tracking_prometheus_only`. \
          `prometheus_metrics_config`, `prometheus_exclude_metrics` and `prometheus_exclude_labels` choose what there is, and \
          `prometheus_latency_buckets` how finely times are counted.\n\n\
+         All that counts requests and has `hashed_api_key` also has labels of one's own: `custom_prometheus_metadata_labels: [metadata.run]` \
+         is `metadata_run`, by what the request says in its metadata, or else its key or its team; `custom_prometheus_tags: [prod, \"eu-*\"]` \
+         is `tag_prod`, `true` where the request has that tag. There may be twenty, and they are bounded like end users.\n\n\
          | metric | kind | labels | what it counts |\n|---|---|---|---|\n"
     );
     for metric in llm_proxy::metrics() {

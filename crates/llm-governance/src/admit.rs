@@ -361,6 +361,7 @@ impl Admission {
             team_id: owned(caller.team_id()),
             organization_id: owned(caller.organization_id()),
             project_id: owned(caller.project_id()),
+            agent_id: caller.key.as_ref().and_then(|key| key.row.agent_id.clone()),
             end_user: self.customer.clone(),
             request_tags: self.tags.clone(),
             ..SpendRow::default()

@@ -23,6 +23,8 @@ pub(crate) struct Labels {
     pub(crate) user: Option<String>,
     /// The program that asks.
     pub(crate) agent: Option<String>,
+    /// The agent that it says it is.
+    pub(crate) agent_id: Option<String>,
 }
 
 /// A header that is shorter than this names no session.
@@ -50,12 +52,13 @@ impl Labels {
     pub(crate) fn of(headers: &HeaderMap, body: &JsonObject, users: &[(HeaderName, Role)]) -> Self {
         let (mut session, mut end_user, mut user) =
             (Best::default(), Best::default(), Best::default());
-        let mut agent = None;
+        let (mut agent, mut agent_id) = (None, Best::default());
         // One walk over the names is cheaper than a lookup of each.
         for (name, value) in headers {
             let Ok(value) = value.to_str() else { continue };
             match name.as_str() {
                 "user-agent" => agent = Some(show(value).into_owned()),
+                "x-litellm-agent-id" => agent_id.offer(0, value),
                 "x-litellm-customer-id" => end_user.offer(0, value),
                 "x-litellm-end-user-id" => end_user.offer(1, value),
                 "x-litellm-trace-id" => session.offer(0, value),
@@ -99,6 +102,7 @@ impl Labels {
             end_user: end_user.label(),
             user: user.label(),
             agent,
+            agent_id: agent_id.label(),
         }
     }
 }

@@ -19,6 +19,7 @@ pub(crate) fn filled(row: SpendRow, record: &Record, labels: &Labels, digest: &s
     let mut row = SpendRow {
         call_id: Some(record.call_id.clone()),
         session_id: labels.session.clone(),
+        agent_id: row.agent_id.or_else(|| labels.agent_id.clone()),
         call_type: call_type(record.op, record.verb).to_owned(),
         status: match &record.outcome {
             Outcome::Answered => "success",

@@ -56,7 +56,7 @@ pub(crate) fn days_of<'a>(rows: impl Iterator<Item = &'a SpendRow>) -> Vec<Spend
 struct Kind<'a> {
     day: i64,
     api_key: &'a str,
-    entities: [Option<&'a str>; 4],
+    entities: [Option<&'a str>; 5],
     tags: &'a [String],
     model: &'a str,
     model_group: Option<&'a str>,
@@ -71,6 +71,7 @@ impl<'a> Kind<'a> {
             &row.team_id,
             &row.organization_id,
             &row.end_user,
+            &row.agent_id,
         ];
         Self {
             day: row.end_time.0.div_euclid(24 * 3600 * 1000),
@@ -156,6 +157,7 @@ fn entities(row: &SpendRow) -> Vec<(&'static str, &str)> {
         ("team", &row.team_id),
         ("organization", &row.organization_id),
         ("customer", &row.end_user),
+        ("agent", &row.agent_id),
     ];
     let some = some
         .into_iter()

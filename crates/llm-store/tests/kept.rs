@@ -95,6 +95,7 @@ async fn files_are_listed_page_by_page_and_expire() {
             purpose: Some("batch"),
             after: Some("a"),
             limit: 2,
+            owner: None,
         };
         assert_eq!(ids(&store, oldest, 1).await, ["b", "c"]);
         let nowhere = Page {

@@ -1,4 +1,4 @@
-//! The daily activity of users, teams, tags, organizations and customers.
+//! The daily activity of users, teams, tags, organizations, customers and agents.
 
 use llm_store::{
     Days,
@@ -60,6 +60,12 @@ const CUSTOMER: Family = Family {
     except: "exclude_end_user_ids",
 };
 
+const AGENT: Family = Family {
+    dimension: "agent",
+    entities: "agent_ids",
+    except: "exclude_agent_ids",
+};
+
 /// The routes of a family: in pages, on one page, and as CSV.
 macro_rules! family {
     ($($family:ident: $paged:ident, $whole:ident, $export:ident;)*) => {$(
@@ -83,6 +89,7 @@ family! {
     TAG: tag, tag_whole, tag_export;
     ORGANIZATION: organization, organization_whole, organization_export;
     CUSTOMER: customer, customer_whole, customer_export;
+    AGENT: agent, agent_whole, agent_export;
 }
 
 /// One part of what was asked for: of an entity, of a key, of a key within an entity, or everything.

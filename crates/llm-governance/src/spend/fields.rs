@@ -139,5 +139,7 @@ pub(super) const DAILY: &[&[Field]] = &[&[
     Field::apart("exclude_organization_ids", Kind::Texts),
     Field::apart("end_user_ids", Kind::Texts),
     Field::apart("exclude_end_user_ids", Kind::Texts),
+    Field::apart("agent_ids", Kind::Texts),
+    Field::apart("exclude_agent_ids", Kind::Texts),
     FORMAT,
 ]];

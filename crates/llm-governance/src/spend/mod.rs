@@ -66,5 +66,8 @@ pub(crate) const ROUTES: &[Route] = &[
     route!(Get "/customer/daily/activity", Admin, daily::customer, "Sums up customers by day.", query fields::DAILY),
     route!(Get "/customer/daily/activity/aggregated", Admin, daily::customer_whole, "Sums up customers by day, on one page.", query fields::DAILY),
     route!(Get "/customer/daily/activity/export", Admin, daily::customer_export, "Sums up customers by day, as CSV.", query fields::DAILY),
+    route!(Get "/agent/daily/activity", Admin, daily::agent, "Sums up agents by day.", query fields::DAILY),
+    route!(Get "/agent/daily/activity/aggregated", Admin, daily::agent_whole, "Sums up agents by day, on one page.", query fields::DAILY),
+    route!(Get "/agent/daily/activity/export", Admin, daily::agent_export, "Sums up agents by day, as CSV.", query fields::DAILY),
     route!(Get "/end_user/daily/activity", Admin, daily::customer, "Sums up customers by day.", query fields::DAILY),
 ];

@@ -14,6 +14,7 @@ async fn a_slow_answer_is_told_to_slack_by_the_gateways_client() {
     let (vendor, slack) = (Vendor::friendly().await, Vendor::friendly().await);
     let mut settings = settings(&vendor.url);
     settings.alerting.alerts.slow = Duration::ZERO;
+    settings.alerting.alerts.kinds = vec![AlertKind::LlmTooSlow];
     settings.alerting.alerts.ways = vec![Way::Slack {
         urls: vec![format!("{}/hook", slack.url)],
         by_kind: HashMap::new(),

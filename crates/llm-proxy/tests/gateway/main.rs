@@ -7,6 +7,7 @@
 )]
 
 mod again;
+mod agents;
 mod alerts;
 mod answers;
 mod authorization;

@@ -110,7 +110,8 @@ async fn files_and_batches_are_their_makers() {
         let mut all = [file.clone(), output.clone()];
         all.sort_unstable();
         assert_eq!(files, all);
-        assert_eq!(kept.listed("/v1/batches", seer).await, [batch.clone()]);
+        let batches = kept.listed("/v1/batches", seer).await;
+        assert_eq!(batches, std::slice::from_ref(&batch));
         let path = format!("/v1/files/{output}/content");
         assert_eq!(kept.send("GET", &path, seer, "").await.status, 200);
     }
@@ -167,7 +168,8 @@ async fn a_key_that_is_replaced_still_has_what_it_made() {
     let path = format!("/key/{key}/regenerate");
     let replaced = kept.manage(&path, json!({})).await.json();
     let key = replaced["key"].as_str().unwrap();
-    assert_eq!(kept.listed("/v1/files", key).await, [file.clone()]);
+    let files = kept.listed("/v1/files", key).await;
+    assert_eq!(files, std::slice::from_ref(&file));
     kept.is_hidden("GET", "/v1/files/ID", &file, &other).await;
     kept.is_hidden("GET", "/v1/files/ID", &masters, key).await;
 }

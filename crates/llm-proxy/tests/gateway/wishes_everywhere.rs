@@ -94,12 +94,21 @@ async fn an_upload_for_batches_with_a_line_that_lacks_a_field_goes_nowhere() {
         ("content-type", "multipart/form-data; boundary=X"),
     ];
     // The second one is so long that it is on the disk.
-    for bodies in [vec![good, chat("gpt")], vec![long.clone(), long.clone(), long, chat("gpt")]] {
+    for bodies in [
+        vec![good, chat("gpt")],
+        vec![long.clone(), long.clone(), long, chat("gpt")],
+    ] {
         let form = upload("model", &bodies);
         let refused = kept.gateway.send("POST", "/v1/files", &headers, form).await;
         let (status, _, message) = refused.error();
-        assert_eq!((status, &refused.json()["error"]["param"]), (400, &json!("user")));
-        assert!(message.starts_with(&format!("line {} ", bodies.len())), "{message}");
+        assert_eq!(
+            (status, &refused.json()["error"]["param"]),
+            (400, &json!("user"))
+        );
+        assert!(
+            message.starts_with(&format!("line {} ", bodies.len())),
+            "{message}"
+        );
     }
     assert!(vendor.asked().is_empty());
 }
