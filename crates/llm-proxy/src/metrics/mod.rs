@@ -1,5 +1,6 @@
 //! Prometheus metrics, by LiteLLM's names.
 
+mod asked;
 mod failures;
 mod families;
 mod handles;
@@ -11,13 +12,11 @@ mod purses;
 
 use std::{
     hash::{BuildHasher, RandomState},
-    net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use dashmap::{DashMap, DashSet};
-use http::{HeaderMap, header::USER_AGENT};
 use llm_governance::{Caller, Governance, Purse};
 use llm_router::{Deployment, Router};
 use llm_sdk::{Meta, Outcome, Record};
@@ -35,6 +34,7 @@ use label::Facts;
 use levels::Levels;
 use purses::Purses;
 
+pub(crate) use asked::{Asked, Who};
 pub use families::Described;
 pub(crate) use handles::vendor_time;
 pub(crate) use label::Label;
@@ -74,58 +74,6 @@ pub(crate) struct Metrics {
     end_users: bool,
     own: Vec<OwnLabel>,
     hasher: RandomState,
-}
-
-/// Whose request it is, and where from.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Who<'a> {
-    pub(crate) caller: &'a Caller,
-    pub(crate) end_user: Option<&'a str>,
-    pub(crate) address: Option<IpAddr>,
-    pub(crate) agent: Option<&'a str>,
-    /// What is said for the operator's own labels.
-    pub(crate) own: &'a [String],
-}
-
-/// What was asked, by whom.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Asked<'a> {
-    pub(crate) route: &'static str,
-    pub(crate) who: Who<'a>,
-    /// How long it was on its way to the engine.
-    queued: Option<Duration>,
-    /// The address as a label; made only where a label is.
-    address: Option<&'a str>,
-}
-
-impl<'a> Who<'a> {
-    /// Whoever asks, before what is asked was read.
-    pub(crate) fn knocking(caller: &'a Caller, address: IpAddr, headers: &'a HeaderMap) -> Self {
-        let agent = headers.get(USER_AGENT);
-        Self {
-            caller,
-            end_user: None,
-            address: Some(address),
-            agent: agent.and_then(|agent| agent.to_str().ok()),
-            own: &[],
-        }
-    }
-}
-
-impl<'a> Asked<'a> {
-    pub(crate) fn new(route: &'static str, who: Who<'a>) -> Self {
-        Self {
-            route,
-            who,
-            queued: None,
-            address: None,
-        }
-    }
-
-    /// The same, which was so long on its way to the engine.
-    pub(crate) fn after(self, queued: Option<Duration>) -> Self {
-        Self { queued, ..self }
-    }
 }
 
 impl Metrics {
@@ -517,6 +465,8 @@ fn at_once(record: &Record) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
 
     fn asked<'a>(caller: &'a Caller, agent: &'a str) -> Asked<'a> {
