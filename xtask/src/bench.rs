@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 
 use crate::{
     postgres::{Server, free_port},
-    run::{root, run},
+    run::{cargo, root, run, target},
 };
 
 /// What to measure.
@@ -27,6 +27,9 @@ pub(crate) struct Args {
     /// How the gateway is built.
     #[arg(long, default_value = "release", value_parser = ["release", "dev"])]
     profile: String,
+    /// Measure this executable of the gateway, as `cargo xtask release` builds it, instead of building one.
+    #[arg(long, conflicts_with = "wheel")]
+    gateway: Option<PathBuf>,
     /// What keeping books costs: a key with a budget and limits, in SQLite, and in PostgreSQL with Redis.
     #[arg(long, conflicts_with = "scenario")]
     books: bool,
@@ -37,12 +40,11 @@ pub(crate) struct Args {
 
 /// Builds both programs and runs the comparison. Figures never fail it.
 pub(crate) fn main(args: &Args) -> Result<()> {
-    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
-    let mut build = Command::new(cargo);
+    let mut build = Command::new(cargo());
     build
         .args(["build", "--locked", "--profile", &args.profile])
         .args(["--package", "gateway-bench"]);
-    if !args.wheel {
+    if !args.wheel && args.gateway.is_none() {
         build.args(["--package", "llm-proxy"]);
     }
     run(&mut build)?;
@@ -53,10 +55,11 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     };
     let built = target().join(folder);
     let ending = std::env::consts::EXE_SUFFIX;
-    let (bench, gateway) = (
-        built.join(format!("gateway-bench{ending}")),
-        built.join(format!("llm-proxy{ending}")),
-    );
+    let bench = built.join(format!("gateway-bench{ending}"));
+    let gateway = match &args.gateway {
+        Some(gateway) => std::path::absolute(gateway)?,
+        None => built.join(format!("llm-proxy{ending}")),
+    };
     if args.wheel {
         return wheel(args, &bench);
     }
@@ -133,12 +136,5 @@ impl Drop for Redis {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-fn target() -> PathBuf {
-    match std::env::var_os("CARGO_TARGET_DIR") {
-        Some(folder) => root().join(folder),
-        None => root().join("target"),
     }
 }

@@ -8,6 +8,7 @@ mod docs;
 mod matrix;
 mod postgres;
 mod prices;
+mod release;
 mod run;
 mod test;
 mod tidy;
@@ -19,6 +20,8 @@ enum Command {
     Test(test::Args),
     /// Measures the gateway's speed on this machine.
     Bench(bench::Args),
+    /// Builds the gateway as it is released: optimized by a profile of its own work.
+    Release(release::Args),
     /// Generates, checks or compares the price table.
     Prices(prices::Args),
     /// Generates or checks the reference tables.
@@ -31,6 +34,7 @@ fn main() -> Result<()> {
     match Command::parse() {
         Command::Test(args) => test::main(&args),
         Command::Bench(args) => bench::main(&args),
+        Command::Release(args) => release::main(&args),
         Command::Prices(args) => prices::run(&args),
         Command::Docs(args) => docs::main(&args),
         Command::Tidy => tidy::main(),

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::{
     postgres::{self, Server},
-    run::{root, run},
+    run::{cargo, root, run},
 };
 
 /// Which tests to run; without a flag, all.
@@ -209,8 +209,4 @@ pub(crate) fn apt(packages: &[&str]) -> Result<()> {
         .args(["install", "-y", "-qq", "--no-install-recommends"])
         .args(packages))
     .with_context(|| format!("please install {what}"))
-}
-
-fn cargo() -> String {
-    std::env::var("CARGO").unwrap_or_else(|_| "cargo".into())
 }

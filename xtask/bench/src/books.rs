@@ -4,7 +4,6 @@ use std::{
     io::{BufReader, Write},
     net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
-    process::Stdio,
     time::Duration,
 };
 
@@ -14,7 +13,7 @@ use serde_json::{Value, json};
 use crate::{
     children::{Children, Core, Server},
     compare::{introduce, load},
-    cpu, say,
+    cpu, gateway, say,
     scenario::{self, KEY, Scenario},
     table::{Round, median},
     wire,
@@ -57,8 +56,23 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     let file = folders[1].path().join("books.db");
     let place = args.postgres.clone();
     let place = place.unwrap_or_else(|| file.display().to_string());
-    let without = gateway(&children, args, folders[0].path(), upstream, "none")?;
-    let with = gateway(&children, args, folders[1].path(), upstream, &place)?;
+    let start = |folder: &Path, place: &str| {
+        let text = match args.redis {
+            Some(port) => {
+                format!("router_settings: {{redis_host: 127.0.0.1, redis_port: {port}}}\n")
+            }
+            None => String::new(),
+        };
+        gateway::start(
+            &children,
+            &args.gateway,
+            folder,
+            &(scenario::config(upstream) + &text),
+            place,
+        )
+    };
+    let without = start(folders[0].path(), "none")?;
+    let with = start(folders[1].path(), &place)?;
     let key = make_key(with.address)?;
     introduce(&children)?;
     let servers = [(without, KEY), (with, &*key)];
@@ -91,37 +105,8 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     ))
 }
 
-fn gateway(
-    children: &Children,
-    args: &Args,
-    folder: &Path,
-    upstream: SocketAddr,
-    place: &str,
-) -> Result<Server> {
-    let config = folder.join("config.yaml");
-    let mut text = scenario::config(upstream);
-    if let Some(port) = args.redis {
-        text.push_str(&format!(
-            "router_settings: {{redis_host: 127.0.0.1, redis_port: {port}}}\n"
-        ));
-    }
-    std::fs::write(&config, text)?;
-    let program = args.gateway.canonicalize();
-    let program = program.with_context(|| args.gateway.display().to_string())?;
-    let mut command = children.command(Core::Tested, &program);
-    command
-        .args(["--host", "127.0.0.1", "--port", "0", "--db", place])
-        .arg("--config")
-        .arg(&config)
-        .env_clear()
-        .envs(std::env::vars_os().filter(|(name, _)| name == "PATH"))
-        .current_dir(folder)
-        .stderr(Stdio::null());
-    children.serve(command)
-}
-
 /// A key whose every request is counted, and none refused.
-fn make_key(gateway: SocketAddr) -> Result<String> {
+pub(crate) fn make_key(gateway: SocketAddr) -> Result<String> {
     let fields = json!({
         "max_budget": 1_000_000, "rpm_limit": 1_000_000_000, "tpm_limit": 1_000_000_000_000_u64,
         "max_parallel_requests": 1_000_000,

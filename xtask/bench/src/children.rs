@@ -97,6 +97,26 @@ impl Children {
         Ok(Server { id, address })
     }
 
+    /// Asks a server to end, as an operator would, and waits until it has: what it writes at its end is there then.
+    pub(crate) fn end(&self, server: Server) -> Result<()> {
+        let asked = Command::new("kill")
+            .args(["-TERM", &server.id.to_string()])
+            .status()
+            .context("asking a server to end")?;
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let running = running.as_mut().context("told to stop")?;
+        let place = running.iter().position(|child| child.id() == server.id);
+        let mut child = running.swap_remove(place.context("no such server")?);
+        if !asked.success() {
+            let _ = child.kill();
+        }
+        let ended = child.wait()?;
+        match ended.success() {
+            true => Ok(()),
+            false => bail!("a server ended with {ended}"),
+        }
+    }
+
     fn keep(&self, mut child: Child) -> Result<()> {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(running) = running.as_mut() else {

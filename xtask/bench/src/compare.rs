@@ -1,12 +1,12 @@
 //! The gateway beside the floor: the same load, in turns, in one run.
 
-use std::{net::SocketAddr, path::PathBuf, process::Stdio};
+use std::{path::PathBuf, process::Stdio};
 
 use anyhow::{Context, Result, bail};
 
 use crate::{
     children::{Children, Core, Server},
-    cpu,
+    cpu, gateway,
     load::Count,
     say,
     scenario::{self, KEY, Scenario},
@@ -44,7 +44,14 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     command.args(["floor", &upstream.address.to_string()]);
     let floor = children.serve(command)?;
     let folder = tempfile::tempdir()?;
-    let ours = gateway(&children, args, &folder, upstream.address)?;
+    let configuration = scenario::config(upstream.address);
+    let ours = gateway::start(
+        &children,
+        &args.gateway,
+        folder.path(),
+        &configuration,
+        "none",
+    )?;
     introduce(&children)?;
     say(&table::heading())?;
     for scenario in chosen {
@@ -61,36 +68,6 @@ fn chosen(name: Option<&str>) -> Result<Vec<Scenario>> {
     let one = Scenario::named(name)
         .with_context(|| format!("no scenario '{name}'; there are {}", names().join(", ")))?;
     Ok(vec![one])
-}
-
-fn gateway(
-    children: &Children,
-    args: &Args,
-    folder: &tempfile::TempDir,
-    upstream: SocketAddr,
-) -> Result<Server> {
-    let config = folder.path().join("config.yaml");
-    std::fs::write(&config, scenario::config(upstream))?;
-    let program = args.gateway.canonicalize();
-    let program = program.with_context(|| args.gateway.display().to_string())?;
-    let mut command = children.command(Core::Tested, &program);
-    command
-        .args([
-            "--host",
-            "127.0.0.1",
-            "--port",
-            "0",
-            "--db",
-            "none",
-            "--config",
-        ])
-        .arg(&config)
-        // No settings of whoever measures.
-        .env_clear()
-        .envs(std::env::vars_os().filter(|(name, _)| name == "PATH"))
-        .current_dir(folder.path())
-        .stderr(Stdio::null());
-    children.serve(command)
 }
 
 pub(crate) fn introduce(children: &Children) -> Result<()> {

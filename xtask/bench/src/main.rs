@@ -15,9 +15,11 @@ mod children;
 mod compare;
 mod cpu;
 mod floor;
+mod gateway;
 mod load;
 mod scenario;
 mod table;
+mod train;
 mod upstream;
 mod wire;
 
@@ -28,6 +30,8 @@ enum Command {
     Compare(compare::Args),
     /// Measures what keeping books costs a gateway.
     Books(books::Args),
+    /// Lets a gateway do everything that is measured, for as long as its profile needs.
+    Train(train::Args),
     /// Answers as OpenAI and Anthropic do, from memory.
     Upstream,
     /// The least that a proxy can do.
@@ -43,6 +47,7 @@ fn main() -> Result<()> {
     match Command::parse() {
         Command::Compare(args) => compare::main(&args),
         Command::Books(args) => books::main(&args),
+        Command::Train(args) => train::main(&args),
         Command::Upstream => {
             end_with_the_parent();
             upstream::main()
