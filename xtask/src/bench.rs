@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 
 use crate::{
     postgres::{Server, free_port},
+    release,
     run::{cargo, root, run, target},
 };
 
@@ -24,10 +25,10 @@ pub(crate) struct Args {
     /// Only this scenario.
     #[arg(long)]
     scenario: Option<String>,
-    /// How the gateway is built.
-    #[arg(long, default_value = "release", value_parser = ["release", "dev"])]
+    /// How the gateway is built: `guided` is how `cargo xtask release` does it, and takes two builds.
+    #[arg(long, default_value = "guided", value_parser = ["guided", "release", "dev"])]
     profile: String,
-    /// Measure this executable of the gateway, as `cargo xtask release` builds it, instead of building one.
+    /// Measure this executable of the gateway instead of building one.
     #[arg(long, conflicts_with = "wheel")]
     gateway: Option<PathBuf>,
     /// What keeping books costs: a key with a budget and limits, in SQLite, and in PostgreSQL with Redis.
@@ -40,29 +41,30 @@ pub(crate) struct Args {
 
 /// Builds both programs and runs the comparison. Figures never fail it.
 pub(crate) fn main(args: &Args) -> Result<()> {
+    let (profile, folder) = match &*args.profile {
+        "dev" => ("dev", "debug"),
+        _ => ("release", "release"),
+    };
+    let is_guided = args.profile == "guided";
     let mut build = Command::new(cargo());
     build
-        .args(["build", "--locked", "--profile", &args.profile])
+        .args(["build", "--locked", "--profile", profile])
         .args(["--package", "gateway-bench"]);
-    if !args.wheel && args.gateway.is_none() {
+    if !(args.wheel || is_guided || args.gateway.is_some()) {
         build.args(["--package", "llm-proxy"]);
     }
     run(&mut build)?;
-    let folder = if args.profile == "dev" {
-        "debug"
-    } else {
-        "release"
-    };
     let built = target().join(folder);
     let ending = std::env::consts::EXE_SUFFIX;
     let bench = built.join(format!("gateway-bench{ending}"));
+    if args.wheel {
+        return wheel(args, profile, &bench);
+    }
     let gateway = match &args.gateway {
         Some(gateway) => std::path::absolute(gateway)?,
+        None if is_guided => release::guided(None, release::SECONDS)?,
         None => built.join(format!("llm-proxy{ending}")),
     };
-    if args.wheel {
-        return wheel(args, &bench);
-    }
     if args.books {
         return books(args, &bench, &gateway);
     }
@@ -96,9 +98,9 @@ fn books(args: &Args, bench: &Path, gateway: &Path) -> Result<()> {
         .args(["--redis", &redis.port.to_string()]))
 }
 
-fn wheel(args: &Args, bench: &Path) -> Result<()> {
+fn wheel(args: &Args, profile: &str, bench: &Path) -> Result<()> {
     let python = crate::test::environment()?;
-    crate::test::install_wheel(&python, &args.profile)?;
+    crate::test::install_wheel(&python, profile)?;
     run(Command::new(python)
         .arg(root().join("xtask/bench/wheel.py"))
         .arg(bench)
