@@ -205,13 +205,14 @@ async fn an_attempt_that_another_one_beats_has_a_row_of_its_own_and_is_paid() {
     let got = kept.chat_with(&key, chat("gpt")).await;
     assert_eq!(got.header("x-litellm-model-id"), "id-second");
     gone.recv().await.expect("the slow one is hung up on");
-    let rows = kept.rows().await;
-    assert_eq!(rows.len(), 22);
+    kept.gateway.settled().await;
     let admin = [("authorization", "Bearer sk-master")];
     let path = format!("/key/info?key={key}");
     let info = kept.gateway.send("GET", &path, &admin, "").await.json();
     let spent = info["info"]["spend"].as_f64().unwrap();
 
+    let rows = kept.rows().await;
+    assert_eq!(rows.len(), 22);
     let is_lost = |row: &&SpendRow| row.metadata.get("outpaced").is_some();
     let lost: Vec<&SpendRow> = rows.iter().filter(is_lost).collect();
     let [lost] = lost[..] else {
