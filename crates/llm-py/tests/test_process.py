@@ -166,8 +166,11 @@ def test_importing_does_nothing_else() -> None:
 def test_ctrl_c_is_heard(upstream: Upstream) -> None:
     upstream.replies(Reply(then="hang"))
     source = """
+        import signal
         import sys
         from interlingua import completion
+        # Python leaves it alone where whoever starts the tests ignores it, as a shell does in the background.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
             completion(model="openai/gpt-4o", api_key="sk", api_base=sys.argv[1], messages=[])
         except KeyboardInterrupt:
