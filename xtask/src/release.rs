@@ -61,6 +61,7 @@ pub(crate) fn guided(triple: Option<&str>, seconds: f64) -> Result<PathBuf> {
         .args(["merge", "-o"])
         .arg(&profile)
         .arg(&raw))?;
+    // Crates that did not change since keep what an earlier profile said of them: their code is what it was.
     let released = folder.join("released");
     build(triple, &released, &flag("-Cprofile-use=", &profile)?)?;
     Ok(executable(&released, triple))

@@ -1,5 +1,7 @@
 //! Bodies: reading a request's within its limits, and the three kinds of reply.
 
+use std::time::Duration;
+
 use std::{
     future::Future,
     pin::Pin,
@@ -94,7 +96,9 @@ pub(crate) async fn next(body: &mut Incoming, limits: &Limits) -> Result<Option<
 
 /// Reads on a little after a refusal: a client that is still sending would see a reset connection and not the refusal.
 pub(crate) async fn discard(mut body: Incoming, headers: &HeaderMap, limits: &Limits) {
-    const MOST: usize = 16 << 20;
+    const MOST: usize = 64 << 20;
+    const QUIET: Duration = Duration::from_secs(2);
+    const LONGEST: Duration = Duration::from_secs(10);
     // Who asked first has not begun to send.
     if headers.contains_key(EXPECT) {
         return;
@@ -102,13 +106,13 @@ pub(crate) async fn discard(mut body: Incoming, headers: &HeaderMap, limits: &Li
     let work = async {
         let mut seen = 0;
         while seen < MOST {
-            match next(&mut body, limits).await {
-                Ok(Some(more)) => seen += more.len(),
+            match timeout(QUIET, next(&mut body, limits)).await {
+                Ok(Ok(Some(more))) => seen += more.len(),
                 _ => return,
             }
         }
     };
-    let _ = timeout(std::time::Duration::from_secs(2), work).await;
+    let _ = timeout(LONGEST, work).await;
 }
 
 /// How long a request says its body is.

@@ -229,7 +229,8 @@ pub struct Quick {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            body: 128 << 20,
+            // More than Anthropic takes (32 MB); files go by uploads.
+            body: 40 << 20,
             upload: 1 << 30,
             head: 64 << 10,
             requests: None,

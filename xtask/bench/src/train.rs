@@ -1,7 +1,7 @@
 //! The work that a gateway's profile is made of: every scenario, without books and with them.
 //!
-//! What the compiler learns from is what is measured afterwards, so that nothing is gained by learning it by heart: scenarios
-//! differ from each other in all that requests differ in, and other requests pass the same code.
+//! What the compiler learns from is what is measured afterwards. Other requests pass mostly the same code, and gain less where they
+//! do not.
 
 use std::path::PathBuf;
 
@@ -21,7 +21,7 @@ pub(crate) struct Args {
     /// The gateway's executable. It writes its profile when it ends.
     gateway: PathBuf,
     /// How long each scenario is, in seconds.
-    #[arg(long, default_value_t = 3.0)]
+    #[arg(long)]
     seconds: f64,
 }
 
