@@ -200,7 +200,7 @@ impl Balances {
     }
 
     /// The database has these requests now.
-    pub(crate) fn shipped(&mut self, batch: &[Charged]) {
+    pub(crate) fn shipped(&mut self, batch: &[Arc<Charged>]) {
         for charged in batch.iter().filter(|charged| !charged.under_way) {
             for charge in &charged.charges {
                 let Some(entry) = self.entries.get_mut(&charge.account) else {

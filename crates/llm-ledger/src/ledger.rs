@@ -32,7 +32,7 @@ pub(crate) enum Mode {
 
 impl Mode {
     /// The database has these requests now.
-    pub(crate) fn shipped(&self, batch: &[Charged]) {
+    pub(crate) fn shipped(&self, batch: &[Arc<Charged>]) {
         if let Self::Local(local) = self {
             local.shipped(batch);
         }

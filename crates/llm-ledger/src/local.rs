@@ -1,6 +1,6 @@
 //! One process alone with its database: a reservation is decided in memory.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use llm_cost::NanoDollars;
 use llm_store::{Account, Balance, Charge, Charged, Moment, Store};
@@ -72,7 +72,7 @@ impl Local {
     }
 
     /// The database has these requests now.
-    pub(crate) fn shipped(&self, batch: &[Charged]) {
+    pub(crate) fn shipped(&self, batch: &[Arc<Charged>]) {
         self.lock().shipped(batch);
     }
 

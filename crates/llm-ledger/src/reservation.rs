@@ -107,7 +107,7 @@ impl Reservation {
             hold,
             charges,
         };
-        let ticket = self.ledger.journal.append(Box::new(charged));
+        let ticket = self.ledger.journal.append(charged);
         Pending { ticket, overrun }
     }
 

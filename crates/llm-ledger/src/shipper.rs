@@ -159,7 +159,8 @@ impl Shipper {
 
     async fn ship(&self, batch: &Batch) -> Result<(), Error> {
         let records = batch.records.iter();
-        let decoded: Result<Vec<Charged>, _> = records.map(|record| read_record(record)).collect();
+        let decoded = records.map(|record| read_record(record).map(Arc::new));
+        let decoded: Result<Vec<Arc<Charged>>, _> = decoded.collect();
         let journal = &self.folder.name;
         let shipped = match &decoded {
             Ok(charged) => self.store.ship(charged, journal, Some(batch.next)).await,
@@ -180,6 +181,7 @@ impl Shipper {
         for record in &batch.records {
             let (fault, text) = match read_record(record) {
                 Ok(charged) => {
+                    let charged = Arc::new(charged);
                     let one = std::slice::from_ref(&charged);
                     match self.store.ship(one, &self.folder.name, None).await {
                         Ok(_) => {
@@ -187,7 +189,7 @@ impl Shipper {
                             continue;
                         }
                         Err(error) if error.is_unavailable() => return Err(error.into()),
-                        Err(error) => (error.to_string(), serde_json::to_vec(&charged).ok()),
+                        Err(error) => (error.to_string(), serde_json::to_vec(&*charged).ok()),
                     }
                 }
                 Err(error) => (error.to_string(), None),
@@ -200,7 +202,9 @@ impl Shipper {
             self.folder.reject(text.as_deref().unwrap_or(record))?;
         }
         let journal = &self.folder.name;
-        self.store.ship(&[], journal, Some(batch.next)).await?;
+        self.store
+            .ship(&[] as &[Arc<Charged>], journal, Some(batch.next))
+            .await?;
         Ok(())
     }
 }

@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use llm_cost::NanoDollars;
 use sqlx::{Row, any::AnyRow};
 
@@ -12,10 +14,35 @@ pub enum Cell {
     Integer(Option<i64>),
 }
 
+/// A value as a database takes it, lent where that is possible.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lent<'a> {
+    /// A text.
+    Text(Cow<'a, str>),
+    /// A whole number.
+    Integer(i64),
+    /// Nothing.
+    Nothing,
+}
+
+impl From<Cell> for Lent<'_> {
+    fn from(cell: Cell) -> Self {
+        match cell {
+            Cell::Text(Some(text)) => Self::Text(Cow::Owned(text)),
+            Cell::Integer(Some(number)) => Self::Integer(number),
+            Cell::Text(None) | Cell::Integer(None) => Self::Nothing,
+        }
+    }
+}
+
 /// A type that a column can hold.
 pub trait Column: Sized {
     /// The value to store.
     fn cell(&self) -> Cell;
+    /// The same, not copied where that is possible.
+    fn lend(&self) -> Lent<'_> {
+        self.cell().into()
+    }
     /// The stored value at `index`.
     fn read(row: &AnyRow, index: usize) -> Result<Self, String>;
 }
@@ -86,7 +113,31 @@ macro_rules! integer_column {
     };
 }
 
-text_column!(String, Clone::clone, Ok);
+impl Column for String {
+    fn cell(&self) -> Cell {
+        Cell::Text(Some(self.clone()))
+    }
+    fn lend(&self) -> Lent<'_> {
+        Lent::Text(Cow::Borrowed(self))
+    }
+    fn read(row: &AnyRow, index: usize) -> Result<Self, String> {
+        present(text(row, index)?)
+    }
+}
+
+impl Column for Option<String> {
+    fn cell(&self) -> Cell {
+        Cell::Text(self.clone())
+    }
+    fn lend(&self) -> Lent<'_> {
+        let text = self.as_deref();
+        text.map_or(Lent::Nothing, |text| Lent::Text(Cow::Borrowed(text)))
+    }
+    fn read(row: &AnyRow, index: usize) -> Result<Self, String> {
+        text(row, index)
+    }
+}
+
 text_column!(Sealed, |sealed| sealed.as_text().to_owned(), |text| Ok(
     Sealed::from_text(text)
 ));

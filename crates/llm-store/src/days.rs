@@ -6,7 +6,7 @@ use foldhash::HashMap;
 use sqlx::AnyConnection;
 
 use crate::{
-    Error, Record,
+    Cell, Error, Record,
     rows::{SpendDay, SpendRow},
     shipping::run_in_chunks,
     statements::MADE,
@@ -17,6 +17,12 @@ pub(crate) async fn add_days(
     db: &mut AnyConnection,
     more: impl Iterator<Item = SpendDay>,
 ) -> Result<(), Error> {
+    run_in_chunks(db, MADE.add_days, day_cells(more)).await?;
+    Ok(())
+}
+
+/// The values that add to the sums of days, each day once.
+pub(crate) fn day_cells(more: impl Iterator<Item = SpendDay>) -> Vec<Vec<Cell>> {
     let mut days: BTreeMap<[String; 8], SpendDay> = BTreeMap::new();
     for day in more {
         let key = [
@@ -34,9 +40,7 @@ pub(crate) async fn add_days(
             Entry::Occupied(mut place) => place.get_mut().add(&day),
         }
     }
-    let rows = days.values().map(Record::cells).collect();
-    run_in_chunks(db, MADE.add_days, rows).await?;
-    Ok(())
+    days.values().map(Record::cells).collect()
 }
 
 /// What requests add to the days they ended on: for each entity they belong to, for all of them, and for each alone.

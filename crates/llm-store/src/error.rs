@@ -87,6 +87,18 @@ impl Error {
     }
 }
 
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        let code = error.sqlite_error().map(|error| error.extended_code);
+        let is_passing = is_passing(code.map(|code| code.to_string()).as_deref());
+        let error = sqlx::Error::AnyDriverError(Box::new(error));
+        match is_passing {
+            true => Self::Unavailable(error),
+            false => Self::Database(error),
+        }
+    }
+}
+
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         Self::from_driver(error, "")

@@ -47,7 +47,7 @@ mod transaction;
 pub use account::{Account, Scope};
 pub use audit::AuditFilter;
 pub use balances::{Balance, Held, Hold, Limit};
-pub use cell::{Cell, Column};
+pub use cell::{Cell, Column, Lent};
 pub use changes::Change;
 pub use error::Error;
 pub use find::{Finder, Order, Searched, any_of, containing};

@@ -15,7 +15,7 @@ use sqlx::{
     pool::PoolConnection,
 };
 
-use crate::{Error, Page, Record, Transaction, record, schema};
+use crate::{Error, Page, Record, Transaction, record, schema, shipping::FileWriter};
 
 /// Which database it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,11 +100,12 @@ impl fmt::Debug for Settings {
 }
 
 /// A journal's file is removed once its rows are committed here: a commit has to last.
-const SQLITE: &str = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;";
+pub(crate) const SQLITE: &str = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;";
 
 /// Rows of requests go into many indexes: with room for their pages (64 MiB at most, as they are used), a page that
 /// many rows of a batch touch is written once.
-const SQLITE_WRITER: &str = "PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 8000;";
+pub(crate) const SQLITE_WRITER: &str =
+    "PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 8000;";
 
 /// Reports go through indexes of hundreds of megabytes: pages that the system has in memory are not copied.
 const SQLITE_READER: &str = "PRAGMA mmap_size = 1073741824;";
@@ -126,6 +127,8 @@ pub struct Store {
     pieces: AnyPool,
     /// It did not answer when it was asked last.
     away: Arc<AtomicBool>,
+    /// On SQLite, what requests are written with.
+    file: Option<Arc<FileWriter>>,
     /// Keeps other processes from the same SQLite file.
     _lock: Option<Arc<File>>,
 }
@@ -185,6 +188,7 @@ impl Store {
             write,
             pieces,
             away: Arc::default(),
+            file: Some(Arc::new(FileWriter::new(&file))),
             _lock: Some(Arc::new(lock)),
         })
     }
@@ -201,6 +205,7 @@ impl Store {
             write: pool.clone(),
             pieces: pool,
             away: Arc::default(),
+            file: None,
             _lock: None,
         })
     }
@@ -234,6 +239,9 @@ impl Store {
         self.read.close().await;
         self.write.close().await;
         self.pieces.close().await;
+        if let Some(file) = &self.file {
+            file.close();
+        }
     }
 
     /// Begins a transaction. On SQLite it is the only one that writes until it ends.
@@ -305,6 +313,10 @@ impl Store {
         };
         let db = self.piece_reader().await?;
         Ok(PieceWriter { db, _turn: turn })
+    }
+
+    pub(crate) fn file_writer(&self) -> Option<Arc<FileWriter>> {
+        self.file.clone()
     }
 
     fn must_be_there(&self) -> Result<(), Error> {

@@ -3,7 +3,7 @@ use std::fmt::Write;
 use llm_cost::NanoDollars;
 use sqlx::{Any, AnyConnection, any::AnyArguments, any::AnyRow, query::Query};
 
-use crate::{Cell, Column, Error, Moment};
+use crate::{Cell, Column, Error, Lent, Moment};
 
 /// A row of a table, and what is known of the table.
 pub trait Record: Sized + Send + Sync + 'static {
@@ -20,6 +20,8 @@ pub trait Record: Sized + Send + Sync + 'static {
 
     /// The values to store.
     fn cells(&self) -> Vec<Cell>;
+    /// The same, not copied where that is possible.
+    fn lend(&self) -> Vec<Lent<'_>>;
     /// The row that a statement of [`Record::crud`] found.
     fn read(row: &AnyRow) -> Result<Self, Error>;
     /// The table's statements.
@@ -351,6 +353,10 @@ macro_rules! table {
 
         fn cells(&self) -> Vec<$crate::Cell> {
             vec![$($crate::Column::cell(&self.$field)),*]
+        }
+
+        fn lend(&self) -> Vec<$crate::Lent<'_>> {
+            vec![$($crate::Column::lend(&self.$field)),*]
         }
 
         fn crud() -> &'static $crate::Crud {

@@ -256,13 +256,22 @@ impl Sized {
         }
     }
 
+    /// The statement for one row.
+    pub(crate) fn of_one(self, dialect: Dialect) -> &'static str {
+        let [.., (_, text)] = self.of(dialect);
+        text
+    }
+
     /// The largest statement for at most this many rows, and for how many it is.
     pub(crate) fn up_to(self, rows: usize, dialect: Dialect) -> Option<(usize, &'static str)> {
-        let sizes = match dialect {
+        self.of(dialect).into_iter().find(|(size, _)| *size <= rows)
+    }
+
+    fn of(self, dialect: Dialect) -> Sizes {
+        match dialect {
             Dialect::Postgres => self.postgres,
             Dialect::Sqlite => self.sqlite,
-        };
-        sizes.into_iter().find(|(size, _)| *size <= rows)
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 use std::{
     collections::VecDeque,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use llm_store::{Charged, Position};
@@ -22,7 +22,7 @@ struct Queue {
 /// A record that was written. Between `after` and its beginning there is nothing.
 #[derive(Debug)]
 pub(super) struct Record {
-    pub(super) charged: Charged,
+    pub(super) charged: Arc<Charged>,
     pub(super) after: Position,
     pub(super) begins: Position,
     pub(super) ends: Position,
@@ -32,7 +32,7 @@ pub(super) struct Record {
 /// Records that follow each other.
 #[derive(Debug)]
 pub(crate) struct Part {
-    pub(crate) charged: Vec<Charged>,
+    pub(crate) charged: Vec<Arc<Charged>>,
     pub(crate) next: Position,
     /// Bytes of the journal that they are.
     pub(crate) bytes: u64,
@@ -83,7 +83,9 @@ impl Fresh {
 
 #[cfg(test)]
 mod tests {
-    use llm_store::{Charged, Position};
+    use std::sync::Arc;
+
+    use llm_store::Position;
 
     use super::{Fresh, MOST, Record};
 
@@ -94,7 +96,7 @@ mod tests {
     fn record(after: Position, begins: Position, bytes: u64) -> Record {
         let ends = at(begins.segment, begins.offset + 10);
         Record {
-            charged: Charged::default(),
+            charged: Arc::default(),
             after,
             begins,
             ends,

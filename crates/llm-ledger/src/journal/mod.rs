@@ -1,6 +1,7 @@
 //! The journal: what is in it, lasts. Records are in the file before anybody is told so, many with one write, and on the disk
 //! itself a moment later, or before, as the settings say.
 
+mod desk;
 mod folder;
 mod frame;
 mod fresh;
@@ -23,10 +24,11 @@ use llm_store::{Charged, Position};
 use tokio::sync::{Notify, watch};
 
 use crate::{Error, Settings, reservation::Sent};
+use desk::Desk;
+pub(crate) use desk::Ticket;
 pub(crate) use folder::{Batch, Folder};
 pub(crate) use fresh::{Fresh, Part};
-use queue::Queue;
-pub(crate) use queue::{Note, Ticket};
+pub(crate) use queue::Note;
 pub(crate) use record::read as read_record;
 use syncer::Syncer;
 pub(crate) use writer::Fallback;
@@ -38,7 +40,7 @@ pub(crate) const FULL: u64 = 1 << 20;
 /// A journal that is written to.
 #[derive(Debug)]
 pub(crate) struct Journal {
-    queue: Arc<Queue>,
+    desk: Arc<Desk>,
     /// How long a request that was sent may go unwritten.
     patience: Duration,
     pub(crate) state: Arc<State>,
@@ -108,8 +110,6 @@ impl Journal {
             Duration::ZERO => None,
             every => Some(Syncer::start(every)?),
         };
-        let queue = Arc::<Queue>::default();
-        let entries = Arc::clone(&queue);
         let writer = Writer {
             folder,
             file,
@@ -120,12 +120,18 @@ impl Journal {
             segment_bytes: settings.segment_bytes,
             state: Arc::clone(&state),
             fallback,
+            busy: None,
+            room: Vec::new(),
         };
+        let desk = Arc::new(Desk::new(writer));
         let thread = std::thread::Builder::new()
             .name("journal".to_owned())
-            .spawn(move || writer.run(&entries))?;
+            .spawn({
+                let desk = Arc::clone(&desk);
+                move || desk.run()
+            })?;
         Ok(Self {
-            queue,
+            desk,
             patience: settings.sync_every,
             state,
             thread: std::sync::Mutex::new(Some(thread)),
@@ -133,18 +139,18 @@ impl Journal {
     }
 
     /// Hands a record over. It will be written whether or not anybody waits for that.
-    pub(crate) fn append(&self, charged: Box<Charged>) -> Ticket {
-        self.queue.add(charged)
+    pub(crate) fn append(&self, charged: Charged) -> Ticket {
+        self.desk.add(Arc::new(charged))
     }
 
     /// Hands over what is written only if it is not withdrawn soon.
     pub(crate) fn note(&self, sent: Box<Sent>) -> Arc<Note> {
-        self.queue.note(sent, Instant::now() + self.patience)
+        self.desk.queue.note(sent, Instant::now() + self.patience)
     }
 
     /// Writes what was handed over, and ends.
     pub(crate) fn close(&self) {
-        self.queue.close();
+        self.desk.queue.close();
         let thread = self.thread.lock().ok().and_then(|mut thread| thread.take());
         if let Some(thread) = thread {
             // A writer that panicked has dropped its waiters, who know.
@@ -156,7 +162,7 @@ impl Journal {
 impl Drop for Journal {
     /// What was handed over is written; nobody waits for that.
     fn drop(&mut self) {
-        self.queue.close();
+        self.desk.queue.close();
     }
 }
 

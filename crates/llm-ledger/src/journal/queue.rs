@@ -14,7 +14,7 @@ use crate::{Error, reservation::Sent};
 /// How a write ended, for whoever waits for it.
 pub(super) type Done = oneshot::Sender<Result<(), Error>>;
 
-/// Hands records to the writer, which is woken once for many of them.
+/// Hands records to whoever writes them, many at a time.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     waiting: Mutex<Waiting>,
@@ -24,20 +24,13 @@ pub(super) struct Queue {
 /// A record that waits to be written.
 #[derive(Debug)]
 pub(super) struct Entry {
-    pub(super) charged: Box<Charged>,
+    pub(super) charged: Arc<Charged>,
     pub(super) done: Option<Done>,
 }
 
 /// A request that was sent: it is written down unless it ends soon, as its end says everything.
 #[derive(Debug, Default)]
 pub(crate) struct Note(Mutex<Option<Box<Sent>>>);
-
-/// A record on its way to the disk. Dropped, it is written all the same.
-#[derive(Debug)]
-pub(crate) struct Ticket {
-    queue: Arc<Queue>,
-    done: oneshot::Receiver<Result<(), Error>>,
-}
 
 #[derive(Debug, Default)]
 struct Waiting {
@@ -47,7 +40,7 @@ struct Waiting {
     /// Somebody waits for the entries.
     is_wanted: bool,
     is_closing: bool,
-    /// The writer sleeps, and until when at most.
+    /// The writer's thread sleeps, and until when at most.
     asleep: Option<Option<Instant>>,
 }
 
@@ -57,39 +50,33 @@ impl Note {
         self.lock().take().is_some()
     }
 
+    fn is_withdrawn(&self) -> bool {
+        self.lock().is_none()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Option<Box<Sent>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Ticket {
-    /// Waits until the record lasts.
-    pub(crate) async fn written(mut self) -> Result<(), Error> {
-        // Whoever ends in the same turn of the runtime shares the write, and the writer is woken once.
-        tokio::task::yield_now().await;
-        self.queue.want();
-        (&mut self.done).await.map_err(|_| Error::Closed)?
-    }
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        self.queue.want();
-    }
-}
-
 impl Queue {
-    /// Takes a record.
-    pub(super) fn add(self: &Arc<Self>, charged: Box<Charged>) -> Ticket {
+    /// Takes a record; says what answers when it is written.
+    pub(super) fn add(&self, charged: Arc<Charged>) -> oneshot::Receiver<Result<(), Error>> {
         let (done, written) = oneshot::channel();
         self.lock().entries.push_back(Entry {
             charged,
             done: Some(done),
         });
-        Ticket {
-            queue: Arc::clone(self),
-            done: written,
+        written
+    }
+
+    /// Takes records back that could not be written: they are the next.
+    pub(super) fn put_back(&self, entries: impl DoubleEndedIterator<Item = Entry>) {
+        let mut waiting = self.lock();
+        for entry in entries.rev() {
+            waiting.entries.push_front(entry);
         }
+        waiting.is_wanted = true;
     }
 
     /// Takes a record that is written at `due`, unless it is withdrawn before.
@@ -112,17 +99,21 @@ impl Queue {
         self.there.notify_one();
     }
 
-    /// Waits until something is wanted or due, and takes it: at most `most` records. The second is whether nothing comes
-    /// after these.
-    pub(super) fn take(&self, most: usize) -> (Vec<Entry>, bool) {
+    /// Waits until something is wanted or due, or nothing comes any more.
+    pub(super) fn wait(&self) {
         let mut waiting = self.lock();
         loop {
             let next = waiting.ripen(Instant::now());
             if waiting.is_wanted || waiting.is_closing {
-                return waiting.take(most);
+                return;
             }
             waiting = self.sleep(waiting, next);
         }
+    }
+
+    /// Takes at most `most` records. The second is whether nothing comes after these.
+    pub(super) fn take(&self, most: usize) -> (Vec<Entry>, bool) {
+        self.lock().take(most)
     }
 
     /// Waits `longest` for more of them; takes what there is then.
@@ -135,15 +126,21 @@ impl Queue {
         waiting.take(most)
     }
 
-    fn want(&self) {
+    /// Says that somebody waits for the records; answers whether there are any.
+    pub(super) fn want(&self) -> bool {
         let mut waiting = self.lock();
-        if waiting.entries.is_empty() || waiting.is_wanted {
-            return;
-        }
-        waiting.is_wanted = true;
-        let is_asleep = waiting.asleep.take().is_some();
-        drop(waiting);
-        if is_asleep {
+        waiting.is_wanted |= !waiting.entries.is_empty();
+        waiting.is_wanted
+    }
+
+    /// Whether somebody waits for records.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.lock().is_wanted
+    }
+
+    /// Wakes the writer's thread.
+    pub(super) fn wake(&self) {
+        if self.lock().asleep.take().is_some() {
             self.there.notify_one();
         }
     }
@@ -175,15 +172,15 @@ impl Queue {
 }
 
 impl Waiting {
-    /// Makes entries of the notes whose time has come; answers when the next one's does.
+    /// Makes entries of the notes whose time has come; answers when that of the next one does which was not withdrawn.
     fn ripen(&mut self, now: Instant) -> Option<Instant> {
         while let Some((due, note)) = self.notes.front() {
-            if *due > now && !self.is_closing {
+            if *due > now && !self.is_closing && !note.is_withdrawn() {
                 return Some(*due);
             }
             if let Some(sent) = note.lock().take() {
                 self.entries.push_back(Entry {
-                    charged: Box::new(Charged::from(*sent)),
+                    charged: Arc::new(Charged::from(*sent)),
                     done: None,
                 });
                 self.is_wanted = true;
@@ -213,8 +210,8 @@ mod tests {
 
     use super::{Queue, Sent};
 
-    fn record(id: &str) -> Box<Charged> {
-        Box::new(Charged {
+    fn record(id: &str) -> Arc<Charged> {
+        Arc::new(Charged {
             row: SpendRow {
                 id: id.to_owned(),
                 ..SpendRow::default()
@@ -225,7 +222,7 @@ mod tests {
 
     fn sent(id: &str) -> Box<Sent> {
         Box::new(Sent {
-            row: record(id).row,
+            row: record(id).row.clone(),
             at: Moment(0),
             hold: None,
             spenders: Arc::new([]),
@@ -233,8 +230,9 @@ mod tests {
     }
 
     fn taken(queue: &Queue, most: usize) -> (Vec<String>, bool) {
+        queue.wait();
         let (entries, is_last) = queue.take(most);
-        let ids = entries.into_iter().map(|entry| entry.charged.row.id);
+        let ids = entries.iter().map(|entry| entry.charged.row.id.clone());
         (ids.collect(), is_last)
     }
 
@@ -272,6 +270,24 @@ mod tests {
     }
 
     #[test]
+    fn what_could_not_be_written_is_the_next() {
+        let queue = Queue::default();
+        for id in ["1", "2", "3"] {
+            drop(queue.add(record(id)));
+        }
+        let (taken, _) = queue.take(2);
+        queue.put_back(taken.into_iter());
+        assert!(queue.is_wanted());
+        let (again, _) = queue.take(9);
+        let ids: Vec<&str> = again
+            .iter()
+            .map(|one| one.charged.row.id.as_str())
+            .collect();
+        assert_eq!(ids, ["1", "2", "3"]);
+        assert!(!queue.is_wanted());
+    }
+
+    #[test]
     fn a_writer_that_sleeps_is_woken() {
         let queue = Arc::new(Queue::default());
         let writer = thread::spawn({
@@ -282,6 +298,8 @@ mod tests {
             thread::yield_now();
         }
         drop(queue.add(record("1")));
+        assert!(queue.want());
+        queue.wake();
         assert_eq!(writer.join().unwrap(), ["1"]);
     }
 }

@@ -1,6 +1,6 @@
 //! A charge as the journal has it.
 
-use std::io;
+use std::{io, sync::Arc};
 
 use llm_store::{Charged, rows::Object};
 
@@ -11,7 +11,7 @@ use crate::Error;
 const LONGEST: usize = 1 << 20;
 
 /// Adds a charge to `frames`; answers how long it is there. What clients sent along must not cost the row.
-pub(super) fn add(frames: &mut Vec<u8>, charged: &mut Charged) -> io::Result<u64> {
+pub(super) fn add(frames: &mut Vec<u8>, charged: &mut Arc<Charged>) -> io::Result<u64> {
     let begins = frames.len();
     let write = |frames: &mut Vec<u8>, charged: &Charged| {
         frames.truncate(begins);
@@ -31,15 +31,13 @@ pub(super) fn add(frames: &mut Vec<u8>, charged: &mut Charged) -> io::Result<u64
         bytes = length,
         "a row of spending was too long: metadata left out"
     );
-    charged.row.metadata = Object::new();
-    charged
-        .row
-        .metadata
-        .insert("left_out".into(), length.into());
-    charged.row.request_tags.clear();
+    let row = &mut Arc::make_mut(charged).row;
+    row.metadata = Object::new();
+    row.metadata.insert("left_out".into(), length.into());
+    row.request_tags.clear();
     length = write(frames, charged)?;
     if length > LONGEST {
-        charged.row.usage_value = None;
+        Arc::make_mut(charged).row.usage_value = None;
         length = write(frames, charged)?;
     }
     Ok(length as u64)
@@ -57,6 +55,8 @@ pub(crate) fn read(record: &[u8]) -> Result<Charged, Error> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use llm_cost::NanoDollars;
     use llm_store::{Account, Charge, Charged, Moment, Scope, rows::SpendRow};
     use proptest::prelude::*;
@@ -97,12 +97,12 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_written_is_read(text in ".{0,40}", number: i64) {
-            let mut written = charged(&text, number);
+            let mut written = Arc::new(charged(&text, number));
             let mut frames = Vec::new();
             let length = add(&mut frames, &mut written).unwrap();
             let (record, whole) = frame::first(&frames).unwrap();
             prop_assert_eq!(length, whole as u64);
-            prop_assert_eq!(read(record).unwrap(), written);
+            prop_assert_eq!(read(record).unwrap(), Charged::clone(&written));
         }
 
         #[test]

@@ -2,7 +2,7 @@ use std::{
     fs::File,
     io::{self, Seek, Write},
     sync::{Arc, atomic::Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use llm_store::{Charged, Position};
@@ -16,7 +16,7 @@ use super::{
 use crate::Error;
 
 /// Records that share one write, at most.
-const GROUP: usize = 1024;
+pub(super) const GROUP: usize = 1024;
 
 /// Bytes that stay allocated between two groups, at most.
 const KEPT: usize = 256 << 10;
@@ -24,13 +24,19 @@ const KEPT: usize = 256 << 10;
 /// How long the writer waits before it tries again.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// A write that takes longer says that the disk is busy.
+const SLOW: Duration = Duration::from_millis(5);
+
+/// How long a busy disk is believed to be so.
+const BUSY: Duration = Duration::from_secs(1);
+
 /// How often a writer that is told to end tries to write the rest.
 const LAST_TRIES: usize = 20;
 
 /// Takes charges that the disk does not; says whether it did. It may block.
-pub(crate) type Fallback = Box<dyn Fn(&[Charged]) -> bool + Send>;
+pub(crate) type Fallback = Box<dyn Fn(&[Arc<Charged>]) -> bool + Send>;
 
-/// Writes the journal, on a thread of its own.
+/// Writes the journal. One at a time does: [`Desk`](super::desk::Desk) sees to it.
 pub(super) struct Writer {
     pub(super) folder: Arc<Folder>,
     pub(super) file: Arc<File>,
@@ -44,29 +50,39 @@ pub(super) struct Writer {
     pub(super) segment_bytes: u64,
     pub(super) state: Arc<State>,
     pub(super) fallback: Fallback,
+    /// The disk is busy until then.
+    pub(super) busy: Option<Instant>,
+    /// Room that grew once serves the next group, too.
+    pub(super) room: Vec<u8>,
 }
 
 /// Records that share one write.
 #[derive(Default)]
-struct Group {
+pub(super) struct Group {
     /// As they are written.
     frames: Vec<u8>,
-    records: Vec<Charged>,
+    records: Vec<Arc<Charged>>,
     /// How long each is.
     lengths: Vec<u64>,
-    waiting: Vec<Done>,
+    waiting: Vec<Option<Done>>,
     is_last: bool,
 }
 
 impl Group {
+    /// Their records, with who waits for them.
+    pub(super) fn into_entries(self) -> impl DoubleEndedIterator<Item = Entry> {
+        let entries = self.records.into_iter().zip(self.waiting);
+        entries.map(|(charged, done)| Entry { charged, done })
+    }
+
     fn add(&mut self, (entries, is_last): (Vec<Entry>, bool)) {
         self.is_last |= is_last;
         for Entry { mut charged, done } in entries {
             match record::add(&mut self.frames, &mut charged) {
                 Ok(length) => {
-                    self.records.push(*charged);
+                    self.records.push(charged);
                     self.lengths.push(length);
-                    self.waiting.extend(done);
+                    self.waiting.push(done);
                 }
                 Err(error) => {
                     tracing::error!(%error, id = charged.row.id, "a row of spending cannot be written");
@@ -78,35 +94,44 @@ impl Group {
 }
 
 impl Writer {
-    pub(super) fn run(mut self, queue: &Queue) {
-        let mut frames = Vec::new();
-        loop {
-            let mut group = Group {
-                frames,
-                ..Group::default()
+    /// Whether a write takes no longer than to copy some bytes, as far as is known.
+    pub(super) fn is_quick(&self) -> bool {
+        let is_busy = |until: Instant| Instant::now() < until;
+        self.syncer.is_some()
+            && self.length < self.segment_bytes
+            && !self.state.is_failing()
+            && !self.busy.is_some_and(is_busy)
+    }
+
+    /// Makes a group of these, and what answers them.
+    pub(super) fn group(&mut self, taken: (Vec<Entry>, bool)) -> Group {
+        let mut group = Group {
+            frames: std::mem::take(&mut self.room),
+            ..Group::default()
+        };
+        group.add(taken);
+        group
+    }
+
+    /// Tells whoever waits how it ended; says whether that was the last group.
+    pub(super) fn answer(&mut self, group: Group, outcome: &io::Result<()>) -> bool {
+        for done in group.waiting.into_iter().flatten() {
+            let answer = match outcome {
+                Ok(()) => Ok(()),
+                Err(error) => Err(Error::from(io::Error::new(error.kind(), error.to_string()))),
             };
-            group.add(queue.take(GROUP));
-            let outcome = self.write_until_done(&mut group, queue);
-            for done in group.waiting {
-                let answer = match &outcome {
-                    Ok(()) => Ok(()),
-                    Err(error) => Err(Error::from(io::Error::new(error.kind(), error.to_string()))),
-                };
-                // A client that hung up does not wait, and its record lasts all the same.
-                let _ = done.send(answer);
-            }
-            if group.is_last {
-                return;
-            }
-            // Room that grew once serves the next group, too, unless that was uncommonly large.
-            frames = group.frames;
-            frames.clear();
-            frames.shrink_to(KEPT);
+            // A client that hung up does not wait, and its record lasts all the same.
+            let _ = done.send(answer);
         }
+        self.room = group.frames;
+        self.room.clear();
+        // Unless it was uncommonly large.
+        self.room.shrink_to(KEPT);
+        group.is_last
     }
 
     /// Nobody is told that a record failed while it may yet succeed: it was spent, and has to be written down.
-    fn write_until_done(&mut self, group: &mut Group, queue: &Queue) -> io::Result<()> {
+    pub(super) fn write_until_done(&mut self, group: &mut Group, queue: &Queue) -> io::Result<()> {
         let mut tries = 0;
         loop {
             let Err(error) = self.write(group) else {
@@ -131,14 +156,16 @@ impl Writer {
         }
     }
 
-    fn write(&mut self, group: &mut Group) -> io::Result<()> {
+    pub(super) fn write(&mut self, group: &mut Group) -> io::Result<()> {
         if group.records.is_empty() {
             return Ok(());
         }
         if self.length >= self.segment_bytes {
             self.next_segment()?;
         }
+        let began = Instant::now();
         let written = (&*self.file).write_all(&group.frames);
+        self.busy = (began.elapsed() >= SLOW).then(|| Instant::now() + BUSY);
         let written = written.and_then(|()| match &self.syncer {
             Some(_) => Ok(()),
             None => self.file.sync_data(),
