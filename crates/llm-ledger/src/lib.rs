@@ -40,6 +40,7 @@ mod reservation;
 mod settings;
 mod shared;
 mod shipper;
+mod together;
 
 pub use ask::{Ask, Estimate, Spender};
 pub use calendar::{Calendar, Window};

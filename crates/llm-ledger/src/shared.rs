@@ -3,10 +3,14 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use llm_cost::NanoDollars;
-use llm_store::{Account, Charge, Held, Hold, Limit, Moment, Store};
+use llm_store::{Account, Charge, Held, Limit, Moment, Store};
 use tokio::sync::mpsc;
 
-use crate::{Ask, Error, Refusal, Spender, ask::Bounds};
+use crate::{
+    Ask, Error, Refusal, Spender,
+    ask::Bounds,
+    together::{Asked, Queues},
+};
 
 /// What is held in the database for one request.
 #[derive(Debug, Default)]
@@ -21,6 +25,7 @@ pub(crate) struct Holding {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) owner: String,
+    queues: Queues,
     releases: mpsc::UnboundedSender<String>,
 }
 
@@ -28,12 +33,20 @@ impl Shared {
     /// A process, and the holds it lets go of.
     pub(crate) fn new(owner: String) -> (Self, mpsc::UnboundedReceiver<String>) {
         let (releases, released) = mpsc::unbounded_channel();
-        (Self { owner, releases }, released)
+        (
+            Self {
+                owner,
+                queues: Queues::default(),
+                releases,
+            },
+            released,
+        )
     }
 
-    /// Holds the estimate on every account that has a limit or a window, with one round trip.
+    /// Holds the estimate on every account that has a limit or a window, with one round trip that it shares with others of
+    /// the same accounts.
     pub(crate) async fn reserve(
-        &self,
+        self: &Arc<Self>,
         store: &Store,
         id: &str,
         ask: &Ask,
@@ -48,22 +61,16 @@ impl Shared {
         let Some(bounds) = ask.bounds().filter(|_| !limits.is_empty()) else {
             return Ok(Holding::default());
         };
-        let hold = Hold {
-            id,
-            owner: &self.owner,
+        let asked = Asked {
+            id: id.to_owned(),
+            bounds,
             deadline,
-            amount: NanoDollars(bounds.amount),
-            at_least: NanoDollars(bounds.at_least),
-            limits: &limits,
         };
-        let held = store.hold(&hold, now).await?;
-        match held.granted {
-            Some(granted) => Ok(Holding {
-                amount: Some(granted.0),
-                windows: windows(held),
-            }),
-            None => Err(refused(&limits, bounds, &held)),
-        }
+        self.queues.ask(self, store, limits, asked).await
+    }
+
+    pub(crate) fn queues(&self) -> &Queues {
+        &self.queues
     }
 
     /// Lets go of a hold, soon.
@@ -92,14 +99,15 @@ pub(crate) fn charges(spenders: &[Spender], holding: &Holding, now: Moment) -> V
     spenders.iter().map(charge).collect()
 }
 
-fn windows(held: Held) -> HashMap<Account, Moment> {
-    let ends = held.accounts.into_iter();
-    ends.filter_map(|(account, balance)| Some((account, balance.resets_at?)))
+/// When the windows of accounts end that have one.
+pub(crate) fn windows(held: &Held) -> HashMap<Account, Moment> {
+    let ends = held.accounts.iter();
+    ends.filter_map(|(account, balance)| Some((account.clone(), balance.resets_at?)))
         .collect()
 }
 
 /// Names the first account that has not enough left.
-fn refused(limits: &[Limit], bounds: Bounds, held: &Held) -> Error {
+pub(crate) fn refused(limits: &[Limit], bounds: Bounds, held: &Held) -> Error {
     let refusals = limits.iter().filter_map(|limit| {
         let (_, balance) = held
             .accounts

@@ -22,7 +22,7 @@ pub struct Balance {
 }
 
 /// The most that an account may have spent and held.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Limit {
     /// The account.
     pub account: Account,
@@ -30,41 +30,6 @@ pub struct Limit {
     pub max: NanoDollars,
     /// When a window that began now would end; never, if there is none.
     pub until: Option<Moment>,
-}
-
-/// What is to be held on every limited account of a request, or on none.
-#[derive(Debug, Clone, Copy)]
-pub struct Hold<'a> {
-    /// The hold's id.
-    pub id: &'a str,
-    /// The process it belongs to.
-    pub owner: &'a str,
-    /// When it ends in any case.
-    pub deadline: Moment,
-    /// How much.
-    pub amount: NanoDollars,
-    /// The least that will do, if there is not as much left.
-    pub at_least: NanoDollars,
-    /// The limited accounts.
-    pub limits: &'a [Limit],
-}
-
-/// The answer to a [`Hold`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Held {
-    /// How much is held; nothing if it did not fit.
-    pub granted: Option<NanoDollars>,
-    /// The accounts as they were found.
-    pub accounts: Vec<(Account, Balance)>,
-}
-
-#[derive(Serialize)]
-struct Wanted<'a> {
-    scope: &'static str,
-    id: &'a str,
-    meter: &'a str,
-    max: i64,
-    until: Option<i64>,
 }
 
 impl Store {
@@ -146,42 +111,6 @@ impl Store {
         Ok(())
     }
 
-    /// Holds an amount on every limited account or on none, exactly also among several processes. PostgreSQL only.
-    pub async fn hold(&self, hold: &Hold<'_>, now: Moment) -> Result<Held, Error> {
-        let held = self.try_hold(hold, now).await?;
-        if held.accounts.len() == hold.limits.len() {
-            return Ok(held);
-        }
-        // An account's first request finds no row to lock.
-        let mut db = self.writer().await?;
-        for limit in hold.limits {
-            query(statements::OPEN_BALANCE, account_cells(&limit.account))
-                .execute(&mut *db)
-                .await?;
-        }
-        drop(db);
-        self.try_hold(hold, now).await
-    }
-
-    async fn try_hold(&self, hold: &Hold<'_>, now: Moment) -> Result<Held, Error> {
-        let wanted: Vec<Wanted<'_>> = hold.limits.iter().map(wanted).collect();
-        let accounts: Vec<&Account> = hold.limits.iter().map(|limit| &limit.account).collect();
-        let cells = [
-            json(&wanted)?,
-            now.cell(),
-            hold.amount.cell(),
-            hold.at_least.cell(),
-            Cell::Text(Some(hold.id.to_owned())),
-            Cell::Text(Some(hold.owner.to_owned())),
-            hold.deadline.cell(),
-            json(&accounts)?,
-        ];
-        let rows = query(statements::HOLD, cells)
-            .fetch_all(&mut *self.writer().await?)
-            .await?;
-        read_held(&rows, hold.limits)
-    }
-
     /// Everything that is held on all accounts.
     pub async fn all_held(&self) -> Result<NanoDollars, Error> {
         let row = query(statements::ALL_HELD, [])
@@ -225,40 +154,6 @@ pub(crate) fn account_cells(account: &Account) -> [Cell; 3] {
     [account.scope.name(), &account.id, &account.meter].map(|text| Cell::Text(Some(text.into())))
 }
 
-fn wanted(limit: &Limit) -> Wanted<'_> {
-    Wanted {
-        scope: limit.account.scope.name(),
-        id: &limit.account.id,
-        meter: &limit.account.meter,
-        max: limit.max.0,
-        until: limit.until.map(|end| end.0),
-    }
-}
-
-fn read_held(rows: &[AnyRow], limits: &[Limit]) -> Result<Held, Error> {
-    let mut granted = None;
-    let mut accounts = Vec::with_capacity(rows.len());
-    for row in rows {
-        let text = |index| String::read(row, index).map_err(fault);
-        let (scope, id, meter) = (text(0)?, text(1)?, text(2)?);
-        let account = limits.iter().map(|limit| &limit.account).find(|account| {
-            account.scope.name() == scope && account.id == id && account.meter == meter
-        });
-        let Some(account) = account else { continue };
-        let balance = Balance {
-            spent: NanoDollars::read(row, 3).map_err(fault)?,
-            reserved: NanoDollars::read(row, 4).map_err(fault)?,
-            total: NanoDollars(0),
-            resets_at: Column::read(row, 5).map_err(fault)?,
-        };
-        if bool::read(row, 7).map_err(fault)? {
-            granted = Some(NanoDollars::read(row, 6).map_err(fault)?);
-        }
-        accounts.push((account.clone(), balance));
-    }
-    Ok(Held { granted, accounts })
-}
-
 fn read_balance(row: &AnyRow) -> Result<Balance, String> {
     Ok(Balance {
         spent: Column::read(row, 0)?,
@@ -268,7 +163,7 @@ fn read_balance(row: &AnyRow) -> Result<Balance, String> {
     })
 }
 
-fn json<T: Serialize>(value: &T) -> Result<Cell, Error> {
+pub(crate) fn json<T: Serialize>(value: &T) -> Result<Cell, Error> {
     match serde_json::to_string(value) {
         Ok(text) => Ok(Cell::Text(Some(text))),
         Err(error) => Err(fault(error.to_string())),

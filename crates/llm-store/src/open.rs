@@ -3,19 +3,21 @@ use std::{
     fs::File,
     path::{Path, PathBuf},
     sync::{
-        Arc, Once,
+        Arc, Mutex, MutexGuard, Once, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use sqlx::{
-    Any, AnyConnection, AnyPool, ConnectOptions, Executor,
+    Any, AnyConnection, AnyPool, ConnectOptions, Connection, Executor,
     any::{AnyConnectOptions, AnyPoolOptions},
     pool::PoolConnection,
 };
 
-use crate::{Error, Page, Record, Transaction, record, schema, shipping::FileWriter};
+use crate::{
+    Error, Page, Record, Transaction, holds::Teller, record, schema, shipping::FileWriter,
+};
 
 /// Which database it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,6 +115,12 @@ const SQLITE_READER: &str = "PRAGMA mmap_size = 1073741824;";
 /// Pieces of long files pass by: pages of theirs that stayed would soon be the whole file.
 const SQLITE_PIECES: &str = "PRAGMA cache_size = -2048; PRAGMA mmap_size = 0;";
 
+/// A connection that lay about for longer is looked at before it is used.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// Connections that stay out for holds, at most.
+const TELLERS: usize = 2;
+
 /// Connections for pieces of files, on SQLite.
 const PIECES: u32 = 4;
 
@@ -127,6 +135,8 @@ pub struct Store {
     pieces: AnyPool,
     /// It did not answer when it was asked last.
     away: Arc<AtomicBool>,
+    /// On PostgreSQL, what holds are made with when they are asked for next.
+    tellers: Arc<Mutex<Vec<(Teller, Instant)>>>,
     /// On SQLite, what requests are written with.
     file: Option<Arc<FileWriter>>,
     /// Keeps other processes from the same SQLite file.
@@ -188,6 +198,7 @@ impl Store {
             write,
             pieces,
             away: Arc::default(),
+            tellers: Arc::default(),
             file: Some(Arc::new(FileWriter::new(&file))),
             _lock: Some(Arc::new(lock)),
         })
@@ -197,6 +208,16 @@ impl Store {
         let pool = AnyPoolOptions::new()
             .max_connections(settings.max_connections.max(1))
             .acquire_timeout(settings.acquire_timeout)
+            // One that was given back was looked at then.
+            .test_before_acquire(false)
+            .before_acquire(|db, known| {
+                Box::pin(async move {
+                    match known.idle_for < FRESH {
+                        true => Ok(true),
+                        false => Ok(db.ping().await.is_ok()),
+                    }
+                })
+            })
             .connect_with(options(&settings.url)?)
             .await?;
         Ok(Self {
@@ -205,6 +226,7 @@ impl Store {
             write: pool.clone(),
             pieces: pool,
             away: Arc::default(),
+            tellers: Arc::default(),
             file: None,
             _lock: None,
         })
@@ -236,6 +258,7 @@ impl Store {
 
     /// Closes the connections once they are free.
     pub async fn close(&self) {
+        self.tellers().clear();
         self.read.close().await;
         self.write.close().await;
         self.pieces.close().await;
@@ -313,6 +336,31 @@ impl Store {
         };
         let db = self.piece_reader().await?;
         Ok(PieceWriter { db, _turn: turn })
+    }
+
+    /// A connection for holds.
+    pub(crate) async fn teller(&self) -> Result<Teller, Error> {
+        self.must_be_there()?;
+        let kept = self.tellers().pop();
+        let kept = kept.filter(|(_, since)| since.elapsed() < FRESH);
+        if let Some((teller, _)) = kept {
+            return Ok(teller);
+        }
+        Ok(Teller::new(self.writer().await?))
+    }
+
+    /// Takes a connection back that did its work.
+    pub(crate) fn keep(&self, teller: Teller) {
+        let mut kept = self.tellers();
+        // The others are there for all else, and for more of them.
+        let spare = self.write.options().get_max_connections() as usize / 4;
+        if kept.len() < TELLERS.min(spare) && !self.write.is_closed() {
+            kept.push((teller, Instant::now()));
+        }
+    }
+
+    fn tellers(&self) -> MutexGuard<'_, Vec<(Teller, Instant)>> {
+        self.tellers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn file_writer(&self) -> Option<Arc<FileWriter>> {

@@ -70,12 +70,12 @@ pub(crate) const SET_BALANCE: &str = "INSERT INTO balances (scope, id, meter, sp
      ON CONFLICT (scope, id, meter) DO UPDATE SET \
      spent = excluded.spent, total = excluded.total, resets_at = excluded.resets_at";
 
-/// Holds an amount on all accounts of a request, or on none, in one round trip.
+/// Holds an amount on all accounts of requests, or on none, in one round trip.
 ///
 /// Rows are locked in the order of their bytes, here and where holds are returned, so that two requests never wait for
 /// each other. A row that another transaction changed meanwhile is read again after its lock is granted.
-/// `$1` limits as JSON, `$2` now, `$3` the amount, `$4` the least that will do, `$5` id, `$6` owner, `$7` deadline,
-/// `$8` the accounts as JSON.
+/// `$1` limits as JSON, `$2` now, `$3` the amount, `$4` the least that will do, `$5` the holds as JSON, `$6` owner, `$7`
+/// deadline, `$8` the accounts as JSON. One hold gets what is left; several get all of theirs, or nothing.
 pub(crate) const HOLD: &str = r#"
 WITH wanted AS (
     SELECT x.scope, x.id, x.meter, x.max, x.until
@@ -102,7 +102,8 @@ WITH wanted AS (
     RETURNING 1
 ), noted AS (
     INSERT INTO reservations (id, owner, deadline, amount, accounts)
-    SELECT CAST($5 AS text), CAST($6 AS text), CAST($7 AS bigint), d.granted, CAST($8 AS text) FROM decision d WHERE d.fits
+    SELECT x.id, CAST($6 AS text), CAST($7 AS bigint), LEAST(x.amount, d.granted), CAST($8 AS text)
+    FROM decision d, jsonb_to_recordset(CAST(CAST($5 AS text) AS jsonb)) AS x(id text, amount bigint) WHERE d.fits
     RETURNING 1
 )
 SELECT h.scope, h.id, h.meter, h.spent, h.reserved, h.resets_at, d.granted, CAST(d.fits AS int) AS fits
