@@ -7,10 +7,13 @@ use llm_store::{Account, Charge, Held, Limit, Moment, Store};
 use tokio::sync::mpsc;
 
 use crate::{
-    Ask, Error, Refusal, Spender,
+    Ask, Error, Gather, Refusal, Spender,
     ask::Bounds,
-    together::{Asked, Queues},
+    together::{Asked, Holder},
 };
+
+/// Requests that one statement holds for, at most.
+const TOGETHER: usize = 64;
 
 /// What is held in the database for one request.
 #[derive(Debug, Default)]
@@ -25,7 +28,7 @@ pub(crate) struct Holding {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) owner: String,
-    queues: Queues,
+    asking: Arc<Gather<Arc<[Limit]>, Asked, Result<Holding, Error>>>,
     releases: mpsc::UnboundedSender<String>,
 }
 
@@ -36,7 +39,7 @@ impl Shared {
         (
             Self {
                 owner,
-                queues: Queues::default(),
+                asking: Arc::new(Gather::new(TOGETHER)),
                 releases,
             },
             released,
@@ -66,11 +69,15 @@ impl Shared {
             bounds,
             deadline,
         };
-        self.queues.ask(self, store, limits, asked).await
-    }
-
-    pub(crate) fn queues(&self) -> &Queues {
-        &self.queues
+        let limits: Arc<[Limit]> = limits.into();
+        let holder = Holder {
+            shared: Arc::clone(self),
+            store: store.clone(),
+            limits: Arc::clone(&limits),
+        };
+        let ask = move |asked| holder.clone().hold_all(asked);
+        let answer = self.asking.ask(limits, asked, ask).await;
+        answer.unwrap_or(Err(Error::Closed))
     }
 
     /// Lets go of a hold, soon.

@@ -1,27 +1,16 @@
 //! Requests of the same accounts that are held for together: while the database answers one, others gather behind it, and the
 //! next statement holds for all of them, or, where that does not fit, one after the other.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::sync::Arc;
 
 use llm_cost::NanoDollars;
 use llm_store::{Held, Hold, Limit, Moment, Store};
-use tokio::{runtime::Handle, sync::oneshot};
 
 use crate::{
     Error,
     ask::Bounds,
     shared::{Holding, Shared, refused, windows},
 };
-
-/// Requests that one statement holds for, at most.
-const MOST: usize = 64;
-
-/// Who waits behind whom, by the accounts and their limits.
-#[derive(Debug, Default)]
-pub(crate) struct Queues(Mutex<HashMap<Arc<[Limit]>, Vec<Waiting>>>);
 
 /// A request to hold money for.
 #[derive(Debug)]
@@ -31,104 +20,37 @@ pub(crate) struct Asked {
     pub(crate) deadline: Moment,
 }
 
-#[derive(Debug)]
-struct Waiting {
-    asked: Asked,
-    answer: oneshot::Sender<Result<Holding, Error>>,
+/// Who holds for requests of some accounts.
+#[derive(Clone)]
+pub(crate) struct Holder {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) store: Store,
+    pub(crate) limits: Arc<[Limit]>,
 }
 
-/// The turn to ask for some accounts. However it ends, whoever gathered meanwhile is next.
-struct Turn {
-    shared: Arc<Shared>,
-    store: Store,
-    limits: Arc<[Limit]>,
-}
-
-impl Queues {
-    /// Holds for one request. The caller waits to the end: money that nobody hears of stays held.
-    pub(crate) async fn ask(
-        &self,
-        shared: &Arc<Shared>,
-        store: &Store,
-        limits: Vec<Limit>,
-        asked: Asked,
-    ) -> Result<Holding, Error> {
-        let limits: Arc<[Limit]> = limits.into();
-        match self.join(&limits, asked) {
-            Ok(answered) => answered.await.map_err(|_| Error::Closed)?,
-            Err(asked) => {
-                let turn = Turn {
-                    shared: Arc::clone(shared),
-                    store: store.clone(),
-                    limits,
-                };
-                turn.hold_one(&asked).await
-            }
+impl Holder {
+    /// Holds for each of these, or says why not.
+    pub(crate) async fn hold_all(self, asked: Vec<Asked>) -> Vec<Result<Holding, Error>> {
+        let is_whole = |one: &Asked| one.bounds.at_least == one.bounds.amount;
+        // What may be less than it asks for gets its own answer.
+        if asked.len() > 1
+            && asked.iter().all(is_whole)
+            && let Some(answers) = self.hold_whole(&asked).await
+        {
+            return answers;
         }
-    }
-
-    /// Waits behind whoever asks for these accounts; nobody does, and the request is the first.
-    fn join(
-        &self,
-        limits: &Arc<[Limit]>,
-        asked: Asked,
-    ) -> Result<oneshot::Receiver<Result<Holding, Error>>, Asked> {
-        let mut queues = self.lock();
-        let Some(waiting) = queues.get_mut(limits) else {
-            queues.insert(Arc::clone(limits), Vec::new());
-            return Err(asked);
-        };
-        let (answer, answered) = oneshot::channel();
-        waiting.push(Waiting { asked, answer });
-        Ok(answered)
-    }
-
-    /// Whoever is next with these accounts; where there is nobody, their queue ends.
-    fn next(&self, limits: &Arc<[Limit]>) -> Vec<Waiting> {
-        let mut queues = self.lock();
-        let Some(waiting) = queues.get_mut(limits) else {
-            return Vec::new();
-        };
-        let next: Vec<Waiting> = waiting.drain(..waiting.len().min(MOST)).collect();
-        if next.is_empty() {
-            queues.remove(limits);
+        let mut answers = Vec::with_capacity(asked.len());
+        for one in &asked {
+            answers.push(self.hold_one(one).await);
         }
-        next
+        answers
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Arc<[Limit]>, Vec<Waiting>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        let next = self.shared.queues().next(&self.limits);
-        if next.is_empty() {
-            return;
-        }
-        let turn = Self {
-            shared: Arc::clone(&self.shared),
-            store: self.store.clone(),
-            limits: Arc::clone(&self.limits),
-        };
-        // At the end of the process nobody waits any more.
-        if let Ok(runtime) = Handle::try_current() {
-            runtime.spawn(async move { turn.hold_all(next).await });
-        }
-    }
-}
-
-impl Turn {
     async fn hold_one(&self, asked: &Asked) -> Result<Holding, Error> {
         let amount = NanoDollars(asked.bounds.amount);
-        let held = self
-            .hold(
-                &[(asked.id.clone(), amount)],
-                NanoDollars(asked.bounds.at_least),
-                asked.deadline,
-            )
-            .await?;
+        let asks = [(asked.id.clone(), amount)];
+        let at_least = NanoDollars(asked.bounds.at_least);
+        let held = self.hold(&asks, at_least, asked.deadline).await?;
         match held.granted {
             Some(granted) => Ok(Holding {
                 amount: Some(granted.0),
@@ -138,63 +60,28 @@ impl Turn {
         }
     }
 
-    async fn hold_all(&self, waiting: Vec<Waiting>) {
-        // What may be less than it asks for gets its own answer.
-        let (whole, apart): (Vec<Waiting>, Vec<Waiting>) = waiting
-            .into_iter()
-            .partition(|one| one.asked.bounds.at_least == one.asked.bounds.amount);
-        let rest = match whole.len() {
-            0 | 1 => whole,
-            _ => self.hold_whole(whole).await,
-        };
-        for one in rest.into_iter().chain(apart) {
-            let answer = self.hold_one(&one.asked).await;
-            self.tell(one, answer);
-        }
-    }
-
-    /// Holds for all of these at once; answers those that were not held for.
-    async fn hold_whole(&self, waiting: Vec<Waiting>) -> Vec<Waiting> {
-        let asked = waiting.iter().map(|one| &one.asked);
+    /// Holds for all of these at once; nothing, where there is not enough for all: one by one, as much as there is is given,
+    /// and who is refused is told why.
+    async fn hold_whole(&self, asked: &[Asked]) -> Option<Vec<Result<Holding, Error>>> {
         let amount = |asked: &Asked| (asked.id.clone(), NanoDollars(asked.bounds.amount));
-        let asks: Vec<(String, NanoDollars)> = asked.clone().map(amount).collect();
-        let sum = asks
-            .iter()
-            .fold(0i64, |sum, (_, one)| sum.saturating_add(one.0));
-        let deadline = asked.map(|asked| asked.deadline).max().unwrap_or_default();
-        match self.hold(&asks, NanoDollars(sum), deadline).await {
-            Ok(held) if held.granted.is_some() => {
-                let windows = windows(&held);
-                for one in waiting {
-                    let holding = Holding {
-                        amount: Some(one.asked.bounds.amount),
-                        windows: windows.clone(),
-                    };
-                    self.tell(one, Ok(holding));
-                }
-                Vec::new()
-            }
-            // One by one, as much as there is is given, and who is refused is told why.
-            Ok(_) => waiting,
+        let asks: Vec<(String, NanoDollars)> = asked.iter().map(amount).collect();
+        let sum = asks.iter().map(|(_, amount)| amount.0);
+        let sum = NanoDollars(sum.fold(0, i64::saturating_add));
+        let deadline = asked.iter().map(|one| one.deadline).max();
+        let held = self.hold(&asks, sum, deadline.unwrap_or_default()).await;
+        let windows = match held {
+            Ok(held) => held.granted.map(|_| windows(&held))?,
             Err(error) => {
-                let mut waiting = waiting.into_iter();
-                if let Some(first) = waiting.next() {
-                    self.tell(first, Err(error));
-                }
-                for one in waiting {
-                    self.tell(one, Err(llm_store::Error::Away.into()));
-                }
-                Vec::new()
+                let others = asked.iter().skip(1);
+                let others = others.map(|_| Err(llm_store::Error::Away.into()));
+                return Some(std::iter::once(Err(error)).chain(others).collect());
             }
-        }
-    }
-
-    fn tell(&self, one: Waiting, answer: Result<Holding, Error>) {
-        if let Err(Ok(holding)) = one.answer.send(answer)
-            && holding.amount.is_some()
-        {
-            self.shared.release(&one.asked.id);
-        }
+        };
+        let holding = |one: &Asked| Holding {
+            amount: Some(one.bounds.amount),
+            windows: windows.clone(),
+        };
+        Some(asked.iter().map(|one| Ok(holding(one))).collect())
     }
 
     async fn hold(

@@ -2,6 +2,7 @@
 
 mod letters;
 mod script;
+mod take;
 
 use std::{
     collections::HashMap,
@@ -13,18 +14,20 @@ use std::{
     time::Duration,
 };
 
-use llm_governance::limits::{
-    BoxFuture, CaughtUp, Counts, Ended, Kind, SharedCounts, Standing, Taken, Want,
-};
+use llm_governance::limits::{BoxFuture, CaughtUp, Ended, Kind, SharedCounts, Taken, Want};
+use llm_ledger::Gather;
 use llm_router::{Board, RedisLine, Router};
-use redis::{RedisResult, aio::MultiplexedConnection};
 use tokio::sync::mpsc;
 
 use crate::state::Gateway;
 use letters::{Letter, Unsent};
+use take::{Bound, Request};
 
 /// How long a request counts as under way without a sign of life from its gateway.
 const LEASE: Duration = Duration::from_secs(30);
+
+/// Requests that are counted in one round trip, at most.
+const TOGETHER: usize = 32;
 
 /// What waits to be written at most; beyond, slots come back when their lease ends.
 const BACKLOG: usize = 65_536;
@@ -34,6 +37,7 @@ struct Counters {
     line: RedisLine,
     board: Arc<Board>,
     next: AtomicU64,
+    asking: Arc<Gather<Arc<[Bound]>, Request, Option<Taken>>>,
     open: Open,
     outbox: mpsc::Sender<Letter>,
     unsent: Arc<Unsent>,
@@ -77,44 +81,32 @@ impl Counters {
             line,
             board: Arc::clone(router.board()),
             next: AtomicU64::new(0),
+            asking: Arc::new(Gather::new(TOGETHER)),
             open,
             outbox,
             unsent,
         })
     }
+}
 
-    async fn ask(
-        &self,
-        connection: MultiplexedConnection,
-        lease: u64,
-        wants: &[Want],
-        known: &[Option<CaughtUp>],
-    ) -> RedisResult<Taken> {
-        let mut take = script::TAKE.prepare_invoke();
-        take.arg(name(&self.line, lease)).arg(millis(LEASE));
-        for (at, want) in wants.iter().enumerate() {
-            let (window, slots) = keys(&self.line, want.scope, &want.id);
-            take.key(window).key(slots).arg(millis(want.window));
-            for limit in want.limits {
-                take.arg(limit.map_or(-1, signed));
-            }
-            for asked in want.asks {
-                take.arg(signed(asked));
-            }
-            match known.get(at).copied().flatten() {
-                None => drop(take.arg(0)),
-                Some(known) => {
-                    take.arg(1).arg(known.begun.map_or(-1, signed));
-                    take.arg(millis(known.age));
-                    for count in known.seen.into_iter().chain(known.apart) {
-                        take.arg(signed(count));
+impl Counters {
+    /// Takes what a request wants, with others that are limited by the same.
+    async fn together(&self, wants: &[Want], request: Request) -> Option<Taken> {
+        let bounds: Arc<[Bound]> = wants.iter().map(Bound::of).collect();
+        let ask = {
+            let (line, wants): (_, Arc<[Want]>) = (self.line.clone(), wants.into());
+            move |requests: Vec<Request>| {
+                let (line, wants) = (line.clone(), Arc::clone(&wants));
+                async move {
+                    let taken = take::ask(&line, &wants, &[], &requests).await;
+                    match taken {
+                        Some(taken) => taken.into_iter().map(Some).collect(),
+                        None => requests.iter().map(|_| None).collect(),
                     }
                 }
             }
-        }
-        let mut connection = connection;
-        let answer: Vec<i64> = take.invoke_async(&mut connection).await?;
-        Ok(read(lease, &answer))
+        };
+        self.asking.ask(bounds, request, ask).await?
     }
 }
 
@@ -126,15 +118,18 @@ impl SharedCounts for Counters {
     ) -> BoxFuture<'a, Option<Taken>> {
         Box::pin(async move {
             let lease = self.next.fetch_add(1, Ordering::Relaxed);
-            let ask = |known: &'a [Option<CaughtUp>]| {
-                self.line
-                    .ask(move |connection| self.ask(connection, lease, wants, known))
+            let request = Request::of(lease, wants);
+            let mut taken = match known.iter().any(Option::is_some) {
+                // What is known of a window is said by one.
+                true => take::ask(&self.line, wants, known, &[request])
+                    .await?
+                    .pop()?,
+                false => self.together(wants, request).await?,
             };
-            let mut taken = ask(known).await?;
             if taken.refused.is_some() && !self.unsent.is_empty() {
                 // What requests that are over here gave back must be there first.
                 self.unsent.written().await;
-                taken = ask(&[]).await?;
+                taken = self.together(wants, Request::of(lease, wants)).await?;
             }
             if taken.refused.is_none() {
                 let limited = wants
@@ -180,38 +175,6 @@ impl fmt::Debug for Counters {
     }
 }
 
-/// What the script says: which want refuses (from 1; 0: none) and for what, then of each want the beginning of its window,
-/// the time to its end, and its counts.
-fn read(lease: u64, answer: &[i64]) -> Taken {
-    let count = |number: i64| u64::try_from(number).unwrap_or(0);
-    let (head, rest) = answer.split_at_checked(2).unwrap_or((answer, &[]));
-    let refused = match head {
-        [at, kind] => {
-            let kind = usize::try_from(*kind).ok();
-            let kind = kind.and_then(|kind| Kind::ALL.get(kind).copied());
-            let at = usize::try_from(*at).ok();
-            at.and_then(|at| at.checked_sub(1)).zip(kind)
-        }
-        _ => None,
-    };
-    let standings = rest.chunks_exact(2 + Kind::ALL.len()).map(|one| {
-        let mut counts = Counts::default();
-        for (to, from) in counts.iter_mut().zip(one.iter().skip(2)) {
-            *to = count(*from);
-        }
-        Standing {
-            begun: one.first().copied().map_or(0, count),
-            ends_in: Duration::from_millis(one.get(1).copied().map_or(0, count)),
-            counts,
-        }
-    });
-    Taken {
-        lease,
-        refused,
-        standings: standings.collect(),
-    }
-}
-
 /// Where a counter has its window and its slots: in one place of a cluster.
 fn keys(line: &RedisLine, scope: &str, id: &str) -> (String, String) {
     let namespace = line.namespace();
@@ -232,21 +195,4 @@ fn signed(count: u64) -> i64 {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn answers_of_the_script_are_read() {
-        let taken = read(7, &[0, 0, 100, 60_000, 1, 2, 3, 4, 5, 6]);
-        assert_eq!((taken.lease, taken.refused), (7, None));
-        assert_eq!(taken.standings.len(), 1);
-        assert_eq!(taken.standings[0].counts, [1, 2, 3, 4, 5, 6]);
-        assert_eq!(taken.standings[0].ends_in, Duration::from_secs(60));
-        let refused = read(7, &[2, 1]).refused;
-        assert_eq!(refused, Some((1, Kind::Requests)));
-        assert_eq!(read(7, &[1, 99]).refused, None);
-    }
 }

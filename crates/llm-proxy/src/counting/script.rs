@@ -4,22 +4,23 @@ use std::sync::LazyLock;
 
 use redis::Script;
 
-/// Takes all that a request wants, or none of it, in one round trip.
+/// Takes all that each of some requests wants, or none of it, one after the other, in one round trip.
 ///
 /// Keys: for each want its window (a hash: `b` when it began, then the counts `r`, `t`, `i`, `o`, `s`) and its slots (a
-/// sorted set of requests by the time that they count as gone). Arguments: the request, how long its slots last, and for
-/// each want the window's length, six limits (negative: none), six amounts, and 0 or 1 with what the instance knows of the
-/// window: its beginning (negative: unknown), its age, six counts as they were, six that came since.
+/// sorted set of requests by the time that they count as gone). Arguments: how long slots last, how many requests there are and
+/// their names, and for each want the window's length, six limits (negative: none), 0 or 1 with what the instance knows of the
+/// window (its beginning, negative if unknown, its age, six counts as they were, six that came since), and six amounts for
+/// each request.
 ///
-/// Answers which want refuses (from 1; 0: none) and for what, then of each want its window's beginning, the time to its
-/// end, and its six counts.
+/// Answers for each request which want refuses (from 1; 0: none) and for what, then of each want its window's beginning, the
+/// time to its end, and its six counts.
 pub(super) static TAKE: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local lease, life = ARGV[1], tonumber(ARGV[2])
-local next = 2
+local life, requests = tonumber(ARGV[1]), tonumber(ARGV[2])
+local next = 2 + requests
 local function read()
   next = next + 1
   return tonumber(ARGV[next])
@@ -30,10 +31,10 @@ end
 local function whole(number)
   return string.format('%.0f', number)
 end
-local wants, refused, kind = {}, 0, 0
+local wants = {}
 for i = 1, #KEYS / 2 do
   local window, slots = KEYS[2 * i - 1], KEYS[2 * i]
-  local length, limits, asks = read(), six(), six()
+  local length, limits = read(), six()
   local seen = redis.call('HMGET', window, 'b', 'r', 't', 'i', 'o', 's')
   local begun, counts, told = tonumber(seen[1] or nil), {0, 0, 0, 0, 0, 0}, false
   if begun and now < begun + length then
@@ -57,28 +58,44 @@ for i = 1, #KEYS / 2 do
     redis.call('ZREMRANGEBYSCORE', slots, '-inf', now)
     counts[1] = redis.call('ZCARD', slots)
   end
-  if refused == 0 then
-    for k = 1, 6 do
-      if limits[k] >= 0 and counts[k] + asks[k] > limits[k] then
-        refused, kind = i, k - 1
-        break
-      end
-    end
-  end
+  local asks = {}
+  for r = 1, requests do asks[r] = six() end
   wants[i] = {begun, length, limits, asks, counts, told}
 end
-local answer = {refused, kind}
-for i = 1, #KEYS / 2 do
-  local window, slots = KEYS[2 * i - 1], KEYS[2 * i]
-  local begun, length, limits, asks, counts, told = unpack(wants[i])
-  if refused == 0 then
-    for k = 1, 6 do counts[k] = counts[k] + asks[k] end
-    if limits[1] >= 0 then
-      redis.call('ZADD', slots, whole(now + life), lease)
-      redis.call('PEXPIRE', slots, whole(life * 2))
+local function refusal(r)
+  for i = 1, #wants do
+    local limits, asks, counts = wants[i][3], wants[i][4][r], wants[i][5]
+    for k = 1, 6 do
+      if limits[k] >= 0 and counts[k] + asks[k] > limits[k] then return i, k - 1 end
     end
   end
-  if refused == 0 or told then
+  return 0, 0
+end
+local answer, taken = {}, {}
+for r = 1, requests do
+  local refused, kind = refusal(r)
+  if refused == 0 then
+    taken[#taken + 1] = ARGV[2 + r]
+    for i = 1, #wants do
+      local asks, counts = wants[i][4][r], wants[i][5]
+      for k = 1, 6 do counts[k] = counts[k] + asks[k] end
+    end
+  end
+  answer[#answer + 1] = refused
+  answer[#answer + 1] = kind
+end
+for i = 1, #wants do
+  local window, slots = KEYS[2 * i - 1], KEYS[2 * i]
+  local begun, length, limits, asks, counts, told = unpack(wants[i])
+  if #taken > 0 and limits[1] >= 0 then
+    local ends, added = whole(now + life), {}
+    for r = 1, #taken do
+      added[2 * r - 1], added[2 * r] = ends, taken[r]
+    end
+    redis.call('ZADD', slots, unpack(added))
+    redis.call('PEXPIRE', slots, whole(life * 2))
+  end
+  if #taken > 0 or told then
     redis.call('HSET', window, 'b', whole(begun), 'r', whole(counts[2]), 't', whole(counts[3]), 'i', whole(counts[4]),
       'o', whole(counts[5]), 's', whole(counts[6]))
     redis.call('PEXPIRE', window, whole(begun + length - now))
