@@ -47,6 +47,14 @@ pub trait Column: Sized {
     fn read(row: &AnyRow, index: usize) -> Result<Self, String>;
 }
 
+/// PostgreSQL's texts cannot hold the character NUL, and clients can send it.
+pub(crate) fn without_nul(text: &str) -> Cow<'_, str> {
+    match text.contains('\0') {
+        true => Cow::Owned(text.replace('\0', "\u{fffd}")),
+        false => Cow::Borrowed(text),
+    }
+}
+
 fn text(row: &AnyRow, index: usize) -> Result<Option<String>, String> {
     row.try_get(index).map_err(|error| error.to_string())
 }

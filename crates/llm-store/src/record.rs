@@ -1,9 +1,9 @@
-use std::fmt::Write;
+use std::{borrow::Cow, fmt::Write};
 
 use llm_cost::NanoDollars;
 use sqlx::{Any, AnyConnection, any::AnyArguments, any::AnyRow, query::Query};
 
-use crate::{Cell, Column, Error, Lent, Moment};
+use crate::{Cell, Column, Error, Lent, Moment, cell::without_nul};
 
 /// A row of a table, and what is known of the table.
 pub trait Record: Sized + Send + Sync + 'static {
@@ -175,17 +175,12 @@ pub(crate) fn query(
 ) -> Query<'static, Any, AnyArguments> {
     let query = sqlx::query(statement);
     cells.into_iter().fold(query, |query, cell| match cell {
-        Cell::Text(text) => query.bind(text.map(without_nul)),
+        Cell::Text(text) => query.bind(text.map(|text| match without_nul(&text) {
+            Cow::Owned(clean) => clean,
+            Cow::Borrowed(_) => text,
+        })),
         Cell::Integer(number) => query.bind(number),
     })
-}
-
-/// PostgreSQL's texts cannot hold the character NUL, and clients can send it.
-fn without_nul(text: String) -> String {
-    if text.contains('\0') {
-        return text.replace('\0', "\u{fffd}");
-    }
-    text
 }
 
 fn key_cells(key: &[&str]) -> impl Iterator<Item = Cell> {

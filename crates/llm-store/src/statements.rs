@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use crate::{
-    Crud, Dialect, Finder, Record, Searched,
+    Cell, Crud, Dialect, Finder, Record, Searched,
     kept::texts,
     record::places,
     reports::REPORTS,
@@ -108,6 +108,15 @@ WITH wanted AS (
 )
 SELECT h.scope, h.id, h.meter, h.spent, h.reserved, h.resets_at, d.granted, CAST(d.fits AS int) AS fits
 FROM held h, decision d
+"#;
+
+/// Ends holds; answers what they held together on the same accounts, and how many they were. `$1` their ids as JSON.
+pub(crate) const END_HOLDS: &str = r#"
+WITH ended AS (
+    DELETE FROM reservations WHERE id IN (SELECT json_array_elements_text(CAST(CAST($1 AS text) AS json)))
+    RETURNING amount, accounts
+)
+SELECT CAST(SUM(amount) AS bigint), accounts, COUNT(*) FROM ended GROUP BY accounts
 "#;
 
 /// Says that a process lives.
@@ -300,14 +309,14 @@ impl Values {
 pub(crate) struct Made {
     /// Which spend rows are there.
     pub(crate) known_spend: Sized,
-    /// Adds spend rows, leaving those that are there.
-    pub(crate) add_spend: Sized,
+    /// Adds a spend row, unless it is there.
+    pub(crate) add_spend_row: &'static str,
+    /// Adds spend rows that come as JSON, leaving those that are there.
+    pub(crate) add_spend_rows: &'static str,
     /// Adds to the sums of days.
     pub(crate) add_days: Sized,
     /// Adds to balances: what was spent, in which window, and what is no longer held.
     pub(crate) add_balances: Sized,
-    /// Ends holds; answers what they held, and where.
-    pub(crate) end_holds: Sized,
     /// Notes requests that were sent.
     pub(crate) add_under_way: Sized,
     /// Forgets them: they ended.
@@ -319,13 +328,27 @@ pub(crate) static MADE: LazyLock<Made> = LazyLock::new(|| Made {
     known_spend: Sized::new(|values| {
         format!("SELECT id FROM spend WHERE id IN ({})", values.each())
     }),
-    add_spend: Sized::new(|values| {
+    add_spend_row: format!(
+        "INSERT INTO spend ({}) VALUES ({}) ON CONFLICT (id) DO NOTHING",
+        SpendRow::COLUMNS.join(", "),
+        places(1, SpendRow::COLUMNS.len())
+    )
+    .leak(),
+    add_spend_rows: {
+        let cells = SpendRow::default().cells();
+        let columns = SpendRow::COLUMNS.iter().zip(&cells);
+        let typed = columns.map(|(column, cell)| match cell {
+            Cell::Text(_) => format!("{column} text"),
+            Cell::Integer(_) => format!("{column} bigint"),
+        });
+        let columns = SpendRow::COLUMNS.join(", ");
         format!(
-            "INSERT INTO spend ({}) VALUES {} ON CONFLICT (id) DO NOTHING",
-            SpendRow::COLUMNS.join(", "),
-            values.rows(SpendRow::COLUMNS.len())
+            "INSERT INTO spend ({columns}) SELECT {columns} \
+             FROM json_to_recordset(CAST(CAST($1 AS text) AS json)) AS x({}) ON CONFLICT (id) DO NOTHING",
+            typed.collect::<Vec<_>>().join(", ")
         )
-    }),
+        .leak()
+    },
     add_days: Sized::new(|values| {
         let sums = SpendDay::COLUMNS.iter().skip(SpendDay::KEY.len());
         let sums: Vec<String> = sums
@@ -356,12 +379,6 @@ pub(crate) static MADE: LazyLock<Made> = LazyLock::new(|| Made {
              charged_at = CASE WHEN excluded.charged_at > balances.charged_at THEN excluded.charged_at \
              ELSE balances.charged_at END",
             values.rows(8)
-        )
-    }),
-    end_holds: Sized::new(|values| {
-        format!(
-            "DELETE FROM reservations WHERE id IN ({}) RETURNING amount, accounts",
-            values.each()
         )
     }),
     add_under_way: Sized::new(|values| {
@@ -399,6 +416,9 @@ pub fn all() -> Vec<Statement> {
         both("set window", SET_WINDOW),
         both("set balance", SET_BALANCE),
         postgres("hold", HOLD),
+        postgres("end holds", END_HOLDS),
+        both("add spend row", MADE.add_spend_row),
+        postgres("add spend rows", MADE.add_spend_rows),
         both("renew lease", RENEW_LEASE),
         both("abandoned", ABANDONED),
         both("held by", HELD_BY),
@@ -424,10 +444,8 @@ pub fn all() -> Vec<Statement> {
     ];
     for (name, sized) in [
         ("known spend", MADE.known_spend),
-        ("add spend", MADE.add_spend),
         ("add days", MADE.add_days),
         ("add balances", MADE.add_balances),
-        ("end holds", MADE.end_holds),
         ("add under way", MADE.add_under_way),
         ("end under way", MADE.end_under_way),
     ] {

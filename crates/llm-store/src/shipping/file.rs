@@ -2,6 +2,7 @@
 //! of what a request's books cost.
 
 use std::{
+    borrow::Cow,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -20,6 +21,7 @@ use super::{
 use crate::{
     Cell, Dialect, Error, Lent, Record, Store,
     balances::fault,
+    cell::without_nul,
     days::{day_cells, days_of},
     open::{SQLITE, SQLITE_WRITER},
     rows::SpendRow,
@@ -132,7 +134,7 @@ fn ship(
 
 /// Adds the rows that are not there, and answers them.
 fn add_rows<'a>(db: &Connection, ended: &[&'a Charged]) -> Result<Vec<&'a Charged>, Error> {
-    let mut statement = db.prepare_cached(MADE.add_spend.of_one(Dialect::Sqlite))?;
+    let mut statement = db.prepare_cached(MADE.add_spend_row)?;
     let accounts = SpendRow::COLUMNS
         .iter()
         .position(|name| *name == "accounts");
@@ -191,10 +193,10 @@ impl ToSql for Cell {
     }
 }
 
-/// As the other database has it: without the character NUL.
+/// As the other database has it.
 fn of_text(text: &str) -> ToSqlOutput<'_> {
-    match text.contains('\0') {
-        true => ToSqlOutput::from(text.replace('\0', "\u{fffd}")),
-        false => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
+    match without_nul(text) {
+        Cow::Borrowed(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
+        Cow::Owned(text) => ToSqlOutput::from(text),
     }
 }

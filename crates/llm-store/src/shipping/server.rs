@@ -13,13 +13,17 @@ use super::{
     sums::{Sums, rounds, spend},
 };
 use crate::{
-    Account, Cell, Column, Error, Record, Store,
-    balances::fault,
+    Account, Cell, Column, Error, Lent, Record, Store,
+    balances::{fault, json},
+    cell::without_nul,
     days::{add_days, days_of},
     record::query,
     rows::SpendRow,
     statements::{self, MADE},
 };
+
+/// Rows that one statement takes.
+const TOGETHER: usize = 1000;
 
 impl Store {
     pub(super) async fn ship_to_server(
@@ -87,19 +91,19 @@ pub(crate) async fn end_holds(
     db: &mut AnyConnection,
     ids: &[String],
 ) -> Result<(usize, Sums), Error> {
-    let mut ids: Vec<&String> = ids.iter().collect();
-    ids.sort();
-    let ids = ids.into_iter().map(|id| vec![Cell::Text(Some(id.clone()))]);
-    let ended = in_chunks(db, MADE.end_holds, ids.collect()).await?;
-    let mut sums = Sums::new();
-    for row in &ended {
-        let amount = NanoDollars::read(row, 0).map_err(fault)?;
-        let accounts = Vec::<Account>::read(row, 1).map_err(fault)?;
-        for account in accounts {
-            sums.entry((account, None)).or_default().reserved -= amount.0;
+    let (mut count, mut sums) = (0, Sums::new());
+    for some in ids.chunks(TOGETHER) {
+        let ended = query(statements::END_HOLDS, [json(&some)?]);
+        for row in ended.fetch_all(&mut *db).await? {
+            let amount = NanoDollars::read(&row, 0).map_err(fault)?;
+            let accounts = Vec::<Account>::read(&row, 1).map_err(fault)?;
+            count += i64::read(&row, 2).map_err(fault)?;
+            for account in accounts {
+                sums.entry((account, None)).or_default().reserved -= amount.0;
+            }
         }
     }
-    Ok((ended.len(), sums))
+    Ok((usize::try_from(count).unwrap_or_default(), sums))
 }
 
 /// Adds sums to accounts.
@@ -129,22 +133,51 @@ async fn add_rows<'a>(
             new.remove(String::read(&row, 0).map_err(fault)?.as_str());
         }
     }
-    let rows: Vec<Vec<Cell>> = new.values().map(|one| cells(one)).collect();
-    let added = run_in_chunks(db, MADE.add_spend, rows).await?;
+    let mut added = 0;
+    let mut rest: &[&Charged] = &new.values().copied().collect::<Vec<_>>();
+    while let Some((some, more)) = rest.split_at_checked(rest.len().min(TOGETHER))
+        && !some.is_empty()
+    {
+        let rows = query(MADE.add_spend_rows, [Cell::Text(Some(json_of(some)?))]);
+        added += rows.execute(&mut *db).await?.rows_affected();
+        rest = more;
+    }
     let all = added == new.len() as u64;
     Ok(all.then(|| new.into_values().collect()))
 }
 
-/// The values of a request's row. Its accounts are those that it is charged to, unless it names others.
-fn cells(charged: &Charged) -> Vec<Cell> {
-    let mut cells = charged.row.cells();
-    let place = SpendRow::COLUMNS
-        .iter()
-        .position(|name| *name == "accounts");
-    if charged.row.accounts.is_empty()
-        && let Some(cell) = place.and_then(|place| cells.get_mut(place))
-    {
-        *cell = charged.accounts();
+/// Rows as JSON, which the database takes apart: one value to bind, and not forty for each.
+fn json_of(rows: &[&Charged]) -> Result<String, Error> {
+    let mut json = vec![b'['];
+    for (at, charged) in rows.iter().enumerate() {
+        json.push(if at == 0 { b'{' } else { b',' });
+        if at > 0 {
+            json.push(b'{');
+        }
+        let mut is_first = true;
+        let values = SpendRow::COLUMNS.iter().zip(charged.row.lend());
+        for (column, mut value) in values {
+            if *column == "accounts" && charged.row.accounts.is_empty() {
+                value = charged.accounts().into();
+            }
+            if value == Lent::Nothing {
+                continue;
+            }
+            if !std::mem::take(&mut is_first) {
+                json.push(b',');
+            }
+            json.push(b'"');
+            json.extend_from_slice(column.as_bytes());
+            json.extend_from_slice(b"\":");
+            let written = match &value {
+                Lent::Text(text) => serde_json::to_writer(&mut json, &*without_nul(text)),
+                Lent::Integer(number) => serde_json::to_writer(&mut json, number),
+                Lent::Nothing => Ok(()),
+            };
+            written.map_err(|error| fault(error.to_string()))?;
+        }
+        json.push(b'}');
     }
-    cells
+    json.push(b']');
+    String::from_utf8(json).map_err(|error| fault(error.to_string()))
 }
