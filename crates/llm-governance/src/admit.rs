@@ -70,15 +70,21 @@ impl Default for Work<'_> {
 /// A request that was let in. Dropped, what is held for it is returned.
 #[derive(Debug)]
 pub struct Admission {
-    caller: Arc<Caller>,
-    customer: Option<String>,
-    tags: Vec<String>,
+    whose: Arc<Whose>,
     reservation: Reservation,
     permit: Permit,
     /// What a batch holds of limits of days, and how many tokens that is.
     day: Option<(Permit, u64)>,
     remains: Remains,
     governance: Governance,
+}
+
+/// Whose a request is.
+#[derive(Debug)]
+pub struct Whose {
+    caller: Arc<Caller>,
+    customer: Option<String>,
+    tags: Vec<String>,
 }
 
 /// A request that its limits let in.
@@ -105,7 +111,9 @@ impl Governance {
         };
         let day = self.take_day(caller, work, &beside).await?;
         let wants = wants(caller, asked, &beside);
-        let passed = self.pass(caller, asked, wants.clone()).await?;
+        // Asked once more where a key goes on slowly.
+        let again = settings.limits.throttle.map(|_| wants.clone());
+        let passed = self.pass(caller, asked, wants).await?;
         let spenders = spenders(caller, work.model, &beside, &settings);
         let ask = Ask::new(spenders, work.estimate);
         let (passed, reservation) = match self.ledger().reserve(ask.clone()).await {
@@ -116,6 +124,7 @@ impl Governance {
             Err(error) => {
                 // It counts for no limit that another rule refuses.
                 passed.permit.withdraw();
+                let wants = again.unwrap_or_default();
                 match throttled(caller, &error, settings.limits.throttle, wants) {
                     Some(wants) => self.go_on(caller, asked, wants, ask).await?,
                     None => return Err(error.into()),
@@ -123,9 +132,11 @@ impl Governance {
             }
         };
         Ok(Admission {
-            caller: Arc::clone(caller),
-            customer: work.customer.map(str::to_owned),
-            tags,
+            whose: Arc::new(Whose {
+                caller: Arc::clone(caller),
+                customer: work.customer.map(str::to_owned),
+                tags,
+            }),
             reservation,
             permit: passed.permit,
             day,
@@ -328,7 +339,7 @@ impl Admission {
 
     /// Whom it is for.
     pub(crate) fn customer(&self) -> Option<&str> {
-        self.customer.as_deref()
+        self.whose.customer.as_deref()
     }
 
     /// Whom it is charged to.
@@ -338,12 +349,17 @@ impl Admission {
 
     /// Who asked.
     pub fn caller(&self) -> &Arc<Caller> {
-        &self.caller
+        &self.whose.caller
     }
 
     /// Its tags, and those of its key and its team behind them.
     pub fn tags(&self) -> &[String] {
-        &self.tags
+        &self.whose.tags
+    }
+
+    /// Whose it is.
+    pub fn whose(&self) -> &Arc<Whose> {
+        &self.whose
     }
 
     /// The id of its row.
@@ -353,23 +369,11 @@ impl Admission {
 
     /// A row that says whose the request is, and nothing yet of how it went.
     pub fn row(&self) -> SpendRow {
-        let caller = &self.caller;
-        let owned = |text: Option<&str>| text.map(str::to_owned);
-        SpendRow {
-            api_key: caller.key_hash().to_owned(),
-            user_id: owned(caller.user_id()),
-            team_id: owned(caller.team_id()),
-            organization_id: owned(caller.organization_id()),
-            project_id: owned(caller.project_id()),
-            agent_id: caller.key.as_ref().and_then(|key| key.row.agent_id.clone()),
-            end_user: self.customer.clone(),
-            request_tags: self.tags.clone(),
-            ..SpendRow::default()
-        }
+        self.whose.row()
     }
 
     /// Notes that the request goes out now: if the process dies before it ends, `row` is what is charged.
-    pub fn sent(&self, row: SpendRow) {
+    pub fn sent(&self, row: impl FnOnce() -> SpendRow + Send + 'static) {
         self.reservation.sent(row);
     }
 
@@ -391,6 +395,25 @@ impl Admission {
         ledger
             .unchecked(Ask::new(spenders, Estimate::Free))
             .charge(row)
+    }
+}
+
+impl Whose {
+    /// A row that says whose the request is, and nothing yet of how it went.
+    pub fn row(&self) -> SpendRow {
+        let caller = &self.caller;
+        let owned = |text: Option<&str>| text.map(str::to_owned);
+        SpendRow {
+            api_key: caller.key_hash().to_owned(),
+            user_id: owned(caller.user_id()),
+            team_id: owned(caller.team_id()),
+            organization_id: owned(caller.organization_id()),
+            project_id: owned(caller.project_id()),
+            agent_id: caller.key.as_ref().and_then(|key| key.row.agent_id.clone()),
+            end_user: self.customer.clone(),
+            request_tags: self.tags.clone(),
+            ..SpendRow::default()
+        }
     }
 }
 

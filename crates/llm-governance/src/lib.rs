@@ -53,7 +53,7 @@ mod users;
 mod wishes;
 
 pub use access::Access;
-pub use admit::{Admission, Work};
+pub use admit::{Admission, Whose, Work};
 pub use caller::{Caller, MASTER, MASTER_USER};
 pub use edit::{Actor, Edit};
 pub use entry::{Entry, Governed};

@@ -357,7 +357,8 @@ async fn live(office: &Office, caller: &Arc<Caller>, amount: i64, end: End) -> b
         }
         End::SentAndLost => {
             let row = row(amount, "unknown");
-            admission.sent(row.clone());
+            let sent = row.clone();
+            admission.sent(move || sent);
             admission
                 .charge(SpendRow {
                     spend: NanoDollars(0),

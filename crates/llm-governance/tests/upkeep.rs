@@ -18,7 +18,7 @@ use llm_governance::{
     reprice,
 };
 use llm_store::{
-    Account, Charge, Charged, Moment, Scope, hash_token,
+    Account, Charge, Charged, Json, Moment, Scope, hash_token,
     rows::{Key, SpendRow, User},
 };
 use serde_json::{Value, json};
@@ -40,7 +40,7 @@ fn charged(id: &str, at: Moment, nano: i64) -> Charged {
             model: "openai/gpt-4o".into(),
             spend: NanoDollars(nano),
             price_digest: Some("old".into()),
-            usage_value: Some(json!({"prompt_tokens": nano})),
+            usage_value: Json::of(&json!({"prompt_tokens": nano})),
             start_time: at,
             end_time: at,
             accounts: vec![account],
@@ -60,7 +60,8 @@ impl Pricer for Double {
     }
 
     fn price(&self, row: &SpendRow) -> Option<Bill> {
-        let tokens = row.usage_value.as_ref()?.get("prompt_tokens")?.as_i64()?;
+        let usage: Value = row.usage_value.as_ref()?.read()?;
+        let tokens = usage.get("prompt_tokens")?.as_i64()?;
         Some(Bill {
             spend: NanoDollars(tokens * 2),
             gap: None,

@@ -10,7 +10,7 @@ mod kit;
 
 use llm_cost::NanoDollars;
 use llm_ledger::{Ask, Estimate, Ledger, Settings, Spender};
-use llm_store::{Account, Moment, Scope, rows::SpendRow};
+use llm_store::{Account, Json, Moment, Scope, rows::SpendRow};
 use serde_json::json;
 use tokio::task::JoinSet;
 
@@ -70,7 +70,8 @@ async fn request(ledger: &Ledger) {
     let ask = Ask::new(spenders.to_vec(), Estimate::AtMost(NanoDollars(1_000_000)));
     let held = ledger.reserve(ask).await.unwrap();
     let row = row(held.id());
-    held.sent(row.clone());
+    let sent = row.clone();
+    held.sent(move || sent);
     held.settle(row).await.unwrap();
 }
 
@@ -95,7 +96,7 @@ fn row(id: &str) -> SpendRow {
         api_base: Some("http://127.0.0.1:4010/v1".into()),
         spend: NanoDollars(120_000),
         price_digest: Some("0123456789abcdef".into()),
-        usage_value: Some(usage),
+        usage_value: Json::of(&usage),
         prompt_tokens: 12,
         completion_tokens: 9,
         total_tokens: 21,

@@ -112,16 +112,12 @@ impl Reservation {
     }
 
     /// Notes that the request goes out now, without waiting. If this process dies before it is settled, `row` is what is
-    /// charged for it, with the status `unknown`. It is written once [`Settings::sync_every`](crate::Settings) is over: most
-    /// requests that are shorter leave one record.
-    pub fn sent(&self, row: SpendRow) {
+    /// charged for it, with the status `unknown`. It is made and written once [`Settings::sync_every`](crate::Settings) is
+    /// over: most requests that are shorter leave one record.
+    pub fn sent(&self, row: impl FnOnce() -> SpendRow + Send + 'static) {
         let sent = Sent {
-            row: SpendRow {
-                id: self.id.clone(),
-                spend: row.spend.max(NanoDollars(0)),
-                status: "unknown".to_owned(),
-                ..row
-            },
+            id: self.id.clone(),
+            row: Box::new(row),
             at: Moment::now(),
             hold: self.holding.amount.map(|_| self.id.clone()),
             spenders: Arc::clone(&self.spenders),
@@ -138,12 +134,20 @@ impl Reservation {
 }
 
 /// A request that went out.
-#[derive(Debug)]
 pub(crate) struct Sent {
-    pub(crate) row: SpendRow,
+    pub(crate) id: String,
+    pub(crate) row: Box<dyn FnOnce() -> SpendRow + Send>,
     pub(crate) at: Moment,
     pub(crate) hold: Option<String>,
     pub(crate) spenders: Arc<[Spender]>,
+}
+
+impl fmt::Debug for Sent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sent")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
 }
 
 impl From<Sent> for Charged {
@@ -153,8 +157,14 @@ impl From<Sent> for Charged {
             account: Account::clone(&spender.account),
             until: None,
         };
+        let row = (sent.row)();
         Self {
-            row: sent.row,
+            row: SpendRow {
+                id: sent.id,
+                spend: row.spend.max(NanoDollars(0)),
+                status: "unknown".to_owned(),
+                ..row
+            },
             at: sent.at,
             under_way: true,
             is_alone: false,

@@ -15,7 +15,7 @@ use std::{
 use kit::Database;
 use llm_cost::NanoDollars;
 use llm_ledger::{Ask, Error, Estimate, Ledger, Overflow, Settings, Spender};
-use llm_store::{Account, Scope, Store, rows::SpendRow};
+use llm_store::{Account, Json, Scope, Store, rows::SpendRow};
 
 fn account() -> Account {
     Account::of(Scope::Key, "k")
@@ -294,7 +294,7 @@ async fn what_an_answer_reported_is_in_its_row() {
     let id = reservation.id().to_owned();
     let usage = serde_json::json!({"prompt_tokens": 7, "prompt_tokens_details": {"cached_tokens": 3}, "new": 1.25});
     let row = SpendRow {
-        usage_value: Some(usage.clone()),
+        usage_value: Json::of(&usage),
         price_digest: Some("sha256:00ff".into()),
         price_gap: Some("audio".into()),
         ..row()
@@ -302,7 +302,7 @@ async fn what_an_answer_reported_is_in_its_row() {
     reservation.settle(row).await.unwrap();
     ledger.close().await;
     let stored: SpendRow = store.get(&[&id]).await.unwrap().unwrap();
-    assert_eq!(stored.usage_value, Some(usage));
+    assert_eq!(stored.usage_value, Json::of(&usage));
     assert_eq!(stored.price_digest.as_deref(), Some("sha256:00ff"));
     assert_eq!(stored.accounts, [account()]);
 }
@@ -318,7 +318,7 @@ async fn whatever_a_client_sends_along_there_is_a_row() {
     let text = "x".repeat(20 << 20);
     long.metadata.insert("note".into(), text.into());
     long.request_id = Some("y".repeat(10_000));
-    long.usage_value = Some(serde_json::json!({"prompt_tokens": 1}));
+    long.usage_value = Json::of(&serde_json::json!({"prompt_tokens": 1}));
     let reservation = ledger.reserve(ask()).await.unwrap();
     let id = reservation.id().to_owned();
     reservation.settle(long.clone()).await.unwrap();
@@ -363,9 +363,11 @@ async fn what_was_sent_is_noted_until_it_ends() {
         ..settings(&database)
     };
     let ledger = Ledger::open(store.clone(), at_once).await.unwrap();
-    let sent = |spend| SpendRow {
-        spend: NanoDollars(spend),
-        ..row()
+    let sent = |spend| {
+        move || SpendRow {
+            spend: NanoDollars(spend),
+            ..row()
+        }
     };
     // Shipped, and ended afterwards; ended in one batch; never ended.
     let [long, short, lost] = [
@@ -408,7 +410,7 @@ async fn what_ends_soon_after_it_was_sent_leaves_one_record() {
         ledger.reserve(ask()).await.unwrap(),
     ];
     for request in [&answered, &released, &lost] {
-        request.sent(row());
+        request.sent(row);
     }
     answered.settle(row()).await.unwrap();
     released.release();

@@ -83,7 +83,7 @@ async fn spend(ledger: Ledger, and_hold: bool) {
     loop {
         let ask = Ask::new(budget(i64::MAX), Estimate::AtMost(NanoDollars(PRICE)));
         let reservation = ledger.reserve(ask).await.unwrap();
-        reservation.sent(SpendRow {
+        reservation.sent(|| SpendRow {
             spend: NanoDollars(PRICE),
             ..SpendRow::default()
         });

@@ -360,18 +360,24 @@ pub(crate) fn estimate(bound: Bound) -> Estimate {
 }
 
 /// The row where nobody ever learns how the request ended: it cost what was held.
-pub(crate) fn sent(admission: &Admission, call_id: &str, model: &str, bound: Bound) -> SpendRow {
-    let now = Moment::now();
-    SpendRow {
-        call_id: Some(call_id.to_owned()),
-        model: model.to_owned(),
-        model_group: Some(model.to_owned()),
+pub(crate) fn sent(
+    admission: &Admission,
+    call_id: &str,
+    model: &str,
+    bound: Bound,
+) -> impl FnOnce() -> SpendRow + Send + use<> {
+    let (whose, now) = (Arc::clone(admission.whose()), Moment::now());
+    let (call_id, model) = (call_id.to_owned(), model.to_owned());
+    move || SpendRow {
+        call_id: Some(call_id),
+        model_group: Some(model.clone()),
+        model,
         spend: match bound {
             Bound::AtMost(amount) | Bound::About(amount) => amount,
             Bound::Free | Bound::Unpriced => NanoDollars(0),
         },
         start_time: now,
         end_time: now,
-        ..admission.row()
+        ..whose.row()
     }
 }

@@ -59,7 +59,7 @@ impl Pricer for Present {
     }
 
     fn price(&self, row: &SpendRow) -> Option<Bill> {
-        let usage: Usage = serde_json::from_value(row.usage_value.clone()?).ok()?;
+        let usage: Usage = row.usage_value.as_ref()?.read()?;
         let basis = row.metadata.get("price_basis").cloned()?;
         let basis: Basis = serde_json::from_value(basis).ok()?;
         let deployment = self.live.router.deployment(row.model_id.as_deref()?)?;

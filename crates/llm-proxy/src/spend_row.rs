@@ -2,7 +2,7 @@
 
 use llm_cost::NanoDollars;
 use llm_sdk::{Charge, Outcome, Record};
-use llm_store::{Moment, rows::SpendRow};
+use llm_store::{Json, Moment, rows::SpendRow};
 use llm_types::{Op, Verb};
 use serde_json::{Value, json};
 
@@ -37,7 +37,7 @@ pub(crate) fn filled(row: SpendRow, record: &Record, labels: &Labels, digest: &s
         spend: charge.total().unwrap_or(NanoDollars(0)),
         price_digest: Some(digest.to_owned()),
         price_gap: gap(charge, usage.is_some()),
-        usage_value: usage.and_then(|usage| serde_json::to_value(usage).ok()),
+        usage_value: usage.and_then(Json::of),
         start_time: started,
         end_time: after(record.took),
         completion_start_time: record.first_event.map(after),

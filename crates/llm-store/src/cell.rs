@@ -157,6 +157,9 @@ text_column!(
     from_json
 );
 text_column!(Vec<crate::Account>, |list| json(list), from_json);
+text_column!(crate::Json, |json| json.as_str().to_owned(), |text| {
+    crate::Json::from_text(text)
+});
 integer_column!(i64, |number| *number, |number| number);
 integer_column!(bool, |flag| i64::from(*flag), |number| number != 0);
 integer_column!(Moment, |moment| moment.0, Moment);

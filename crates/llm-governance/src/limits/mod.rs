@@ -13,7 +13,10 @@ mod tests;
 mod wants;
 mod windows;
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use http::StatusCode;
 use llm_store::Moment;
@@ -31,7 +34,7 @@ pub struct Want {
     /// Whose: `api_key`, `team`, `model_per_key`, …
     pub scope: &'static str,
     /// Which one.
-    pub id: String,
+    pub id: Arc<str>,
     /// How long is counted before it begins anew.
     pub window: Duration,
     /// The most of each kind; `None`: it is counted and not limited.
@@ -89,7 +92,7 @@ impl Kind {
 
 impl Want {
     /// Nothing of `id` yet.
-    pub(crate) fn of(scope: &'static str, id: impl Into<String>, window: Duration) -> Self {
+    pub(crate) fn of(scope: &'static str, id: impl Into<Arc<str>>, window: Duration) -> Self {
         Self {
             scope,
             id: id.into(),

@@ -1,6 +1,6 @@
 //! Where several instances count together.
 
-use std::{fmt, future::Future, pin::Pin, time::Duration};
+use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use super::{Counts, Kind, Want};
 
@@ -68,7 +68,7 @@ pub struct Ended {
     /// Whose.
     pub scope: &'static str,
     /// Which one.
-    pub id: String,
+    pub id: Arc<str>,
     /// The window that it counts in, by the counters' clock. A late end does not count in the next one.
     pub begun: u64,
     /// What is added to it.

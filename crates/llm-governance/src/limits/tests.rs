@@ -164,7 +164,7 @@ proptest! {
 /// Shared counters in memory.
 #[derive(Debug, Default)]
 struct Counters {
-    counts: Mutex<HashMap<(&'static str, String), Counts>>,
+    counts: Mutex<HashMap<(&'static str, Arc<str>), Counts>>,
     gone: AtomicBool,
     asked: AtomicU64,
     epoch: AtomicU64,

@@ -1,6 +1,9 @@
 //! The windows that this process knows: all there is where it is alone, else what it falls back on.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use foldhash::HashMap;
 
@@ -10,7 +13,7 @@ use super::{Bounds, CaughtUp, Counts, Kind, Over, Standing, Want};
 const MOST: usize = 200_000;
 
 /// Which window.
-pub(super) type Key = (&'static str, String);
+pub(super) type Key = (&'static str, Arc<str>);
 
 /// All windows of a process.
 #[derive(Debug, Default)]

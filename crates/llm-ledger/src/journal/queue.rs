@@ -222,7 +222,8 @@ mod tests {
 
     fn sent(id: &str) -> Box<Sent> {
         Box::new(Sent {
-            row: record(id).row.clone(),
+            id: id.to_owned(),
+            row: Box::new(SpendRow::default),
             at: Moment(0),
             hold: None,
             spenders: Arc::new([]),

@@ -58,7 +58,7 @@ mod tests {
     use std::sync::Arc;
 
     use llm_cost::NanoDollars;
-    use llm_store::{Account, Charge, Charged, Moment, Scope, rows::SpendRow};
+    use llm_store::{Account, Charge, Charged, Json, Moment, Scope, rows::SpendRow};
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -78,7 +78,7 @@ mod tests {
                 request_id: some.clone(),
                 request_tags: vec![text.to_owned()],
                 spend: NanoDollars(number),
-                usage_value: some.is_some().then(|| metadata.clone()),
+                usage_value: some.is_some().then(|| Json::of(&metadata).unwrap()),
                 start_time: Moment(number),
                 completion_start_time: some.is_some().then_some(Moment(number)),
                 cache_hit: some.is_some(),
@@ -110,6 +110,14 @@ mod tests {
             let written = charged(&text, number);
             let record = serde_json::to_vec(&written).unwrap();
             prop_assert_eq!(read(&record).unwrap(), written);
+        }
+
+        #[test]
+        fn usage_of_earlier_versions_is_read(text in ".{0,40}", number: i64) {
+            let usage = json!({"text": text, "details": {"count": number}});
+            let earlier = rmp_serde::to_vec_named(&usage).unwrap();
+            let read: Json = rmp_serde::from_slice(&earlier).unwrap();
+            prop_assert_eq!(read.read(), Some(usage));
         }
 
         #[test]

@@ -1,6 +1,6 @@
 //! Asking Redis to count requests.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use llm_governance::limits::{Bounds, CaughtUp, Counts, Kind, Standing, Taken, Want};
 use llm_router::RedisLine;
@@ -11,7 +11,7 @@ use super::{LEASE, keys, millis, name, script, signed};
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Bound {
     scope: &'static str,
-    id: String,
+    id: Arc<str>,
     window: Duration,
     limits: Bounds,
 }

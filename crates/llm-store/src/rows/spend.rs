@@ -1,8 +1,6 @@
-use llm_cost::NanoDollars;
-use serde_json::Value;
-
 use super::Object;
-use crate::{Account, Moment, record::table};
+use crate::{Account, Json, Moment, record::table};
+use llm_cost::NanoDollars;
 
 table! {
     /// One request that reached a provider: what it used, what that cost, and whose money it was.
@@ -63,7 +61,7 @@ table! {
     price_gap: Option<String>,
     /// The usage as the provider reported it, so that it can be priced again.
     #[serde(rename = "usage")]
-    usage_value: Option<Value>,
+    usage_value: Option<Json>,
     /// All tokens.
     total_tokens: i64,
     /// Tokens of the prompt.
