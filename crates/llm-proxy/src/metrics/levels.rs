@@ -1,11 +1,12 @@
 //! Levels that requests bring along: what vendors still take, and what is left of callers' limits.
 
 use std::{
-    hash::{BuildHasher, RandomState},
+    hash::BuildHasher,
     sync::atomic::{AtomicU64, Ordering},
 };
 
 use dashmap::DashMap;
+use foldhash::quality::RandomState;
 use http::HeaderMap;
 use llm_governance::Caller;
 use llm_router::{Deployment, Router, Scope};
@@ -68,7 +69,7 @@ impl Levels {
         Self {
             all: DashMap::new(),
             most,
-            hasher: RandomState::new(),
+            hasher: RandomState::default(),
         }
     }
 

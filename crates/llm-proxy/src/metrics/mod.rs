@@ -11,12 +11,13 @@ mod own;
 mod purses;
 
 use std::{
-    hash::{BuildHasher, RandomState},
+    hash::BuildHasher,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use dashmap::{DashMap, DashSet};
+use foldhash::quality::RandomState;
 use llm_governance::{Caller, Governance, Purse};
 use llm_router::{Deployment, Router};
 use llm_sdk::{Meta, Outcome, Record};
@@ -106,7 +107,7 @@ impl Metrics {
             most_kinds: options.most_series,
             end_users: options.end_users,
             own: options.own.clone(),
-            hasher: RandomState::new(),
+            hasher: RandomState::default(),
         }
     }
 

@@ -1,8 +1,9 @@
 //! What those who ask have left to spend.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 
 use dashmap::DashMap;
+use foldhash::quality::RandomState;
 use llm_cost::NanoDollars;
 use llm_governance::{Caller, Governance, Purse, Terms};
 use llm_store::{Account, Moment, Scope};
@@ -26,7 +27,7 @@ impl Purses {
         Self {
             all: DashMap::new(),
             most,
-            hasher: RandomState::new(),
+            hasher: RandomState::default(),
         }
     }
 
