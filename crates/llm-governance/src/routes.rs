@@ -4,6 +4,7 @@ use std::{future::Future, net::IpAddr, pin::Pin, sync::Arc, time::Duration};
 
 use http::{Method, StatusCode};
 use llm_store::rows::Object;
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::{Access, Actor, Caller, Field, Form, Governance, Refusal};
@@ -77,6 +78,8 @@ pub struct Answer {
 pub enum Content {
     /// JSON.
     Json(Value),
+    /// An object of JSON that was written already.
+    Written(String),
     /// A text of this type.
     Text(&'static str, String),
 }
@@ -87,6 +90,34 @@ impl From<Value> for Answer {
             status: StatusCode::OK,
             body: Content::Json(value),
             headers: Vec::new(),
+        }
+    }
+}
+
+impl Answer {
+    /// What is too much to be built as a tree before it is written: an object.
+    pub(crate) fn written(object: &impl Serialize) -> Result<Self, Refusal> {
+        let text = serde_json::to_string(object).map_err(|error| {
+            tracing::error!(%error, "an answer cannot be written");
+            Refusal::internal()
+        })?;
+        Ok(Self {
+            body: Content::Written(text),
+            ..Value::Null.into()
+        })
+    }
+
+    /// Adds a field to an answer that is an object.
+    fn add(&mut self, name: &str, value: Value) {
+        match &mut self.body {
+            Content::Json(Value::Object(body)) => drop(body.insert(name.to_owned(), value)),
+            Content::Written(text) if text.ends_with('}') => {
+                text.pop();
+                let between = if text.ends_with('{') { "" } else { "," };
+                let field = format!("{between}{}:{value}}}", Value::from(name));
+                text.push_str(&field);
+            }
+            _ => {}
         }
     }
 }
@@ -182,10 +213,8 @@ impl Governance {
             self.caught_up().await;
         }
         let mut answer = (route.answer)(call).await?;
-        if let Content::Json(Value::Object(body)) = &mut answer.body
-            && !notices.is_empty()
-        {
-            body.insert("notices".to_owned(), notices.into());
+        if !notices.is_empty() {
+            answer.add("notices", notices.into());
         }
         Ok(answer)
     }

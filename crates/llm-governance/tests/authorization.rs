@@ -37,6 +37,7 @@ async fn ask(
     let answer = office.governance.answer(route, caller, raw).await?;
     Ok(match answer.body {
         Content::Json(value) => value,
+        Content::Written(text) => serde_json::from_str(&text).unwrap(),
         Content::Text(_, text) => text.into(),
     })
 }

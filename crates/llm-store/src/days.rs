@@ -6,23 +6,64 @@ use foldhash::HashMap;
 use sqlx::AnyConnection;
 
 use crate::{
-    Cell, Error, Record,
+    Cell, Error, Moment, Record,
     rows::{SpendDay, SpendRow},
     shipping::run_in_chunks,
-    statements::MADE,
+    statements::{MADE, Sized},
 };
+
+/// Milliseconds of an hour.
+pub(crate) const HOUR: i64 = 3600 * 1000;
+
+/// Hours have names of seven digits up to here, so that they sort as they follow each other.
+pub(crate) const LAST_HOUR: i64 = 8_999_999;
+
+const FIRST_NAME: i64 = 1_000_000;
+
+/// The day that stands for an hour since 1970: requests that began then are counted under the dimension `begun`.
+pub(crate) fn hour_name(hour: i64) -> String {
+    (FIRST_NAME + hour).to_string()
+}
+
+/// The hour of such a name.
+pub(crate) fn hour_of_name(name: i64) -> i64 {
+    name - FIRST_NAME
+}
+
+/// Rows that came, or went where `count` is negative: what that adds to the hours in which they began.
+pub(crate) fn begun(starts: impl Iterator<Item = Moment>, count: i64) -> Vec<SpendDay> {
+    let mut hours: BTreeMap<i64, i64> = BTreeMap::new();
+    for start in starts {
+        *hours.entry(start.0.div_euclid(HOUR)).or_default() += count;
+    }
+    let hours = hours.into_iter();
+    let hours = hours.map(|(hour, api_requests)| SpendDay {
+        day: hour_name(hour),
+        dimension: "begun".to_owned(),
+        api_requests,
+        ..SpendDay::default()
+    });
+    hours.collect()
+}
+
+/// Whether sums of this dimension are in the table of the coarse ones, which reports of everything read from end to end.
+pub(crate) fn is_coarse(dimension: &str) -> bool {
+    matches!(dimension, "all" | "begun") || dimension.ends_with("_total")
+}
 
 /// Adds to the sums of days.
 pub(crate) async fn add_days(
     db: &mut AnyConnection,
     more: impl Iterator<Item = SpendDay>,
 ) -> Result<(), Error> {
-    run_in_chunks(db, MADE.add_days, day_cells(more)).await?;
+    for (statement, rows) in day_cells(more) {
+        run_in_chunks(db, statement, rows).await?;
+    }
     Ok(())
 }
 
-/// The values that add to the sums of days, each day once.
-pub(crate) fn day_cells(more: impl Iterator<Item = SpendDay>) -> Vec<Vec<Cell>> {
+/// What adds to the sums of days, fine and coarse, and the values of each sum, which is there once.
+pub(crate) fn day_cells(more: impl Iterator<Item = SpendDay>) -> [(Sized, Vec<Vec<Cell>>); 2] {
     let mut days: BTreeMap<[String; 8], SpendDay> = BTreeMap::new();
     for day in more {
         let key = [
@@ -40,19 +81,29 @@ pub(crate) fn day_cells(more: impl Iterator<Item = SpendDay>) -> Vec<Vec<Cell>> 
             Entry::Occupied(mut place) => place.get_mut().add(&day),
         }
     }
-    days.values().map(Record::cells).collect()
+    let (coarse, fine) = days
+        .values()
+        .partition::<Vec<_>, _>(|day| is_coarse(&day.dimension));
+    [(MADE.add_days, fine), (MADE.add_totals, coarse)].map(|(statement, days)| {
+        let cells = days.into_iter().map(Record::cells);
+        (statement, cells.collect())
+    })
 }
 
-/// What requests add to the days they ended on: for each entity they belong to, for all of them, and for each alone.
+/// What requests add to the days they ended on: for each entity they belong to, for all of them, and for each alone; and to
+/// the hours they began in.
 pub(crate) fn days_of<'a>(rows: impl Iterator<Item = &'a SpendRow>) -> Vec<SpendDay> {
     let mut kinds: HashMap<Kind<'_>, (&SpendRow, SpendDay)> = HashMap::default();
+    let mut starts = Vec::new();
     for row in rows {
+        starts.push(row.start_time);
         let sums = kinds.entry(Kind::of(row));
         let (_, sums) = sums.or_insert_with(|| (row, nothing_on(row)));
         sums.add(&counts(row));
     }
     let kinds = kinds.into_values();
-    kinds.flat_map(|(row, sums)| spread(row, &sums)).collect()
+    let days = kinds.flat_map(|(row, sums)| spread(row, &sums));
+    days.chain(begun(starts.into_iter(), 1)).collect()
 }
 
 /// What sums of days tell requests apart by: those that are alike are added up before anything is copied.

@@ -1,7 +1,10 @@
 //! Work that one instance does at a time, and what it finds.
 
 use crate::{
-    Account, Balance, Cell, Column, Error, Moment, Scope, Store, balances::fault, record::query,
+    Account, Balance, Cell, Column, Error, Moment, Scope, Store,
+    balances::fault,
+    days::{add_days, begun},
+    record::query,
     statements,
 };
 
@@ -41,13 +44,20 @@ impl Store {
         Ok(())
     }
 
-    /// Removes the oldest spend rows that began before a moment, `limit` of them at most. Sums and balances stay.
+    /// Removes the oldest spend rows that began before a moment, `limit` of them at most. Sums and balances stay; how many
+    /// requests there are of an hour is of the rows.
     pub async fn forget_spend(&self, before: Moment, limit: i64) -> Result<u64, Error> {
         let cells = [before.cell(), Cell::Integer(Some(limit))];
-        let done = query(statements::FORGET_SPEND, cells)
-            .execute(&mut *self.writer().await?)
+        let mut transaction = self.begin().await?;
+        let db = transaction.connection();
+        let gone = query(statements::FORGET_SPEND, cells)
+            .fetch_all(&mut *db)
             .await?;
-        Ok(done.rows_affected())
+        let starts = gone.iter().map(|row| Moment::read(row, 0));
+        let starts = starts.collect::<Result<Vec<_>, _>>().map_err(fault)?;
+        add_days(db, begun(starts.into_iter(), -1).into_iter()).await?;
+        transaction.commit().await?;
+        Ok(gone.len() as u64)
     }
 
     /// Notes that an alert is raised; says whether it is the first time.

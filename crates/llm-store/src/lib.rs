@@ -61,7 +61,7 @@ pub use json::Json;
 pub use moment::Moment;
 pub use open::{Dialect, Settings, Store};
 pub use record::{Crud, Page, Record};
-pub use reports::{Days, Find, Narrow, Requests, Sort};
+pub use reports::{DaySum, Days, Failures, Find, Grouping, KeyName, Named, Narrow, Requests, Sort};
 pub use repricing::Repriced;
 pub use seal::{Keyring, Sealed};
 pub use shipping::{Charge, Charged, Position};

@@ -1,4 +1,7 @@
-use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::{
+    AssertSqlSafe, SqlSafeStr,
+    migrate::{MigrateError, Migration, Migrator},
+};
 
 use crate::{Dialect, Error, Store};
 
@@ -7,6 +10,9 @@ static MIGRATIONS: Migrator = sqlx::migrate!();
 /// Any number will do, as long as it stays the same: only one process at a time changes the schema.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(5064733921077421)";
 
+/// Rows lie in the order of their key; on PostgreSQL they cannot.
+const ONLY_SQLITE: &str = "/* SQLite: WITHOUT ROWID */";
+
 /// Brings the schema up to date in one transaction: another process waits, and a kill leaves the old schema.
 pub(crate) async fn migrate(store: &Store) -> Result<(), Error> {
     let mut transaction = store.begin().await?;
@@ -14,8 +20,10 @@ pub(crate) async fn migrate(store: &Store) -> Result<(), Error> {
     if store.dialect() == Dialect::Postgres {
         sqlx::query(LOCK).execute(&mut *db).await?;
     }
+    let migrations = MIGRATIONS.migrations.iter().cloned();
+    let migrations = migrations.map(|one| in_dialect(one, store.dialect()));
     let mut migrator = Migrator {
-        migrations: MIGRATIONS.migrations.clone(),
+        migrations: migrations.collect(),
         ..Migrator::DEFAULT
     };
     // The lock above lasts until the commit; the library's own would end before it.
@@ -28,4 +36,14 @@ pub(crate) async fn migrate(store: &Store) -> Result<(), Error> {
             other => Error::Migration(other),
         })?;
     transaction.commit().await
+}
+
+/// What only SQLite understands is a comment for the other.
+fn in_dialect(mut migration: Migration, dialect: Dialect) -> Migration {
+    let text = migration.sql.as_str();
+    if dialect == Dialect::Sqlite && text.contains(ONLY_SQLITE) {
+        let text = text.replace(ONLY_SQLITE, "WITHOUT ROWID");
+        migration.sql = AssertSqlSafe(text).into_sql_str();
+    }
+    migration
 }

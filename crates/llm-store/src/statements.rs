@@ -6,7 +6,7 @@ use crate::{
     Cell, Crud, Dialect, Finder, Record, Searched,
     kept::texts,
     record::places,
-    reports::REPORTS,
+    reports::{NAMES, REPORTS},
     rows::{
         AccessGroup, AuditEntry, Budget, Credential, Customer, DeletedKey, DeletedTeam, Invitation,
         Key, KeyMapping, Model, Organization, OrganizationMember, Project, RetiredKey, SpendDay,
@@ -171,9 +171,9 @@ pub(crate) const BEGIN_JOB: &str = "INSERT INTO jobs (name, owner, busy_until, n
 pub(crate) const END_JOB: &str =
     "UPDATE jobs SET busy_until = 0, next_at = $3 WHERE name = $1 AND owner = $2";
 
-/// Removes the oldest rows from before a moment.
+/// Removes the oldest rows from before a moment; answers when they began.
 pub(crate) const FORGET_SPEND: &str = "DELETE FROM spend WHERE id IN \
-     (SELECT id FROM spend WHERE start_time < $1 ORDER BY start_time, id LIMIT $2)";
+     (SELECT id FROM spend WHERE start_time < $1 ORDER BY start_time, id LIMIT $2) RETURNING start_time";
 
 /// Sets what a row cost, unless somebody else has.
 pub(crate) const REPRICE: &str = "UPDATE spend SET spend = $2, price_digest = $3, price_gap = $4 \
@@ -315,6 +315,8 @@ pub(crate) struct Made {
     pub(crate) add_spend_rows: &'static str,
     /// Adds to the sums of days.
     pub(crate) add_days: Sized,
+    /// Adds to the coarse ones.
+    pub(crate) add_totals: Sized,
     /// Adds to balances: what was spent, in which window, and what is no longer held.
     pub(crate) add_balances: Sized,
     /// Notes requests that were sent.
@@ -349,19 +351,8 @@ pub(crate) static MADE: LazyLock<Made> = LazyLock::new(|| Made {
         )
         .leak()
     },
-    add_days: Sized::new(|values| {
-        let sums = SpendDay::COLUMNS.iter().skip(SpendDay::KEY.len());
-        let sums: Vec<String> = sums
-            .map(|sum| format!("{sum} = spend_days.{sum} + excluded.{sum}"))
-            .collect();
-        format!(
-            "INSERT INTO spend_days ({}) VALUES {} ON CONFLICT ({}) DO UPDATE SET {}",
-            SpendDay::COLUMNS.join(", "),
-            values.rows(SpendDay::COLUMNS.len()),
-            SpendDay::KEY.join(", "),
-            sums.join(", ")
-        )
-    }),
+    add_days: Sized::new(|values| add_days("spend_days", values)),
+    add_totals: Sized::new(|values| add_days("spend_totals", values)),
     add_balances: Sized::new(|values| {
         // A charge behind the window's end opens the next one; one from before its beginning is part of the total alone.
         format!(
@@ -391,6 +382,20 @@ pub(crate) static MADE: LazyLock<Made> = LazyLock::new(|| Made {
         format!("DELETE FROM under_way WHERE id IN ({})", values.each())
     }),
 });
+
+fn add_days(table: &str, values: Values) -> String {
+    let sums = SpendDay::COLUMNS.iter().skip(SpendDay::KEY.len());
+    let sums: Vec<String> = sums
+        .map(|sum| format!("{sum} = {table}.{sum} + excluded.{sum}"))
+        .collect();
+    format!(
+        "INSERT INTO {table} ({}) VALUES {} ON CONFLICT ({}) DO UPDATE SET {}",
+        SpendDay::COLUMNS.join(", "),
+        values.rows(SpendDay::COLUMNS.len()),
+        SpendDay::KEY.join(", "),
+        sums.join(", ")
+    )
+}
 
 /// All statements that the store ever runs.
 pub fn all() -> Vec<Statement> {
@@ -445,6 +450,7 @@ pub fn all() -> Vec<Statement> {
     for (name, sized) in [
         ("known spend", MADE.known_spend),
         ("add days", MADE.add_days),
+        ("add totals", MADE.add_totals),
         ("add balances", MADE.add_balances),
         ("add under way", MADE.add_under_way),
         ("end under way", MADE.end_under_way),
@@ -458,6 +464,7 @@ pub fn all() -> Vec<Statement> {
     let kept = texts::ALL.iter().chain(&texts::SWEEPING);
     all.extend(kept.map(|(name, text)| both(name, text)));
     all.extend(REPORTS.all().map(|(name, text)| both(name, text)));
+    all.extend(NAMES.all().map(|text| both("names", text)));
     for crud in tables() {
         let Crud {
             insert,

@@ -396,9 +396,12 @@ async fn a_batch_that_comes_again_counts_once() {
         }
         let key: Key = store.get(&["k"]).await.unwrap().unwrap();
         assert_eq!(key.spend, NanoDollars(360));
-        let days = store.list::<SpendDay>(&[], 100, 0).await.unwrap();
+        let mut days = store.list::<SpendDay>(&[], 100, 0).await.unwrap().rows;
+        for dimension in ["all", "key_total", "tag_total", "team_total", "user_total"] {
+            let totals = store.sums_by_entity(dimension, "0000-00-00", "9999-99-99", 9);
+            days.extend(totals.await.unwrap());
+        }
         let mut sums: Vec<_> = days
-            .rows
             .iter()
             .map(|day| {
                 (

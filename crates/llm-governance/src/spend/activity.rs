@@ -2,10 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use llm_store::{
-    Days, Find, Moment, Narrow, Requests, Sort,
-    rows::{SpendDay, SpendRow},
-};
+use llm_store::{Days, Failures, Grouping, Moment, rows::SpendDay};
 use serde_json::{Value, json};
 
 use super::{csv, dates, view::View};
@@ -13,9 +10,6 @@ use crate::{Answer, Call, Refusal};
 
 /// Sums that are added up for an answer.
 const SUMS: i64 = 100_000;
-
-/// Failures that are looked through for an answer.
-const FAILURES: i64 = 100_000;
 
 /// Models of an answer.
 const MODELS: usize = 10;
@@ -56,18 +50,21 @@ pub(super) async fn cache_hits(call: Call) -> Result<Answer, Refusal> {
         to: &range.to,
         ..Days::default()
     };
-    let mut sums: BTreeMap<(String, String, String), SpendDay> = BTreeMap::new();
-    for row in call.governance.store().days(&days, SUMS, 0).await? {
-        let place = (row.api_key.clone(), row.endpoint.clone(), row.model.clone());
-        sums.entry(place).or_default().add(&row);
-    }
+    let store = call.governance.store();
+    let mut sums = store
+        .grouped_days(&days, Grouping::KeyAndOperation, SUMS)
+        .await?;
+    sums.sort_by(|a, b| {
+        let place = (&a.api_key, &a.endpoint, &a.model);
+        place.cmp(&(&b.api_key, &b.endpoint, &b.model))
+    });
     let rows: Vec<Value> = sums
         .into_iter()
-        .map(|((api_key, call_type, model), sum)| {
+        .map(|sum| {
             json!({
-                "api_key": api_key,
-                "call_type": call_type,
-                "model": model,
+                "api_key": sum.api_key,
+                "call_type": sum.endpoint,
+                "model": sum.model,
                 "total_rows": sum.api_requests,
                 "cache_hit_true_rows": sum.cache_hits,
                 "cached_completion_tokens": sum.cached_completion_tokens,
@@ -80,26 +77,22 @@ pub(super) async fn cache_hits(call: Call) -> Result<Answer, Refusal> {
 
 /// `GET /global/activity/exceptions`.
 pub(super) async fn exceptions(call: Call) -> Result<Answer, Refusal> {
-    let refused = refused(&call).await?;
-    Ok(csv::answer(&call.query, by_day(refused.iter())))
+    let refused = refused(&call, false).await?;
+    Ok(csv::answer(&call.query, by_day(&refused)))
 }
 
 /// `GET /global/activity/exceptions/deployment`.
 pub(super) async fn exceptions_by_deployment(call: Call) -> Result<Answer, Refusal> {
-    let refused = refused(&call).await?;
-    let mut deployments: BTreeMap<&str, Vec<&SpendRow>> = BTreeMap::new();
+    let refused = refused(&call, true).await?;
+    let mut deployments: BTreeMap<&str, Vec<Failures>> = BTreeMap::new();
     for row in &refused {
-        let place = row
-            .api_base
-            .as_deref()
-            .or(row.model_id.as_deref())
-            .unwrap_or_default();
-        deployments.entry(place).or_default().push(row);
+        let rows = deployments.entry(&row.place).or_default();
+        rows.push(row.clone());
     }
     let deployments: Vec<Value> = deployments
         .into_iter()
         .map(|(place, rows)| {
-            let mut days = by_day(rows.into_iter());
+            let mut days = by_day(&rows);
             if let Value::Object(days) = &mut days {
                 days.insert("api_base".to_owned(), place.into());
             }
@@ -146,28 +139,14 @@ async fn seen(call: &Call) -> Result<Vec<SpendDay>, Refusal> {
     Ok(rows)
 }
 
-/// Requests that a provider refused because there were too many.
-async fn refused(call: &Call) -> Result<Vec<SpendRow>, Refusal> {
+/// Requests that a provider refused because there were too many, by the day on which they began.
+async fn refused(call: &Call, by_place: bool) -> Result<Vec<Failures>, Refusal> {
     let query = &call.query;
     let range = dates::needed(query)?;
-    let mut texts = vec![("error_code", "429".to_owned())];
-    texts.extend(
-        query
-            .text("model_group")
-            .map(|group| ("model_group", group.to_owned())),
-    );
-    let ask = Requests {
-        find: (Find::Failed, String::new()),
-        from: start(&range.from),
-        to: start(&range.to).plus(86_400_000 - 1),
-        before: None,
-        narrow: Narrow {
-            texts,
-            ..Narrow::default()
-        },
-        sort: Sort::Newest,
-    };
-    Ok(call.governance.store().requests(&ask, FAILURES, 0).await?)
+    let (from, to) = (start(&range.from), start(&range.to).plus(86_400_000 - 1));
+    let group = query.text("model_group");
+    let store = call.governance.store();
+    Ok(store.failures("429", group, by_place, from, to).await?)
 }
 
 fn start(day: &str) -> Moment {
@@ -175,12 +154,12 @@ fn start(day: &str) -> Moment {
     read.map_or(Moment(0), Moment::from)
 }
 
-fn by_day<'a>(rows: impl Iterator<Item = &'a SpendRow>) -> Value {
-    let mut days: BTreeMap<String, u64> = BTreeMap::new();
-    for row in rows {
-        *days.entry(row.start_time.day()).or_default() += 1;
+fn by_day(failures: &[Failures]) -> Value {
+    let mut days: BTreeMap<String, i64> = BTreeMap::new();
+    for some in failures {
+        *days.entry(some.day.day()).or_default() += some.count;
     }
-    let sum: u64 = days.values().sum();
+    let sum: i64 = days.values().sum();
     let daily = days.iter().map(|(day, count)| {
         json!({
             "date": dates::short(day), "num_rate_limit_exceptions": count,

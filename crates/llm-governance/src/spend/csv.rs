@@ -87,6 +87,7 @@ mod tests {
         match super::of(rows.as_array().unwrap()).body {
             Content::Text(_, text) => text,
             Content::Json(value) => value.to_string(),
+            Content::Written(text) => text,
         }
     }
 

@@ -1,9 +1,8 @@
 //! The daily activity of users, teams, tags, organizations, customers and agents.
 
-use llm_store::{
-    Days,
-    rows::{Organization, SpendDay, Team, User},
-};
+use std::collections::BTreeMap;
+
+use llm_store::{Days, Moment, Named, rows::SpendDay};
 use serde_json::{Value, json};
 
 use super::{
@@ -278,9 +277,7 @@ async fn paged(call: &Call, family: Family) -> Result<Answer, Refusal> {
     let mut activity = Activity::default();
     rows.iter().for_each(|row| activity.add(row));
     let names = names(call, family, &activity).await?;
-    Ok(activity
-        .described(&names, page, total.div_ceil(size))
-        .into())
+    activity.described(&names, page, total.div_ceil(size))
 }
 
 async fn whole(call: &Call, family: Family) -> Result<Answer, Refusal> {
@@ -302,7 +299,7 @@ async fn whole(call: &Call, family: Family) -> Result<Answer, Refusal> {
         coarse(call, &wanted, &mut activity).await?;
     }
     let names = names(call, family, &activity).await?;
-    Ok(activity.described(&names, 1, 1).into())
+    activity.described(&names, 1, 1)
 }
 
 /// Everything, from coarse sums: keys are the ones that spent most, and are not within models.
@@ -336,15 +333,8 @@ async fn coarse(call: &Call, wanted: &Wanted, activity: &mut Activity) -> Result
     {
         activity.add_entity(&row);
     }
-    for key in store.sums_by_entity("key_total", from, to, KEYS).await? {
-        let days = Days {
-            dimension: "key_total",
-            entity: Some(&key.entity),
-            ..base.clone()
-        };
-        for row in store.days(&days, COARSE, 0).await? {
-            activity.add_key(&row);
-        }
+    for row in store.days_of_most("key_total", from, to, KEYS).await? {
+        activity.add_key(&row);
     }
     Ok(())
 }
@@ -385,47 +375,33 @@ fn line(family: Family, row: &SpendDay) -> Value {
 
 /// What the keys and entities of an answer are called.
 async fn names(call: &Call, family: Family, activity: &Activity) -> Result<Names, Refusal> {
-    let directory = call.governance.directory();
-    let mut names = Names::default();
-    for token in activity.keys() {
-        let key = directory.key(&token).await?;
-        let metadata = match key {
-            Some(key) => {
-                let row = &key.row;
-                let user = match &row.user_id {
-                    Some(id) => directory.get::<User>(&[id]).await?,
-                    None => None,
-                };
-                let email = user.and_then(|user| user.row.user_email.clone());
-                json!({
-                    "key_alias": row.key_alias, "team_id": row.team_id, "user_id": row.user_id,
-                    "user_email": email, "key_exists": true,
-                })
-            }
-            None => json!({
-                "key_alias": null, "team_id": null, "user_id": null, "user_email": null, "key_exists": false,
-            }),
-        };
-        names.keys.insert(token, metadata);
+    let store = call.governance.store();
+    let tokens: Vec<String> = activity.keys().into_iter().collect();
+    let unknown = json!({
+        "key_alias": null, "team_id": null, "user_id": null, "user_email": null, "key_exists": false,
+    });
+    let mut keys: BTreeMap<String, Value> = BTreeMap::new();
+    for key in store.key_names(&tokens, Moment::now()).await? {
+        let metadata = json!({
+            "key_alias": key.key_alias, "team_id": key.team_id, "user_id": key.user_id,
+            "user_email": key.user_email, "key_exists": true,
+        });
+        keys.insert(key.token, metadata);
     }
-    for id in activity.entities() {
-        let alias = alias(call, family, &id).await?;
-        names.entities.extend(alias.map(|alias| (id, alias)));
+    for token in tokens {
+        keys.entry(token).or_insert_with(|| unknown.clone());
     }
-    Ok(names)
-}
-
-async fn alias(call: &Call, family: Family, id: &str) -> Result<Option<Value>, Refusal> {
-    let directory = call.governance.directory();
-    Ok(match family.dimension {
-        "team" => {
-            let team = directory.get::<Team>(&[id]).await?;
-            team.map(|team| json!({"team_alias": team.row.team_alias}))
+    let (kind, alias) = match family.dimension {
+        "team" => (Named::Teams, "team_alias"),
+        "organization" => (Named::Organizations, "organization_alias"),
+        _ => {
+            let entities = BTreeMap::new();
+            return Ok(Names { keys, entities });
         }
-        "organization" => {
-            let found = directory.get::<Organization>(&[id]).await?;
-            found.map(|one| json!({"organization_alias": one.row.organization_alias}))
-        }
-        _ => None,
-    })
+    };
+    let ids: Vec<String> = activity.entities().into_iter().collect();
+    let entities = store.entity_names(kind, &ids).await?.into_iter();
+    let entities = entities.map(|(id, name)| (id, json!({alias: name})));
+    let entities = entities.collect();
+    Ok(Names { keys, entities })
 }

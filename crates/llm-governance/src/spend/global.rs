@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use llm_store::{
-    Account, Days, Moment, Scope,
+    Account, Days, Grouping, Moment, Scope,
     rows::{Key, Object, SpendDay, Team, User},
 };
 use serde_json::{Value, json};
@@ -238,17 +238,8 @@ pub(super) async fn end_users(call: Call) -> Result<Answer, Refusal> {
                 api_key: Some(&key),
                 ..Days::default()
             };
-            let mut sums: BTreeMap<String, SpendDay> = BTreeMap::new();
-            for row in store.days(&days, SUMS, 0).await? {
-                sums.entry(row.entity.clone())
-                    .or_insert_with(|| SpendDay {
-                        entity: row.entity.clone(),
-                        ..SpendDay::default()
-                    })
-                    .add(&row);
-            }
-            let mut sums: Vec<SpendDay> = sums.into_values().collect();
-            sums.sort_by_key(|sum| std::cmp::Reverse(sum.spend.0));
+            let mut sums = store.grouped_days(&days, Grouping::Entity, SUMS).await?;
+            sums.sort_by(|a, b| (b.spend, &a.entity).cmp(&(a.spend, &b.entity)));
             sums.truncate(100);
             sums
         }

@@ -16,6 +16,7 @@ mod requests;
 mod shown;
 mod sums;
 mod view;
+mod written;
 
 use crate::routes::{Route, route};
 

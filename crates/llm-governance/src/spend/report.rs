@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use llm_store::{
-    Days,
+    Days, Grouping,
     rows::{SpendDay, Team},
 };
 use serde_json::{Value, json};
@@ -135,9 +135,15 @@ fn parts(call: &Call, wanted: Option<String>, own: Vec<String>) -> Vec<Part> {
     seen.map(|one| (Some(one), None)).collect()
 }
 
-/// The sums of the parts. A report that cannot be whole is refused rather than cut.
-async fn sums(call: &Call, dimension: &str, parts: &[Part]) -> Result<Vec<SpendDay>, Refusal> {
+/// The sums of the parts, each as they are or added up. A report that cannot be whole is refused rather than cut.
+async fn sums(
+    call: &Call,
+    dimension: &str,
+    parts: &[Part],
+    grouping: Option<Grouping>,
+) -> Result<Vec<SpendDay>, Refusal> {
     let range = dates::needed(&call.query)?;
+    let store = call.governance.store();
     let mut rows = Vec::new();
     for (entity, api_key) in parts {
         let days = Days {
@@ -148,7 +154,10 @@ async fn sums(call: &Call, dimension: &str, parts: &[Part]) -> Result<Vec<SpendD
             api_key: api_key.as_deref(),
             ..Days::default()
         };
-        rows.extend(call.governance.store().days(&days, SUMS + 1, 0).await?);
+        rows.extend(match grouping {
+            Some(grouping) => store.grouped_days(&days, grouping, SUMS + 1).await?,
+            None => store.days(&days, SUMS + 1, 0).await?,
+        });
         if i64::try_from(rows.len()).is_ok_and(|rows| rows > SUMS) {
             let message =
                 format!("this report is made of more than {SUMS} sums: please narrow it down");
@@ -171,14 +180,15 @@ async fn by_model(
     name: &str,
     parts: Vec<Part>,
 ) -> Result<Answer, Refusal> {
-    let rows = sums(call, dimension, &parts).await?;
+    let of_keys = name == "api_key";
+    let grouping = match of_keys {
+        true => Grouping::KeyAndModel,
+        false => Grouping::EntityAndModel,
+    };
+    let rows = sums(call, dimension, &parts, Some(grouping)).await?;
     let mut all: BTreeMap<&str, Whose> = BTreeMap::new();
     for row in &rows {
-        let whose = if name == "api_key" {
-            &row.api_key
-        } else {
-            &row.entity
-        };
+        let whose = if of_keys { &row.api_key } else { &row.entity };
         let whose = all.entry(whose).or_default();
         whose.total.add(row);
         whose.models.entry(row.model.clone()).or_default().add(row);
@@ -213,7 +223,7 @@ async fn by_day(
     name: &str,
     wanted: Option<&str>,
 ) -> Result<Answer, Refusal> {
-    let rows = sums(call, dimension, &[(wanted.map(str::to_owned), None)]).await?;
+    let rows = sums(call, dimension, &[(wanted.map(str::to_owned), None)], None).await?;
     let mut days: BTreeMap<&str, BTreeMap<&str, Vec<&SpendDay>>> = BTreeMap::new();
     for row in &rows {
         days.entry(&row.day)

@@ -305,24 +305,19 @@ async fn summary(call: &Call) -> Result<Answer, Refusal> {
         ..Days::default()
     };
     if filters.is_empty() {
-        for (dimension, add) in [
-            ("all", add_model as fn(&mut Summary, &SpendDay)),
-            ("user_total", add_user),
-            ("key_total", add_key),
-        ] {
-            for row in store
-                .days(
-                    &Days {
-                        dimension,
-                        ..base.clone()
-                    },
-                    SUMS,
-                    0,
-                )
-                .await?
-            {
-                add(days.entry(row.day.clone()).or_default(), &row);
-            }
+        let (from, to) = (range.from.as_str(), range.to.as_str());
+        for sum in store.days_by_model("all", from, to).await? {
+            let day = days.entry(sum.day).or_default();
+            day.spend += sum.spend.0;
+            *day.models.entry(sum.name).or_default() += sum.spend.0;
+        }
+        for sum in store.days_by_entity("user_total", from, to).await? {
+            let day = days.entry(sum.day).or_default();
+            *day.users.entry(sum.name).or_default() += sum.spend.0;
+        }
+        for sum in store.days_by_entity("key_total", from, to).await? {
+            let day = days.entry(sum.day).or_default();
+            *day.keys.entry(sum.name).or_default() += sum.spend.0;
         }
         return Ok(csv::answer(&call.query, filled(days, &range).into()));
     }
@@ -354,10 +349,6 @@ fn add_model(day: &mut Summary, row: &SpendDay) {
 
 fn add_user(day: &mut Summary, row: &SpendDay) {
     *day.users.entry(row.entity.clone()).or_default() += row.spend.0;
-}
-
-fn add_key(day: &mut Summary, row: &SpendDay) {
-    *day.keys.entry(row.entity.clone()).or_default() += row.spend.0;
 }
 
 fn filled(mut days: BTreeMap<String, Summary>, range: &Range) -> Vec<Value> {

@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use llm_cost::{Dollars, NanoDollars};
 use llm_store::rows::{Object, SpendDay};
-use serde_json::{Value, json};
+use serde_json::Value;
+
+use super::written::{self, Metrics};
+use crate::{Answer, Refusal};
 
 /// The name of whoever is nobody.
 const NOBODY: &str = "Unassigned";
@@ -12,20 +15,20 @@ const NOBODY: &str = "Unassigned";
 /// The sums of one name, and of the keys within.
 #[derive(Default)]
 pub(super) struct Group {
-    sum: SpendDay,
-    keys: BTreeMap<String, SpendDay>,
+    pub(super) sum: SpendDay,
+    pub(super) keys: BTreeMap<String, SpendDay>,
 }
 
 /// The sums of one day.
 #[derive(Default)]
-struct Day {
-    sum: SpendDay,
-    models: BTreeMap<String, Group>,
-    model_groups: BTreeMap<String, Group>,
-    providers: BTreeMap<String, Group>,
-    endpoints: BTreeMap<String, Group>,
-    keys: BTreeMap<String, Group>,
-    entities: BTreeMap<String, Group>,
+pub(super) struct Day {
+    pub(super) sum: SpendDay,
+    pub(super) models: BTreeMap<String, Group>,
+    pub(super) model_groups: BTreeMap<String, Group>,
+    pub(super) providers: BTreeMap<String, Group>,
+    pub(super) endpoints: BTreeMap<String, Group>,
+    pub(super) keys: BTreeMap<String, Group>,
+    pub(super) entities: BTreeMap<String, Group>,
 }
 
 /// What was done on each day.
@@ -99,27 +102,12 @@ impl Activity {
     }
 
     /// The answer: the latest day first. `metadata` has the sums of what is on this page.
-    pub(super) fn described(&self, names: &Names, page: u64, pages: u64) -> Value {
-        let results: Vec<Value> = self
-            .days
-            .iter()
-            .rev()
-            .map(|(date, day)| {
-                json!({
-                    "date": date,
-                    "metrics": metrics(&day.sum),
-                    "breakdown": {
-                        "mcp_servers": {},
-                        "models": groups(&day.models, &BTreeMap::new(), names),
-                        "model_groups": groups(&day.model_groups, &BTreeMap::new(), names),
-                        "providers": groups(&day.providers, &BTreeMap::new(), names),
-                        "endpoints": groups(&day.endpoints, &BTreeMap::new(), names),
-                        "api_keys": groups(&day.keys, &names.keys, names),
-                        "entities": groups(&day.entities, &names.entities, names),
-                    },
-                })
-            })
-            .collect();
+    pub(super) fn described(
+        &self,
+        names: &Names,
+        page: u64,
+        pages: u64,
+    ) -> Result<Answer, Refusal> {
         let mut metadata = Object::new();
         if let Value::Object(total) = metrics(&self.total) {
             metadata.extend(total.into_iter().map(|(name, count)| {
@@ -132,7 +120,7 @@ impl Activity {
         metadata.insert("page".to_owned(), page.into());
         metadata.insert("total_pages".to_owned(), pages.into());
         metadata.insert("has_more".to_owned(), (page < pages).into());
-        json!({"results": results, "metadata": metadata})
+        written::report(&self.days, names, metadata)
     }
 }
 
@@ -151,60 +139,17 @@ fn named(entity: &str) -> &str {
     if entity.is_empty() { NOBODY } else { entity }
 }
 
-fn groups(
-    groups: &BTreeMap<String, Group>,
-    known: &BTreeMap<String, Value>,
-    names: &Names,
-) -> Value {
-    let group = |(name, group): (&String, &Group)| {
-        let keys: Object = group
-            .keys
-            .iter()
-            .map(|(key, sum)| {
-                let metadata = names.keys.get(key).cloned().unwrap_or_else(|| json!({}));
-                (
-                    key.clone(),
-                    json!({"metrics": metrics(sum), "metadata": metadata}),
-                )
-            })
-            .collect();
-        let metadata = known.get(name).cloned().unwrap_or_else(|| json!({}));
-        (
-            name.clone(),
-            json!({
-                "metrics": metrics(&group.sum), "metadata": metadata, "api_key_breakdown": keys,
-            }),
-        )
-    };
-    Value::Object(groups.iter().map(group).collect())
-}
-
-/// The counts of an answer. What this gateway does not do saves nothing.
+/// The counts of an answer.
 pub(super) fn metrics(sum: &SpendDay) -> Value {
-    json!({
-        "spend": dollars(sum.spend.0),
-        "flat_cost": 0.0,
-        "prompt_tokens": sum.prompt_tokens,
-        "completion_tokens": sum.completion_tokens,
-        "cache_read_input_tokens": sum.cache_read_input_tokens,
-        "cache_creation_input_tokens": sum.cache_creation_input_tokens,
-        "compression_saved_tokens": 0,
-        "compression_savings_spend": 0.0,
-        "prompt_caching_savings_spend": 0.0,
-        "gateway_injected_caching_savings_spend": 0.0,
-        "autorouter_savings_spend": 0.0,
-        "total_tokens": sum.total_tokens,
-        "successful_requests": sum.successful_requests,
-        "failed_requests": sum.failed_requests,
-        "api_requests": sum.api_requests,
-        "total_response_time_ms": sum.total_response_time_ms,
-        "timed_requests": sum.timed_requests,
-    })
+    serde_json::to_value(Metrics::of(sum)).unwrap_or_default()
 }
 
 /// An amount in JSON: dollars.
 pub(crate) fn dollars(nano: i64) -> Value {
+    in_dollars(nano).into()
+}
+
+pub(super) fn in_dollars(nano: i64) -> f64 {
     let size = Dollars::from_nano(NanoDollars(nano.saturating_abs())).to_f64();
-    let size = if nano < 0 { -size } else { size };
-    size.into()
+    if nano < 0 { -size } else { size }
 }

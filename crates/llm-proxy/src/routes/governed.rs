@@ -113,6 +113,7 @@ async fn answer(
         .map_err(Refusal::from)?;
     let mut reply = match answer.body {
         Content::Json(value) => json_reply(answer.status, value.to_string()),
+        Content::Written(text) => json_reply(answer.status, text),
         Content::Text(kind, text) => {
             (answer.status, [(header::CONTENT_TYPE, kind)], text).into_response()
         }

@@ -2,46 +2,44 @@
 
 use std::sync::LazyLock;
 
-use super::{Find, Narrow};
+use super::{Find, asked::Width, packed, sum_texts::Sums};
 use crate::{
     Record,
     record::select,
-    rows::{Key, SpendDay, SpendRow, User},
+    rows::{Key, SpendRow, User},
 };
 
-/// The statements for one way of finding rows.
+/// The statements for one way of finding rows, and what may narrow it.
 pub(super) struct Finding {
+    pub(super) width: Width,
     pub(super) newest: &'static str,
+    /// By whichever column a value names.
     pub(super) sorted: &'static str,
-    pub(super) count: &'static str,
-}
-
-/// The statements for one way of finding sums.
-pub(super) struct Summing {
-    pub(super) rows: &'static str,
+    /// By each column, the smallest first or last, where there may be very many rows.
+    pub(super) by: Vec<(&'static str, bool, &'static str)>,
     pub(super) count: &'static str,
 }
 
 /// Every statement of the reports.
 pub(crate) struct Reports {
-    /// By way of finding; without and with what narrows it further.
-    pub(super) requests: Vec<[Finding; 2]>,
-    pub(super) days: Summing,
-    pub(super) days_of_entity: Summing,
-    pub(super) days_of_key: Summing,
-    pub(super) by_entity: &'static str,
-    pub(super) by_kind: &'static str,
+    /// By way of finding; with what narrows it further, the narrowest first.
+    pub(super) requests: Vec<Vec<Finding>>,
+    pub(super) begun: &'static str,
+    pub(super) failures: &'static str,
+    pub(super) failures_by_place: &'static str,
+    pub(super) days: Sums,
+    pub(super) totals: Sums,
     pub(super) keys_by_spend: &'static str,
     pub(super) users_by_spend: &'static str,
 }
 
 pub(crate) static REPORTS: LazyLock<Reports> = LazyLock::new(|| Reports {
-    requests: Find::ALL.map(finding).into(),
-    days: summing(""),
-    days_of_entity: summing("AND t.entity = $10"),
-    days_of_key: summing("AND t.api_key = $10"),
-    by_entity: by_entity(),
-    by_kind: by_kind(),
+    requests: Find::ALL.map(findings).into(),
+    begun: begun(),
+    failures: failures("CAST('' AS TEXT)"),
+    failures_by_place: failures("COALESCE(t.api_base, t.model_id, '')"),
+    days: Sums::of("spend_days"),
+    totals: Sums::of("spend_totals"),
     keys_by_spend: by_spend::<Key>(),
     users_by_spend: by_spend::<User>(),
 });
@@ -49,12 +47,15 @@ pub(crate) static REPORTS: LazyLock<Reports> = LazyLock::new(|| Reports {
 impl Reports {
     pub(crate) fn all(&self) -> impl Iterator<Item = (&'static str, &'static str)> + '_ {
         let requests = self.requests.iter().flatten();
-        let requests = requests.flat_map(|one| [one.newest, one.sorted, one.count]);
-        let days = [&self.days, &self.days_of_entity, &self.days_of_key];
-        let days = days.into_iter().flat_map(|one| [one.rows, one.count]);
+        let requests = requests.flat_map(|one| {
+            let by = one.by.iter().map(|(_, _, text)| *text);
+            [one.newest, one.sorted, one.count].into_iter().chain(by)
+        });
+        let days = self.days.texts().chain(self.totals.texts());
         let rest = [
-            self.by_entity,
-            self.by_kind,
+            self.begun,
+            self.failures,
+            self.failures_by_place,
             self.keys_by_spend,
             self.users_by_spend,
         ];
@@ -67,119 +68,99 @@ impl Reports {
 
 /// Parameters: 1 from, 2 to, 3 limit, 4 offset, 5 before; then the value that finds, and what narrows; the sorted one has
 /// its direction and column last.
-fn finding(find: Find) -> [Finding; 2] {
-    [false, true].map(|narrow| {
-        let mut next = 6;
-        let mut place = || {
-            next += 1;
-            next - 1
-        };
-        let mut matching =
-            "t.start_time >= $1 AND t.start_time <= $2 AND (t.start_time < $2 OR CAST($5 AS TEXT) IS NULL OR t.id < $5)"
-                .to_owned();
-        match (find, find.column()) {
-            (_, Some(column)) => matching += &format!(" AND t.{column} = ${}", place()),
-            (Find::Failed, None) => matching += " AND t.status <> 'success'",
-            _ => {}
-        }
-        if narrow {
-            for column in Narrow::COLUMNS {
-                let at = place();
-                matching += &format!(" AND (CAST(${at} AS TEXT) IS NULL OR t.{column} = ${at})");
-            }
-            for comparison in [">=", "<="] {
-                let at = place();
-                matching += &format!(" AND (CAST(${at} AS BIGINT) IS NULL OR t.spend {comparison} ${at})");
-            }
-        }
-        let (direction, column) = (place(), place());
-        // The rows of a page are found in the index before any of them is read.
-        let page = |order: &str| -> &'static str {
-            let columns = columns::<SpendRow>();
-            format!(
-                "SELECT {columns} FROM spend AS t JOIN (SELECT t.id AS found FROM spend AS t WHERE {matching} \
-                 ORDER BY {order} LIMIT $3 OFFSET $4) AS p ON p.found = t.id ORDER BY {order}"
-            )
-            .leak()
-        };
-        let by = format!(
-            "CAST(${direction} AS BIGINT) * (CASE CAST(${column} AS TEXT) WHEN 'spend' THEN t.spend \
-             WHEN 'total_tokens' THEN t.total_tokens WHEN 'end_time' THEN t.end_time \
-             WHEN 'duration' THEN t.end_time - t.start_time ELSE t.start_time END) DESC, t.start_time DESC, t.id DESC"
-        );
-        Finding {
-            newest: page("t.start_time DESC, t.id DESC"),
-            sorted: page(&by),
-            count: format!(
-                "SELECT COUNT(*) FROM (SELECT 1 AS one FROM spend AS t WHERE {matching} LIMIT $3 OFFSET $4) AS p"
-            )
-            .leak(),
-        }
-    })
+fn findings(find: Find) -> Vec<Finding> {
+    let widths = find.widths().iter();
+    widths.map(|width| finding(find, *width)).collect()
 }
 
-/// Parameters: 1 dimension, 2 first day, 3 last day, 4 model, 5 key, 6 and 7 entities left out and what is between them,
-/// 8 limit, 9 offset.
-fn summing(found: &str) -> Summing {
-    let matching = format!(
-        "t.dimension = $1 AND t.day >= $2 AND t.day <= $3 AND (CAST($4 AS TEXT) IS NULL OR t.model = $4) \
-         AND (CAST($5 AS TEXT) IS NULL OR t.api_key = $5) \
-         AND (CAST($6 AS TEXT) IS NULL OR REPLACE($6, $7 || t.entity || $7, '') = $6) {found}"
-    );
-    let columns = columns::<SpendDay>();
-    let order = [
-        "day",
-        "entity",
-        "api_key",
-        "model",
-        "model_group",
-        "provider",
-        "endpoint",
-    ];
-    let order = order.map(|column| format!("t.{column} DESC")).join(", ");
-    // SQLite counts in an index that has every column, though another finds the rows: it is asked for one that none has.
-    let one = match found {
-        "" => "1",
-        _ => "t.spend",
+fn finding(find: Find, width: Width) -> Finding {
+    let mut next = 6;
+    let mut place = || {
+        next += 1;
+        next - 1
     };
-    Summing {
-        rows: format!(
-            "SELECT {columns} FROM spend_days AS t WHERE {matching} ORDER BY {order} LIMIT $8 OFFSET $9"
+    let mut matching =
+        "t.start_time >= $1 AND t.start_time <= $2 AND (t.start_time < $2 OR CAST($5 AS TEXT) IS NULL OR t.id < $5)"
+            .to_owned();
+    match (find, find.column()) {
+        (_, Some(column)) => matching += &format!(" AND t.{column} = ${}", place()),
+        (Find::Failed, None) => matching += " AND t.status <> 'success'",
+        _ => {}
+    }
+    for column in width.texts {
+        let at = place();
+        matching += &format!(" AND (CAST(${at} AS TEXT) IS NULL OR t.{column} = ${at})");
+    }
+    for comparison in [">=", "<="].into_iter().filter(|_| width.amounts) {
+        let at = place();
+        matching += &format!(" AND (CAST(${at} AS BIGINT) IS NULL OR t.spend {comparison} ${at})");
+    }
+    let (direction, column) = (place(), place());
+    // The rows of a page are found in the index before any of them is read.
+    let page = |order: &str| -> &'static str {
+        let columns = columns::<SpendRow>();
+        format!(
+            "SELECT {columns} FROM spend AS t JOIN (SELECT t.id AS found FROM spend AS t WHERE {matching} \
+             ORDER BY {order} LIMIT $3 OFFSET $4) AS p ON p.found = t.id ORDER BY {order}"
         )
-        .leak(),
+        .leak()
+    };
+    let newest = "t.start_time DESC, t.id DESC";
+    let cases = SORTED_BY.iter();
+    let cases = cases.map(|(name, value)| format!("WHEN '{name}' THEN {value} "));
+    let cases: String = cases.collect();
+    let sorted = format!(
+        "CAST(${direction} AS BIGINT) * (CASE CAST(${column} AS TEXT) {cases}ELSE t.start_time END) DESC, {newest}"
+    );
+    let by = SORTED_BY.iter().filter(|_| find == Find::Time);
+    let by = by.flat_map(|(name, value)| {
+        let down = page(&format!("{value} DESC, {newest}"));
+        let up = page(&format!("{value} ASC, {newest}"));
+        [(*name, false, down), (*name, true, up)]
+    });
+    Finding {
+        width,
+        newest: page(newest),
+        sorted: page(&sorted),
+        by: by.collect(),
         count: format!(
-            "SELECT COUNT(*) FROM (SELECT {one} AS one FROM spend_days AS t WHERE {matching} LIMIT $8 OFFSET $9) AS p"
+            "SELECT COUNT(*) FROM (SELECT 1 AS one FROM spend AS t WHERE {matching} LIMIT $3 OFFSET $4) AS p"
         )
         .leak(),
     }
 }
 
-/// Parameters: 1 dimension, 2 first day, 3 last day, 4 limit.
-fn by_entity() -> &'static str {
-    let sums = sums();
-    format!(
-        "SELECT '' AS day, t.dimension, t.entity, '' AS api_key, '' AS model, '' AS model_group, '' AS provider, \
-         '' AS endpoint, {sums} FROM spend_days AS t WHERE t.dimension = $1 AND t.day >= $2 AND t.day <= $3 \
-         GROUP BY t.dimension, t.entity ORDER BY SUM(t.spend) DESC, t.entity LIMIT $4"
-    )
+/// What requests can be sorted by, and what that is.
+const SORTED_BY: [(&str, &str); 5] = [
+    ("spend", "t.spend"),
+    ("total_tokens", "t.total_tokens"),
+    ("end_time", "t.end_time"),
+    ("duration", "t.end_time - t.start_time"),
+    ("start_time", "t.start_time"),
+];
+
+/// Parameters: 1 first hour, 2 the hour behind the last.
+fn begun() -> &'static str {
+    let line = packed::line(&["t.day".to_owned(), "t.api_requests".to_owned()], &[]);
+    packed::lines(&format!(
+        "SELECT {line} AS line FROM spend_totals AS t WHERE t.dimension = 'begun' AND t.day >= $1 AND t.day < $2"
+    ))
     .leak()
 }
 
-/// Parameters: 1 dimension, 2 first day, 3 last day.
-fn by_kind() -> &'static str {
-    let sums = sums();
-    let kind = "t.day, t.dimension, t.model, t.model_group, t.provider, t.endpoint";
-    format!(
-        "SELECT t.day, t.dimension, '' AS entity, '' AS api_key, t.model, t.model_group, t.provider, t.endpoint, {sums} \
-         FROM spend_days AS t WHERE t.dimension = $1 AND t.day >= $2 AND t.day <= $3 GROUP BY {kind}"
-    )
+/// Parameters: 1 from, 2 to, 3 the code, 4 the name that was asked for.
+fn failures(place: &str) -> &'static str {
+    let day = format!("t.start_time / {}", packed::DAY);
+    let line = packed::line(
+        &["f.day".to_owned(), "f.many".to_owned()],
+        &["f.place".to_owned()],
+    );
+    packed::lines(&format!(
+        "SELECT {line} AS line FROM (SELECT {day} AS day, {place} AS place, COUNT(*) AS many FROM spend AS t \
+         WHERE t.status <> 'success' AND t.start_time >= $1 AND t.start_time <= $2 AND t.error_code = $3 \
+         AND (CAST($4 AS TEXT) IS NULL OR t.model_group = $4) GROUP BY {day}, {place}) AS f"
+    ))
     .leak()
-}
-
-fn sums() -> String {
-    let sums = SpendDay::COLUMNS.iter().skip(SpendDay::KEY.len());
-    let sums = sums.map(|sum| format!("CAST(SUM(t.{sum}) AS BIGINT) AS {sum}"));
-    sums.collect::<Vec<_>>().join(", ")
 }
 
 fn by_spend<R: Record>() -> &'static str {

@@ -123,7 +123,9 @@ fn ship(
         run(&transaction, MADE.add_balances, &rows)?;
     }
     let days = days_of(new.iter().map(|one| &one.row));
-    run(&transaction, MADE.add_days, &day_cells(days.into_iter()))?;
+    for (statement, rows) in day_cells(days.into_iter()) {
+        run(&transaction, statement, &rows)?;
+    }
     if let Some(position) = position {
         let mut statement = transaction.prepare_cached(statements::SET_POSITION)?;
         execute(&mut statement, &position_cells(journal, position))?;
