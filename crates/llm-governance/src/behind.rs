@@ -12,7 +12,7 @@ pub(crate) struct Ids<'a> {
     pub(crate) user: Option<&'a str>,
     pub(crate) team: Option<&'a str>,
     pub(crate) project: Option<&'a str>,
-    /// Where there is none, the team's.
+    /// Where there is no team that says otherwise.
     pub(crate) organization: Option<&'a str>,
 }
 
@@ -71,7 +71,7 @@ impl Governance {
         }
         let of_team = behind.team.as_ref();
         let of_team = of_team.and_then(|team| team.row.organization_id.as_deref());
-        if let Some(id) = ids.organization.or(of_team) {
+        if let Some(id) = of_team.or(ids.organization) {
             behind.organization = directory.get::<Organization>(&[id]).await?;
         }
         Ok(behind)

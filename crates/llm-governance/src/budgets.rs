@@ -119,6 +119,10 @@ pub(crate) fn exceeded(refusal: &llm_ledger::Refusal) -> Refusal {
     };
     let mut message =
         format!("Budget has been exceeded! {whose}{what} Current cost: {spent}, Max budget: {max}");
+    if refusal.spent < refusal.max {
+        let wanted = refusal.wanted.to_f64();
+        message.push_str(&format!(", this request may cost {wanted}"));
+    }
     if refusal.reserved.0 > 0 {
         let held = refusal.reserved.to_f64();
         message.push_str(&format!(", held for requests under way: {held}"));

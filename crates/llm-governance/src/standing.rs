@@ -50,6 +50,12 @@ impl Standing {
         })
     }
 
+    /// The organization that this team of the user's is in.
+    pub(crate) fn organization_of(&self, team: &str) -> Option<&str> {
+        let place = self.teams.iter().find(|place| place.team == team)?;
+        place.organization.as_deref()
+    }
+
     /// Whether the user is an admin of this organization.
     pub(crate) fn is_admin_of_organization(&self, organization: &str) -> bool {
         self.organizations.iter().any(|one| one == organization)

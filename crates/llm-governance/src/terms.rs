@@ -102,6 +102,34 @@ pub struct Own<'a> {
     pub metadata: Option<&'a Object>,
 }
 
+/// What bounds somebody and is kept in a row's metadata: whoever may only replace the metadata leaves it as it is.
+pub(crate) const IN_METADATA: [&str; 14] = [
+    "model_rpm_limit",
+    "model_tpm_limit",
+    "model_itpm_limit",
+    "model_otpm_limit",
+    "tag_rpm_limit",
+    "temp_budget_increase",
+    "temp_budget_expiry",
+    "rpm_limit_type",
+    "tpm_limit_type",
+    "max_iterations",
+    "max_budget_per_session",
+    "default_estimated_output_tokens",
+    "default_estimated_output_tokens_per_model",
+    "priority",
+];
+
+/// Keeps what bounds somebody as it was, whatever the metadata was replaced by.
+pub(crate) fn keep_in_metadata(before: &Object, after: &mut Object) {
+    for name in IN_METADATA {
+        match before.get(name) {
+            Some(value) => drop(after.insert(name.to_owned(), value.clone())),
+            None => drop(after.remove(name)),
+        }
+    }
+}
+
 impl<'a> Own<'a> {
     /// Adds the limits that are kept in a row's metadata.
     pub fn with_metadata(mut self, metadata: &'a Object) -> Self {

@@ -2,17 +2,17 @@
 
 use llm_ledger::Spender;
 use llm_store::{
-    Record,
+    Order, Record, containing,
     rows::{
         AccessGroup, Budget, Customer, Key, Object, Organization, OrganizationMember, Project, Tag,
-        TeamMember,
+        Team, TeamMember,
     },
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{BUDGET, described, sound};
-use crate::{Call, Edit, Entry, Governance, Governed, Refusal, edit::shown};
+use crate::{Call, Edit, Entry, Governance, Governed, Refusal, edit::shown, teams};
 
 /// Rows that are read at once.
 const PAGE: i64 = 500;
@@ -70,6 +70,30 @@ pub(crate) async fn given(
     }
 }
 
+/// Deletes a budget that somebody had for itself, unless somebody else names it too: whoever names a budget that is gone
+/// could spend without end.
+pub(crate) async fn abandon(edit: &mut Edit<'_>, id: &str) -> Result<(), Refusal> {
+    let Some(budget) = edit.get::<Budget>(&[id]).await? else {
+        return Ok(());
+    };
+    let naming = [("budget_id", id)];
+    let is_named = !(edit.list::<TeamMember>(&naming, 1).await?.is_empty()
+        && edit.list::<Key>(&naming, 1).await?.is_empty()
+        && edit.list::<Organization>(&naming, 1).await?.is_empty()
+        && edit
+            .list::<OrganizationMember>(&naming, 1)
+            .await?
+            .is_empty()
+        && edit.list::<Customer>(&naming, 1).await?.is_empty()
+        && edit.list::<Tag>(&naming, 1).await?.is_empty()
+        && edit.list::<AccessGroup>(&naming, 1).await?.is_empty()
+        && edit.list::<Project>(&naming, 1).await?.is_empty());
+    match is_named {
+        true => Ok(()),
+        false => edit.delete(&budget).await,
+    }
+}
+
 /// An entity and its budget as their readers see them.
 pub(crate) fn with_budget<R: Governed>(
     governance: &Governance,
@@ -115,6 +139,43 @@ impl Governance {
     async fn naming<R: Record>(&self, id: &str) -> Result<(&'static str, i64), Refusal> {
         let page = self.store().list::<R>(&[("budget_id", id)], 0, 0).await?;
         Ok((R::TABLE, page.total))
+    }
+
+    /// Who names it for others: keys for their customers, teams for their members, the configuration for everybody.
+    pub(super) async fn givers_of_budget(
+        &self,
+        id: &str,
+    ) -> Result<Vec<(&'static str, i64)>, Refusal> {
+        let of_all = self.settings().customer_budget_id.as_deref() == Some(id);
+        let mut givers = vec![
+            ("keys for their customers", self.customers_of(id).await?),
+            ("teams for their members", self.members_of(id).await?),
+            ("the configuration", i64::from(of_all)),
+        ];
+        givers.retain(|(_, count)| *count > 0);
+        Ok(givers)
+    }
+
+    /// How many keys name it for their customers.
+    async fn customers_of(&self, id: &str) -> Result<i64, Refusal> {
+        let like = [("metadata_like", containing(&json!(id).to_string()))];
+        let keys = self
+            .store()
+            .find::<Key>(&like, Order::default(), i64::MAX, 0);
+        let names = |key: &&Key| key.metadata.get("end_user_budget_id") == Some(&json!(id));
+        let found = keys.await?.rows.iter().filter(names).count();
+        Ok(i64::try_from(found).unwrap_or(i64::MAX))
+    }
+
+    /// How many teams name it for their members.
+    async fn members_of(&self, id: &str) -> Result<i64, Refusal> {
+        let like = [("metadata_like", containing(&json!(id).to_string()))];
+        let teams = self
+            .store()
+            .find::<Team>(&like, Order::default(), i64::MAX, 0);
+        let names = |team: &&Team| teams::member_budget(team) == Some(id);
+        let found = teams.await?.rows.iter().filter(names).count();
+        Ok(i64::try_from(found).unwrap_or(i64::MAX))
     }
 
     /// The budget that a row names.

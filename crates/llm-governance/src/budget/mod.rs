@@ -119,7 +119,8 @@ async fn delete(call: Call) -> Result<Answer, Refusal> {
     let mut edit = governance.edit(&call.actor).await?;
     let budget: Budget = edit.get(&[id]).await?.ok_or_else(|| unknown(id))?;
     // Without it, whoever names it could spend without end.
-    let users = governance.users_of_budget(id).await?;
+    let mut users = governance.users_of_budget(id).await?;
+    users.extend(governance.givers_of_budget(id).await?);
     if !users.is_empty() {
         let users: Vec<String> = users
             .iter()

@@ -34,7 +34,8 @@ const METERS: [Meter; 2] = [
 ];
 
 /// Refuses a key that is promised more than its team has left. The team is locked, so two keys cannot both get the rest.
-pub(super) async fn of_key(edit: &mut Edit<'_>, key: &Key) -> Result<(), Refusal> {
+/// `token` is what the key has in the database until now.
+pub(super) async fn of_key(edit: &mut Edit<'_>, key: &Key, token: &str) -> Result<(), Refusal> {
     let Some(id) = key.team_id.as_ref().filter(|_| promises(&key.metadata)) else {
         return Ok(());
     };
@@ -44,7 +45,7 @@ pub(super) async fn of_key(edit: &mut Edit<'_>, key: &Key) -> Result<(), Refusal
     let others = edit
         .list::<Key>(&[("team_id", &team.team_id)], MOST)
         .await?;
-    let others = others.iter().filter(|other| other.token != key.token);
+    let others = others.iter().filter(|other| other.token != token);
     let others: Vec<(&Object, [Option<i64>; 2])> = others
         .map(|other| (&other.metadata, [other.rpm_limit, other.tpm_limit]))
         .collect();

@@ -1,8 +1,13 @@
 use llm_store::{Moment, rows::Key};
 use serde_json::{Value, json};
 
-use super::{administers, allocation, described, fields, generate, may_manage};
-use crate::{Answer, Call, Caller, Form, Refusal, edit::shown, form::Place, terms::dollars};
+use super::{administers, allocation, belonging, described, fields, generate, may_manage};
+use crate::{
+    Answer, Call, Caller, Form, Refusal,
+    edit::shown,
+    form::Place,
+    terms::{IN_METADATA, dollars},
+};
 
 /// `POST /key/update`.
 pub(super) async fn update(call: Call) -> Result<Answer, Refusal> {
@@ -25,6 +30,11 @@ pub(super) async fn apply(call: &Call, form: &Form) -> Result<Key, Refusal> {
         return Err(Refusal::bad("temp_budget_increase", message));
     }
     generate::bounded(governance, form)?;
+    let is_bounded = governance.settings().key_bounds.contains_key("max_budget");
+    if is_bounded && form.has(generate::INCREASE) && !administers(&call.caller, &named) {
+        let message = "only admins raise a budget above what keys may have";
+        return Err(Refusal::forbidden(message).of(generate::INCREASE));
+    }
     let spent = form.get("spend").and_then(dollars);
     let mut edit = governance.edit(&call.actor).await?;
     let before: Key = edit
@@ -38,13 +48,11 @@ pub(super) async fn apply(call: &Call, form: &Form) -> Result<Key, Refusal> {
         keep_bounds(&before, &mut after, form);
     }
     generate::finish(&mut after, form, edit.now())?;
-    if let Some(team) = team.filter(|_| !form.has("organization_id")) {
-        after.organization_id = team.organization_id;
-    }
+    belonging::settle(&mut edit, &mut after, team.as_ref(), form).await?;
     after.updated_at = edit.now();
     after.updated_by.clone_from(&call.actor.user_id);
     after.spend = spent.unwrap_or(after.spend);
-    allocation::of_key(&mut edit, &after).await?;
+    allocation::of_key(&mut edit, &after, &after.token).await?;
     edit.update(&before, &after, generate::taken(&after))
         .await?;
     edit.commit().await?;
@@ -120,12 +128,14 @@ pub(super) fn may_change(caller: &Caller, key: &Key, form: &Form) -> Result<(), 
 }
 
 /// What is kept in the metadata and bounds a key does not go away because somebody replaces the metadata.
-fn keep_bounds(before: &Key, after: &mut Key, form: &Form) {
+pub(super) fn keep_bounds(before: &Key, after: &mut Key, form: &Form) {
     let fields = fields::UPDATE.iter().copied().flatten();
-    for field in fields.filter(|field| field.place == Place::Metadata && !form.has(field.name)) {
-        match before.metadata.get(field.name) {
-            Some(value) => drop(after.metadata.insert(field.name.to_owned(), value.clone())),
-            None => drop(after.metadata.remove(field.name)),
+    let fields = fields.filter(|field| field.place == Place::Metadata);
+    let names = fields.map(|field| field.name).chain(IN_METADATA);
+    for name in names.filter(|name| !form.has(name)) {
+        match before.metadata.get(name) {
+            Some(value) => drop(after.metadata.insert(name.to_owned(), value.clone())),
+            None => drop(after.metadata.remove(name)),
         }
     }
 }

@@ -4,11 +4,14 @@ use llm_store::{
 };
 use serde_json::{Value, json};
 
-use super::{allocation, described, fields, secret};
+use super::{allocation, belonging, described, fields, secret};
 use crate::{
     Actor, Answer, Call, Caller, Edit, Form, Governance, KeyMakers, Refusal, form::Place,
     terms::dollars,
 };
+
+/// What raises a key's budget for a time, above all that bounds it.
+pub(super) const INCREASE: &str = "temp_budget_increase";
 
 /// `POST /key/generate`.
 pub(super) async fn generate(mut call: Call) -> Result<Answer, Refusal> {
@@ -97,9 +100,8 @@ pub(crate) async fn insert(
     };
     let mut key = form.applied(fields::GENERATE, &blank)?;
     finish(&mut key, form, now)?;
-    let of_team = team.as_ref().and_then(|team| team.organization_id.clone());
-    key.organization_id = key.organization_id.or(of_team);
-    allocation::of_key(edit, &key).await?;
+    belonging::settle(edit, &mut key, team.as_ref(), form).await?;
+    allocation::of_key(edit, &key, &key.token).await?;
     edit.insert(&key, taken(&key)).await?;
     Ok(Made { key, plain, budget })
 }
@@ -237,6 +239,12 @@ fn may_make(caller: &Caller, form: &mut Form) -> Result<(), Refusal> {
     {
         return Err(Refusal::forbidden("only admins give keys permissions").of("permissions"));
     }
+    belonging::may_name(caller, form)?;
+    let metadata = form.object("metadata");
+    if metadata.is_some_and(|given| given.contains_key(INCREASE)) {
+        let message = format!("only admins raise budgets for a time ('{INCREASE}')");
+        return Err(Refusal::forbidden(message).of("metadata"));
+    }
     let own = caller.user_id().unwrap_or_default().to_owned();
     if let Some(team) = form.text("team_id") {
         if caller.is_admin_of(team) {
@@ -249,12 +257,6 @@ fn may_make(caller: &Caller, form: &mut Form) -> Result<(), Refusal> {
             "only admins of the team '{team}' make keys for it"
         ))
         .of("team_id"));
-    }
-    if let Some(organization) = form.text("organization_id")
-        && !caller.is_admin_of_organization(organization)
-    {
-        let message = format!("only admins of the organization '{organization}' make keys for it");
-        return Err(Refusal::forbidden(message).of("organization_id"));
     }
     for_oneself(form, own)
 }

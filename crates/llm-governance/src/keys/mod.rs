@@ -1,6 +1,7 @@
 //! Virtual keys: `/key/*`.
 
 pub(crate) mod allocation;
+mod belonging;
 mod bulk;
 mod change;
 pub(crate) mod fields;

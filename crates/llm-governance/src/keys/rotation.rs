@@ -6,7 +6,7 @@ use llm_ledger::Period;
 use llm_store::{Moment, Order, hash_token, rows::Key};
 use serde_json::Value;
 
-use super::{allocation, change, fields, generate, may_manage, secret};
+use super::{administers, allocation, belonging, change, fields, generate, may_manage, secret};
 use crate::{
     Actor, Answer, Call, Edit, Form, Governance, Refusal, governance::Inner, keys::generate::Made,
 };
@@ -42,7 +42,8 @@ pub(super) async fn regenerate(call: Call) -> Result<Answer, Refusal> {
         Some(chosen) => secret::checked(chosen)?,
         None => secret::new()?,
     };
-    let made = replace(&mut edit, &call.actor, &named.token, plain, form).await?;
+    let own = !administers(&call.caller, &named);
+    let made = replace(&mut edit, &call.actor, (&named.token, own), plain, form).await?;
     edit.commit().await?;
     if form.has("budget_duration") || form.has("budget_id") {
         made.open_window(governance).await?;
@@ -50,11 +51,12 @@ pub(super) async fn regenerate(call: Call) -> Result<Answer, Refusal> {
     Ok(Value::Object(made.answer(form)?).into())
 }
 
-/// Gives a key another token, and whatever else `form` says. The old token works for the form's `grace_period`.
+/// Gives a key another token, and whatever else `form` says. The old token works for the form's `grace_period`. What
+/// bounds the key stays where somebody does so who has it, and does not administer it (`own`).
 async fn replace(
     edit: &mut Edit<'_>,
     actor: &Actor,
-    token: &str,
+    (token, own): (&str, bool),
     plain: String,
     form: &Form,
 ) -> Result<Made, Refusal> {
@@ -67,10 +69,14 @@ async fn replace(
     if edit.get::<Key>(&[&new]).await?.is_some() {
         return Err(Refusal::bad("new_key", "this key exists"));
     }
-    generate::team_of(edit, form).await?;
+    let team = generate::team_of(edit, form).await?;
     let budget = generate::budget_of(edit, form).await?;
     let mut after = form.applied(fields::REGENERATE, &before)?;
+    if own {
+        change::keep_bounds(&before, &mut after, form);
+    }
     generate::finish(&mut after, form, now)?;
+    belonging::settle(edit, &mut after, team.as_ref(), form).await?;
     after.token = new;
     after.key_name = Some(secret::name(&plain));
     after.rotation_count = Some(after.rotation_count.unwrap_or(0) + 1);
@@ -78,7 +84,7 @@ async fn replace(
     schedule(&mut after, now)?;
     after.updated_at = now;
     after.updated_by.clone_from(&actor.user_id);
-    allocation::of_key(edit, &after).await?;
+    allocation::of_key(edit, &after, token).await?;
     let grace = form.period("grace_period");
     let revoke_at = grace.map_or(now, |period| period.after(now));
     edit.replace_token(&before, &after, revoke_at, generate::taken(&after))
@@ -168,7 +174,14 @@ impl Governance {
             form.set("grace_period", grace.clone().into());
         }
         let mut edit = self.edit(&actor).await?;
-        replace(&mut edit, &actor, &key.token, secret::new()?, &form).await?;
+        replace(
+            &mut edit,
+            &actor,
+            (&key.token, false),
+            secret::new()?,
+            &form,
+        )
+        .await?;
         edit.commit().await
     }
 }

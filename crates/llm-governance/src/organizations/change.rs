@@ -1,8 +1,12 @@
-use llm_store::rows::{Organization, OrganizationMember, Team};
+use llm_store::rows::{Key, Organization, OrganizationMember, Team};
 use serde_json::{Value, json};
 
 use super::{described, fields, members, named, runs, unknown};
-use crate::{Answer, Call, Refusal, budget::linked::given, terms::dollars};
+use crate::{
+    Answer, Call, Refusal,
+    budget::linked::given,
+    terms::{dollars, keep_in_metadata},
+};
 
 /// `POST /organization/new`.
 pub(super) async fn new(call: Call) -> Result<Answer, Refusal> {
@@ -62,11 +66,10 @@ pub(super) async fn update(call: Call) -> Result<Answer, Refusal> {
         .ok_or_else(|| unknown(id))?;
     let mut after = form.applied(fields::UPDATE, &before)?;
     if !call.caller.is_admin() {
-        for limit in ["model_rpm_limit", "model_tpm_limit", "tags"] {
-            match before.metadata.get(limit) {
-                Some(value) => drop(after.metadata.insert(limit.to_owned(), value.clone())),
-                None => drop(after.metadata.remove(limit)),
-            }
+        keep_in_metadata(&before.metadata, &mut after.metadata);
+        match before.metadata.get("tags") {
+            Some(tags) => drop(after.metadata.insert("tags".to_owned(), tags.clone())),
+            None => drop(after.metadata.remove("tags")),
         }
     }
     let budget = given(&call, &mut edit, before.budget_id.as_deref()).await?;
@@ -112,6 +115,11 @@ pub(super) async fn delete(call: Call) -> Result<Answer, Refusal> {
         let of_it = [("organization_id", id.as_str())];
         if !edit.list::<Team>(&of_it, 1).await?.is_empty() {
             let message = format!("the organization '{id}' has teams: delete or move them first");
+            return Err(Refusal::bad("organization_ids", message));
+        }
+        // Without it, they could spend without end.
+        if !edit.list::<Key>(&of_it, 1).await?.is_empty() {
+            let message = format!("the organization '{id}' has keys: delete or move them first");
             return Err(Refusal::bad("organization_ids", message));
         }
         for member in edit.list::<OrganizationMember>(&of_it, i64::MAX).await? {

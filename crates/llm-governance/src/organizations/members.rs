@@ -2,7 +2,10 @@ use llm_store::rows::{Budget, Organization, OrganizationMember, User};
 use serde_json::{Value, json};
 
 use super::{fields, membership_of, runs, unknown};
-use crate::{Actor, Answer, Call, Edit, Form, Refusal, edit::shown, joining, own_budget, users};
+use crate::{
+    Actor, Answer, Call, Edit, Form, Refusal, budget::linked::abandon, edit::shown, joining,
+    own_budget, users,
+};
 
 /// `POST /organization/member_add`.
 pub(super) async fn add(call: Call) -> Result<Answer, Refusal> {
@@ -71,12 +74,10 @@ pub(crate) async fn join(
 /// Takes somebody out of an organization, with the budget that was its own there.
 pub(crate) async fn leave(edit: &mut Edit<'_>, member: &OrganizationMember) -> Result<(), Refusal> {
     edit.delete(member).await?;
-    if let Some(id) = &member.budget_id
-        && let Some(budget) = edit.get::<Budget>(&[id]).await?
-    {
-        edit.delete(&budget).await?;
+    match &member.budget_id {
+        Some(id) => abandon(edit, id).await,
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// The member whom a request names by id or address.

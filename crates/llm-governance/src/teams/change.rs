@@ -6,8 +6,12 @@ use super::{
     named, runs,
 };
 use crate::{
-    Actor, Answer, Call, Edit, Form, Refusal, form::Place, keys::allocation, own_budget,
-    terms::dollars,
+    Actor, Answer, Call, Edit, Form, Refusal,
+    budget::linked::abandon,
+    form::Place,
+    keys::allocation,
+    own_budget,
+    terms::{dollars, keep_in_metadata},
 };
 
 /// `POST /team/update` and `PATCH /team/{team_id}`.
@@ -35,6 +39,9 @@ pub(super) async fn update(call: Call) -> Result<Answer, Refusal> {
     after.updated_at = edit.now();
     allocation::of_team(&mut edit, &after).await?;
     edit.update(&before, &after, taken()).await?;
+    if before.organization_id != after.organization_id {
+        move_keys(&mut edit, &after).await?;
+    }
     edit.commit().await?;
     if form.has("budget_duration") {
         governance.rewindow(&after, None).await?;
@@ -95,6 +102,20 @@ fn keep_own(before: &Team, after: &mut Team, by_team: bool) {
         keep(field.name);
     }
     keep("logging");
+    keep_in_metadata(&before.metadata, &mut after.metadata);
+}
+
+/// A team's keys are its organization's: that one's admins manage them, and the former one's do not.
+async fn move_keys(edit: &mut Edit<'_>, team: &Team) -> Result<(), Refusal> {
+    let of_team = [("team_id", team.team_id.as_str())];
+    for key in edit.list::<Key>(&of_team, i64::MAX).await? {
+        let moved = Key {
+            organization_id: team.organization_id.clone(),
+            ..key.clone()
+        };
+        edit.update(&key, &moved, taken()).await?;
+    }
+    Ok(())
 }
 
 /// Changes the budget of the team's members. One that is new is also for those who have none.
@@ -161,10 +182,8 @@ pub(super) async fn delete(call: Call) -> Result<Answer, Refusal> {
         {
             members::leave(&mut edit, &member, of_team.as_deref()).await?;
         }
-        if let Some(id) = of_team
-            && let Some(budget) = edit.get::<Budget>(&[&id]).await?
-        {
-            edit.delete(&budget).await?;
+        if let Some(id) = of_team {
+            abandon(&mut edit, &id).await?;
         }
         edit.delete_team(&team).await?;
     }

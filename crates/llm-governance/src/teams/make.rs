@@ -26,6 +26,8 @@ pub(super) async fn new(mut call: Call) -> Result<Answer, Refusal> {
     };
     let mut team = form.applied(fields::NEW, &blank)?;
     finish(&mut edit, &mut team).await?;
+    // It names the budget that is made here, and nobody else's.
+    team.metadata.remove(MEMBER_BUDGET);
     let budget = own_budget::keep(&mut edit, &call.actor, None, &form, fields::MEMBER_BUDGET);
     if let Some(budget) = budget.await? {
         let id = budget.budget_id.into();

@@ -4,7 +4,7 @@ use llm_store::rows::{Budget, Team, TeamMember, User};
 use serde_json::Value;
 
 use super::{fields, member_budget};
-use crate::{Actor, Edit, Form, Governance, Refusal, own_budget, users};
+use crate::{Actor, Edit, Form, Governance, Refusal, budget::linked::abandon, own_budget, users};
 
 /// Somebody who joined.
 pub(crate) struct Joined {
@@ -89,17 +89,8 @@ pub(crate) async fn leave(
         .budget_id
         .as_deref()
         .filter(|id| Some(*id) != of_team);
-    if let Some(id) = own
-        && let Some(budget) = edit.get::<Budget>(&[id]).await?
-    {
-        // A shared budget stays with the others that name it.
-        if edit
-            .list::<TeamMember>(&[("budget_id", id)], 1)
-            .await?
-            .is_empty()
-        {
-            edit.delete(&budget).await?;
-        }
+    if let Some(id) = own {
+        abandon(edit, id).await?;
     }
     Ok(())
 }

@@ -1,8 +1,10 @@
-use llm_store::rows::{Budget, TeamMember};
+use llm_store::rows::TeamMember;
 use serde_json::json;
 
 use super::{administers, locked, member_budget, membership_of, named, unknown};
-use crate::{Answer, Call, Governed, Refusal, edit::shown, terms::dollars};
+use crate::{
+    Answer, Call, Governed, Refusal, budget::linked::abandon, edit::shown, terms::dollars,
+};
 
 /// `POST /team/{team_id}/member/{user_id}/reset_spend`: to nothing, unless it says to what.
 pub(super) async fn spend(call: Call) -> Result<Answer, Refusal> {
@@ -61,14 +63,8 @@ pub(super) async fn budget(call: Call) -> Result<Answer, Refusal> {
         .budget_id
         .as_ref()
         .filter(|id| Some(*id) != usual.as_ref());
-    if let Some(own) = own
-        && edit
-            .list::<TeamMember>(&[("budget_id", own)], 1)
-            .await?
-            .is_empty()
-        && let Some(budget) = edit.get::<Budget>(&[own]).await?
-    {
-        edit.delete(&budget).await?;
+    if let Some(own) = own {
+        abandon(&mut edit, own).await?;
     }
     edit.commit().await?;
     let budget = governance.budget(usual.as_deref()).await?;

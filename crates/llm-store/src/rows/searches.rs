@@ -44,6 +44,7 @@ searched!(Key, where {
     project_id: "t.project_id = #",
     agent_id: "t.agent_id = #",
     access_group_id: "LOWER(t.access_group_ids) LIKE # ESCAPE '\\'",
+    metadata_like: "LOWER(t.metadata) LIKE # ESCAPE '\\'",
     blocked: "COALESCE(t.blocked, 0) = CAST(# AS BIGINT)",
     expired_at: "t.expires <= CAST(# AS BIGINT)",
     in_force_at: "t.expires IS NULL OR t.expires > CAST(# AS BIGINT)",
@@ -103,6 +104,7 @@ searched!(Team, where {
     alias_like: "LOWER(t.team_alias) LIKE # ESCAPE '\\'",
     search: "LOWER(t.team_alias) LIKE # ESCAPE '\\' OR LOWER(t.team_id) LIKE # ESCAPE '\\'",
     organization_id: "t.organization_id = #",
+    metadata_like: "LOWER(t.metadata) LIKE # ESCAPE '\\'",
     member: "t.team_id IN (SELECT m.team_id FROM team_members AS m WHERE m.user_id = #)",
     viewer: "t.team_id IN (SELECT m.team_id FROM team_members AS m WHERE m.user_id = #) \
         OR t.organization_id IN (SELECT o.organization_id FROM organization_members AS o \
