@@ -24,11 +24,14 @@ pub(crate) struct Holding {
     pub(crate) windows: HashMap<Account, Moment>,
 }
 
+/// Requests that are held for together, by the accounts and their limits.
+type Asking = Gather<Arc<[Limit]>, Asked, Result<Holding, Error>>;
+
 /// This process among others.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) owner: String,
-    asking: Arc<Gather<Arc<[Limit]>, Asked, Result<Holding, Error>>>,
+    asking: Arc<Asking>,
     releases: mpsc::UnboundedSender<String>,
 }
 
