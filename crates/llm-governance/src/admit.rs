@@ -347,6 +347,10 @@ impl Admission {
         self.reservation.spenders()
     }
 
+    pub(crate) fn governance(&self) -> &Governance {
+        &self.governance
+    }
+
     /// Who asked.
     pub fn caller(&self) -> &Arc<Caller> {
         &self.whose.caller

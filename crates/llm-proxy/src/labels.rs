@@ -25,7 +25,12 @@ pub(crate) struct Labels {
     pub(crate) agent: Option<String>,
     /// The agent that it says it is.
     pub(crate) agent_id: Option<String>,
+    /// What its client wants to find in its row again (`spend_logs_metadata`).
+    pub(crate) note: Option<Box<Map>>,
 }
+
+/// The longest note that is kept, in bytes of JSON.
+const LONGEST_NOTE: usize = 16 << 10;
 
 /// A header that is shorter than this names no session.
 const SHORTEST_SESSION: usize = 8;
@@ -53,12 +58,14 @@ impl Labels {
         let (mut session, mut end_user, mut user) =
             (Best::default(), Best::default(), Best::default());
         let (mut agent, mut agent_id) = (None, Best::default());
+        let mut note = None;
         // One walk over the names is cheaper than a lookup of each.
         for (name, value) in headers {
             let Ok(value) = value.to_str() else { continue };
             match name.as_str() {
                 "user-agent" => agent = Some(show(value).into_owned()),
                 "x-litellm-agent-id" => agent_id.offer(0, value),
+                "x-litellm-spend-logs-metadata" => note = serde_json::from_str(value).ok(),
                 "x-litellm-customer-id" => end_user.offer(0, value),
                 "x-litellm-end-user-id" => end_user.offer(1, value),
                 "x-litellm-trace-id" => session.offer(0, value),
@@ -87,12 +94,14 @@ impl Labels {
                     let metadata = Metadata::of(body, key);
                     end_user.offer(4, metadata.get("user"));
                     session.offer(4, metadata.get("session_id"));
+                    note = note.or_else(|| metadata.note());
                 }
                 "metadata" => {
                     let metadata = Metadata::of(body, key);
                     end_user.offer(5, metadata.get("user_id"));
                     session.offer(5, metadata.get("session_id"));
                     session.offer(6, metadata.get("trace_id"));
+                    note = note.or_else(|| metadata.note());
                 }
                 _ => {}
             }
@@ -103,6 +112,7 @@ impl Labels {
             user: user.label(),
             agent,
             agent_id: agent_id.label(),
+            note: note.filter(is_short).map(Box::new),
         }
     }
 }
@@ -119,6 +129,15 @@ impl Metadata {
         let value = self.0.as_ref().and_then(|map| map.get(key));
         value.and_then(Value::as_str).unwrap_or_default()
     }
+
+    fn note(&self) -> Option<Map> {
+        let note = self.0.as_ref()?.get("spend_logs_metadata")?;
+        note.as_object().cloned()
+    }
+}
+
+fn is_short(note: &Map) -> bool {
+    serde_json::to_vec(note).is_ok_and(|json| json.len() <= LONGEST_NOTE)
 }
 
 /// A session as coding agents name theirs: `session-id`, `x-session-id`, `x-VENDOR-session-id`.

@@ -56,6 +56,7 @@ mod start;
 mod state;
 mod stored;
 mod tab;
+mod till;
 mod tls;
 
 pub use metrics::Described as Metric;

@@ -31,6 +31,7 @@ use crate::{
     record::Recorder,
     respond::{self, Reply},
     state::{Gateway, Live, UnderWay},
+    till::Till,
 };
 
 /// The name of these routes in the log and the metrics.
@@ -106,6 +107,7 @@ pub(crate) async fn serve(
         headers: asked.headers,
         route_as: ask.route_as,
         route: ask.route,
+        allowance: tab.clone().map(Till::of),
         observer: Some(Arc::new(Recorder {
             hub: Arc::clone(&gateway.hub),
             live: Arc::clone(live),

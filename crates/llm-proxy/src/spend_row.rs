@@ -3,7 +3,7 @@
 use llm_cost::NanoDollars;
 use llm_sdk::{Charge, Outcome, Record};
 use llm_store::{Json, Moment, rows::SpendRow};
-use llm_types::{Op, Verb};
+use llm_types::{Map, Op, Verb};
 use serde_json::{Value, json};
 
 use crate::{error::class, labels::Labels, route_record};
@@ -61,6 +61,10 @@ pub(crate) fn filled(row: SpendRow, record: &Record, labels: &Labels, digest: &s
         ),
     };
     evidence(&mut row, record);
+    if let Some(note) = &labels.note {
+        let note = Value::Object(Map::clone(note));
+        row.metadata.insert("spend_logs_metadata".to_owned(), note);
+    }
     row
 }
 

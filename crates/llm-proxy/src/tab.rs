@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use http::HeaderMap;
-use llm_governance::{Admission, Governance, Purse, Remains};
+use llm_governance::{Admission, Governance, More, Purse, Remains};
 use llm_ledger::Pending;
 use llm_sdk::{Outcome, Record};
 use llm_store::rows::SpendRow;
@@ -61,6 +61,13 @@ impl Tab {
     /// The budget of whom the request is for.
     pub(crate) fn customer(&self) -> Option<&Purse> {
         self.customer.as_ref()
+    }
+
+    /// Holds more money for the request, as long as it is open.
+    pub(crate) fn more(&self) -> Option<More> {
+        let admission = self.admission.lock();
+        let admission = admission.unwrap_or_else(PoisonError::into_inner);
+        admission.as_ref().map(Admission::more)
     }
 
     /// Charges what a record says. `row` fills in how it went.

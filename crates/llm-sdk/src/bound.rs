@@ -1,12 +1,14 @@
 //! What a request may cost at most, before it is sent.
 
+mod wanted;
+
 use std::sync::Arc;
 
 use llm_cost::{Cost, Measures, NanoDollars, Terms, adjust};
 use llm_router::{Ask, Deployment, Fallback};
-use llm_types::{JsonObject, Map, Op, Usage, Verb};
+use llm_types::{JsonObject, Op, Usage, Verb};
 
-use crate::{Charge, Engine, Passing, Request};
+use crate::{Charge, Engine, Passing, Request, attached::Attached};
 
 /// What a request may cost at most, wherever it may go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +37,7 @@ pub struct Consumption {
 const BYTES_A_TOKEN: u64 = 2;
 
 /// What an answer without any limit is taken to be.
-const UNLIMITED: u64 = 4096;
+pub(crate) const UNLIMITED: u64 = 4096;
 
 impl Engine {
     /// What `request` may cost at most, over all deployments of its group.
@@ -52,9 +54,10 @@ impl Engine {
             return self.session_bound(name);
         }
         let deployments = router.deployments(name);
+        let attached = attached(request.op, &request.body);
         let bounds = deployments.iter().map(|deployment| {
             let model = &deployment.target.model;
-            self.at(deployment, model, request.op, &request.body)
+            self.at(deployment, model, request.op, (&request.body, attached))
         });
         bounds.reduce(Bound::or).unwrap_or(Bound::Unpriced)
     }
@@ -81,6 +84,7 @@ impl Engine {
             ..Ask::new(request.route_as.as_ref().unwrap_or(&request.model))
         };
         let longer = route.context_window_fallbacks.values();
+        let attached = attached(request.op, &request.body);
         let all = router.beyond(&ask).into_iter();
         let bounds = all
             .chain(longer.map(|group| Fallback::to(group.as_str())))
@@ -91,7 +95,7 @@ impl Engine {
                 }
                 let deployments = router.deployments(&fallback.group).iter();
                 let bounds: Vec<Bound> = deployments
-                    .map(|d| self.at(d, &d.target.model, request.op, &body))
+                    .map(|d| self.at(d, &d.target.model, request.op, (&body, attached)))
                     .collect();
                 bounds
             });
@@ -112,13 +116,14 @@ impl Engine {
         if !is_made(op, Verb::Create) {
             return Bound::Free;
         }
+        let attached = attached(op, &request.fields);
         let bounds = router.deployments(&request.group).iter().map(|deployment| {
             let own = &deployment.target.model;
             let model = match request.rename && !own.is_empty() {
                 true => own,
                 false => &request.native.model,
             };
-            self.at(deployment, model, op, &request.fields)
+            self.at(deployment, model, op, (&request.fields, attached))
         });
         bounds.reduce(Bound::or).unwrap_or(Bound::Unpriced)
     }
@@ -145,36 +150,54 @@ impl Engine {
         match deployments.and_then(<[_]>::first) {
             // What will be said in a session nobody knows.
             Some(deployment) if request.op != Op::Realtime => {
-                consumption(deployment, request.op, &request.body)
+                let attached = attached(request.op, &request.body);
+                consumption(deployment, request.op, (&request.body, attached))
             }
             _ => Consumption::default(),
         }
     }
 
-    fn at(&self, deployment: &Arc<Deployment>, model: &str, op: Op, body: &JsonObject) -> Bound {
-        let consumption = consumption(deployment, op, body);
-        let answers = body
-            .get::<u64>("n")
-            .ok()
-            .flatten()
-            .unwrap_or(1)
-            .clamp(1, 1024);
-        let longest = deployment.target.facts.max_output_tokens;
+    fn at(
+        &self,
+        deployment: &Arc<Deployment>,
+        model: &str,
+        op: Op,
+        (body, attached): (&JsonObject, Attached),
+    ) -> Bound {
+        let consumption = consumption(deployment, op, (body, attached));
+        let facts = &deployment.target.facts;
+        // What may be as long as the model takes is paid for as if it were.
+        let whole = facts.max_input_tokens.filter(|_| attached.endless);
+        let input = whole.unwrap_or(consumption.input);
+        let answers = wanted::answers(op, body);
+        let longest = facts.max_output_tokens;
         let output = consumption.output.or(longest).unwrap_or(UNLIMITED);
         let usage = match speaks(op) {
-            true => Usage::new(consumption.input, output.saturating_mul(answers)),
-            false => Usage::new(consumption.input, 0),
+            true => Usage::new(input, output.saturating_mul(answers)),
+            false => Usage::new(input, 0),
         };
         let measures = Measures::of(op, body, None);
-        let charge = self
-            .prices()
-            .expected_of(deployment, model, &usage, measures);
-        let known = consumption.output.is_some();
+        let price = |usage: &Usage, measures| {
+            self.prices()
+                .expected_of(deployment, model, usage, measures)
+        };
+        let other = wanted::spoken(body, &usage);
+        let other = other
+            .iter()
+            .filter_map(|usage| price(usage, Measures::default()).total())
+            .max();
+        let charge = price(&usage, measures);
+        let known = consumption.output.is_some() && !attached.endless;
         match charge.total() {
             None => Bound::Unpriced,
             Some(_) if is_free(&charge) => Bound::Free,
-            Some(total) if known && counts_tokens(op) => Bound::AtMost(total),
-            Some(total) => Bound::About(total),
+            Some(total) => {
+                let total = other.map_or(total, |other| total.max(other));
+                match known && counts_tokens(op) {
+                    true => Bound::AtMost(total),
+                    false => Bound::About(total),
+                }
+            }
         }
     }
 }
@@ -204,14 +227,29 @@ impl Bound {
     }
 }
 
-fn consumption(deployment: &Deployment, op: Op, body: &JsonObject) -> Consumption {
-    let facts = &deployment.target.facts;
+fn attached(op: Op, body: &JsonObject) -> Attached {
+    match speaks(op) {
+        true => Attached::of(body),
+        false => Attached::default(),
+    }
+}
+
+fn consumption(
+    deployment: &Deployment,
+    op: Op,
+    (body, attached): (&JsonObject, Attached),
+) -> Consumption {
+    let target = &deployment.target;
+    let facts = &target.facts;
     let bytes: usize = body.iter().map(|(_, value)| value.len()).sum();
-    let input = (bytes as u64).div_ceil(BYTES_A_TOKEN);
+    let bytes = (bytes as u64).saturating_sub(attached.bytes);
+    let input = bytes
+        .div_ceil(BYTES_A_TOKEN)
+        .saturating_add(attached.tokens(&target.model));
     Consumption {
         input: input.min(facts.max_input_tokens.unwrap_or(u64::MAX)),
         output: match speaks(op) {
-            true => limited(deployment, body),
+            true => wanted::longest(deployment, body),
             false => Some(0),
         },
     }
@@ -224,25 +262,9 @@ fn is_made(op: Op, verb: Verb) -> bool {
 
 /// Whether a bill is nothing because nothing is to be paid, and not because what is to be paid for is not known yet: the
 /// pages of a document, the seconds of a recording.
-fn is_free(charge: &Charge) -> bool {
+pub(crate) fn is_free(charge: &Charge) -> bool {
     let is_whole = |cost: &Cost| cost.free || cost.gaps.is_empty();
     charge.total() == Some(NanoDollars(0)) && charge.cost.as_ref().is_some_and(is_whole)
-}
-
-/// How long the request lets its answer get.
-fn limited(deployment: &Deployment, body: &JsonObject) -> Option<u64> {
-    let number = |key: &str| {
-        let own = body.get::<u64>(key).ok().flatten();
-        own.or_else(|| deployment.defaults.get(key).ok().flatten())
-    };
-    ["max_completion_tokens", "max_tokens", "max_output_tokens"]
-        .into_iter()
-        .find_map(number)
-        .or_else(|| {
-            // Google's clients say it one level below.
-            let config: Map = body.get("generationConfig").ok().flatten()?;
-            config.get("maxOutputTokens")?.as_u64()
-        })
 }
 
 /// Whether answers are made of tokens.

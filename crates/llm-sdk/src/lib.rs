@@ -23,6 +23,7 @@
 
 mod answer;
 mod ask;
+mod attached;
 mod beside;
 mod bound;
 mod bytes_answer;
@@ -65,7 +66,7 @@ pub use engine::Engine;
 pub use explain::{CostRange, Expected, Explained};
 pub use fleet::{Fleet, Plan};
 pub use ids::{Ids, is_kept_id};
-pub use live::{Live, Opening, Stop};
+pub use live::{Allowance, Denied, Live, Opening, Paying, Stop};
 pub use llm_types::nearest;
 pub use local::{
     ANSWERS, BATCHES_STAY, Batch, BatchStore, Clerk, FileStore, FolderBatches, FolderFiles,

@@ -1,5 +1,6 @@
 //! Two-way sessions: routed, held open, counted, charged and reported once, like all other requests.
 
+mod allowance;
 mod pump;
 
 use std::{
@@ -20,6 +21,7 @@ use crate::{
     settled::together,
 };
 
+pub use allowance::{Allowance, Denied, Paying};
 pub use pump::Stop;
 
 /// How long a vendor may take to open a session where nobody says how long.
@@ -42,6 +44,8 @@ pub struct Opening {
     pub route: Box<RouteOptions>,
     /// Is told how it ended.
     pub observer: Option<Arc<dyn Observer>>,
+    /// Pays for its answers; whoever is not asked pays for all of them.
+    pub allowance: Option<Arc<dyn Allowance>>,
 }
 
 /// A session that is open at its vendor. Dropping it hangs up; it is reported once in any case.
@@ -52,6 +56,7 @@ pub struct Live {
     group: String,
     model: String,
     held: Held,
+    allowance: Option<Arc<dyn Allowance>>,
 }
 
 /// What one attempt brought.
@@ -88,6 +93,7 @@ impl Engine {
         let started = Instant::now();
         let (call_id, named) = (opening.call_id.clone(), opening.model.clone());
         let observer = opening.observer.clone();
+        let allowance = opening.allowance.clone();
         let op = Some(Op::Realtime);
         let mut reporter = Reporter::new(call_id.clone(), op, named.clone(), true, observer);
         let Some(router) = self.router() else {
@@ -146,6 +152,7 @@ impl Engine {
                 reporter,
                 rates,
             },
+            allowance,
         })
     }
 }
@@ -203,6 +210,15 @@ impl Consumed {
         }
     }
 
+    /// What it costs: transcripts at the prices of the models that wrote them.
+    fn charge(&self, rates: &Rates) -> Charge {
+        let own = self.own.as_ref().map(|usage| rates.charge(Some(usage)));
+        let heard = self.heard.iter();
+        let heard = heard.map(|(model, usage)| rates.beside(model).charge(Some(usage)));
+        let charge = own.into_iter().chain(heard).reduce(together);
+        charge.unwrap_or_default()
+    }
+
     fn total(&self) -> Option<Usage> {
         let heard = self.heard.iter().map(|(_, usage)| usage);
         self.own.iter().chain(heard).cloned().reduce(|mut a, b| {
@@ -213,14 +229,9 @@ impl Consumed {
 }
 
 impl Held {
-    /// What was consumed, and what it costs: transcripts at the prices of the models that wrote them.
+    /// What was consumed, and what it costs.
     fn bill(&mut self, consumed: &Consumed) -> (Option<Usage>, Charge) {
-        let own = consumed.own.as_ref();
-        let own = own.map(|usage| self.rates.charge(Some(usage)));
-        let heard = consumed.heard.iter();
-        let heard = heard.map(|(model, usage)| self.rates.beside(model).charge(Some(usage)));
-        let charge = own.into_iter().chain(heard).reduce(together);
-        let (usage, charge) = (consumed.total(), charge.unwrap_or_default());
+        let (usage, charge) = (consumed.total(), consumed.charge(&self.rates));
         self.reporter.note(|record| {
             record.usage.clone_from(&usage);
             record.charge = charge.clone();

@@ -8,7 +8,7 @@ use llm_governance::{Caller, Governance, Work};
 use llm_sdk::Passing;
 use llm_types::JsonObject;
 
-use super::Mount;
+use super::{Mount, lines};
 use crate::{
     door::{OVER_BUDGET, decide, estimate, groups_of, limits_of, sent},
     error::Refusal,
@@ -39,9 +39,30 @@ pub(super) async fn open(
     if asks && passing.method == Method::POST && required::of_anybody(live, caller) {
         required::check(live, caller, &said(passing))?;
     }
+    let within = match passing.method == Method::POST {
+        true => lines::of(&passing.fields),
+        false => Vec::new(),
+    };
+    if required::of_anybody(live, caller) {
+        for (line, number) in within.iter().zip(1..) {
+            let said = naming(line, &passing.native.model);
+            required::check(live, caller, &said).map_err(|refusal| Refusal {
+                message: format!("request {number} of the batch: {}", refusal.message),
+                ..refusal
+            })?;
+        }
+    }
     let Some(governance) = governance else {
         return Ok(None);
     };
+    for line in &within {
+        if let Some(model) = line.str("model") {
+            let groups = governance
+                .groups_of(&model, &groups_of(live, &model))
+                .await?;
+            governance.may_ask(caller, &model, &groups)?;
+        }
+    }
     caller.may_pass(path, passing.below)?;
     let asked = passing.native.model.clone();
     let alias = governance.model_of(caller, &asked);
@@ -118,9 +139,13 @@ fn lead(live: &Live, mount: &Mount<'_>, passing: &mut Passing, model: &str) -> b
 
 /// What a request says: its body, and the model of its path.
 fn said(passing: &Passing) -> JsonObject {
-    let mut said = passing.fields.clone();
-    if said.raw("model").is_none() && !passing.native.model.is_empty() {
-        said.set_str("model", &passing.native.model);
+    naming(&passing.fields, &passing.native.model)
+}
+
+fn naming(body: &JsonObject, model: &str) -> JsonObject {
+    let mut said = body.clone();
+    if said.raw("model").is_none() && !model.is_empty() {
+        said.set_str("model", model);
     }
     said
 }

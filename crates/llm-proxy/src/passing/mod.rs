@@ -4,6 +4,7 @@ mod endpoint;
 mod entry;
 mod form;
 mod headers;
+mod lines;
 mod mount;
 mod spool;
 

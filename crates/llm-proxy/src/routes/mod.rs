@@ -2,6 +2,7 @@
 
 pub(crate) mod details;
 pub(crate) mod docs;
+pub(crate) mod estimates;
 pub(crate) mod explain;
 mod governed;
 pub(crate) mod health;

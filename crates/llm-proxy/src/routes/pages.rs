@@ -19,7 +19,7 @@ use crate::{
     door::{Door, Peer, may_call},
     error::{Dialect, Refusal},
     routes::{
-        details, docs, explain,
+        details, docs, estimates, explain,
         governed::{self, filter},
         health, inspect, manage, models, tools,
     },
@@ -178,6 +178,8 @@ fn own(gateway: Option<Arc<Gateway>>) -> Table {
         )
         .put(Info, (Post, "/utils/token_counter"), inspect::count_tokens)
         .put(Info, (Post, "/utils/transform_request"), inspect::transform)
+        .put(Info, (Post, "/spend/calculate"), estimates::calculate)
+        .put(Info, (Post, "/cost/estimate"), estimates::estimate)
         .put(Managed, (Post, "/model/new"), manage::add)
         .put(Managed, (Post, "/model/update"), manage::change)
         .put(Managed, (Patch, "/model/{id}/update"), manage::patch)

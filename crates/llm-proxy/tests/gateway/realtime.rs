@@ -159,7 +159,7 @@ async fn a_stopping_gateway_ends_sessions_after_their_answer() {
 }
 
 /// Gemini on the loopback interface: speaks once it is set up, and counts.
-async fn gemini() -> (String, mpsc::UnboundedReceiver<Value>) {
+pub(crate) async fn gemini() -> (String, mpsc::UnboundedReceiver<Value>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let (tell, heard) = mpsc::unbounded_channel();

@@ -268,6 +268,48 @@ async fn what_passes_through_is_held_to_the_same_fields() {
 }
 
 #[tokio::test]
+async fn every_request_of_a_batch_that_passes_through_is_held_to_what_its_key_says() {
+    let vendor = Vendor::friendly().await;
+    let mut settings = settings(&vendor.url);
+    settings.deployments[0].target.provider = llm_providers::lookup("anthropic").unwrap();
+    let kept = Kept::with(settings).await;
+    let key = kept
+        .key(json!({"models": ["small"], "enforced_params": ["seed"]}))
+        .await;
+    let batch = |second: Value| {
+        let requests = [json!({"model": "small", "seed": 1}), second];
+        let requests = requests.map(|params| json!({"custom_id": "a", "params": params}));
+        json!({ "requests": requests })
+    };
+    let path = "/anthropic/v1/messages/batches";
+    let refused = kept.ask(path, &key, batch(json!({"model": "small"}))).await;
+    assert_eq!(
+        refused.json()["error"]["param"],
+        "seed",
+        "{}",
+        refused.text()
+    );
+    assert!(refused.text().contains("request 2 "), "{}", refused.text());
+    let refused = kept
+        .ask(path, &key, batch(json!({"model": "large", "seed": 1})))
+        .await;
+    assert_eq!(refused.status, 403, "{}", refused.text());
+    let google = json!({"batch": {"input_config": {"requests": {"requests": [{"request": {"contents": []}}]}}}});
+    let refused = kept
+        .ask(
+            "/anthropic/v1beta/models/small:batchGenerateContent",
+            &key,
+            google,
+        )
+        .await;
+    assert!(refused.text().contains("seed"), "{}", refused.text());
+    assert!(vendor.asked().is_empty());
+    let whole = batch(json!({"model": "small", "seed": 2}));
+    let passed = kept.ask(path, &key, whole).await;
+    assert_eq!(passed.status, 200, "{}", passed.text());
+}
+
+#[tokio::test]
 async fn what_passes_through_goes_to_the_vendors_next_model_that_can_be_paid() {
     let vendor = Vendor::friendly().await;
     let elsewhere = Vendor::friendly().await;

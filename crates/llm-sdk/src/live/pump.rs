@@ -30,7 +30,10 @@ use tokio_tungstenite::{
     },
 };
 
-use super::{Consumed, Live};
+use super::{
+    Consumed, Live,
+    allowance::{Denied, Meter},
+};
 
 /// Between two signs of life that are asked of each side.
 const PING: Duration = Duration::from_secs(30);
@@ -51,13 +54,16 @@ enum End {
     VendorClosed(Option<CloseFrame>),
     VendorGone(Error),
     Stopped,
+    /// Nobody pays for more.
+    Exhausted(String),
 }
 
 type Sink<S> = Mutex<SplitSink<WebSocketStream<S>, Message>>;
 type VendorSink = Mutex<SplitSink<Socket, Message>>;
 
 /// What both directions share.
-struct Both<S> {
+struct Both<'a, S> {
+    meter: Option<Meter<'a>>,
     session: Lock<Box<dyn Session>>,
     client: Sink<S>,
     vendor: VendorSink,
@@ -77,7 +83,11 @@ impl Live {
         };
         let (vendor, mut vendor_says) = socket.split();
         let (client, mut client_says) = client.split();
+        let allowance = self.allowance.take();
+        let rates = self.held.rates.clone();
+        let meter = allowance.as_deref().map(|one| Meter::new(one, &rates));
         let both = Both {
+            meter,
             session: Lock::new(session),
             client: Mutex::new(client),
             vendor: Mutex::new(vendor),
@@ -117,6 +127,10 @@ impl Live {
                 let _ = both.tell_client(vec![Said::Text(event)]).await;
                 (frame(CloseCode::Error, &error.message), None)
             }
+            End::Exhausted(why) => {
+                self.held.end(consumed);
+                (frame(CloseCode::Policy, &why), frame(CloseCode::Normal, ""))
+            }
             End::Stopped => {
                 self.held.end(consumed);
                 let bye = frame(CloseCode::Away, "the gateway is stopping");
@@ -124,6 +138,8 @@ impl Live {
             }
         };
         let Both { client, vendor, .. } = both;
+        // What was held is charged by now.
+        drop(allowance);
         tokio::join!(
             farewell(client.into_inner(), client_says, to_client),
             farewell(vendor.into_inner(), vendor_says, to_vendor),
@@ -131,7 +147,7 @@ impl Live {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Both<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> Both<'_, S> {
     fn with<T>(&self, work: impl FnOnce(&mut Box<dyn Session>) -> T) -> T {
         work(&mut self.session.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -146,6 +162,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Both<S> {
                 },
                 _ => return End::ClientGone,
             };
+            if let Some(meter) = &self.meter
+                && let Err(denied) = meter.client_says(&said).await
+            {
+                match self.deny(denied).await {
+                    Some(end) => return end,
+                    None => continue,
+                }
+            }
             let says = match self.with(|session| session.client_said(said)) {
                 Ok(says) => says,
                 // As at OpenAI: a bad event is answered, and the session goes on.
@@ -154,6 +178,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Both<S> {
                     ..Says::default()
                 },
             };
+            // What it asks for is paid for already.
+            let _ = self.heard(&says).await;
             if let Some(end) = self.say(says).await {
                 return end;
             }
@@ -176,13 +202,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Both<S> {
                 Ok(says) => says,
                 Err(error) => return End::VendorGone(error),
             };
+            let paid = self.heard(&says).await;
             if let Some(end) = self.say(says).await {
                 return end;
+            }
+            // An answer that the vendor began by itself, and that nobody pays for, ends with the session.
+            if let Err(denied) = paid
+                && denied.ends
+            {
+                let end = self.deny(denied.clone()).await;
+                return end.unwrap_or(End::Exhausted(denied.message));
             }
             if !self.with(|session| session.is_answering()) {
                 self.quiet.notify_one();
             }
         }
+    }
+
+    /// What is told to the client may begin an answer, or end one.
+    async fn heard(&self, says: &Says) -> Result<(), Denied> {
+        let Some(meter) = &self.meter else {
+            return Ok(());
+        };
+        let consumed = || self.with(|session| Consumed::of(session.as_ref()));
+        meter.client_hears(&says.client, consumed).await
     }
 
     async fn say(&self, says: Says) -> Option<End> {
@@ -193,6 +236,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Both<S> {
             }
         }
         self.tell_client(says.client).await
+    }
+
+    /// Says that something is not paid for. Where there is no use in asking again, and nothing under way, that is the end.
+    async fn deny(&self, denied: Denied) -> Option<End> {
+        let event = error_event(denied.kind, &denied.message, None);
+        let told = self.tell_client(vec![Said::Text(event)]).await;
+        let ends = denied.ends && !self.with(|session| session.is_answering());
+        told.or(ends.then_some(End::Exhausted(denied.message)))
     }
 
     async fn tell_client(&self, all: Vec<Said>) -> Option<End> {
@@ -326,12 +377,15 @@ fn said(error: &Error) -> Bytes {
 
 /// OpenAI's event for what went wrong.
 fn said_of(error: &Error, kind: &str) -> Bytes {
+    error_event(kind, &error.message, error.param.as_deref())
+}
+
+fn error_event(kind: &str, message: &str, param: Option<&str>) -> Bytes {
     let event = serde_json::json!({
         "type": "error",
         "event_id": format!("event_{}", uuid::Uuid::new_v4().simple()),
         "error": {
-            "type": kind, "code": null, "message": error.message, "param": error.param,
-            "event_id": null,
+            "type": kind, "code": null, "message": message, "param": param, "event_id": null,
         },
     });
     event.to_string().into()
