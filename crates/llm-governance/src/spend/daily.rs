@@ -306,11 +306,6 @@ async fn whole(call: &Call, family: Family) -> Result<Answer, Refusal> {
 async fn coarse(call: &Call, wanted: &Wanted, activity: &mut Activity) -> Result<(), Refusal> {
     let store = call.governance.store();
     let (from, to) = (wanted.range.from.as_str(), wanted.range.to.as_str());
-    let base = Days {
-        from,
-        to,
-        ..Days::default()
-    };
     // Everybody is a user: for users, everything is what `all` says, in far fewer rows.
     let kinds = match wanted.family.dimension {
         "user" => "all",
@@ -320,17 +315,7 @@ async fn coarse(call: &Call, wanted: &Wanted, activity: &mut Activity) -> Result
         activity.add_kinds(&row);
     }
     let total = format!("{}_total", wanted.family.dimension);
-    for row in store
-        .days(
-            &Days {
-                dimension: &total,
-                ..base.clone()
-            },
-            COARSE,
-            0,
-        )
-        .await?
-    {
+    for row in store.every_day(&total, from, to, COARSE).await? {
         activity.add_entity(&row);
     }
     for row in store.days_of_most("key_total", from, to, KEYS).await? {

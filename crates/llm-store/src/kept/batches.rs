@@ -2,7 +2,7 @@
 
 use sqlx::any::AnyRow;
 
-use super::{Page, fault, number, text, texts};
+use super::{Page, fault, number, owned, text, texts};
 use crate::{Column, Error, Moment, Store, record::query};
 
 /// A batch.
@@ -82,9 +82,11 @@ impl Store {
 
     /// The batches.
     pub async fn batches(&self, page: &Page<'_>) -> Result<Vec<Batch>, Error> {
-        let statement = match page.oldest_first {
-            true => texts::BATCHES_OLDEST,
-            false => texts::BATCHES_NEWEST,
+        let statement = match (page.owner, page.oldest_first) {
+            (None, true) => texts::BATCHES_OLDEST,
+            (None, false) => texts::BATCHES_NEWEST,
+            (Some(_), true) => owned::BATCHES_OLDEST,
+            (Some(_), false) => owned::BATCHES_NEWEST,
         };
         let said = |value: Option<&str>| value.map(str::to_owned).cell();
         let cells = [said(page.after), number(page.limit), said(page.owner)];

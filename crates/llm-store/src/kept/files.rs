@@ -2,7 +2,7 @@
 
 use sqlx::{Row, any::AnyRow};
 
-use super::{Page, fault, number, text, texts};
+use super::{Page, fault, number, owned, text, texts};
 use crate::{Column, Error, Moment, Store, record::query};
 
 /// What was begun and is not shown after so many milliseconds never will be.
@@ -108,9 +108,11 @@ impl Store {
 
     /// The files that are shown and have not expired.
     pub async fn files(&self, page: &Page<'_>, now: Moment) -> Result<Vec<File>, Error> {
-        let statement = match page.oldest_first {
-            true => texts::FILES_OLDEST,
-            false => texts::FILES_NEWEST,
+        let statement = match (page.owner, page.oldest_first) {
+            (None, true) => texts::FILES_OLDEST,
+            (None, false) => texts::FILES_NEWEST,
+            (Some(_), true) => owned::FILES_OLDEST,
+            (Some(_), false) => owned::FILES_NEWEST,
         };
         let said = |value: Option<&str>| value.map(str::to_owned).cell();
         let cells = [

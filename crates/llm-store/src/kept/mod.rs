@@ -2,6 +2,7 @@
 
 mod batches;
 mod files;
+mod owned;
 mod responses;
 pub(crate) mod texts;
 

@@ -1,5 +1,7 @@
 //! The statements of what is kept, for both databases.
 
+use super::owned;
+
 pub(crate) const BEGIN_FILE: &str = "INSERT INTO kept_files (id, filename, purpose, bytes, created_at, expires_at, is_shown, owner) \
      SELECT CAST($1 AS TEXT), CAST($2 AS TEXT), CAST($3 AS TEXT), CAST($4 AS BIGINT), CAST($5 AS BIGINT), CAST($6 AS BIGINT), 0, CAST($8 AS TEXT) \
      WHERE CAST($4 AS BIGINT) = 0 OR CAST($4 AS BIGINT) <= CAST($7 AS BIGINT) - (SELECT COALESCE(SUM(bytes), 0) FROM kept_files) \
@@ -119,7 +121,7 @@ pub(crate) const OLD_RESPONSES: &str = "DELETE FROM kept_responses WHERE id IN \
      (SELECT r.id FROM kept_responses AS r WHERE r.created_at < $1 ORDER BY r.created_at, r.id LIMIT $2)";
 
 /// All of them.
-pub(crate) const ALL: [(&str, &str); 31] = [
+pub(crate) const ALL: [(&str, &str); 35] = [
     ("begin file", BEGIN_FILE),
     ("show file", SHOW_FILE),
     ("hide file", HIDE_FILE),
@@ -128,6 +130,8 @@ pub(crate) const ALL: [(&str, &str); 31] = [
     ("expired files", EXPIRED_FILES),
     ("files, newest first", FILES_NEWEST),
     ("files, oldest first", FILES_OLDEST),
+    ("files of an owner, newest first", owned::FILES_NEWEST),
+    ("files of an owner, oldest first", owned::FILES_OLDEST),
     ("put piece", PUT_PIECE),
     ("piece", PIECE),
     ("forget pieces", FORGET_PIECES),
@@ -135,6 +139,8 @@ pub(crate) const ALL: [(&str, &str); 31] = [
     ("batch", BATCH),
     ("batches, newest first", BATCHES_NEWEST),
     ("batches, oldest first", BATCHES_OLDEST),
+    ("batches of an owner, newest first", owned::BATCHES_NEWEST),
+    ("batches of an owner, oldest first", owned::BATCHES_OLDEST),
     ("cancel batch", CANCEL_BATCH),
     ("free batch", FREE_BATCH),
     ("claim batch", CLAIM_BATCH),

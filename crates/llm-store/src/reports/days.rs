@@ -72,6 +72,15 @@ impl Store {
 
     /// How many there are, counted up to `limit`.
     pub async fn count_days(&self, ask: &Days<'_>, limit: i64) -> Result<i64, Error> {
+        if ask.is_everything() {
+            let sums = sums(ask.dimension);
+            let mut cells = [ask.dimension, ask.from, ask.to].map(text).to_vec();
+            if limit == i64::MAX {
+                return self.count(sums.count, cells).await;
+            }
+            cells.push(Cell::Integer(Some(limit)));
+            return self.count(sums.count_to, cells).await;
+        }
         let (summing, cells) = ask.statement(limit, 0);
         self.count(summing.count, cells).await
     }
@@ -89,6 +98,23 @@ impl Store {
             return Ok(Vec::new());
         };
         self.lines(statement, cells).await
+    }
+
+    /// All sums of a dimension over some days, the latest first, `limit` of them at most.
+    pub async fn every_day(
+        &self,
+        dimension: &str,
+        from: &str,
+        to: &str,
+        limit: i64,
+    ) -> Result<Vec<SpendDay>, Error> {
+        let cells = [
+            text(dimension),
+            text(from),
+            text(to),
+            Cell::Integer(Some(limit)),
+        ];
+        self.lines(sums(dimension).every, cells).await
     }
 
     /// What each entity of a dimension spent on each day.
@@ -160,6 +186,12 @@ impl Store {
 }
 
 impl Days<'_> {
+    /// Whether nothing is asked for but a dimension and a time.
+    fn is_everything(&self) -> bool {
+        let which = [self.entity, self.api_key, self.model];
+        which.iter().all(Option::is_none) && self.except.is_empty()
+    }
+
     fn statement(&self, limit: i64, offset: i64) -> (&'static Summing, Vec<Cell>) {
         let optional = |value: Option<&str>| Cell::Text(value.map(str::to_owned));
         let between = Account::SEPARATOR.to_string();

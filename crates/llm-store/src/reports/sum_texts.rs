@@ -16,6 +16,12 @@ pub(super) struct Sums {
     pub(super) all: Summing,
     pub(super) of_entity: Summing,
     pub(super) of_key: Summing,
+    /// How many there are: without what may narrow them, each costs a third.
+    pub(super) count: &'static str,
+    /// The same, up to a bound.
+    pub(super) count_to: &'static str,
+    /// All of them, without what may narrow them.
+    pub(super) every: &'static str,
     pub(super) by_entity: &'static str,
     pub(super) of_most: &'static str,
     pub(super) by_kind: &'static str,
@@ -29,6 +35,12 @@ impl Sums {
             all: summing(table, ""),
             of_entity: summing(table, "AND t.entity = $10"),
             of_key: summing(table, "AND t.api_key = $10"),
+            count: format!("SELECT COUNT(*) FROM {table} AS t WHERE {BETWEEN}").leak(),
+            count_to: format!(
+                "SELECT COUNT(*) FROM (SELECT 1 AS one FROM {table} AS t WHERE {BETWEEN} LIMIT $4) AS p"
+            )
+            .leak(),
+            every: every(table),
             by_entity: by_entity(table),
             of_most: of_most(table),
             by_kind: by_kind(table),
@@ -42,6 +54,9 @@ impl Sums {
         let days = days.into_iter();
         let days = days.flat_map(|one| [one.rows, one.count].into_iter().chain(one.by));
         let rest = [
+            self.count,
+            self.count_to,
+            self.every,
             self.by_entity,
             self.of_most,
             self.by_kind,
@@ -56,7 +71,7 @@ impl Sums {
 /// 8 limit, 9 offset.
 fn summing(table: &str, found: &str) -> Summing {
     let matching = format!(
-        "t.dimension = $1 AND t.day >= $2 AND t.day <= $3 AND (CAST($4 AS TEXT) IS NULL OR t.model = $4) \
+        "{BETWEEN} AND (CAST($4 AS TEXT) IS NULL OR t.model = $4) \
          AND (CAST($5 AS TEXT) IS NULL OR t.api_key = $5) \
          AND (CAST($6 AS TEXT) IS NULL OR REPLACE($6, $7 || t.entity || $7, '') = $6) {found}"
     );
@@ -98,11 +113,23 @@ fn summing(table: &str, found: &str) -> Summing {
     }
 }
 
+/// Parameters: 1 dimension, 2 first day, 3 last day.
+const BETWEEN: &str = "t.dimension = $1 AND t.day >= $2 AND t.day <= $3";
+
+/// Parameters: 1 dimension, 2 first day, 3 last day, 4 limit.
+fn every(table: &str) -> &'static str {
+    let line = line_of(columns_of);
+    packed::lines(&format!(
+        "SELECT {line} AS line FROM {table} AS t WHERE {BETWEEN} ORDER BY t.day DESC, t.entity DESC LIMIT $4"
+    ))
+    .leak()
+}
+
 /// Parameters: 1 dimension, 2 first day, 3 last day, 4 limit.
 fn by_entity(table: &str) -> &'static str {
     let line = line_of(|column| grouped(column, &["dimension", "entity"]));
     packed::lines(&format!(
-        "SELECT {line} AS line FROM {table} AS t WHERE t.dimension = $1 AND t.day >= $2 AND t.day <= $3 \
+        "SELECT {line} AS line FROM {table} AS t WHERE {BETWEEN} \
          GROUP BY t.dimension, t.entity ORDER BY SUM(t.spend) DESC, t.entity LIMIT $4"
     ))
     .leak()
@@ -115,7 +142,7 @@ fn of_most(table: &str) -> &'static str {
         "SELECT {line} AS line FROM {table} AS t JOIN (SELECT s.entity AS found FROM {table} AS s \
          WHERE s.dimension = $1 AND s.day >= $2 AND s.day <= $3 GROUP BY s.entity \
          ORDER BY SUM(s.spend) DESC, s.entity LIMIT $4) AS m ON m.found = t.entity \
-         WHERE t.dimension = $1 AND t.day >= $2 AND t.day <= $3"
+         WHERE {BETWEEN}"
     ))
     .leak()
 }
@@ -133,7 +160,7 @@ fn by_kind(table: &str) -> &'static str {
     let line = line_of(|column| grouped(column, &kind));
     let kind = kind.map(|column| format!("t.{column}")).join(", ");
     packed::lines(&format!(
-        "SELECT {line} AS line FROM {table} AS t WHERE t.dimension = $1 AND t.day >= $2 AND t.day <= $3 GROUP BY {kind}"
+        "SELECT {line} AS line FROM {table} AS t WHERE {BETWEEN} GROUP BY {kind}"
     ))
     .leak()
 }
@@ -145,7 +172,7 @@ fn by_name(table: &str, name: &str) -> &'static str {
         &["t.day".to_owned(), format!("t.{name}")],
     );
     packed::lines(&format!(
-        "SELECT {line} AS line FROM {table} AS t WHERE t.dimension = $1 AND t.day >= $2 AND t.day <= $3 \
+        "SELECT {line} AS line FROM {table} AS t WHERE {BETWEEN} \
          GROUP BY t.day, t.{name}"
     ))
     .leak()
