@@ -197,9 +197,8 @@ async fn enter(
     if needs_model && caller.router_settings().next().is_some() {
         Box::pin(guided::guide(governance, live, caller, ask, model)).await?;
     }
-    let own = live.engine.bound(ask);
+    let (own, consumption) = live.engine.foreseen(ask);
     let mut bound = own.with_fallback(live.engine.fallback_bound(ask));
-    let consumption = live.engine.consumption(ask);
     let customer = labels.end_user.as_deref();
     let batch_tokens = batch_input::look(Some(governance), live, caller, customer, ask).await?;
     let work = Work {

@@ -1,7 +1,9 @@
 //! What a prompt has besides its text: pictures and documents, whose tokens are not those of their bytes.
 
+use std::sync::LazyLock;
+
 use llm_types::JsonObject;
-use memchr::memmem;
+use memchr::memmem::Finder;
 use serde_json::{Map, Value};
 
 /// The most that vendors document for one picture: Anthropic's at full resolution, above OpenAI's 1,445 by tiles and
@@ -23,17 +25,18 @@ const OBEY_DETAIL: [&str; 4] = ["gpt-", "chatgpt-", "o1", "o3"];
 /// Where prompts are.
 const PROMPTS: [&str; 4] = ["messages", "input", "contents", "system"];
 
+/// How words begin, and how they go on.
+type Words = (Finder<'static>, &'static [&'static [u8]]);
+
 /// Without one of these there is nothing but text. Escapes may hide a word.
-const WORDS: [&[u8]; 8] = [
-    b"\"image",
-    b"\"input_",
-    b"\"inline",
-    b"\"file",
-    b"\"document",
-    b"\\u005",
-    b"\\u006",
-    b"\\u007",
-];
+static WORDS: LazyLock<[Words; 4]> = LazyLock::new(|| {
+    [
+        (Finder::new(b"\"i"), &[b"mage", b"nput_", b"nline"]),
+        (Finder::new(b"\"file"), &[b""]),
+        (Finder::new(b"\"document"), &[b""]),
+        (Finder::new(b"\\u00"), &[b"5", b"6", b"7"]),
+    ]
+});
 
 /// The parts of a prompt that are no text.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -53,7 +56,7 @@ impl Attached {
     pub(crate) fn of(body: &JsonObject) -> Self {
         let mut all = Self::default();
         for (_, value) in body.iter().filter(|(key, _)| PROMPTS.contains(key)) {
-            if WORDS.iter().any(|word| memmem::find(value, word).is_some()) {
+            if may_have(value) {
                 // What cannot be read is refused elsewhere.
                 all.look(&serde_json::from_slice(value).unwrap_or_default());
             }
@@ -140,6 +143,17 @@ impl Attached {
             _ => self.pictures += 1,
         }
     }
+}
+
+/// Whether there may be something else than text in it.
+fn may_have(prompt: &[u8]) -> bool {
+    WORDS.iter().any(|(begin, ends)| {
+        let rests = begin
+            .find_iter(prompt)
+            .filter_map(|at| prompt.get(at + begin.needle().len()..));
+        let mut words = rests.filter(|rest| ends.iter().any(|end| rest.starts_with(end)));
+        words.next().is_some()
+    })
 }
 
 fn is_data(url: &str) -> bool {

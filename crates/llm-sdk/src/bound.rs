@@ -40,8 +40,22 @@ const BYTES_A_TOKEN: u64 = 2;
 pub(crate) const UNLIMITED: u64 = 4096;
 
 impl Engine {
-    /// What `request` may cost at most, over all deployments of its group.
-    pub fn bound(&self, request: &Request) -> Bound {
+    /// What `request` may cost at most, over all deployments of its group, and what it may consume at most at the first of
+    /// them.
+    pub fn foreseen(&self, request: &Request) -> (Bound, Consumption) {
+        let attached = attached(request.op, &request.body);
+        (
+            self.bound(request, attached),
+            self.consumed(request, attached),
+        )
+    }
+
+    /// What `request` may consume at most at the first deployment of its group.
+    pub fn consumption(&self, request: &Request) -> Consumption {
+        self.consumed(request, attached(request.op, &request.body))
+    }
+
+    fn bound(&self, request: &Request, attached: Attached) -> Bound {
         let Some(router) = self.router().filter(|_| is_made(request.op, request.verb)) else {
             return Bound::Free;
         };
@@ -54,7 +68,6 @@ impl Engine {
             return self.session_bound(name);
         }
         let deployments = router.deployments(name);
-        let attached = attached(request.op, &request.body);
         let bounds = deployments.iter().map(|deployment| {
             let model = &deployment.target.model;
             self.at(deployment, model, request.op, (&request.body, attached))
@@ -143,14 +156,12 @@ impl Engine {
         bounds.reduce(Bound::or).unwrap_or(Bound::Unpriced)
     }
 
-    /// What `request` may consume at most at the first deployment of its group.
-    pub fn consumption(&self, request: &Request) -> Consumption {
+    fn consumed(&self, request: &Request, attached: Attached) -> Consumption {
         let name = request.route_as.as_ref().unwrap_or(&request.model);
         let deployments = self.router().map(|router| router.deployments(name));
         match deployments.and_then(<[_]>::first) {
             // What will be said in a session nobody knows.
             Some(deployment) if request.op != Op::Realtime => {
-                let attached = attached(request.op, &request.body);
                 consumption(deployment, request.op, (&request.body, attached))
             }
             _ => Consumption::default(),
