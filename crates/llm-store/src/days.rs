@@ -9,7 +9,8 @@ use crate::{
     Cell, Error, Moment, Record,
     rows::{SpendDay, SpendRow},
     shipping::run_in_chunks,
-    statements::{MADE, Sized},
+    sized::Sized,
+    statements::MADE,
 };
 
 /// Milliseconds of an hour.

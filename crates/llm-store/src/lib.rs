@@ -42,6 +42,7 @@ pub mod rows;
 mod schema;
 mod seal;
 mod shipping;
+mod sized;
 pub mod statements;
 mod token;
 mod transaction;

@@ -12,6 +12,7 @@ use crate::{
         Key, KeyMapping, Model, Organization, OrganizationMember, Project, RetiredKey, SpendDay,
         SpendRow, Tag, Team, TeamMember, User,
     },
+    sized::{Sized, Values},
 };
 
 /// A statement and where it runs.
@@ -238,73 +239,6 @@ pub(crate) static AUDIT: LazyLock<Audit> = LazyLock::new(|| {
     }
 });
 
-/// The same statement for several numbers of rows, the largest first: a call to the database costs more than a row.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Sized {
-    /// PostgreSQL numbers its values.
-    postgres: Sizes,
-    /// SQLite looks for each numbered value among all that are named.
-    sqlite: Sizes,
-}
-
-type Sizes = [(usize, &'static str); 3];
-
-/// What is written where the values go.
-#[derive(Clone, Copy)]
-struct Values {
-    rows: usize,
-    numbered: bool,
-}
-
-impl Sized {
-    fn new(make: impl Fn(Values) -> String) -> Self {
-        let sizes =
-            |numbered| [64, 8, 1].map(|rows| (rows, &*make(Values { rows, numbered }).leak()));
-        Self {
-            postgres: sizes(true),
-            sqlite: sizes(false),
-        }
-    }
-
-    /// The statement for one row.
-    pub(crate) fn of_one(self, dialect: Dialect) -> &'static str {
-        let [.., (_, text)] = self.of(dialect);
-        text
-    }
-
-    /// The largest statement for at most this many rows, and for how many it is.
-    pub(crate) fn up_to(self, rows: usize, dialect: Dialect) -> Option<(usize, &'static str)> {
-        self.of(dialect).into_iter().find(|(size, _)| *size <= rows)
-    }
-
-    fn of(self, dialect: Dialect) -> Sizes {
-        match dialect {
-            Dialect::Postgres => self.postgres,
-            Dialect::Sqlite => self.sqlite,
-        }
-    }
-}
-
-impl Values {
-    /// One value of each row.
-    fn each(self) -> String {
-        self.of(0, self.rows)
-    }
-
-    /// All rows, each of so many values.
-    fn rows(self, columns: usize) -> String {
-        let row = |at: usize| format!("({})", self.of(at * columns, columns));
-        (0..self.rows).map(row).collect::<Vec<_>>().join(", ")
-    }
-
-    fn of(self, from: usize, count: usize) -> String {
-        match self.numbered {
-            true => places(from + 1, count),
-            false => vec!["?"; count].join(", "),
-        }
-    }
-}
-
 /// Statements whose text is made of the columns' names.
 pub(crate) struct Made {
     /// Which spend rows are there.
@@ -455,8 +389,12 @@ pub fn all() -> Vec<Statement> {
         ("add under way", MADE.add_under_way),
         ("end under way", MADE.end_under_way),
     ] {
-        all.extend(sized.postgres.map(|(_, text)| postgres(name, text)));
-        all.extend(sized.sqlite.map(|(_, text)| Statement {
+        all.extend(
+            sized
+                .of(Dialect::Postgres)
+                .map(|(_, text)| postgres(name, text)),
+        );
+        all.extend(sized.of(Dialect::Sqlite).map(|(_, text)| Statement {
             only: Some(Dialect::Sqlite),
             ..both(name, text)
         }));

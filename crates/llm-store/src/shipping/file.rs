@@ -25,7 +25,8 @@ use crate::{
     days::{day_cells, days_of},
     open::{SQLITE, SQLITE_WRITER},
     rows::SpendRow,
-    statements::{self, MADE, Sized},
+    sized::Sized,
+    statements::{self, MADE},
 };
 
 /// The connection that requests are written with. Who uses it has the turn to write.

@@ -2,7 +2,7 @@
 
 use sqlx::{AnyConnection, any::AnyRow};
 
-use crate::{Cell, Dialect, Error, record::query, statements::Sized};
+use crate::{Cell, Dialect, Error, record::query, sized::Sized};
 
 /// Runs a statement for all rows, in as few calls as there are sizes of it; answers how many rows changed.
 pub(crate) async fn run_in_chunks(
