@@ -92,6 +92,12 @@ pub(crate) fn call_id(headers: &HeaderMap) -> Option<String> {
     (!id.is_empty() && id.len() <= LONGEST_ID).then(|| id.to_owned())
 }
 
+/// The id of a request whose client gives none. Later ones are greater: what lies in the order of random ids is written page
+/// by page for each.
+pub(crate) fn new_call_id() -> String {
+    uuid::Uuid::now_v7().to_string()
+}
+
 fn seconds(name: &str, text: &str) -> Result<Duration, Refusal> {
     let given = text.trim().parse::<f64>().ok();
     given

@@ -140,7 +140,7 @@ async fn serve(
     let started = Instant::now();
     let (op, dialect) = (found.op, Dialect::of(found.op));
     let (head, body) = request.into_parts();
-    let call_id = controls::call_id(&head.headers).unwrap_or_else(new_id);
+    let call_id = controls::call_id(&head.headers).unwrap_or_else(controls::new_call_id);
     let refuse = |caller: &Caller, refusal: Refusal| {
         let who = Who::knocking(caller, peer.client, &head.headers);
         let took = started.elapsed();
@@ -478,8 +478,4 @@ fn set_path(uri: &mut Uri, path: &str) {
     if let Ok(whole) = whole {
         *uri = whole;
     }
-}
-
-fn new_id() -> String {
-    uuid::Uuid::new_v4().to_string()
 }

@@ -62,8 +62,7 @@ pub(crate) async fn serve(
     peer: Peer,
 ) -> Reply {
     let started = Instant::now();
-    let call_id =
-        controls::call_id(request.headers()).unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
+    let call_id = controls::call_id(request.headers()).unwrap_or_else(controls::new_call_id);
     let upgrade = hyper::upgrade::on(&mut request);
     let headers = request.headers().clone();
     let refuse = |caller: &Caller, refusal: Refusal| {

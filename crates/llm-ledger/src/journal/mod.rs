@@ -35,7 +35,7 @@ pub(crate) use writer::Fallback;
 use writer::Writer;
 
 /// Bytes that are worth a transaction of the database.
-pub(crate) const FULL: u64 = 1 << 20;
+pub(crate) const FULL: u64 = 4 << 20;
 
 /// A journal that is written to.
 #[derive(Debug)]

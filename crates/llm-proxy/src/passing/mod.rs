@@ -50,8 +50,7 @@ pub(crate) async fn serve(
 ) -> Reply {
     let started = Instant::now();
     let (head, incoming) = request.into_parts();
-    let call_id =
-        controls::call_id(&head.headers).unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
+    let call_id = controls::call_id(&head.headers).unwrap_or_else(controls::new_call_id);
     let dialect = match Native::read(&mount.whole_path(), None).op {
         Some(op) => Dialect::of(op),
         None => Dialect::OpenAi,
