@@ -104,6 +104,9 @@ impl fmt::Debug for Settings {
 /// A journal's file is removed once its rows are committed here: a commit has to last.
 pub(crate) const SQLITE: &str = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;";
 
+/// Fewer, longer turns to move what was written to its place.
+const SQLITE_TURNS: &str = "PRAGMA wal_autocheckpoint = 8000;";
+
 /// Rows of requests go into many indexes: with room for their pages (64 MiB at most, as they are used), a page that
 /// many rows of a batch touch is written once.
 pub(crate) const SQLITE_WRITER: &str =
@@ -187,7 +190,7 @@ impl Store {
                     })
                 })
         };
-        let write = pool(1, SQLITE_WRITER).connect_with(options.clone()).await?;
+        let write = pool(1, SQLITE_TURNS).connect_with(options.clone()).await?;
         let readers = settings.max_connections.saturating_sub(1).max(1);
         let read = pool(readers, SQLITE_READER);
         let read = read.connect_with(options.clone()).await?;

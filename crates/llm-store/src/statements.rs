@@ -120,6 +120,10 @@ WITH ended AS (
 SELECT CAST(SUM(amount) AS bigint), accounts, COUNT(*) FROM ended GROUP BY accounts
 "#;
 
+/// Which spend rows are there. `$1` ids as JSON.
+pub(crate) const KNOWN_SPEND: &str = "SELECT id FROM spend \
+     WHERE id IN (SELECT json_array_elements_text(CAST(CAST($1 AS text) AS json)))";
+
 /// Says that a process lives.
 pub(crate) const RENEW_LEASE: &str = "INSERT INTO instances (owner, lease_until) VALUES ($1, $2) \
      ON CONFLICT (owner) DO UPDATE SET lease_until = excluded.lease_until";
@@ -241,8 +245,6 @@ pub(crate) static AUDIT: LazyLock<Audit> = LazyLock::new(|| {
 
 /// Statements whose text is made of the columns' names.
 pub(crate) struct Made {
-    /// Which spend rows are there.
-    pub(crate) known_spend: Sized,
     /// Adds a spend row, unless it is there.
     pub(crate) add_spend_row: &'static str,
     /// Adds spend rows that come as JSON, leaving those that are there.
@@ -261,9 +263,6 @@ pub(crate) struct Made {
 
 /// Statements whose text is made of the columns' names.
 pub(crate) static MADE: LazyLock<Made> = LazyLock::new(|| Made {
-    known_spend: Sized::new(|values| {
-        format!("SELECT id FROM spend WHERE id IN ({})", values.each())
-    }),
     add_spend_row: format!(
         "INSERT INTO spend ({}) VALUES ({}) ON CONFLICT (id) DO NOTHING",
         SpendRow::COLUMNS.join(", "),
@@ -356,6 +355,7 @@ pub fn all() -> Vec<Statement> {
         both("set balance", SET_BALANCE),
         postgres("hold", HOLD),
         postgres("end holds", END_HOLDS),
+        postgres("known spend", KNOWN_SPEND),
         both("add spend row", MADE.add_spend_row),
         postgres("add spend rows", MADE.add_spend_rows),
         both("renew lease", RENEW_LEASE),
@@ -382,7 +382,6 @@ pub fn all() -> Vec<Statement> {
         both("audit", AUDIT.count),
     ];
     for (name, sized) in [
-        ("known spend", MADE.known_spend),
         ("add days", MADE.add_days),
         ("add totals", MADE.add_totals),
         ("add balances", MADE.add_balances),

@@ -74,12 +74,12 @@ impl Store {
     pub async fn count_days(&self, ask: &Days<'_>, limit: i64) -> Result<i64, Error> {
         if ask.is_everything() {
             let sums = sums(ask.dimension);
-            let mut cells = [ask.dimension, ask.from, ask.to].map(text).to_vec();
             if limit == i64::MAX {
+                let cells = [ask.dimension, ask.from, ask.to].map(text).to_vec();
                 return self.count(sums.count, cells).await;
             }
-            cells.push(Cell::Integer(Some(limit)));
-            return self.count(sums.count_to, cells).await;
+            let cells = span(ask.dimension, ask.from, ask.to, limit);
+            return self.count(sums.count_to, cells.to_vec()).await;
         }
         let (summing, cells) = ask.statement(limit, 0);
         self.count(summing.count, cells).await
@@ -108,12 +108,7 @@ impl Store {
         to: &str,
         limit: i64,
     ) -> Result<Vec<SpendDay>, Error> {
-        let cells = [
-            text(dimension),
-            text(from),
-            text(to),
-            Cell::Integer(Some(limit)),
-        ];
+        let cells = span(dimension, from, to, limit);
         self.lines(sums(dimension).every, cells).await
     }
 
@@ -147,12 +142,7 @@ impl Store {
         to: &str,
         limit: i64,
     ) -> Result<Vec<SpendDay>, Error> {
-        let cells = [
-            text(dimension),
-            text(from),
-            text(to),
-            Cell::Integer(Some(limit)),
-        ];
+        let cells = span(dimension, from, to, limit);
         self.lines(sums(dimension).by_entity, cells).await
     }
 
@@ -164,12 +154,7 @@ impl Store {
         to: &str,
         limit: i64,
     ) -> Result<Vec<SpendDay>, Error> {
-        let cells = [
-            text(dimension),
-            text(from),
-            text(to),
-            Cell::Integer(Some(limit)),
-        ];
+        let cells = span(dimension, from, to, limit);
         self.lines(sums(dimension).of_most, cells).await
     }
 
@@ -183,6 +168,12 @@ impl Store {
         let cells = [dimension, from, to].map(text);
         self.lines(sums(dimension).by_kind, cells).await
     }
+}
+
+/// A dimension over some days, `limit` of it at most.
+fn span(dimension: &str, from: &str, to: &str, limit: i64) -> [Cell; 4] {
+    let limit = Cell::Integer(Some(limit));
+    [text(dimension), text(from), text(to), limit]
 }
 
 impl Days<'_> {

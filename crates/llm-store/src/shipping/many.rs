@@ -1,6 +1,6 @@
 //! Statements for many rows.
 
-use sqlx::{AnyConnection, any::AnyRow};
+use sqlx::AnyConnection;
 
 use crate::{Cell, Dialect, Error, record::query, sized::Sized};
 
@@ -18,20 +18,4 @@ pub(crate) async fn run_in_chunks(
         changed += query(text, cells).execute(&mut *db).await?.rows_affected();
     }
     Ok(changed)
-}
-
-/// The same of a statement that answers rows.
-pub(crate) async fn in_chunks(
-    db: &mut AnyConnection,
-    statement: Sized,
-    rows: Vec<Vec<Cell>>,
-) -> Result<Vec<AnyRow>, Error> {
-    let dialect = Dialect::of(db);
-    let mut found = Vec::new();
-    let mut rows = rows.into_iter();
-    while let Some((size, text)) = statement.up_to(rows.len(), dialect) {
-        let cells = rows.by_ref().take(size).flatten();
-        found.extend(query(text, cells).fetch_all(&mut *db).await?);
-    }
-    Ok(found)
 }

@@ -7,7 +7,7 @@ use sqlx::AnyConnection;
 
 use super::{
     Charged, Position,
-    many::{in_chunks, run_in_chunks},
+    many::run_in_chunks,
     noted::Noted,
     position_cells,
     sums::{Sums, rounds, spend},
@@ -126,10 +126,9 @@ async fn add_rows<'a>(
         .map(|one| (one.row.id.as_str(), *one))
         .collect();
     if known == Known::Some {
-        let ids = new
-            .keys()
-            .map(|id| vec![Cell::Text(Some((*id).to_owned()))]);
-        for row in in_chunks(db, MADE.known_spend, ids.collect()).await? {
+        let ids: Vec<&str> = new.keys().copied().collect();
+        let known = query(statements::KNOWN_SPEND, [json(&ids)?]);
+        for row in known.fetch_all(&mut *db).await? {
             new.remove(String::read(&row, 0).map_err(fault)?.as_str());
         }
     }
