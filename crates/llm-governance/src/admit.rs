@@ -99,17 +99,21 @@ impl Governance {
     /// Lets a request in, or says why not. Money for it is held from here on.
     pub async fn admit(&self, caller: &Arc<Caller>, work: Work<'_>) -> Result<Admission, Refusal> {
         let tags = caller.tags(work.tags);
-        let beside = self.beside(caller, work, &tags).await?;
+        let beside = self.beside(caller, &work, &tags).await?;
         if let Some(customer) = &beside.customer {
             self.may_serve(&customer.row, work.model)?;
         }
         let settings = self.settings();
         let asked = Asked {
-            work,
+            work: &work,
             tags: &tags,
             rules: &settings.limits,
         };
-        let day = self.take_day(caller, work, &beside).await?;
+        // On the heap, as what few requests need would make the way of all longer.
+        let day = match work.batch_tokens {
+            Some(tokens) => Some(Box::pin(self.take_day(caller, &work, tokens, &beside)).await?),
+            None => None,
+        };
         let wants = wants(caller, asked, &beside);
         // Asked once more where a key goes on slowly.
         let again = settings.limits.throttle.map(|_| wants.clone());
@@ -126,7 +130,7 @@ impl Governance {
                 passed.permit.withdraw();
                 let wants = again.unwrap_or_default();
                 match throttled(caller, &error, settings.limits.throttle, wants) {
-                    Some(wants) => self.go_on(caller, asked, wants, ask).await?,
+                    Some(wants) => Box::pin(self.go_on(caller, asked, wants, ask)).await?,
                     None => return Err(error.into()),
                 }
             }
@@ -158,7 +162,7 @@ impl Governance {
             customer,
             ..Work::default()
         };
-        let beside = self.beside(caller, work, &tags).await?;
+        let beside = self.beside(caller, &work, &tags).await?;
         Ok(limits::has_daily_limit(caller, &beside))
     }
 
@@ -166,16 +170,14 @@ impl Governance {
     async fn take_day(
         &self,
         caller: &Caller,
-        work: Work<'_>,
+        work: &Work<'_>,
+        tokens: u64,
         beside: &Beside,
-    ) -> Result<Option<(Permit, u64)>, Refusal> {
-        let Some(tokens) = work.batch_tokens else {
-            return Ok(None);
-        };
+    ) -> Result<(Permit, u64), Refusal> {
         let customer = work.customer.unwrap_or_default();
         let wants = limits::daily_wants(caller, customer, beside, tokens);
         match self.limiter().take(wants).await {
-            Ok((permit, _)) => Ok(Some((permit, tokens))),
+            Ok((permit, _)) => Ok((permit, tokens)),
             Err(Refused::Over(over)) => {
                 let mut refusal = limits::exceeded(&over, Instant::now());
                 let has = format!(". The batch has about {tokens} tokens");
@@ -249,7 +251,7 @@ impl Governance {
     async fn beside(
         &self,
         caller: &Caller,
-        work: Work<'_>,
+        work: &Work<'_>,
         tags: &[String],
     ) -> Result<Beside, Refusal> {
         let directory = self.directory();

@@ -239,18 +239,26 @@ impl Directory {
 
     /// All access groups.
     pub(crate) async fn access_groups(&self) -> Result<Rows<AccessGroup>, Error> {
-        let roll = &self.all_groups;
-        let known = roll.lock().clone();
+        let known = self.all_groups.lock().clone();
         if let Some((rows, until)) = &known
             && *until > Instant::now()
         {
             return Ok(Arc::clone(rows));
         }
+        // On the heap, as most requests never come here.
+        Box::pin(self.read_access_groups(known.map(|(rows, _)| rows))).await
+    }
+
+    async fn read_access_groups(
+        &self,
+        known: Option<Rows<AccessGroup>>,
+    ) -> Result<Rows<AccessGroup>, Error> {
+        let roll = &self.all_groups;
         let generation = roll.generation.load(Ordering::Acquire);
         let rows = match self.all_of::<AccessGroup>().await {
             Ok(rows) => Arc::new(rows),
             Err(error) if error.is_unavailable() && self.is_lenient() => {
-                return known.map(|(rows, _)| rows).ok_or(error);
+                return known.ok_or(error);
             }
             Err(error) => return Err(error),
         };

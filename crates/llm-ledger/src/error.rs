@@ -20,6 +20,9 @@ pub enum Error {
     /// Another process writes the journal.
     #[error("{0} belongs to another process")]
     JournalInUse(std::path::PathBuf),
+    /// Another version wrote the journal. It stays as it is.
+    #[error("the journal of spending cannot be read: {0}")]
+    JournalVersion(llm_store::Unpacked),
     /// The database did not answer in time.
     #[error("the database did not answer in time")]
     TimedOut,

@@ -126,12 +126,37 @@ impl Ledger {
 
     /// Holds the estimate on every account of the request, or on none. The first account without enough is named.
     pub async fn reserve(&self, ask: Ask) -> Result<Reservation, Error> {
-        self.inner.has_room().await?;
+        if self.inner.is_full() {
+            Box::pin(self.inner.has_room()).await?;
+        }
         if ask.estimate == Estimate::Unpriced && self.inner.settings.unpriced == Unpriced::Block {
             return Err(Error::Unpriced);
         }
+        let id = Uuid::now_v7().to_string();
+        let length = i64::try_from(self.inner.settings.longest_request.as_millis());
+        let deadline = Moment::now().plus(length.unwrap_or(i64::MAX));
+        // What nobody needs to wait for is not worth a future.
+        if let Mode::Local(local) = &*self.inner.mode
+            && let Some(held) = local.reserve_at_once(&id, &ask, deadline)
+        {
+            let held = held?;
+            return Ok(Inner::reservation(
+                &self.inner,
+                id,
+                ask,
+                held,
+                Holding::default(),
+            ));
+        }
+        let reserving = Arc::clone(&self.inner).reserve(id, ask, deadline);
+        Box::pin(self.in_time(reserving)).await
+    }
+
+    async fn in_time(
+        &self,
+        reserving: impl Future<Output = Result<Reservation, Error>> + Send + 'static,
+    ) -> Result<Reservation, Error> {
         let patience = self.inner.settings.patience;
-        let reserving = Arc::clone(&self.inner).reserve(ask);
         match &*self.inner.mode {
             Mode::Local(_) => tokio::time::timeout(patience, reserving)
                 .await
@@ -252,10 +277,12 @@ impl Ledger {
 }
 
 impl Inner {
-    async fn reserve(self: Arc<Self>, ask: Ask) -> Result<Reservation, Error> {
-        let id = Uuid::now_v7().to_string();
-        let length = i64::try_from(self.settings.longest_request.as_millis()).unwrap_or(i64::MAX);
-        let deadline = Moment::now().plus(length);
+    async fn reserve(
+        self: Arc<Self>,
+        id: String,
+        ask: Ask,
+        deadline: Moment,
+    ) -> Result<Reservation, Error> {
         let (held, holding) = match &*self.mode {
             Mode::Local(local) => {
                 let held = local.reserve(&self.store, &id, &ask, deadline).await?;
@@ -287,18 +314,19 @@ impl Inner {
         }
     }
 
-    /// Whether the journal can take what a new request will cost.
-    async fn has_room(&self) -> Result<(), Error> {
+    /// Whether the journal cannot take what a new request will cost.
+    fn is_full(&self) -> bool {
         let state = &self.journal.state;
-        let full = || state.backlog() >= self.settings.journal_bytes || state.is_stuck();
-        if !full() {
-            return Ok(());
-        }
+        state.backlog() >= self.settings.journal_bytes || state.is_stuck()
+    }
+
+    /// Waits for room in the journal, as the settings say.
+    async fn has_room(&self) -> Result<(), Error> {
         let Overflow::Block(longest) = self.settings.overflow else {
             return Err(Error::JournalFull);
         };
         let room = async {
-            while full() {
+            while self.is_full() {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };

@@ -38,6 +38,22 @@ impl Local {
         held.map_err(Error::Refused)
     }
 
+    /// The same where nothing has to be read for it; else nothing.
+    pub(crate) fn reserve_at_once(
+        &self,
+        id: &str,
+        ask: &Ask,
+        deadline: Moment,
+    ) -> Option<Result<i64, Error>> {
+        let mut balances = self.lock();
+        let is_loaded = ask
+            .spenders
+            .iter()
+            .all(|spender| balances.has(&spender.account));
+        let held = is_loaded.then(|| balances.hold(id, ask, Moment::now(), deadline));
+        held.map(|held| held.map_err(Error::Refused))
+    }
+
     async fn load(&self, store: &Store, spenders: &[Spender]) -> Result<Loading<'_>, Error> {
         let missing = self.lock().missing(spenders);
         let loading = Loading(self);

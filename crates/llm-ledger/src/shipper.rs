@@ -2,12 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use llm_store::{Charged, Position, Store};
+use llm_store::{Charged, Position, Store, Unpacked};
 use tokio::sync::watch;
 
 use crate::{
     Error,
-    journal::{Batch, FULL, Folder, Part, State, read_record},
+    journal::{Batch, FULL, Folder, Part, State},
     ledger::Mode,
 };
 
@@ -159,8 +159,11 @@ impl Shipper {
 
     async fn ship(&self, batch: &Batch) -> Result<(), Error> {
         let records = batch.records.iter();
-        let decoded = records.map(|record| read_record(record).map(Arc::new));
+        let decoded = records.map(|record| Charged::unpack(record).map(Arc::new));
         let decoded: Result<Vec<Arc<Charged>>, _> = decoded.collect();
+        if let Err(error @ Unpacked::Version(_)) = decoded {
+            return Err(Error::JournalVersion(error));
+        }
         let journal = &self.folder.name;
         let shipped = match &decoded {
             Ok(charged) => self.store.ship(charged, journal, Some(batch.next)).await,
@@ -179,7 +182,7 @@ impl Shipper {
     /// One record that the database never takes must not keep the others.
     async fn ship_one_by_one(&self, batch: &Batch) -> Result<(), Error> {
         for record in &batch.records {
-            let (fault, text) = match read_record(record) {
+            let (fault, text) = match Charged::unpack(record) {
                 Ok(charged) => {
                     let charged = Arc::new(charged);
                     let one = std::slice::from_ref(&charged);

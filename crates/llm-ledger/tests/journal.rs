@@ -412,18 +412,22 @@ async fn what_ends_soon_after_it_was_sent_leaves_one_record() {
     for request in [&answered, &released, &lost] {
         request.sent(row);
     }
+    let ids = [&answered, &released, &lost].map(|request| request.id().to_owned());
     answered.settle(row()).await.unwrap();
     released.release();
     // What was neither is written before the end, whenever its time would have come.
     ledger.close().await;
     let left = store.under_way(&journal_name(&database)).await.unwrap();
     assert_eq!(left.len(), 1);
-    assert_eq!(left[0].row.id, lost.id());
+    assert_eq!(left[0].row.id, ids[2]);
     let written: usize = files(&database)
         .iter()
         .map(|file| {
             let bytes = fs::read(file).unwrap();
-            String::from_utf8_lossy(&bytes).matches("charges").count()
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            ids.iter()
+                .map(|id| text.matches(id.as_str()).count())
+                .sum::<usize>()
         })
         .sum();
     assert_eq!(written, 2);
@@ -432,4 +436,25 @@ async fn what_ends_soon_after_it_was_sent_leaves_one_record() {
 fn journal_name(database: &Database) -> String {
     let name = database.folder().join("journal/name");
     fs::read_to_string(name).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_journal_of_another_version_is_left_as_it_is() {
+    let database = kit::sqlite();
+    let store = database.open().await;
+    let ledger = Ledger::open(store.clone(), settings(&database)).await;
+    ledger.unwrap().close().await;
+    let record = [255, 1, 2, 3];
+    let mut frame = u32::try_from(record.len()).unwrap().to_le_bytes().to_vec();
+    frame.extend(crc32fast::hash(&record).to_le_bytes());
+    frame.extend(record);
+    let last = files(&database).pop().unwrap();
+    let before = fs::read(&last).unwrap();
+    fs::write(&last, [before, frame].concat()).unwrap();
+    let written = fs::read(&last).unwrap();
+
+    let error = Ledger::open(store, settings(&database)).await.unwrap_err();
+    assert!(matches!(error, Error::JournalVersion(_)), "{error}");
+    assert!(error.to_string().contains("format 255"), "{error}");
+    assert_eq!(fs::read(&last).unwrap(), written);
 }

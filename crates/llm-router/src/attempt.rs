@@ -77,8 +77,8 @@ impl Router {
         begin(journey, &mut lease, picked.decision);
         let made = match self.patience_with_first(ask, &group) {
             Some(patience) => {
-                self.race(ask, journey, &group, lease, patience, attempts)
-                    .await
+                // On the heap: hedging holds two attempts.
+                Box::pin(self.race(ask, journey, &group, lease, patience, attempts)).await
             }
             None => self.alone(ask, journey, &group, lease, attempts).await,
         };

@@ -134,17 +134,16 @@ impl Engine {
     }
 
     /// Answers a request: route, translate, attempt, retry, count, price, report.
-    pub async fn call(&self, request: Request) -> Result<Response, Box<Failure>> {
+    pub async fn call(&self, mut request: Request) -> Result<Response, Box<Failure>> {
         if let Some(local) = &self.local
             && local.takes(&request, self.router.as_deref())
         {
             return Box::pin(own::locally(local, request)).await;
         }
         let mut begun = Begun::of(&request);
-        let request = match self.lent(request).await {
-            Ok(request) => request,
-            Err(error) => return Err(begun.fail(alone(error))),
-        };
+        if let Err(error) = self.lend(&mut request).await {
+            return Err(begun.fail(alone(error)));
+        }
         let placed = match self.place(&mut begun, request).await {
             Ok(Where::Here(response)) => return Ok(*response),
             Ok(Where::There(placed)) => placed,

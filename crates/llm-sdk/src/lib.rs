@@ -22,6 +22,7 @@
 //! ```
 
 mod answer;
+mod answer_id;
 mod ask;
 mod attached;
 mod beside;
@@ -55,6 +56,7 @@ mod settled;
 mod sources;
 mod stream;
 pub mod surroundings;
+mod top_level;
 
 pub use answer::{Body, Failure, Meta, Response};
 pub use beside::{Beside, BesideEntry};

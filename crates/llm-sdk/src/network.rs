@@ -95,7 +95,7 @@ impl Attempts for Network {
         {
             attempt.target = Cow::Owned(moved);
         }
-        self.ask(attempt, body).await
+        self.ask(&attempt, body).await
     }
 
     fn outpaced(&self, attempt: Attempt<'_>, held: Duration) -> Finish {
@@ -107,14 +107,25 @@ impl Attempts for Network {
 
 impl Network {
     /// Asks for an answer, or for the rest of one.
-    async fn ask(&self, attempt: Attempt<'_>, body: JsonObject) -> Result<Attempted, Error> {
-        let Some(carry) = &self.carry else {
-            return self.fresh(&attempt, body).await;
-        };
-        match self.rest(&attempt, &body, carry, true).await {
+    async fn ask(&self, attempt: &Attempt<'_>, body: JsonObject) -> Result<Attempted, Error> {
+        match &self.carry {
+            None => self.fresh(attempt, body).await,
+            // On the heap, as few answers break.
+            Some(carry) => Box::pin(self.carried(attempt, &body, carry)).await,
+        }
+    }
+
+    /// Asks for the rest of an answer.
+    async fn carried(
+        &self,
+        attempt: &Attempt<'_>,
+        body: &JsonObject,
+        carry: &Carry,
+    ) -> Result<Attempted, Error> {
+        match self.rest(attempt, body, carry, true).await {
             // The model may not take a beginning of its answer, whatever is known of it.
             Err((Some(Way::Prefill), error)) if error.kind == Kind::BadRequest => {
-                let again = Box::pin(self.rest(&attempt, &body, carry, false)).await;
+                let again = self.rest(attempt, body, carry, false).await;
                 again.map_err(|(_, error)| error)
             }
             other => other.map_err(|(_, error)| error),
@@ -135,17 +146,21 @@ impl Network {
             client,
             ..self.clone()
         };
-        voiced.ask(attempt, body).await
+        voiced.ask(&attempt, body).await
     }
 
     /// The client's request.
     async fn fresh(&self, attempt: &Attempt<'_>, body: JsonObject) -> Result<Attempted, Error> {
         let options = merged(&attempt.deployment.options, &self.options);
-        if self.verb != Verb::Create {
-            return self.send(attempt, self.op, body, &options).await;
-        }
-        let bridge = bridges::between(self.op, &attempt.target)?;
-        let whole = self.recalled.whole(&body, bridge.is_some())?;
+        let creates = self.verb == Verb::Create;
+        let bridge = match creates {
+            true => bridges::between(self.op, &attempt.target)?,
+            false => None,
+        };
+        let whole = match creates {
+            true => self.recalled.whole(&body, bridge.is_some())?,
+            false => None,
+        };
         let (spoken, outgoing, bridged) = match bridge {
             None => (self.op, whole.unwrap_or(body), None),
             Some(bridge) => {

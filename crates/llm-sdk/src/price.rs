@@ -102,62 +102,62 @@ impl Prices {
     }
 
     /// What `usage` would cost at `deployment`.
-    pub fn expected(self: &Arc<Self>, deployment: &Arc<Deployment>, usage: &Usage) -> Charge {
+    pub fn expected(&self, deployment: &Deployment, usage: &Usage) -> Charge {
         let model = &deployment.target.model;
         self.expected_of(deployment, model, usage, Measures::default())
     }
 
     /// The same of `model` there, and of a request that is also measured otherwise than in tokens.
     pub(crate) fn expected_of(
-        self: &Arc<Self>,
-        deployment: &Arc<Deployment>,
+        &self,
+        deployment: &Deployment,
         model: &str,
         usage: &Usage,
         measures: Measures,
     ) -> Charge {
-        let rates = Rates {
-            prices: Arc::clone(self),
-            deployment: Arc::clone(deployment),
-            model: model.to_owned(),
-            measures,
-            started: Instant::now(),
+        let asked = Asked {
+            deployment,
+            model,
+            measures: &measures,
+            took: Duration::ZERO,
         };
-        self.charge(&rates, Some(usage), SystemTime::now())
+        self.bill(asked, usage, SystemTime::now())
     }
 
     /// What a request that was answered at `at` and took so long costs by these prices.
     pub fn again(
-        self: &Arc<Self>,
-        deployment: &Arc<Deployment>,
+        &self,
+        deployment: &Deployment,
         usage: &Usage,
         basis: &Basis,
         (at, took): (SystemTime, Duration),
     ) -> Charge {
-        let now = Instant::now();
-        let rates = Rates {
-            prices: Arc::clone(self),
-            deployment: Arc::clone(deployment),
-            model: basis.model.clone(),
-            measures: basis.measures.clone(),
-            started: now.checked_sub(took).unwrap_or(now),
+        let asked = Asked {
+            deployment,
+            model: &basis.model,
+            measures: &basis.measures,
+            took,
         };
-        self.charge(&rates, Some(usage), at)
+        self.bill(asked, usage, at)
     }
 
-    fn charge(&self, rates: &Rates, usage: Option<&Usage>, at: SystemTime) -> Charge {
-        let Some(usage) = usage else {
-            return Charge::default();
-        };
-        let deployment = &*rates.deployment;
+    /// The bill of a usage, without its basis.
+    fn bill(&self, asked: Asked<'_>, usage: &Usage, at: SystemTime) -> Charge {
+        let Asked {
+            deployment,
+            model,
+            measures,
+            took,
+        } = asked;
         let provider = deployment.target.provider.name;
-        let draws = rates.measures.images.is_some();
-        let by_image = || draws.then(|| self.image_pricing(rates)).flatten();
-        let by_token = || self.pricing(deployment, &rates.model);
+        let draws = measures.images.is_some();
+        let by_image = || draws.then(|| self.image_pricing(asked)).flatten();
+        let by_token = || self.pricing(deployment, model);
         let pricing = match draws && usage.total_tokens == 0 {
             true => by_image(),
             false => by_token().or_else(by_image),
         };
-        let mut context = rates.measures.context(provider);
+        let mut context = measures.context(provider);
         context.vertex_location = deployment.target.setting("vertex_location");
         context.at = at
             .duration_since(SystemTime::UNIX_EPOCH)
@@ -171,19 +171,14 @@ impl Prices {
         context.input_images = units.input_images;
         context.seconds = units.seconds.or(context.seconds);
         context.prompt_characters = units.characters.or(context.prompt_characters);
-        context.elapsed = Some(rates.started.elapsed().as_secs_f64());
+        context.elapsed = Some(took.as_secs_f64());
         let unknown = Pricing::default();
         let bill = cost(pricing.as_deref().unwrap_or(&unknown), usage, &context);
-        let basis = Basis {
-            model: rates.model.clone(),
-            measures: rates.measures.clone(),
-        };
-        let basis = Some(Box::new(basis));
         if pricing.is_none() && !bill.reported {
             return Charge {
                 cost: Some(bill),
                 adjusted: None,
-                basis,
+                basis: None,
             };
         }
         let terms = Terms::of(provider, self.discounts.as_ref(), self.margins.as_ref());
@@ -191,7 +186,7 @@ impl Prices {
         Charge {
             cost: Some(bill),
             adjusted: Some(adjusted),
-            basis,
+            basis: None,
         }
     }
 
@@ -222,15 +217,15 @@ impl Prices {
     }
 
     /// The prices of an image, which lists split by quality and size.
-    fn image_pricing(&self, rates: &Rates) -> Option<Arc<Pricing>> {
-        let deployment = &*rates.deployment;
+    fn image_pricing(&self, asked: Asked<'_>) -> Option<Arc<Pricing>> {
+        let deployment = asked.deployment;
         let base = deployment.model_info.get("base_model");
-        let model = base.and_then(Value::as_str).unwrap_or(&rates.model);
+        let model = base.and_then(Value::as_str).unwrap_or(asked.model);
         let found = self.table().get_image(
             deployment.target.provider.name,
             model,
-            rates.measures.image_quality.as_deref(),
-            rates.measures.image_size.as_deref(),
+            asked.measures.image_quality.as_deref(),
+            asked.measures.image_size.as_deref(),
         );
         let listed = found
             .as_ref()
@@ -238,7 +233,7 @@ impl Prices {
             .filter(|pricing| pricing.is_known());
         match Pricing::custom(listed, &deployment.model_info).or_else(|| listed.cloned()) {
             Some(pricing) => Some(Arc::new(pricing)),
-            None => self.pricing(deployment, &rates.model),
+            None => self.pricing(deployment, asked.model),
         }
     }
 
@@ -280,6 +275,15 @@ fn pricing(table: &PriceTable, target: &Target, info: &Map, model: &str) -> Opti
         .filter(|found| found.row.pricing().is_known());
     let listed = listed.as_ref().map(|found| found.row.pricing());
     Pricing::custom(listed, info).or_else(|| listed.cloned())
+}
+
+/// What a bill is asked for.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    deployment: &'a Deployment,
+    model: &'a str,
+    measures: &'a Measures,
+    took: Duration,
 }
 
 /// All that the price of one request depends on besides its usage.
@@ -351,7 +355,23 @@ impl Rates {
 
     /// Prices `usage`.
     pub(crate) fn charge(&self, usage: Option<&Usage>) -> Charge {
-        self.prices.charge(self, usage, SystemTime::now())
+        let Some(usage) = usage else {
+            return Charge::default();
+        };
+        let asked = Asked {
+            deployment: &self.deployment,
+            model: &self.model,
+            measures: &self.measures,
+            took: self.started.elapsed(),
+        };
+        let basis = Basis {
+            model: self.model.clone(),
+            measures: self.measures.clone(),
+        };
+        Charge {
+            basis: Some(Box::new(basis)),
+            ..self.prices.bill(asked, usage, SystemTime::now())
+        }
     }
 }
 

@@ -23,6 +23,8 @@ pub trait Observer: Send + Sync + fmt::Debug {
 pub struct Record {
     /// The request's id.
     pub call_id: String,
+    /// The id of its answer, as its client sees it, where answers of its kind have one.
+    pub answer_id: Option<String>,
     /// What was asked for; `None` of a request that was passed through and asks for nothing that is known here.
     pub op: Option<Op>,
     /// What of it: to make one, to fetch one.
@@ -98,6 +100,7 @@ impl Reporter {
     ) -> Self {
         let record = Record {
             call_id,
+            answer_id: None,
             op,
             verb: Verb::Create,
             requested,

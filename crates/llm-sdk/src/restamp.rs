@@ -1,16 +1,13 @@
 //! Gives answers the model name that the client asked for, without parsing what need not be parsed.
 
-use std::{
-    sync::{Arc, LazyLock},
-    time::SystemTime,
-};
+use std::{sync::Arc, time::SystemTime};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use llm_router::Deployment;
 use llm_types::{ChatChunk, ChatResponse, JsonObject, Op};
 use memchr::memmem;
 
-use crate::{ids::Ids, resource};
+use crate::{ids::Ids, resource, top_level};
 
 /// What answers of one request have in common: codecs know neither the time nor the client's name for the model.
 #[derive(Debug, Clone)]
@@ -120,14 +117,9 @@ fn rename(response: &mut JsonObject, ids: &Ids, deployment: &Deployment) {
     }
 }
 
-const KEY: &[u8] = b"\"model\"";
-
-/// How far from the end of a document its `model` is looked for.
-const LONGEST_TAIL: usize = 1024;
-
 /// `json` with its top-level `model` replaced. What is not an object with a `model` is returned as it is.
 fn restamp(json: Bytes, model: &str) -> Bytes {
-    match value(&json).or_else(|| last_value(&json)) {
+    match top_level::text(&json, "model") {
         Some((from, to))
             if !model.contains(['"', '\\']) && !model.chars().any(char::is_control) =>
         {
@@ -141,69 +133,6 @@ fn restamp(json: Bytes, model: &str) -> Bytes {
             out.freeze()
         }
         _ => slowly(json, model),
-    }
-}
-
-/// Where the text of the top-level `model` is, if that can be seen without parsing: it comes before anything nested.
-fn value(json: &[u8]) -> Option<(usize, usize)> {
-    let start = json
-        .iter()
-        .position(|b| !b.is_ascii_whitespace())
-        .filter(|at| json[*at] == b'{')?;
-    let nested =
-        memchr::memchr2(b'{', b'[', &json[start + 1..]).map_or(json.len(), |at| start + 1 + at);
-    let head = &json[..nested];
-    static FINDER: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(KEY));
-    let key = FINDER.find(head)?;
-    text_after(head, key + KEY.len())
-}
-
-/// The same from the other end: embeddings have it after their vectors, which are long. Between it and the end of the
-/// document as many brackets close as open, and one more, the last byte of all.
-fn last_value(json: &[u8]) -> Option<(usize, usize)> {
-    let tail = json.len().saturating_sub(LONGEST_TAIL);
-    let key = tail + memmem::rfind(&json[tail..], KEY)?;
-    // Inside a text its quotes would be escaped.
-    if key == 0 || json[key - 1] == b'\\' {
-        return None;
-    }
-    let (from, to) = text_after(json, key + KEY.len())?;
-    let mut depth = 0usize;
-    let mut at = to + 1;
-    loop {
-        match json.get(at)? {
-            b'"' => at = string_end(json, at + 1)?,
-            b'{' | b'[' => depth += 1,
-            b'}' | b']' if depth > 0 => depth -= 1,
-            b'}' => break,
-            _ => {}
-        }
-        at += 1;
-    }
-    json[at + 1..].trim_ascii().is_empty().then_some((from, to))
-}
-
-/// Where the text is that follows the key that ends at `at`. `"model"` may also be a value: only a colon makes it a key.
-fn text_after(json: &[u8], mut at: usize) -> Option<(usize, usize)> {
-    for mark in [b':', b'"'] {
-        at += json[at..]
-            .iter()
-            .position(|b| !b.is_ascii_whitespace())
-            .filter(|i| json[at + i] == mark)?
-            + 1;
-    }
-    let end = at + memchr::memchr2(b'"', b'\\', &json[at..]).filter(|i| json[at + i] == b'"')?;
-    Some((at, end))
-}
-
-/// The place of the quote that ends the string which begins at `at`.
-fn string_end(json: &[u8], mut at: usize) -> Option<usize> {
-    loop {
-        at += memchr::memchr2(b'"', b'\\', json.get(at..)?)?;
-        if json[at] == b'"' {
-            return Some(at);
-        }
-        at += 2;
     }
 }
 

@@ -17,7 +17,7 @@ use llm_router::{Lease, StreamFailover};
 use llm_types::{JsonObject, Op, Usage};
 
 use crate::{
-    Charge, Continued,
+    Charge, Continued, answer_id,
     continuation::{Bill, Onward, Resuming, Sent, Splice},
     ledger,
     price::Rates,
@@ -291,10 +291,16 @@ impl AnswerStream {
         out: &mut Vec<Event>,
     ) -> Result<(), Error> {
         if content {
-            self.began = true;
+            let is_first = !std::mem::replace(&mut self.began, true);
             out.append(&mut self.waiting);
             out.extend(events);
             self.sent.flush();
+            if is_first {
+                let op = self.op();
+                let mut said = out.iter();
+                let id = said.find_map(|event| answer_id::of_event(op, &event.data));
+                self.reporter.note(|record| record.answer_id = id);
+            }
         } else {
             self.waiting.extend(events);
         }

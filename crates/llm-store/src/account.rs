@@ -81,6 +81,7 @@ pub struct Account {
     /// What kind of entity.
     pub scope: Scope,
     /// Which one.
+    #[serde(default)]
     pub id: String,
     /// Which of its counts.
     #[serde(default, skip_serializing_if = "String::is_empty")]

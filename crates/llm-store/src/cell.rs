@@ -37,14 +37,25 @@ impl From<Cell> for Lent<'_> {
 
 /// A type that a column can hold.
 pub trait Column: Sized {
+    /// Whether it is stored as text, or else as a whole number.
+    const IS_TEXT: bool;
+
     /// The value to store.
     fn cell(&self) -> Cell;
     /// The same, not copied where that is possible.
     fn lend(&self) -> Lent<'_> {
         self.cell().into()
     }
+    /// The value that was stored.
+    fn of(cell: Cell) -> Result<Self, String>;
     /// The stored value at `index`.
-    fn read(row: &AnyRow, index: usize) -> Result<Self, String>;
+    fn read(row: &AnyRow, index: usize) -> Result<Self, String> {
+        let cell = match Self::IS_TEXT {
+            true => row.try_get(index).map(Cell::Text),
+            false => row.try_get(index).map(Cell::Integer),
+        };
+        Self::of(cell.map_err(|error| error.to_string())?)
+    }
 }
 
 /// PostgreSQL's texts cannot hold the character NUL, and clients can send it.
@@ -55,12 +66,18 @@ pub(crate) fn without_nul(text: &str) -> Cow<'_, str> {
     }
 }
 
-fn text(row: &AnyRow, index: usize) -> Result<Option<String>, String> {
-    row.try_get(index).map_err(|error| error.to_string())
+fn text(cell: Cell) -> Result<Option<String>, String> {
+    match cell {
+        Cell::Text(text) => Ok(text),
+        Cell::Integer(_) => Err("is a number".to_owned()),
+    }
 }
 
-fn integer(row: &AnyRow, index: usize) -> Result<Option<i64>, String> {
-    row.try_get(index).map_err(|error| error.to_string())
+fn integer(cell: Cell) -> Result<Option<i64>, String> {
+    match cell {
+        Cell::Integer(number) => Ok(number),
+        Cell::Text(_) => Err("is a text".to_owned()),
+    }
 }
 
 fn present<T>(value: Option<T>) -> Result<T, String> {
@@ -71,24 +88,34 @@ fn present<T>(value: Option<T>) -> Result<T, String> {
 macro_rules! text_column {
     ($type:ty, $write:expr, $read:expr) => {
         impl Column for $type {
+            const IS_TEXT: bool = true;
+
             fn cell(&self) -> Cell {
-                let write: fn(&Self) -> String = $write;
-                Cell::Text(Some(write(self)))
+                let write: fn(&Self) -> Cow<'_, str> = $write;
+                Cell::Text(Some(write(self).into_owned()))
             }
-            fn read(row: &AnyRow, index: usize) -> Result<Self, String> {
+            fn lend(&self) -> Lent<'_> {
+                let write: fn(&Self) -> Cow<'_, str> = $write;
+                Lent::Text(write(self))
+            }
+            fn of(cell: Cell) -> Result<Self, String> {
                 let read: fn(String) -> Result<Self, String> = $read;
-                read(present(text(row, index)?)?)
+                read(present(text(cell)?)?)
             }
         }
 
         impl Column for Option<$type> {
+            const IS_TEXT: bool = true;
+
             fn cell(&self) -> Cell {
-                let write: fn(&$type) -> String = $write;
-                Cell::Text(self.as_ref().map(write))
+                self.as_ref().map_or(Cell::Text(None), Column::cell)
             }
-            fn read(row: &AnyRow, index: usize) -> Result<Self, String> {
+            fn lend(&self) -> Lent<'_> {
+                self.as_ref().map_or(Lent::Nothing, Column::lend)
+            }
+            fn of(cell: Cell) -> Result<Self, String> {
                 let read: fn(String) -> Result<$type, String> = $read;
-                text(row, index)?.map(read).transpose()
+                text(cell)?.map(read).transpose()
             }
         }
     };
@@ -98,66 +125,49 @@ macro_rules! text_column {
 macro_rules! integer_column {
     ($type:ty, $write:expr, $read:expr) => {
         impl Column for $type {
+            const IS_TEXT: bool = false;
+
             fn cell(&self) -> Cell {
                 let write: fn(&Self) -> i64 = $write;
                 Cell::Integer(Some(write(self)))
             }
-            fn read(row: &AnyRow, index: usize) -> Result<Self, String> {
+            fn of(cell: Cell) -> Result<Self, String> {
                 let read: fn(i64) -> Self = $read;
-                present(integer(row, index)?).map(read)
+                present(integer(cell)?).map(read)
             }
         }
 
         impl Column for Option<$type> {
+            const IS_TEXT: bool = false;
+
             fn cell(&self) -> Cell {
                 let write: fn(&$type) -> i64 = $write;
                 Cell::Integer(self.as_ref().map(write))
             }
-            fn read(row: &AnyRow, index: usize) -> Result<Self, String> {
+            fn of(cell: Cell) -> Result<Self, String> {
                 let read: fn(i64) -> $type = $read;
-                Ok(integer(row, index)?.map(read))
+                Ok(integer(cell)?.map(read))
             }
         }
     };
 }
 
-impl Column for String {
-    fn cell(&self) -> Cell {
-        Cell::Text(Some(self.clone()))
-    }
-    fn lend(&self) -> Lent<'_> {
-        Lent::Text(Cow::Borrowed(self))
-    }
-    fn read(row: &AnyRow, index: usize) -> Result<Self, String> {
-        present(text(row, index)?)
-    }
-}
-
-impl Column for Option<String> {
-    fn cell(&self) -> Cell {
-        Cell::Text(self.clone())
-    }
-    fn lend(&self) -> Lent<'_> {
-        let text = self.as_deref();
-        text.map_or(Lent::Nothing, |text| Lent::Text(Cow::Borrowed(text)))
-    }
-    fn read(row: &AnyRow, index: usize) -> Result<Self, String> {
-        text(row, index)
-    }
-}
-
-text_column!(Sealed, |sealed| sealed.as_text().to_owned(), |text| Ok(
+text_column!(String, |text| Cow::Borrowed(text), Ok);
+text_column!(Sealed, |sealed| Cow::Borrowed(sealed.as_text()), |text| Ok(
     Sealed::from_text(text)
 ));
-text_column!(Vec<String>, |list| json(list), from_json);
+text_column!(Vec<String>, |list| json_list(list), from_json);
 text_column!(serde_json::Value, |value| json(value), from_json);
 text_column!(
     serde_json::Map<String, serde_json::Value>,
-    |map| json(map),
+    |map| match map.is_empty() {
+        true => Cow::Borrowed("{}"),
+        false => json(map),
+    },
     from_json
 );
-text_column!(Vec<crate::Account>, |list| json(list), from_json);
-text_column!(crate::Json, |json| json.as_str().to_owned(), |text| {
+text_column!(Vec<crate::Account>, |list| json_list(list), from_json);
+text_column!(crate::Json, |json| Cow::Borrowed(json.as_str()), |text| {
     crate::Json::from_text(text)
 });
 integer_column!(i64, |number| *number, |number| number);
@@ -165,9 +175,16 @@ integer_column!(bool, |flag| i64::from(*flag), |number| number != 0);
 integer_column!(Moment, |moment| moment.0, Moment);
 integer_column!(NanoDollars, |amount| amount.0, NanoDollars);
 
-fn json<T: serde::Serialize>(value: &T) -> String {
+fn json<T: serde::Serialize>(value: &T) -> Cow<'static, str> {
     // Lists and maps with text keys always have a JSON form.
-    serde_json::to_string(value).unwrap_or_default()
+    Cow::Owned(serde_json::to_string(value).unwrap_or_default())
+}
+
+fn json_list<T: serde::Serialize>(list: &[T]) -> Cow<'static, str> {
+    match list {
+        [] => Cow::Borrowed("[]"),
+        list => json(&list),
+    }
 }
 
 fn from_json<T: serde::de::DeserializeOwned>(text: String) -> Result<T, String> {

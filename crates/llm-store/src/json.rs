@@ -1,9 +1,4 @@
-use std::fmt;
-
-use serde::{
-    Deserialize, Deserializer, Serialize, Serializer,
-    de::{DeserializeOwned, Error as _, MapAccess, Visitor, value::MapAccessDeserializer},
-};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
 use serde_json::Value;
 
 /// A JSON value as its text: written once, and read only where somebody asks what it says.
@@ -34,12 +29,9 @@ impl Json {
     }
 }
 
-/// Among other JSON it is the value, elsewhere the text.
+/// Among other JSON it is the value.
 impl Serialize for Json {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if !serializer.is_human_readable() {
-            return serializer.serialize_str(&self.0);
-        }
         let value: Value = serde_json::from_str(&self.0).map_err(serde::ser::Error::custom)?;
         value.serialize(serializer)
     }
@@ -47,32 +39,8 @@ impl Serialize for Json {
 
 impl<'de> Deserialize<'de> for Json {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        if !deserializer.is_human_readable() {
-            return deserializer.deserialize_any(TextOrValue);
-        }
         let value = Value::deserialize(deserializer)?;
         Ok(Self(value.to_string()))
-    }
-}
-
-/// Records of earlier versions have the value where later ones have the text.
-struct TextOrValue;
-
-impl<'de> Visitor<'de> for TextOrValue {
-    type Value = Json;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON as a text, or an object")
-    }
-
-    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Json, E> {
-        Json::from_text(text.to_owned()).map_err(E::custom)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Json, A::Error> {
-        let value =
-            Value::deserialize(MapAccessDeserializer::new(map)).map_err(A::Error::custom)?;
-        Ok(Json(value.to_string()))
     }
 }
 

@@ -65,7 +65,7 @@ pub use record::{Crud, Page, Record};
 pub use reports::{DaySum, Days, Failures, Find, Grouping, KeyName, Named, Narrow, Requests, Sort};
 pub use repricing::Repriced;
 pub use seal::{Keyring, Sealed};
-pub use shipping::{Charge, Charged, Position};
+pub use shipping::{Charge, Charged, Position, Unpacked};
 pub use sqlx::{AnyConnection, any::AnyRow};
 pub use token::hash_token;
 pub use transaction::Transaction;

@@ -261,17 +261,32 @@ pub(crate) async fn list<R: Record>(
 ///
 /// `spends "scope" of "id"` adds what the entity's account says: `spend`, `total_spend` and `budget_reset_at`.
 ///
-/// `brief as Brief of "Name"` adds a way to write a row without what is empty in it, which reads as the same row.
+/// `then complete` hands every row that was read to its method `complete`.
+///
+/// `brief as Brief of "Name"` adds a way to write a row without what is empty in it, which reads as the same row, and one to
+/// make a row of its cells.
 macro_rules! table {
     (
         $(#[$meta:meta])*
-        $name:ident in $table:literal, key [$($key:ident),+], by [$($by:ident),*], brief as $brief:ident of $remote:literal;
+        $name:ident in $table:literal, key [$($key:ident),+], by [$($by:ident),*], then $then:ident,
+        brief as $brief:ident of $remote:literal;
         $($(#[$field_meta:meta])* $field:ident: $type:ty,)*
     ) => {
         $crate::record::table! {
             $(#[$meta])*
-            $name in $table, key [$($key),+], by [$($by),*];
+            $name in $table, key [$($key),+], by [$($by),*], then $then;
             $($(#[$field_meta])* $field: $type,)*
+        }
+
+        impl $name {
+            /// The row of these cells; what is missing at their end is as it is by default.
+            pub(crate) fn of_cells(cells: Vec<$crate::Cell>) -> Result<Self, String> {
+                let (mut row, mut cells) = (Self::default(), cells.into_iter());
+                $(if let Some(cell) = cells.next() {
+                    row.$field = $crate::record::of_cell(cell, stringify!($field))?;
+                })*
+                Ok(row)
+            }
         }
 
         #[derive(serde::Serialize)]
@@ -282,7 +297,7 @@ macro_rules! table {
     };
     (
         $(#[$meta:meta])*
-        $name:ident in $table:literal, key [$($key:ident),+], by [$($by:ident),*];
+        $name:ident in $table:literal, key [$($key:ident),+], by [$($by:ident),*] $(, then $then:ident)?;
         $($(#[$field_meta:meta])* $field:ident: $type:ty,)*
     ) => {
         $(#[$meta])*
@@ -298,7 +313,9 @@ macro_rules! table {
 
             fn read(row: &sqlx::any::AnyRow) -> Result<Self, $crate::Error> {
                 let mut columns = 0..;
-                Ok(Self { $($field: $crate::record::read_column::<Self, _>(row, &mut columns)?,)* })
+                let row = Self { $($field: $crate::record::read_column::<Self, _>(row, &mut columns)?,)* };
+                $(let row = row.$then();)?
+                Ok(row)
             }
         }
     };
@@ -365,6 +382,16 @@ pub(crate) use table;
 
 pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
+}
+
+/// What a cell of this column says.
+pub(crate) fn of_cell<T: Column>(cell: Cell, column: &str) -> Result<T, String> {
+    // Nothing is of no type.
+    let cell = match (cell, T::IS_TEXT) {
+        (Cell::Text(None), false) => Cell::Integer(None),
+        (cell, _) => cell,
+    };
+    T::of(cell).map_err(|reason| format!("{column} {reason}"))
 }
 
 /// Reads the next column of a row.

@@ -137,7 +137,7 @@ fn key_id(salt: &str) -> String {
         .chain_update(b"interlingua key id ")
         .chain_update(salt)
         .finalize();
-    hex::encode(&digest[..4])
+    data_encoding::HEXLOWER.encode(&digest[..4])
 }
 
 fn derive(salt: &str) -> Option<LessSafeKey> {

@@ -5,7 +5,6 @@ use std::sync::LazyLock;
 use crate::{
     Cell, Crud, Dialect, Finder, Record, Searched,
     kept::texts,
-    record::places,
     reports::{NAMES, REPORTS},
     rows::{
         AccessGroup, AuditEntry, Budget, Credential, Customer, DeletedKey, DeletedTeam, Invitation,
@@ -245,10 +244,10 @@ pub(crate) static AUDIT: LazyLock<Audit> = LazyLock::new(|| {
 
 /// Statements whose text is made of the columns' names.
 pub(crate) struct Made {
-    /// Adds a spend row, unless it is there.
-    pub(crate) add_spend_row: &'static str,
-    /// Adds spend rows that come as JSON, leaving those that are there.
-    pub(crate) add_spend_rows: &'static str,
+    /// Adds spend rows, leaving those that are there: SQLite only.
+    pub(crate) add_spend_rows: Sized,
+    /// Adds spend rows that come as JSON, leaving those that are there: PostgreSQL only.
+    pub(crate) add_spend_json: &'static str,
     /// Adds to the sums of days.
     pub(crate) add_days: Sized,
     /// Adds to the coarse ones.
@@ -263,13 +262,16 @@ pub(crate) struct Made {
 
 /// Statements whose text is made of the columns' names.
 pub(crate) static MADE: LazyLock<Made> = LazyLock::new(|| Made {
-    add_spend_row: format!(
-        "INSERT INTO spend ({}) VALUES ({}) ON CONFLICT (id) DO NOTHING",
-        SpendRow::COLUMNS.join(", "),
-        places(1, SpendRow::COLUMNS.len())
-    )
-    .leak(),
-    add_spend_rows: {
+    add_spend_rows: Sized::new(|values| {
+        // Whoever fails is in a transaction that ends: without `OR FAIL`, what each statement of several rows changes would be
+        // written down before, to be undone alone.
+        format!(
+            "INSERT OR FAIL INTO spend ({}) VALUES {} ON CONFLICT (id) DO NOTHING",
+            SpendRow::COLUMNS.join(", "),
+            values.rows(SpendRow::COLUMNS.len())
+        )
+    }),
+    add_spend_json: {
         let cells = SpendRow::default().cells();
         let columns = SpendRow::COLUMNS.iter().zip(&cells);
         let typed = columns.map(|(column, cell)| match cell {
@@ -356,8 +358,7 @@ pub fn all() -> Vec<Statement> {
         postgres("hold", HOLD),
         postgres("end holds", END_HOLDS),
         postgres("known spend", KNOWN_SPEND),
-        both("add spend row", MADE.add_spend_row),
-        postgres("add spend rows", MADE.add_spend_rows),
+        postgres("add spend json", MADE.add_spend_json),
         both("renew lease", RENEW_LEASE),
         both("abandoned", ABANDONED),
         both("held by", HELD_BY),
@@ -398,6 +399,11 @@ pub fn all() -> Vec<Statement> {
             ..both(name, text)
         }));
     }
+    let rows = MADE.add_spend_rows.of(Dialect::Sqlite);
+    all.extend(rows.map(|(_, text)| Statement {
+        only: Some(Dialect::Sqlite),
+        ..both("add spend rows", text)
+    }));
     let kept = texts::ALL.iter().chain(&texts::SWEEPING);
     all.extend(kept.map(|(name, text)| both(name, text)));
     all.extend(REPORTS.all().map(|(name, text)| both(name, text)));

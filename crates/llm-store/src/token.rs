@@ -1,8 +1,9 @@
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
 /// What is stored of a virtual key: its SHA-256, as lower-case hex.
 pub fn hash_token(key: &str) -> String {
-    hex::encode(Sha256::digest(key))
+    HEXLOWER.encode(&Sha256::digest(key))
 }
 
 #[cfg(test)]

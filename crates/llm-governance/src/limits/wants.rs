@@ -19,7 +19,7 @@ const SESSION: Duration = Duration::from_secs(3600);
 /// What a request asks for, as limits see it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Asked<'a> {
-    pub(crate) work: Work<'a>,
+    pub(crate) work: &'a Work<'a>,
     pub(crate) tags: &'a [String],
     pub(crate) rules: &'a LimitRules,
 }

@@ -29,7 +29,6 @@ pub(crate) use desk::Ticket;
 pub(crate) use folder::{Batch, Folder};
 pub(crate) use fresh::{Fresh, Part};
 pub(crate) use queue::Note;
-pub(crate) use record::read as read_record;
 use syncer::Syncer;
 pub(crate) use writer::Fallback;
 use writer::Writer;

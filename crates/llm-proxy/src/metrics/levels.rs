@@ -30,12 +30,10 @@ enum Which {
     VendorTokens,
     ModelRequests,
     ModelTokens,
-    KeyAllowed,
-    KeyUsed,
-    TeamAllowed,
-    TeamUsed,
-    ProjectAllowed,
-    ProjectUsed,
+    /// A limit, and how much of it is used.
+    Key,
+    Team,
+    Project,
 }
 
 /// One level, with all that is said of it.
@@ -44,11 +42,12 @@ struct Known {
     which: Which,
     facts: Vec<(Label, String)>,
     value: AtomicU64,
+    used: AtomicU64,
 }
 
 /// The last of every level, as far as there is room. Series are made when somebody reads them, not with each request.
 pub(super) struct Levels {
-    all: DashMap<u64, Known>,
+    all: DashMap<u64, Known, RandomState>,
     most: usize,
     hasher: RandomState,
 }
@@ -67,7 +66,7 @@ pub(crate) struct Limited<'a> {
 impl Levels {
     pub(super) fn new(most: usize) -> Self {
         Self {
-            all: DashMap::new(),
+            all: DashMap::default(),
             most,
             hasher: RandomState::default(),
         }
@@ -88,7 +87,7 @@ impl Levels {
             };
             self.set(
                 which,
-                left,
+                (left, 0),
                 (&deployment.id, caller.key_hash(), group),
                 || {
                     let said = place(Facts::default(), deployment)
@@ -110,10 +109,10 @@ impl Levels {
             left,
         } = limited;
         let used = limit.saturating_sub(left);
-        let (allowed, spent) = match (scope, kind) {
-            ("api_key", _) => (Which::KeyAllowed, Which::KeyUsed),
-            ("team", _) => (Which::TeamAllowed, Which::TeamUsed),
-            ("model_per_project", _) => (Which::ProjectAllowed, Which::ProjectUsed),
+        let (which, whose) = match (scope, kind) {
+            ("api_key", _) => (Which::Key, caller.key_hash()),
+            ("team", _) => (Which::Team, caller.team_id().unwrap_or_default()),
+            ("model_per_project", _) => (Which::Project, caller.project_id().unwrap_or_default()),
             ("model_per_key", "requests") => {
                 return self.of_model(Which::ModelRequests, left, caller, (model, id));
             }
@@ -122,33 +121,28 @@ impl Levels {
             }
             _ => return,
         };
-        let whose = match allowed {
-            Which::KeyAllowed => caller.key_hash(),
-            Which::TeamAllowed => caller.team_id().unwrap_or_default(),
-            _ => caller.project_id().unwrap_or_default(),
-        };
-        for (which, value) in [(allowed, limit), (spent, used)] {
-            self.set(which, value, (whose, kind, model_of(which, model)), || {
-                let facts = Facts::default().say(Label::LimitKind, kind);
-                let facts = match allowed {
-                    Which::KeyAllowed => facts
-                        .say(Label::Key, whose)
-                        .may_say(Label::KeyAlias, caller.key_alias()),
-                    Which::TeamAllowed => facts
-                        .say(Label::Team, whose)
-                        .may_say(Label::TeamAlias, caller.team_alias()),
-                    _ => facts
-                        .say(Label::Project, whose)
-                        .say(Label::Requested, model)
-                        .may_say(Label::ProjectAlias, alias_of_project(caller)),
-                };
-                facts.kept()
-            });
-        }
+        // Those of projects are told apart by model.
+        let of_model = if which == Which::Project { model } else { "" };
+        self.set(which, (limit, used), (whose, kind, of_model), || {
+            let facts = Facts::default().say(Label::LimitKind, kind);
+            let facts = match which {
+                Which::Key => facts
+                    .say(Label::Key, whose)
+                    .may_say(Label::KeyAlias, caller.key_alias()),
+                Which::Team => facts
+                    .say(Label::Team, whose)
+                    .may_say(Label::TeamAlias, caller.team_alias()),
+                _ => facts
+                    .say(Label::Project, whose)
+                    .say(Label::Requested, model)
+                    .may_say(Label::ProjectAlias, alias_of_project(caller)),
+            };
+            facts.kept()
+        });
     }
 
     fn of_model(&self, which: Which, left: u64, caller: &Caller, (model, id): (&str, &str)) {
-        self.set(which, left, (caller.key_hash(), model, id), || {
+        self.set(which, (left, 0), (caller.key_hash(), model, id), || {
             Facts::default()
                 .say(Label::Key, caller.key_hash())
                 .may_say(Label::KeyAlias, caller.key_alias())
@@ -161,18 +155,20 @@ impl Levels {
     fn set(
         &self,
         which: Which,
-        value: u64,
+        (value, used): (u64, u64),
         of: (&str, &str, &str),
         facts: impl FnOnce() -> Vec<(Label, String)>,
     ) {
         let at = self.hasher.hash_one((which, of));
         if let Some(known) = self.all.get(&at) {
             known.value.store(value, Ordering::Relaxed);
+            known.used.store(used, Ordering::Relaxed);
         } else if self.all.len() < self.most {
             let known = Known {
                 which,
                 facts: facts(),
                 value: value.into(),
+                used: used.into(),
             };
             self.all.insert(at, known);
         }
@@ -185,8 +181,13 @@ impl Levels {
             let facts = said.fold(Facts::default(), |facts, (label, text)| {
                 facts.say(*label, text)
             });
-            let value = known.value.load(Ordering::Relaxed) as f64;
-            gauge(families, known.which).at(&facts).set(value);
+            let (value, used) = gauges(families, known.which);
+            let level = known.value.load(Ordering::Relaxed) as f64;
+            value.at(&facts).set(level);
+            if let Some(gauge) = used {
+                let level = known.used.load(Ordering::Relaxed) as f64;
+                gauge.at(&facts).set(level);
+            }
         }
         let spent = router.spent();
         for (name, budget) in &router.settings().budgets.providers {
@@ -200,29 +201,18 @@ impl Levels {
     }
 }
 
-/// The model, where limits are told apart by it.
-fn model_of(which: Which, model: &str) -> &str {
-    match which {
-        Which::ProjectAllowed | Which::ProjectUsed => model,
-        _ => "",
-    }
-}
-
 fn alias_of_project(caller: &Caller) -> Option<&str> {
     caller.project.as_ref()?.row.project_alias.as_deref()
 }
 
-fn gauge(families: &Families, which: Which) -> &Of<Level> {
+fn gauges(families: &Families, which: Which) -> (&Of<Level>, Option<&Of<Level>>) {
     match which {
-        Which::VendorRequests => &families.vendor_requests_left,
-        Which::VendorTokens => &families.vendor_tokens_left,
-        Which::ModelRequests => &families.model_requests_left,
-        Which::ModelTokens => &families.model_tokens_left,
-        Which::KeyAllowed => &families.key_limit,
-        Which::KeyUsed => &families.key_used,
-        Which::TeamAllowed => &families.team_limit,
-        Which::TeamUsed => &families.team_used,
-        Which::ProjectAllowed => &families.project_limit,
-        Which::ProjectUsed => &families.project_used,
+        Which::VendorRequests => (&families.vendor_requests_left, None),
+        Which::VendorTokens => (&families.vendor_tokens_left, None),
+        Which::ModelRequests => (&families.model_requests_left, None),
+        Which::ModelTokens => (&families.model_tokens_left, None),
+        Which::Key => (&families.key_limit, Some(&families.key_used)),
+        Which::Team => (&families.team_limit, Some(&families.team_used)),
+        Which::Project => (&families.project_limit, Some(&families.project_used)),
     }
 }

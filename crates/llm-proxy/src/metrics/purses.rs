@@ -15,7 +15,7 @@ use super::{
 
 /// Everybody with a budget who asked for something, as far as there is room.
 pub(super) struct Purses {
-    all: DashMap<u64, Purse>,
+    all: DashMap<u64, Purse, RandomState>,
     most: usize,
     hasher: RandomState,
 }
@@ -25,7 +25,7 @@ const MILLISECONDS_IN_AN_HOUR: f64 = 3_600_000.0;
 impl Purses {
     pub(super) fn new(most: usize) -> Self {
         Self {
-            all: DashMap::new(),
+            all: DashMap::default(),
             most,
             hasher: RandomState::default(),
         }

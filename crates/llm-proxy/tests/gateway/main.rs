@@ -9,6 +9,7 @@
 mod again;
 mod agents;
 mod alerts;
+mod answer_ids;
 mod answers;
 
 mod authorization;

@@ -11,7 +11,7 @@ use llm_types::{JsonObject, Op, Usage, Verb};
 
 use super::{begun::Begun, ended, place::Placed};
 use crate::{
-    AnswerStream, Body, ByteAnswer, Engine, Failure, Meta, Outcome, Response,
+    AnswerStream, Body, ByteAnswer, Engine, Failure, Meta, Outcome, Response, answer_id,
     continuation::Onward,
     dress::Wardrobe,
     mock,
@@ -393,6 +393,7 @@ pub(crate) fn finish(
     let charge = rates.charge(usage.as_ref());
     lease.finish(&ended(usage.as_ref(), &charge, None));
     reporter.note(|record| {
+        record.answer_id = answer_id::of_answer(record.op, &bytes);
         record.usage = usage;
         record.charge = charge;
     });

@@ -72,14 +72,13 @@ impl Engine {
 }
 
 impl Engine {
-    /// The request with what it refers to and what is kept here, where its vendor takes that along.
-    pub(super) async fn lent(&self, mut request: Request) -> Result<Request, Error> {
+    /// Gives the request what it refers to and what is kept here, where its vendor takes that along.
+    pub(super) async fn lend(&self, request: &mut Request) -> Result<(), Error> {
         let (Some(local), Op::Batch, Verb::Create) = (&self.local, request.op, request.verb) else {
-            return Ok(request);
+            return Ok(());
         };
         // On the heap: hardly any request is for such a batch.
-        Box::pin(local.lend(&mut request)).await?;
-        Ok(request)
+        Box::pin(local.lend(request)).await
     }
 }
 

@@ -1,12 +1,12 @@
 use super::Object;
-use crate::{Account, Json, Moment, record::table};
+use crate::{Account, Json, Moment, Scope, record::table};
 use llm_cost::NanoDollars;
 
 table! {
     /// One request that reached a provider: what it used, what that cost, and whose money it was.
     SpendRow in "spend", key [id],
     by [api_key, user_id, team_id, end_user, request_id, session_id, model, model_id, status],
-    brief as BriefRow of "SpendRow";
+    then whole, brief as BriefRow of "SpendRow";
     /// Ours: providers reuse theirs.
     id: String,
     /// The provider's id of the answer.
@@ -91,6 +91,32 @@ table! {
     metadata: Object,
     /// Every account it was charged to.
     accounts: Vec<Account>,
+}
+
+impl SpendRow {
+    /// The id that an account of this scope has if it is the row's own.
+    pub(crate) fn own_id(&self, scope: Scope) -> Option<&String> {
+        match scope {
+            Scope::Key => Some(&self.api_key),
+            Scope::User => self.user_id.as_ref(),
+            Scope::Team => self.team_id.as_ref(),
+            Scope::Organization => self.organization_id.as_ref(),
+            Scope::Project => self.project_id.as_ref(),
+            Scope::Customer => self.end_user.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// The row as it was read, with the ids of its accounts.
+    pub(crate) fn whole(mut self) -> Self {
+        let mut accounts = std::mem::take(&mut self.accounts);
+        for account in accounts.iter_mut().filter(|account| account.id.is_empty()) {
+            let own = self.own_id(account.scope);
+            account.id = own.cloned().unwrap_or_default();
+        }
+        self.accounts = accounts;
+        self
+    }
 }
 
 table! {

@@ -3,6 +3,7 @@
 
 use std::{
     borrow::Cow,
+    ops::RangeFrom,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -113,47 +114,81 @@ fn ship(
         .iter()
         .map(Arc::as_ref)
         .partition(|charged: &&Charged| charged.under_way);
-    let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let new = add_rows(&transaction, &ended)?;
     let noted = Noted::of(&sent, &ended, journal)?;
-    run(&transaction, MADE.add_under_way, &noted.begun)?;
-    run(&transaction, MADE.end_under_way, &noted.gone)?;
+    // Nearly always all of them are new. Where they are not, each is added alone, to see which are.
+    for together in [usize::MAX, 1] {
+        let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        if let Some(new) = add_rows(&transaction, &ended, together)? {
+            settle(&transaction, &new, &noted, journal, position)?;
+            transaction.commit()?;
+            return Ok(new.len());
+        }
+    }
+    Err(fault("the rows of a batch cannot be counted".to_owned()))
+}
+
+/// Adds what new rows mean for everything beside them.
+fn settle(
+    transaction: &Connection,
+    new: &[&Charged],
+    noted: &Noted,
+    journal: &str,
+    position: Option<Position>,
+) -> Result<(), Error> {
+    run(transaction, MADE.add_under_way, &noted.begun)?;
+    run(transaction, MADE.end_under_way, &noted.gone)?;
     let mut sums = Sums::new();
-    spend(&mut sums, &new);
+    spend(&mut sums, new);
     for rows in rounds(sums) {
-        run(&transaction, MADE.add_balances, &rows)?;
+        run(transaction, MADE.add_balances, &rows)?;
     }
     let days = days_of(new.iter().map(|one| &one.row));
     for (statement, rows) in day_cells(days.into_iter()) {
-        run(&transaction, statement, &rows)?;
+        run(transaction, statement, &rows)?;
     }
     if let Some(position) = position {
         let mut statement = transaction.prepare_cached(statements::SET_POSITION)?;
         execute(&mut statement, &position_cells(journal, position))?;
     }
-    transaction.commit()?;
-    Ok(new.len())
+    Ok(())
 }
 
-/// Adds the rows that are not there, and answers them.
-fn add_rows<'a>(db: &Connection, ended: &[&'a Charged]) -> Result<Vec<&'a Charged>, Error> {
-    let mut statement = db.prepare_cached(MADE.add_spend_row)?;
+/// Adds the rows that are not there, so many at a time, and answers them; nothing where some of several that went together are
+/// there already.
+fn add_rows<'a>(
+    db: &Connection,
+    ended: &[&'a Charged],
+    together: usize,
+) -> Result<Option<Vec<&'a Charged>>, Error> {
     let accounts = SpendRow::COLUMNS
         .iter()
         .position(|name| *name == "accounts");
     let mut new = Vec::with_capacity(ended.len());
-    for charged in ended {
-        let mut values = charged.row.lend();
-        if charged.row.accounts.is_empty()
-            && let Some(value) = accounts.and_then(|place| values.get_mut(place))
-        {
-            *value = charged.accounts().into();
+    let mut rest = ended;
+    while let Some((size, text)) = MADE
+        .add_spend_rows
+        .up_to(rest.len().min(together), Dialect::Sqlite)
+        && let Some((some, more)) = rest.split_at_checked(size)
+    {
+        let mut statement = db.prepare_cached(text)?;
+        let mut places = 1..;
+        for charged in some {
+            let mut values = charged.row.lend();
+            if charged.row.accounts.is_empty()
+                && let Some(value) = accounts.and_then(|place| values.get_mut(place))
+            {
+                *value = charged.accounts().into();
+            }
+            bind(&mut statement, &mut places, &values)?;
         }
-        if execute(&mut statement, &values)? > 0 {
-            new.push(*charged);
+        match statement.raw_execute()? {
+            added if added == size => new.extend(some),
+            _ if size > 1 => return Ok(None),
+            _ => {}
         }
+        rest = more;
     }
-    Ok(new)
+    Ok(Some(new))
 }
 
 /// Runs a statement for each row.
@@ -170,10 +205,20 @@ fn run(db: &Connection, statement: Sized, rows: &[Vec<Cell>]) -> Result<(), Erro
 
 /// Runs a statement with these values; answers how many rows changed.
 fn execute(statement: &mut CachedStatement<'_>, values: &[impl ToSql]) -> Result<usize, Error> {
-    for (value, place) in values.iter().zip(1..) {
-        statement.raw_bind_parameter::<usize, _>(place, value)?;
-    }
+    bind(statement, &mut (1..), values)?;
     Ok(statement.raw_execute()?)
+}
+
+fn bind(
+    statement: &mut CachedStatement<'_>,
+    places: &mut RangeFrom<usize>,
+    values: &[impl ToSql],
+) -> Result<(), Error> {
+    // The values come first: the next one's place would be lost.
+    for (value, place) in values.iter().zip(places) {
+        statement.raw_bind_parameter(place, value)?;
+    }
+    Ok(())
 }
 
 impl ToSql for Lent<'_> {

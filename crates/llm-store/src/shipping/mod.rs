@@ -3,6 +3,7 @@
 mod file;
 mod many;
 mod noted;
+mod packed;
 mod server;
 mod sums;
 
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 
 use crate::{
-    Account, Cell, Column, Dialect, Error, Moment, Store,
+    Account, Cell, Column, Dialect, Error, Moment, Scope, Store,
     balances::fault,
     record::query,
     rows::{SpendRow, spend::BriefRow},
@@ -19,6 +20,7 @@ use crate::{
 };
 pub(crate) use file::FileWriter;
 pub(crate) use many::run_in_chunks;
+pub use packed::Unpacked;
 pub(crate) use server::{add_balances, end_holds};
 
 /// An account that a request is charged to, and the end of the window it falls into: used if it is the first there.
@@ -72,11 +74,30 @@ pub struct Charged {
 }
 
 impl Charged {
-    /// Whom it is charged to, as its row says it.
+    /// Whom it is charged to, as its row says it: accounts whose id is in the row already have none of their own.
     fn accounts(&self) -> Cell {
-        let accounts: Vec<&Account> = self.charges.iter().map(|one| &one.account).collect();
+        let accounts = self.charges.iter().map(|charge| {
+            let account = &charge.account;
+            let own = self.row.own_id(account.scope) == Some(&account.id);
+            Written {
+                scope: account.scope,
+                id: (!own).then_some(&account.id).filter(|id| !id.is_empty()),
+                meter: &account.meter,
+            }
+        });
+        let accounts: Vec<Written<'_>> = accounts.collect();
         Cell::Text(serde_json::to_string(&accounts).ok())
     }
+}
+
+/// An account in a row.
+#[derive(Serialize)]
+struct Written<'a> {
+    scope: Scope,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a String>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    meter: &'a str,
 }
 
 /// How far a journal was shipped: all of the segments before, and this many bytes of this one.

@@ -137,7 +137,7 @@ async fn add_rows<'a>(
     while let Some((some, more)) = rest.split_at_checked(rest.len().min(TOGETHER))
         && !some.is_empty()
     {
-        let rows = query(MADE.add_spend_rows, [Cell::Text(Some(json_of(some)?))]);
+        let rows = query(MADE.add_spend_json, [Cell::Text(Some(json_of(some)?))]);
         added += rows.execute(&mut *db).await?.rows_affected();
         rest = more;
     }
