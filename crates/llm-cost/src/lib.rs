@@ -56,5 +56,5 @@ pub use rate::{Kind, Rate, Service};
 pub use table::{Found, Match, PriceTable, TableError};
 #[cfg(feature = "tokenizer")]
 pub use tokens::{
-    Count, MessageOptions, UncountablePart, count_messages, count_text, decode, encode,
+    Count, MessageOptions, UncountablePart, Vocabulary, count_messages, count_text, decode, encode,
 };

@@ -32,6 +32,8 @@ pub struct Work<'a> {
     pub customer: Option<&'a str>,
     /// What it will cost.
     pub estimate: Estimate,
+    /// Whoever asks knows of less that it may cost, and asks again with that: nobody goes on slowly for this figure.
+    pub may_be_less: bool,
     /// About how many tokens its prompt has.
     pub prompt_tokens: u64,
     /// How many tokens its answer may have; `None` where nobody says.
@@ -56,6 +58,7 @@ impl Default for Work<'_> {
             tags: &[],
             customer: None,
             estimate: Estimate::Free,
+            may_be_less: false,
             prompt_tokens: 0,
             answer_tokens: None,
             batch_tokens: None,
@@ -116,7 +119,8 @@ impl Governance {
         };
         let wants = wants(caller, asked, &beside);
         // Asked once more where a key goes on slowly.
-        let again = settings.limits.throttle.map(|_| wants.clone());
+        let throttle = settings.limits.throttle.filter(|_| !work.may_be_less);
+        let again = throttle.map(|_| wants.clone());
         let passed = self.pass(caller, asked, wants).await?;
         let spenders = spenders(caller, work.model, &beside, &settings);
         let ask = Ask::new(spenders, work.estimate);
@@ -129,7 +133,7 @@ impl Governance {
                 // It counts for no limit that another rule refuses.
                 passed.permit.withdraw();
                 let wants = again.unwrap_or_default();
-                match throttled(caller, &error, settings.limits.throttle, wants) {
+                match throttled(caller, &error, throttle, wants) {
                     Some(wants) => Box::pin(self.go_on(caller, asked, wants, ask)).await?,
                     None => return Err(error.into()),
                 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use http::StatusCode;
+use llm_cost::NanoDollars;
 use llm_ledger::Spender;
 use llm_store::{
     Account, Scope,
@@ -133,7 +134,9 @@ pub(crate) fn exceeded(refusal: &llm_ledger::Refusal) -> Refusal {
     if let Some((_, at)) = &headers {
         message.push_str(&format!(". It resets at {at}"));
     }
+    let taken = refusal.spent.0.saturating_add(refusal.reserved.0);
     Refusal {
+        left: Some(NanoDollars(refusal.max.0.saturating_sub(taken))),
         headers: headers.into_iter().collect(),
         ..Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "budget_exceeded", message)
     }

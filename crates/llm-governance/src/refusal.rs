@@ -1,6 +1,7 @@
 use std::borrow::Cow;
 
 use http::StatusCode;
+use llm_cost::NanoDollars;
 use serde_json::{Value, json};
 
 /// Why a caller gets no answer, as it is told.
@@ -20,6 +21,8 @@ pub struct Refusal {
     pub headers: Vec<(&'static str, String)>,
     /// `detail`, where the answer has FastAPI's shape.
     pub detail: Option<Value>,
+    /// What is left of a budget that has not enough left.
+    pub left: Option<NanoDollars>,
 }
 
 impl Refusal {
@@ -33,6 +36,7 @@ impl Refusal {
             retry_after: None,
             headers: Vec::new(),
             detail: None,
+            left: None,
         }
     }
 
@@ -86,7 +90,7 @@ impl Refusal {
     /// Whether a request was refused for what it may cost, or because nobody knows that.
     pub fn is_about_money(&self) -> bool {
         let is_unpriced = self.status == StatusCode::BAD_REQUEST;
-        self.kind == "budget_exceeded" || is_unpriced && self.param.as_deref() == Some("model")
+        self.left.is_some() || is_unpriced && self.param.as_deref() == Some("model")
     }
 
     /// The store cannot be reached: never the caller's fault.

@@ -191,7 +191,6 @@ impl<'a> Lines<'a> {
             Op::Embedding | Op::Moderation => 0,
             _ => consumption.output.unwrap_or(USUAL_ANSWER),
         };
-        // What it may consume at most counts twice as many tokens as texts have.
-        Some((consumption.input / 2).saturating_add(answer))
+        Some(consumption.usual_input.saturating_add(answer))
     }
 }

@@ -8,9 +8,8 @@ use std::{
 use http::{HeaderMap, Method, StatusCode};
 use llm_cost::NanoDollars;
 use llm_governance::{Access, Admission, Caller, Governance, ModelLimits, Work};
-use llm_ledger::Estimate;
 use llm_router::Quota;
-use llm_sdk::{Bound, OwnPlace, Owner, Request as Ask};
+use llm_sdk::{Bound, Counted, Counting, Engine, OwnPlace, Owner, Request as Ask};
 use llm_store::{Moment, rows::SpendRow};
 use llm_types::{JsonObject, Op, Verb};
 use serde_json::Value;
@@ -19,6 +18,7 @@ use crate::{
     auth, batch_input,
     error::Refusal,
     guided,
+    holding::{Figures, Held, Priced},
     labels::Labels,
     own_key, required,
     settings::Settings,
@@ -198,7 +198,10 @@ async fn enter(
         Box::pin(guided::guide(governance, live, caller, ask, model)).await?;
     }
     let (own, consumption) = live.engine.foreseen(ask);
-    let mut bound = own.with_fallback(live.engine.fallback_bound(ask));
+    let figures = Figures {
+        anywhere: own.with_fallback(live.engine.fallback_bound(ask, None)),
+        own,
+    };
     let customer = labels.end_user.as_deref();
     let batch_tokens = batch_input::look(Some(governance), live, caller, customer, ask).await?;
     let work = Work {
@@ -206,25 +209,23 @@ async fn enter(
         groups: &groups,
         tags: &ask.route.tags,
         customer,
-        estimate: estimate(bound),
-        // The bound counts twice as many tokens as texts have.
-        prompt_tokens: consumption.input / 2,
+        // A limit of tokens is corrected when they are known, so that it takes what is usual: what a prompt has at most
+        // would leave most of the limit to nobody, and a long prompt out for ever.
+        prompt_tokens: consumption.usual_input,
         answer_tokens: consumption.output,
         batch_tokens,
         session: labels.session.as_deref(),
         ..limits_of(live, caller, model)
     };
-    let admission = match governance.admit(caller, work).await {
-        Err(refusal) if bound != own && refusal.is_about_money() => {
-            // There is enough for the model itself, maybe: then nobody else is asked.
-            bound = own;
-            let estimate = estimate(own);
-            let admission = governance.admit(caller, Work { estimate, ..work }).await?;
-            ask.route.stay();
-            admission
-        }
-        admission => admission?,
+    let priced = Asked {
+        engine: &live.engine,
+        ask,
     };
+    let held = Held::of(governance, caller, work, figures, &priced).await?;
+    if held.stays {
+        ask.route.stay();
+    }
+    let (admission, bound) = (held.admission, held.bound);
     admission.sent(sent(&admission, &ask.call_id, model, bound));
     let of_key = admission.tags().iter().skip(ask.route.tags.len());
     ask.route.inherited_tags.extend(of_key.cloned());
@@ -349,12 +350,24 @@ async fn may_fall_back(
     Ok(())
 }
 
-pub(crate) fn estimate(bound: Bound) -> Estimate {
-    match bound {
-        Bound::Free => Estimate::Free,
-        Bound::AtMost(amount) => Estimate::AtMost(amount),
-        Bound::About(amount) => Estimate::About(amount),
-        Bound::Unpriced => Estimate::Unpriced,
+/// A request in a client's dialect.
+struct Asked<'a> {
+    engine: &'a Engine,
+    ask: &'a Ask,
+}
+
+impl Priced for Asked<'_> {
+    fn counting(&self) -> Option<Counting> {
+        self.engine.counting(self.ask)
+    }
+
+    fn figures(&self, counted: &Counted) -> Figures {
+        let own = self.engine.counted_bound(self.ask, counted);
+        let beyond = self.engine.fallback_bound(self.ask, Some(counted));
+        Figures {
+            anywhere: own.with_fallback(beyond),
+            own,
+        }
     }
 }
 

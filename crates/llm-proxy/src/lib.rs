@@ -25,6 +25,7 @@ mod error;
 mod form;
 mod gateway;
 mod guided;
+mod holding;
 mod identity;
 mod importing;
 mod kept;

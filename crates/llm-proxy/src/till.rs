@@ -11,7 +11,7 @@ use llm_ledger::{Estimate, Reservation};
 use llm_sdk::{Allowance, Bound, Denied, Paying};
 use tokio::time::sleep;
 
-use crate::{door::estimate, tab::Tab};
+use crate::{holding::estimate, tab::Tab};
 
 /// How often it is tried to hold what was spent, and how long it waits in between: a database that others share returns
 /// holds a moment later.

@@ -58,10 +58,20 @@ impl Attached {
         for (_, value) in body.iter().filter(|(key, _)| PROMPTS.contains(key)) {
             if may_have(value) {
                 // What cannot be read is refused elsewhere.
-                all.look(&serde_json::from_slice(value).unwrap_or_default());
+                let value = serde_json::from_slice(value).unwrap_or_default();
+                all.look(&value, &mut Vec::new());
             }
         }
         all
+    }
+
+    /// The texts that bring pictures along in `value`, which stands under `key` of a request.
+    pub(crate) fn brought<'v>(key: &str, value: &'v Value) -> Vec<&'v str> {
+        let mut brought = Vec::new();
+        if PROMPTS.contains(&key) {
+            Self::default().look(value, &mut brought);
+        }
+        brought
     }
 
     /// The most tokens that its pictures have at `model`.
@@ -81,17 +91,17 @@ impl Attached {
             .saturating_add(of(self.original, high.max(ORIGINAL)))
     }
 
-    fn look(&mut self, value: &Value) {
+    fn look<'v>(&mut self, value: &'v Value, brought: &mut Vec<&'v str>) {
         match value {
-            Value::Array(all) => all.iter().for_each(|one| self.look(one)),
-            Value::Object(part) if self.takes(part) => {}
-            Value::Object(part) => part.values().for_each(|one| self.look(one)),
+            Value::Array(all) => all.iter().for_each(|one| self.look(one, brought)),
+            Value::Object(part) if self.takes(part, brought) => {}
+            Value::Object(part) => part.values().for_each(|one| self.look(one, brought)),
             _ => {}
         }
     }
 
     /// Whether this is a picture or a document, which counts.
-    fn takes(&mut self, part: &Map<String, Value>) -> bool {
+    fn takes<'v>(&mut self, part: &'v Map<String, Value>, brought: &mut Vec<&'v str>) -> bool {
         let text = |name: &str| part.get(name).and_then(Value::as_str);
         let below = |name: &str| part.get(name).and_then(Value::as_object);
         let either = |a: &str, b: &str| below(a).or_else(|| below(b));
@@ -106,7 +116,7 @@ impl Attached {
                 .and_then(Value::as_str)
                 .is_some_and(|kind| kind.starts_with("image/"));
             if is_picture {
-                self.picture(None, length(data.get("data")));
+                self.picture(None, data.get("data"), brought);
             }
             return is_picture;
         }
@@ -116,12 +126,13 @@ impl Attached {
                 let url = within.and_then(|image| image.get("url"));
                 let url = url.or_else(|| part.get("image_url"));
                 let detail = within.and_then(|image| image.get("detail")?.as_str());
-                let brought = url.filter(|url| url.as_str().is_some_and(is_data));
-                self.picture(detail.or(text("detail")), length(brought));
+                let data = url.filter(|url| url.as_str().is_some_and(is_data));
+                self.picture(detail.or(text("detail")), data, brought);
             }
             "image" => {
                 let source = below("source");
-                self.picture(None, length(source.and_then(|source| source.get("data"))));
+                let data = source.and_then(|source| source.get("data"));
+                self.picture(None, data, brought);
             }
             "document" | "file" | "input_file" => {
                 let source = either("source", "file").unwrap_or(part);
@@ -135,8 +146,16 @@ impl Attached {
         true
     }
 
-    fn picture(&mut self, detail: Option<&str>, bytes: u64) {
-        self.bytes = self.bytes.saturating_add(bytes);
+    fn picture<'v>(
+        &mut self,
+        detail: Option<&str>,
+        data: Option<&'v Value>,
+        brought: &mut Vec<&'v str>,
+    ) {
+        if let Some(data) = data.and_then(Value::as_str) {
+            self.bytes = self.bytes.saturating_add(data.len() as u64);
+            brought.push(data);
+        }
         match detail {
             Some("low") => self.low += 1,
             Some("original") => self.original += 1,
@@ -158,11 +177,6 @@ fn may_have(prompt: &[u8]) -> bool {
 
 fn is_data(url: &str) -> bool {
     url.starts_with("data:")
-}
-
-fn length(text: Option<&Value>) -> u64 {
-    text.and_then(Value::as_str)
-        .map_or(0, |text| text.len() as u64)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! What a request may cost at most, before it is sent.
 
+mod counted;
 mod wanted;
 
 use std::sync::Arc;
@@ -7,6 +8,8 @@ use std::sync::Arc;
 use llm_cost::{Cost, Measures, NanoDollars, Terms, adjust};
 use llm_router::{Ask, Deployment, Fallback};
 use llm_types::{JsonObject, Op, Usage, Verb};
+
+pub use counted::{Counted, Counting};
 
 use crate::{Charge, Engine, Passing, Request, attached::Attached};
 
@@ -28,34 +31,71 @@ pub enum Bound {
 pub struct Consumption {
     /// Tokens of the prompt.
     pub input: u64,
+    /// About how many tokens the prompt will have.
+    pub usual_input: u64,
     /// Tokens of the answer; `None` where the request sets no end.
     pub output: Option<u64>,
 }
 
-/// Tokens of a prompt are counted from its bytes, as counting them truly takes longer than all else the gateway does:
-/// texts have three to five bytes to a token, and the shortest words two.
-const BYTES_A_TOKEN: u64 = 2;
+/// Tokens of a prompt are bound by its bytes, as counting them truly takes longer than all else the gateway does: no
+/// vocabulary has more of them, and most texts have three to five bytes to a token.
+const USUAL_BYTES_A_TOKEN: u64 = 4;
+
+/// What vendors write around a prompt, besides what stands for the words of its JSON: the frame of a conversation, and
+/// the date and the rules that open models are told (about 70).
+const FRAME: u64 = 100;
+
+/// The most that a vendor documents for telling a model that it has tools (Anthropic's 530).
+const TOOLS: u64 = 600;
 
 /// What an answer without any limit is taken to be.
 pub(crate) const UNLIMITED: u64 = 4096;
+
+/// What is said in a request, and what is known of how long it is.
+#[derive(Clone, Copy)]
+struct Prompt<'a> {
+    op: Op,
+    body: &'a JsonObject,
+    attached: Attached,
+    counted: Option<&'a Counted>,
+}
 
 impl Engine {
     /// What `request` may cost at most, over all deployments of its group, and what it may consume at most at the first of
     /// them.
     pub fn foreseen(&self, request: &Request) -> (Bound, Consumption) {
-        let attached = attached(request.op, &request.body);
+        let prompt = Prompt::of(request.op, &request.body);
         (
-            self.bound(request, attached),
-            self.consumed(request, attached),
+            self.bound_of(request, prompt),
+            self.consumed(request, prompt),
         )
+    }
+
+    /// What `request` may cost at most where its tokens were counted.
+    pub fn counted_bound(&self, request: &Request, counted: &Counted) -> Bound {
+        let prompt = Prompt::of(request.op, &request.body);
+        self.bound_of(request, prompt.counted(Some(counted)))
+    }
+
+    /// `request`, to be counted for all whom it may go to; `None` where that is of no use.
+    pub fn counting(&self, request: &Request) -> Option<Counting> {
+        let router = self.router().filter(|_| counts_tokens(request.op))?;
+        let own = Fallback::to(request.route_as.as_ref().unwrap_or(&request.model));
+        let groups = [own].into_iter().chain(self.beyond(request));
+        let deployments: Vec<&Arc<Deployment>> = groups
+            .flat_map(|group| router.deployments(&group.group))
+            .collect();
+        let models = deployments.iter().map(|one| one.target.model.as_str());
+        let attached = Prompt::of(request.op, &request.body).attached;
+        Counting::of(&request.body, attached, models)
     }
 
     /// What `request` may consume at most at the first deployment of its group.
     pub fn consumption(&self, request: &Request) -> Consumption {
-        self.consumed(request, attached(request.op, &request.body))
+        self.consumed(request, Prompt::of(request.op, &request.body))
     }
 
-    fn bound(&self, request: &Request, attached: Attached) -> Bound {
+    fn bound_of(&self, request: &Request, prompt: Prompt<'_>) -> Bound {
         let Some(router) = self.router().filter(|_| is_made(request.op, request.verb)) else {
             return Bound::Free;
         };
@@ -70,24 +110,51 @@ impl Engine {
         let deployments = router.deployments(name);
         let bounds = deployments.iter().map(|deployment| {
             let model = &deployment.target.model;
-            self.at(deployment, model, request.op, (&request.body, attached))
+            self.at(deployment, model, prompt)
         });
         bounds.reduce(Bound::or).unwrap_or(Bound::Unpriced)
     }
 
     /// The same, should `request` go on to any group that it falls back to; `None` where it stays with its own.
-    pub fn fallback_bound(&self, request: &Request) -> Option<Bound> {
-        let (router, route) = (self.router()?, &request.route);
+    pub fn fallback_bound(&self, request: &Request, counted: Option<&Counted>) -> Option<Bound> {
+        let router = self.router()?;
+        let prompt = Prompt::of(request.op, &request.body);
+        let bounds = self.beyond(request).into_iter().flat_map(|fallback| {
+            // What it says then may be something else.
+            let counted = counted.filter(|_| fallback.overrides.is_empty());
+            let mut body = request.body.clone();
+            for (key, value) in fallback.overrides {
+                body.set(key, &value);
+            }
+            let deployments = router.deployments(&fallback.group).iter();
+            let prompt = Prompt {
+                body: &body,
+                ..prompt.counted(counted)
+            };
+            let bounds: Vec<Bound> = deployments
+                .map(|d| self.at(d, &d.target.model, prompt))
+                .collect();
+            bounds
+        });
+        bounds.reduce(Bound::or)
+    }
+
+    /// The groups that `request` may fall back to.
+    fn beyond(&self, request: &Request) -> Vec<Fallback> {
+        let route = &request.route;
         let own = [
             &route.fallbacks,
             &route.window_fallbacks,
             &route.policy_fallbacks,
         ];
+        let Some(router) = self.router() else {
+            return Vec::new();
+        };
         let leads_on = router.has_fallbacks()
             || own.iter().any(|list| list.is_some())
             || !route.context_window_fallbacks.is_empty();
         if route.disable_fallbacks || !leads_on || !is_made(request.op, request.verb) {
-            return None;
+            return Vec::new();
         }
         let [general, window, policy] = own.map(Clone::clone);
         let ask = Ask {
@@ -97,26 +164,13 @@ impl Engine {
             ..Ask::new(request.route_as.as_ref().unwrap_or(&request.model))
         };
         let longer = route.context_window_fallbacks.values();
-        let attached = attached(request.op, &request.body);
-        let all = router.beyond(&ask).into_iter();
-        let bounds = all
-            .chain(longer.map(|group| Fallback::to(group.as_str())))
-            .flat_map(|fallback| {
-                let mut body = request.body.clone();
-                for (key, value) in fallback.overrides {
-                    body.set(key, &value);
-                }
-                let deployments = router.deployments(&fallback.group).iter();
-                let bounds: Vec<Bound> = deployments
-                    .map(|d| self.at(d, &d.target.model, request.op, (&body, attached)))
-                    .collect();
-                bounds
-            });
-        bounds.reduce(Bound::or)
+        let mut all = router.beyond(&ask);
+        all.extend(longer.map(|group| Fallback::to(group.as_str())));
+        all
     }
 
     /// The same of a request in a vendor's own format. What is not known there may cost anything.
-    pub fn passing_bound(&self, request: &Passing) -> Bound {
+    pub fn passing_bound(&self, request: &Passing, counted: Option<&Counted>) -> Bound {
         if let Some(flat) = request.flat {
             return match adjust(flat, &Terms::default()).total {
                 NanoDollars(0) => Bound::Free,
@@ -129,16 +183,20 @@ impl Engine {
         if !is_made(op, Verb::Create) {
             return Bound::Free;
         }
-        let attached = attached(op, &request.fields);
-        let bounds = router.deployments(&request.group).iter().map(|deployment| {
-            let own = &deployment.target.model;
-            let model = match request.rename && !own.is_empty() {
-                true => own,
-                false => &request.native.model,
-            };
-            self.at(deployment, model, op, (&request.fields, attached))
-        });
+        let prompt = Prompt::of(op, &request.fields).counted(counted);
+        let bounds = router.deployments(&request.group).iter();
+        let bounds =
+            bounds.map(|deployment| self.at(deployment, named(request, deployment), prompt));
         bounds.reduce(Bound::or).unwrap_or(Bound::Unpriced)
+    }
+
+    /// Such a request, to be counted; `None` where that is of no use.
+    pub fn passing_counting(&self, request: &Passing) -> Option<Counting> {
+        let op = request.native.op.filter(|op| counts_tokens(*op))?;
+        let deployments = self.router()?.deployments(&request.group).iter();
+        let models = deployments.map(|deployment| named(request, deployment));
+        let attached = Prompt::of(op, &request.fields).attached;
+        Counting::of(&request.fields, attached, models)
     }
 
     /// The same of a session with `model`: nobody knows how long it will last.
@@ -156,26 +214,23 @@ impl Engine {
         bounds.reduce(Bound::or).unwrap_or(Bound::Unpriced)
     }
 
-    fn consumed(&self, request: &Request, attached: Attached) -> Consumption {
+    fn consumed(&self, request: &Request, prompt: Prompt<'_>) -> Consumption {
         let name = request.route_as.as_ref().unwrap_or(&request.model);
         let deployments = self.router().map(|router| router.deployments(name));
         match deployments.and_then(<[_]>::first) {
             // What will be said in a session nobody knows.
             Some(deployment) if request.op != Op::Realtime => {
-                consumption(deployment, request.op, (&request.body, attached))
+                consumption(deployment, &deployment.target.model, prompt)
             }
             _ => Consumption::default(),
         }
     }
 
-    fn at(
-        &self,
-        deployment: &Arc<Deployment>,
-        model: &str,
-        op: Op,
-        (body, attached): (&JsonObject, Attached),
-    ) -> Bound {
-        let consumption = consumption(deployment, op, (body, attached));
+    fn at(&self, deployment: &Arc<Deployment>, model: &str, prompt: Prompt<'_>) -> Bound {
+        let consumption = consumption(deployment, model, prompt);
+        let Prompt {
+            op, body, attached, ..
+        } = prompt;
         let facts = &deployment.target.facts;
         // What may be as long as the model takes is paid for as if it were.
         let whole = facts.max_input_tokens.filter(|_| attached.endless);
@@ -238,31 +293,67 @@ impl Bound {
     }
 }
 
-fn attached(op: Op, body: &JsonObject) -> Attached {
-    match speaks(op) {
-        true => Attached::of(body),
-        false => Attached::default(),
+impl<'a> Prompt<'a> {
+    fn of(op: Op, body: &'a JsonObject) -> Self {
+        Self {
+            op,
+            body,
+            attached: match speaks(op) {
+                true => Attached::of(body),
+                false => Attached::default(),
+            },
+            counted: None,
+        }
+    }
+
+    fn counted(self, counted: Option<&'a Counted>) -> Self {
+        Self { counted, ..self }
     }
 }
 
-fn consumption(
-    deployment: &Deployment,
-    op: Op,
-    (body, attached): (&JsonObject, Attached),
-) -> Consumption {
-    let target = &deployment.target;
-    let facts = &target.facts;
+fn consumption(deployment: &Deployment, model: &str, prompt: Prompt<'_>) -> Consumption {
+    let Prompt {
+        op, body, attached, ..
+    } = prompt;
+    let facts = &deployment.target.facts;
     let bytes: usize = body.iter().map(|(_, value)| value.len()).sum();
     let bytes = (bytes as u64).saturating_sub(attached.bytes);
-    let input = bytes
-        .div_ceil(BYTES_A_TOKEN)
-        .saturating_add(attached.tokens(&target.model));
+    let around = match speaks(op) {
+        true => FRAME + tools(body),
+        false => 0,
+    };
+    let text = bytes.saturating_add(around);
+    let counted = prompt.counted.and_then(|counted| counted.of(model));
+    let text = counted.map_or(text, |counted| counted.min(text));
+    let pictures = attached.tokens(model);
+    let whole = facts.max_input_tokens.unwrap_or(u64::MAX);
+    let usual = bytes.div_ceil(USUAL_BYTES_A_TOKEN);
     Consumption {
-        input: input.min(facts.max_input_tokens.unwrap_or(u64::MAX)),
+        input: text.saturating_add(pictures).min(whole),
+        usual_input: usual.saturating_add(pictures / 2).min(whole),
         output: match speaks(op) {
             true => wanted::longest(deployment, body),
             false => Some(0),
         },
+    }
+}
+
+/// What a model is told besides, where it has tools.
+fn tools(body: &JsonObject) -> u64 {
+    // Neither `null` nor an empty list.
+    let has = |key: &str| body.raw(key).is_some_and(|raw| raw.len() > 4);
+    match has("tools") || has("functions") {
+        true => TOOLS,
+        false => 0,
+    }
+}
+
+/// The model that answers a request in a vendor's own format.
+fn named<'a>(request: &'a Passing, deployment: &'a Deployment) -> &'a str {
+    let own = &deployment.target.model;
+    match request.rename && !own.is_empty() {
+        true => own,
+        false => &request.native.model,
     }
 }
 

@@ -60,7 +60,7 @@ mod top_level;
 
 pub use answer::{Body, Failure, Meta, Response};
 pub use beside::{Beside, BesideEntry};
-pub use bound::{Bound, Consumption};
+pub use bound::{Bound, Consumption, Counted, Counting};
 pub use bytes_answer::ByteAnswer;
 pub use checkup::{Checkup, Health, Round};
 pub use continuation::{Continued, Way};

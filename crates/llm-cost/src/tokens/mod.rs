@@ -53,6 +53,23 @@ pub fn decode(model: &str, tokens: &[u32]) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
+/// The vocabulary of a model that is known to have it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Vocabulary(&'static str);
+
+impl Vocabulary {
+    /// That of `model`; `None` where its tokens could only be estimated.
+    pub fn of(model: &str) -> Option<Self> {
+        let encoding = Encoding::of(model);
+        (encoding.own && encoding.bpe.is_some()).then_some(Self(encoding.name))
+    }
+
+    /// The tokens of a text, all of which is looked at.
+    pub fn count(self, text: &str) -> u64 {
+        tiktoken::get_encoding(self.0).map_or(text.len(), |bpe| bpe.count(text)) as u64
+    }
+}
+
 /// A vocabulary, as a model uses it.
 #[derive(Clone, Copy)]
 pub(crate) struct Encoding {

@@ -19,6 +19,7 @@ use std::{
 };
 
 use http::StatusCode;
+use llm_cost::NanoDollars;
 use llm_store::Moment;
 
 use crate::Refusal;
@@ -168,7 +169,9 @@ pub(crate) fn exceeded(over: &Over, now: Instant) -> Refusal {
         shown(limit),
         shown(over.remaining),
     );
+    let left = i64::try_from(over.remaining).unwrap_or(i64::MAX);
     Refusal {
+        left: (over.kind == Kind::Spend).then_some(NanoDollars(left)),
         retry_after: Some(wait.as_secs_f64().ceil().max(1.0) as u64),
         headers: vec![
             ("rate_limit_type", over.kind.name().to_owned()),

@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use http::Method;
 use llm_governance::{Caller, Governance, Work};
-use llm_sdk::Passing;
+use llm_sdk::{Counted, Counting, Engine, Passing};
 use llm_types::JsonObject;
 
 use super::{Mount, lines};
 use crate::{
-    door::{OVER_BUDGET, decide, estimate, groups_of, limits_of, sent},
+    door::{OVER_BUDGET, decide, groups_of, limits_of, sent},
     error::Refusal,
     guided,
+    holding::{Figures, Held, Priced},
     labels::Labels,
     required,
     state::{Gateway, Live},
@@ -100,25 +101,51 @@ async fn enter(
         governance.may_ask(caller, model, &groups)?;
     }
     guided::time(caller, &mut passing.route, model)?;
-    let bound = engine(live, passing).passing_bound(passing);
+    let engine = engine(live, passing);
+    let priced = Asked { engine, passing };
+    let bound = engine.passing_bound(passing, None);
+    let figures = Figures {
+        anywhere: bound,
+        own: bound,
+    };
     let work = Work {
         model,
         groups: &groups,
         tags: &passing.route.tags,
         customer: labels.end_user.as_deref(),
-        estimate: estimate(bound),
         session: labels.session.as_deref(),
         ..limits_of(live, caller, model)
     };
-    let admission = governance.admit(caller, work).await?;
+    let held = Held::of(governance, caller, work, figures, &priced).await?;
+    let (admission, bound) = (held.admission, held.bound);
     admission.sent(sent(&admission, &passing.call_id, model, bound));
     let of_key = admission.tags().iter().skip(passing.route.tags.len());
     passing.route.inherited_tags.extend(of_key.cloned());
     Ok(Tab::new(governance.clone(), admission))
 }
 
+/// A request in a vendor's own format.
+struct Asked<'a> {
+    engine: &'a Engine,
+    passing: &'a Passing,
+}
+
+impl Priced for Asked<'_> {
+    fn counting(&self) -> Option<Counting> {
+        self.engine.passing_counting(self.passing)
+    }
+
+    fn figures(&self, counted: &Counted) -> Figures {
+        let bound = self.engine.passing_bound(self.passing, Some(counted));
+        Figures {
+            anywhere: bound,
+            own: bound,
+        }
+    }
+}
+
 /// Whose router knows the group that answers.
-pub(super) fn engine<'a>(live: &'a Live, passing: &Passing) -> &'a llm_sdk::Engine {
+pub(super) fn engine<'a>(live: &'a Live, passing: &Passing) -> &'a Engine {
     match passing.rename {
         true => &live.engine,
         false => &live.passing,

@@ -34,6 +34,7 @@ mod own_labels;
 mod owners;
 mod passing;
 mod people;
+mod prompts;
 mod realtime;
 mod routing;
 mod scopes;

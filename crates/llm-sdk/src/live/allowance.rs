@@ -47,9 +47,6 @@ pub struct Denied {
 /// Google's 1,333.
 const SOUND_BYTES_A_TOKEN: u64 = 1_000;
 
-/// The same of texts, as in other requests.
-const TEXT_BYTES_A_TOKEN: u64 = 2;
-
 /// Tokens of sound that are paid for beforehand: more than a minute and a half.
 const AHEAD: u64 = 1_024;
 
@@ -269,9 +266,9 @@ impl<'a> Meter<'a> {
 
 impl State {
     fn input(&self) -> u64 {
-        let text = self.text.div_ceil(TEXT_BYTES_A_TOKEN);
+        // As in other requests, a text has no more tokens than bytes.
         let sound = self.sound.div_ceil(SOUND_BYTES_A_TOKEN);
-        self.context.saturating_add(text).saturating_add(sound)
+        self.context.saturating_add(self.text).saturating_add(sound)
     }
 }
 
