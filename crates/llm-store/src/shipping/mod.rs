@@ -5,6 +5,7 @@ mod many;
 mod noted;
 mod server;
 mod sums;
+mod texts;
 
 use std::sync::Arc;
 
