@@ -1,10 +1,10 @@
 use std::{
-    collections::HashMap,
     fmt,
     hash::Hash,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use foldhash::HashMap;
 use tokio::{runtime::Handle, sync::oneshot};
 
 /// Questions about the same thing that share a way: while one is away, others gather behind it, and go together when it is

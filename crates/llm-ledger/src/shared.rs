@@ -1,6 +1,6 @@
 //! Several processes on one PostgreSQL: a reservation is decided by one statement there, and is a row.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use llm_cost::NanoDollars;
 use llm_store::{Account, Charge, Held, Limit, Moment, Store};
@@ -21,7 +21,7 @@ pub(crate) struct Holding {
     /// How much; nothing if there is no row.
     pub(crate) amount: Option<i64>,
     /// When the windows of accounts end that have one.
-    pub(crate) windows: HashMap<Account, Moment>,
+    pub(crate) windows: Arc<[(Account, Moment)]>,
 }
 
 /// Requests that are held for together, by the accounts and their limits.
@@ -93,10 +93,11 @@ impl Shared {
 /// Whom a request is charged to, in windows that `now` lies in.
 pub(crate) fn charges(spenders: &[Spender], holding: &Holding, now: Moment) -> Vec<Charge> {
     let charge = |spender: &Spender| {
-        let window = holding.windows.get(&spender.account).copied();
-        let until = window.and_then(|end| {
-            if end > now {
-                Some(end)
+        let mut windows = holding.windows.iter();
+        let window = windows.find(|(account, _)| *account == *spender.account);
+        let until = window.and_then(|(_, end)| {
+            if *end > now {
+                Some(*end)
             } else {
                 spender.until(now)
             }
@@ -110,7 +111,7 @@ pub(crate) fn charges(spenders: &[Spender], holding: &Holding, now: Moment) -> V
 }
 
 /// When the windows of accounts end that have one.
-pub(crate) fn windows(held: &Held) -> HashMap<Account, Moment> {
+pub(crate) fn windows(held: &Held) -> Arc<[(Account, Moment)]> {
     let ends = held.accounts.iter();
     ends.filter_map(|(account, balance)| Some((account.clone(), balance.resets_at?)))
         .collect()

@@ -18,7 +18,7 @@ const BATCH: usize = 4000;
 const GATHER: Duration = Duration::from_millis(200);
 
 /// The same where a hold ends with the batch: what it is too large by is wanted back.
-const GATHER_HOLDS: Duration = Duration::from_millis(50);
+const GATHER_HOLDS: Duration = Duration::from_millis(100);
 
 /// How long the database may take for a batch.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -79,7 +79,7 @@ impl Holder {
         };
         let holding = |one: &Asked| Holding {
             amount: Some(one.bounds.amount),
-            windows: windows.clone(),
+            windows: Arc::clone(&windows),
         };
         Some(asked.iter().map(|one| Ok(holding(one))).collect())
     }

@@ -105,7 +105,7 @@ pub use retry_budget::RetryShare;
 pub use room::{Room, Share};
 pub use router::Router;
 pub use settings::{Settings, SettingsError};
-pub use shared::{Admitted, Board, BoxFuture, Claim, News, RedisSettings, Shared};
+pub use shared::{Admitted, Board, BoxFuture, Claim, News, RedisSettings, Sample, Shared};
 #[cfg(feature = "redis")]
 pub use shared::{RedisLine, RedisState};
 pub use speed::SpeedRules;

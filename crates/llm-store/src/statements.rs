@@ -246,7 +246,8 @@ pub(crate) static AUDIT: LazyLock<Audit> = LazyLock::new(|| {
 pub(crate) struct Made {
     /// Adds spend rows, leaving those that are there: SQLite only.
     pub(crate) add_spend_rows: Sized,
-    /// Adds spend rows that come as JSON, leaving those that are there: PostgreSQL only.
+    /// Adds spend rows that come as JSON, leaving those that are there: `$1` what they have in common, `$2` the rest of
+    /// each. PostgreSQL only.
     pub(crate) add_spend_json: &'static str,
     /// Adds to the sums of days.
     pub(crate) add_days: Sized,
@@ -273,16 +274,19 @@ pub(crate) static MADE: LazyLock<Made> = LazyLock::new(|| Made {
     }),
     add_spend_json: {
         let cells = SpendRow::default().cells();
-        let columns = SpendRow::COLUMNS.iter().zip(&cells);
-        let typed = columns.map(|(column, cell)| match cell {
+        let typed = SpendRow::COLUMNS.iter().zip(&cells);
+        let typed = typed.map(|(column, cell)| match cell {
             Cell::Text(_) => format!("{column} text"),
             Cell::Integer(_) => format!("{column} bigint"),
         });
-        let columns = SpendRow::COLUMNS.join(", ");
+        let typed = typed.collect::<Vec<_>>().join(", ");
+        let values = SpendRow::COLUMNS.iter();
+        let values = values.map(|column| format!("COALESCE(x.{column}, c.{column})"));
         format!(
-            "INSERT INTO spend ({columns}) SELECT {columns} \
-             FROM json_to_recordset(CAST(CAST($1 AS text) AS json)) AS x({}) ON CONFLICT (id) DO NOTHING",
-            typed.collect::<Vec<_>>().join(", ")
+            "INSERT INTO spend ({}) SELECT {} FROM json_to_record(CAST(CAST($1 AS text) AS json)) AS c({typed}), \
+             json_to_recordset(CAST(CAST($2 AS text) AS json)) AS x({typed}) ON CONFLICT (id) DO NOTHING",
+            SpendRow::COLUMNS.join(", "),
+            values.collect::<Vec<_>>().join(", ")
         )
         .leak()
     },

@@ -1,6 +1,7 @@
 //! What is told to Redis behind requests' backs: how they ended, and that others are still under way.
 
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -15,7 +16,7 @@ use tokio::{
     time::MissedTickBehavior,
 };
 
-use super::{LEASE, Open, keys, millis, name, script};
+use super::{LEASE, Open, Slots, keys, millis, name, numbers::Numbers, script, signed};
 
 /// How a request ended.
 #[derive(Debug)]
@@ -29,13 +30,17 @@ pub(super) struct Letter {
 pub(super) struct Unsent {
     letters: AtomicU64,
     none: Notify,
+    hurry: Notify,
 }
 
 /// How often requests under way are kept alive.
 const BEAT: Duration = Duration::from_secs(10);
 
 /// Letters, and signs of life, in one script at most.
-const BATCH: usize = 64;
+const BATCH: usize = 256;
+
+/// How long others gather after a batch, unless somebody waits for them: what ends in the meantime goes together.
+const GATHER: Duration = Duration::from_millis(5);
 
 impl Unsent {
     pub(super) fn add(&self) {
@@ -52,6 +57,11 @@ impl Unsent {
         self.letters.load(Ordering::Acquire) == 0
     }
 
+    /// Lets others gather.
+    async fn gather(&self) {
+        let _ = tokio::time::timeout(GATHER, self.hurry.notified()).await;
+    }
+
     /// Waits until all that was posted before is written, or more came meanwhile than can be.
     pub(super) async fn written(&self) {
         let none = async {
@@ -60,6 +70,7 @@ impl Unsent {
                 if self.is_empty() {
                     return;
                 }
+                self.hurry.notify_one();
                 none.await;
             }
         };
@@ -86,6 +97,9 @@ pub(super) async fn write(
                 deliver(&line, &letters).await;
                 letters.clear();
                 unsent.sent(came as u64);
+                if came < BATCH {
+                    unsent.gather().await;
+                }
             }
             _ = beat.tick() => renew(&line, &open).await,
         }
@@ -93,18 +107,22 @@ pub(super) async fn write(
 }
 
 async fn deliver(line: &RedisLine, letters: &[Letter]) {
-    let mut end = script::END.prepare_invoke();
+    let mut counters: BTreeMap<(&str, &str), Numbers> = BTreeMap::new();
     for letter in letters {
-        let lease = name(line, letter.lease);
         for ended in &letter.ended {
-            let (window, slots) = keys(line, ended.scope, &ended.id);
-            end.key(window).key(slots);
-            end.arg(&lease).arg(ended.begun);
+            let numbers = counters.entry((ended.scope, &*ended.id)).or_default();
+            numbers.add(signed(letter.lease)).add(signed(ended.begun));
             // Of those under way a slot is gone or not: nothing is added.
-            for change in ended.change.iter().skip(1) {
-                end.arg(change);
+            for change in ended.change.into_iter().skip(1) {
+                numbers.add(change);
             }
         }
+    }
+    let mut end = script::END.prepare_invoke();
+    end.arg(line.name());
+    for ((scope, id), numbers) in counters {
+        let (window, slots) = keys(line, scope, id);
+        end.key(window).key(slots).arg(numbers.text());
     }
     // While Redis is away, leases end by themselves, and what was held counts as used.
     let _: Option<i64> = line
@@ -113,10 +131,10 @@ async fn deliver(line: &RedisLine, letters: &[Letter]) {
 }
 
 async fn renew(line: &RedisLine, open: &Open) {
-    let all: Vec<(u64, Vec<String>)> = {
+    let all: Vec<(u64, Slots)> = {
         let open = open.lock();
         open.iter()
-            .map(|(lease, slots)| (*lease, slots.clone()))
+            .map(|(lease, slots)| (*lease, Slots::clone(slots)))
             .collect()
     };
     for some in all.chunks(BATCH) {
@@ -124,8 +142,8 @@ async fn renew(line: &RedisLine, open: &Open) {
         renew.arg(millis(LEASE));
         for (lease, slots) in some {
             // One that ended meanwhile must not come back: its letter is read after this.
-            for slots in slots {
-                renew.key(slots).arg(name(line, *lease));
+            for (scope, id) in slots.iter() {
+                renew.key(keys(line, scope, id).1).arg(name(line, *lease));
             }
         }
         let _: Option<i64> = line

@@ -1,6 +1,7 @@
 //! Limits that several gateways count together, over the connection to Redis that their routers share.
 
 mod letters;
+mod numbers;
 mod script;
 mod take;
 
@@ -45,7 +46,10 @@ struct Counters {
 
 /// Where requests under way have their slots.
 #[derive(Clone, Default)]
-struct Open(Arc<Mutex<HashMap<u64, Vec<String>>>>);
+struct Open(Arc<Mutex<HashMap<u64, Slots>>>);
+
+/// The counters that a request has a slot in.
+type Slots = Arc<[(&'static str, Arc<str>)]>;
 
 /// Counts the limits of `gateway` together with others from now on, where its router shares what it knows over Redis.
 /// Waits, for a bounded time, until it is known whether Redis is there: nobody is let in by limits that are not counted.
@@ -135,8 +139,8 @@ impl SharedCounts for Counters {
                 let limited = wants
                     .iter()
                     .filter(|want| want.limits[Kind::Parallel as usize].is_some());
-                let slots: Vec<String> = limited
-                    .map(|want| keys(&self.line, want.scope, &want.id).1)
+                let slots: Slots = limited
+                    .map(|want| (want.scope, Arc::clone(&want.id)))
                     .collect();
                 if !slots.is_empty() {
                     self.open.lock().insert(lease, slots);
@@ -164,7 +168,7 @@ impl SharedCounts for Counters {
 }
 
 impl Open {
-    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Vec<String>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Slots>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -177,11 +181,9 @@ impl fmt::Debug for Counters {
 
 /// Where a counter has its window and its slots: in one place of a cluster.
 fn keys(line: &RedisLine, scope: &str, id: &str) -> (String, String) {
-    let namespace = line.namespace();
-    (
-        format!("{namespace}:{{{scope}:{id}}}:window"),
-        format!("{namespace}:{{{scope}:{id}}}:slots"),
-    )
+    let counter = [line.namespace(), ":{", scope, ":", id, "}:"].concat();
+    let slots = [&counter, "slots"].concat();
+    (counter + "window", slots)
 }
 
 /// A request's name among those of all instances.

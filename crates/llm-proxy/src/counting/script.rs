@@ -7,23 +7,22 @@ use redis::Script;
 /// Takes all that each of some requests wants, or none of it, one after the other, in one round trip.
 ///
 /// Keys: for each want its window (a hash: `b` when it began, then the counts `r`, `t`, `i`, `o`, `s`) and its slots (a
-/// sorted set of requests by the time that they count as gone). Arguments: how long slots last, how many requests there are and
-/// their names, and for each want the window's length, six limits (negative: none), 0 or 1 with what the instance knows of the
+/// sorted set of requests by the time that they count as gone). Arguments: the instance's name, and one text of numbers, since
+/// each argument of its own would be taken apart on both sides: how long slots last, how many requests there are and their
+/// leases, and for each want the window's length, six limits (negative: none), 0 or 1 with what the instance knows of the
 /// window (its beginning, negative if unknown, its age, six counts as they were, six that came since), and six amounts for
 /// each request.
 ///
-/// Answers for each request which want refuses (from 1; 0: none) and for what, then of each want its window's beginning, the
-/// time to its end, and its six counts.
+/// Answers a text of numbers: for each request which want refuses (from 1; 0: none) and for what, then of each want its
+/// window's beginning, the time to its end, and its six counts.
 pub(super) static TAKE: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local life, requests = tonumber(ARGV[1]), tonumber(ARGV[2])
-local next = 2 + requests
+local word = string.gmatch(ARGV[2], '%S+')
 local function read()
-  next = next + 1
-  return tonumber(ARGV[next])
+  return tonumber(word())
 end
 local function six()
   return {read(), read(), read(), read(), read(), read()}
@@ -31,6 +30,8 @@ end
 local function whole(number)
   return string.format('%.0f', number)
 end
+local life, requests, names = read(), read(), {}
+for r = 1, requests do names[r] = ARGV[1] .. ':' .. word() end
 local wants = {}
 for i = 1, #KEYS / 2 do
   local window, slots = KEYS[2 * i - 1], KEYS[2 * i]
@@ -75,7 +76,7 @@ local answer, taken = {}, {}
 for r = 1, requests do
   local refused, kind = refusal(r)
   if refused == 0 then
-    taken[#taken + 1] = ARGV[2 + r]
+    taken[#taken + 1] = names[r]
     for i = 1, #wants do
       local asks, counts = wants[i][4][r], wants[i][5]
       for k = 1, 6 do counts[k] = counts[k] + asks[k] end
@@ -87,6 +88,7 @@ end
 for i = 1, #wants do
   local window, slots = KEYS[2 * i - 1], KEYS[2 * i]
   local begun, length, limits, asks, counts, told = unpack(wants[i])
+  for k = 1, 6 do counts[k] = whole(counts[k]) end
   if #taken > 0 and limits[1] >= 0 then
     local ends, added = whole(now + life), {}
     for r = 1, #taken do
@@ -96,35 +98,44 @@ for i = 1, #wants do
     redis.call('PEXPIRE', slots, whole(life * 2))
   end
   if #taken > 0 or told then
-    redis.call('HSET', window, 'b', whole(begun), 'r', whole(counts[2]), 't', whole(counts[3]), 'i', whole(counts[4]),
-      'o', whole(counts[5]), 's', whole(counts[6]))
+    redis.call('HSET', window, 'b', whole(begun), 'r', counts[2], 't', counts[3], 'i', counts[4], 'o', counts[5],
+      's', counts[6])
     redis.call('PEXPIRE', window, whole(begun + length - now))
   end
-  answer[#answer + 1] = begun
-  answer[#answer + 1] = begun + length - now
+  answer[#answer + 1] = whole(begun)
+  answer[#answer + 1] = whole(begun + length - now)
   for k = 1, 6 do answer[#answer + 1] = counts[k] end
 end
-return answer
+return table.concat(answer, ' ')
 ",
     )
 });
 
 /// Ends requests: their slots are free, and windows that still last are corrected.
 ///
-/// Keys as above. Arguments: for each the request, when its window began, and five differences.
+/// Keys: for each counter its window and its slots, as above. Arguments: the instance's name, and for each counter a text of
+/// numbers: for each request its lease, when its window began, and five differences.
 pub(super) static END: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
-local names = {'r', 't', 'i', 'o', 's'}
+local kinds = {'r', 't', 'i', 'o', 's'}
 for i = 1, #KEYS / 2 do
-  local window, slots, at = KEYS[2 * i - 1], KEYS[2 * i], 7 * (i - 1)
-  redis.call('ZREM', slots, ARGV[at + 1])
-  if redis.call('HGET', window, 'b') == ARGV[at + 2] then
+  local window, slots = KEYS[2 * i - 1], KEYS[2 * i]
+  local begun, over, changes = redis.call('HGET', window, 'b'), {}, {0, 0, 0, 0, 0}
+  local word = string.gmatch(ARGV[1 + i], '%S+')
+  for lease in word do
+    over[#over + 1] = ARGV[1] .. ':' .. lease
+    local lasts = word() == begun
     for k = 1, 5 do
-      local change = ARGV[at + 2 + k]
-      if change ~= '0' and redis.call('HINCRBY', window, names[k], change) < 0 then
-        redis.call('HSET', window, names[k], 0)
-      end
+      local change = tonumber(word())
+      if lasts then changes[k] = changes[k] + change end
+    end
+  end
+  redis.call('ZREM', slots, unpack(over))
+  for k = 1, 5 do
+    local change = changes[k]
+    if change ~= 0 and redis.call('HINCRBY', window, kinds[k], string.format('%.0f', change)) < 0 then
+      redis.call('HSET', window, kinds[k], 0)
     end
   end
 end

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use llm_governance::limits::{Bounds, CaughtUp, Counts, Kind, Standing, Taken, Want};
 use llm_router::RedisLine;
 
-use super::{LEASE, keys, millis, name, script, signed};
+use super::{LEASE, keys, millis, numbers::Numbers, script, signed};
 
 /// What a want is limited by, whatever it asks for: requests that are limited by the same are counted together.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -52,72 +52,83 @@ pub(super) async fn ask(
     requests: &[Request],
 ) -> Option<Vec<Taken>> {
     let mut take = script::TAKE.prepare_invoke();
-    take.arg(millis(LEASE)).arg(requests.len());
-    for request in requests {
-        take.arg(name(line, request.lease));
-    }
-    for (at, want) in wants.iter().enumerate() {
+    for want in wants {
         let (window, slots) = keys(line, want.scope, &want.id);
-        take.key(window).key(slots).arg(millis(want.window));
-        for limit in want.limits {
-            take.arg(limit.map_or(-1, signed));
-        }
-        match known.get(at).copied().flatten() {
-            None => drop(take.arg(0)),
-            Some(known) => {
-                take.arg(1).arg(known.begun.map_or(-1, signed));
-                take.arg(millis(known.age));
-                for count in known.seen.into_iter().chain(known.apart) {
-                    take.arg(signed(count));
-                }
-            }
-        }
-        for request in requests {
-            for asked in request.asks.get(at).copied().unwrap_or_default() {
-                take.arg(signed(asked));
-            }
-        }
+        take.key(window).key(slots);
     }
-    let answer: Vec<i64> = line
+    take.arg(line.name()).arg(said(wants, known, requests));
+    let answer: String = line
         .ask(|mut connection| async move { take.invoke_async(&mut connection).await })
         .await?;
     Some(read(requests, &answer))
 }
 
+/// All numbers that the script wants to know.
+fn said(wants: &[Want], known: &[Option<CaughtUp>], requests: &[Request]) -> String {
+    let mut numbers = Numbers::default();
+    numbers.add(signed(millis(LEASE)));
+    numbers.add(signed(requests.len() as u64));
+    for request in requests {
+        numbers.add(signed(request.lease));
+    }
+    for (at, want) in wants.iter().enumerate() {
+        numbers.add(signed(millis(want.window)));
+        for limit in want.limits {
+            numbers.add(limit.map_or(-1, signed));
+        }
+        match known.get(at).copied().flatten() {
+            None => drop(numbers.add(0)),
+            Some(known) => {
+                numbers.add(1).add(known.begun.map_or(-1, signed));
+                numbers.add(signed(millis(known.age)));
+                for count in known.seen.into_iter().chain(known.apart) {
+                    numbers.add(signed(count));
+                }
+            }
+        }
+        for request in requests {
+            for asked in request.asks.get(at).copied().unwrap_or_default() {
+                numbers.add(signed(asked));
+            }
+        }
+    }
+    numbers.text()
+}
+
 /// What the script says.
-fn read(requests: &[Request], answer: &[i64]) -> Vec<Taken> {
-    let count = |number: i64| u64::try_from(number).unwrap_or(0);
-    let (heads, rest) = answer
-        .split_at_checked(2 * requests.len())
-        .unwrap_or((answer, &[]));
-    let standings = rest.chunks_exact(2 + Kind::ALL.len()).map(|one| {
+fn read(requests: &[Request], answer: &str) -> Vec<Taken> {
+    let mut numbers = answer.split(' ').map(|word| word.parse().unwrap_or(0));
+    let refused: Vec<Option<(usize, Kind)>> = requests
+        .iter()
+        .map_while(|_| Some(refused(numbers.next()?, numbers.next()?)))
+        .collect();
+    let standings = std::iter::from_fn(|| {
+        let (begun, ends_in) = (numbers.next()?, numbers.next()?);
         let mut counts = Counts::default();
-        for (to, from) in counts.iter_mut().zip(one.iter().skip(2)) {
-            *to = count(*from);
+        for count in &mut counts {
+            *count = numbers.next()?;
         }
-        Standing {
-            begun: one.first().copied().map_or(0, count),
-            ends_in: Duration::from_millis(one.get(1).copied().map_or(0, count)),
+        Some(Standing {
+            begun,
+            ends_in: Duration::from_millis(ends_in),
             counts,
-        }
+        })
     });
     let standings: Vec<Standing> = standings.collect();
-    let taken = requests.iter().zip(heads.chunks_exact(2));
-    let taken = taken.map(|(request, head)| Taken {
+    let taken = requests.iter().zip(refused);
+    let taken = taken.map(|(request, refused)| Taken {
         lease: request.lease,
-        refused: refused(head),
+        refused,
         standings: standings.clone(),
     });
     taken.collect()
 }
 
 /// Which want refuses, from 1, and for what.
-fn refused(head: &[i64]) -> Option<(usize, Kind)> {
-    let [at, kind] = head else { return None };
-    let kind = usize::try_from(*kind).ok();
-    let kind = kind.and_then(|kind| Kind::ALL.get(kind).copied());
-    let at = usize::try_from(*at).ok();
-    at.and_then(|at| at.checked_sub(1)).zip(kind)
+fn refused(at: u64, kind: u64) -> Option<(usize, Kind)> {
+    let number = |number| usize::try_from(number).ok();
+    let kind = number(kind).and_then(|kind| Kind::ALL.get(kind).copied());
+    number(at).and_then(|at| at.checked_sub(1)).zip(kind)
 }
 
 #[cfg(test)]
@@ -127,8 +138,8 @@ mod tests {
     #[test]
     fn answers_of_the_script_are_read() {
         let requests = [7, 8, 9].map(|lease| Request::of(lease, &[]));
-        let answer = [0, 0, 2, 1, 1, 99, 100, 60_000, 1, 2, 3, 4, 5, 6];
-        let taken = read(&requests, &answer);
+        let answer = "0 0 2 1 1 99 100 60000 1 2 3 4 5 6";
+        let taken = read(&requests, answer);
         let refused: Vec<_> = taken.iter().map(|one| (one.lease, one.refused)).collect();
         assert_eq!(
             refused,

@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::{
-    Clock, Deployment, Load, Moment, News, SpeedRules, Spent, affinity::Affinity,
+    Clock, Deployment, Load, Moment, News, Sample, SpeedRules, Spent, affinity::Affinity,
     spending::Spending, state::Live,
 };
 
@@ -77,6 +77,15 @@ impl Board {
             News::Silent { deployment } => self.tell(deployment, |live, rules| {
                 live.speed.silent(now, rules);
             }),
+            News::Speeds { all } => {
+                for (deployment, samples) in all {
+                    self.tell(deployment, |live, rules| {
+                        for sample in samples {
+                            learn(live, rules, now, *sample);
+                        }
+                    });
+                }
+            }
             News::Bound {
                 bond,
                 deployment,
@@ -107,6 +116,13 @@ impl Board {
         all.map(|(id, live)| (id.clone(), live.meter.load(now)))
             .filter(|(_, load)| *load != Load::default())
             .collect()
+    }
+
+    /// How many samples of a deployment's speed count.
+    #[cfg(feature = "redis")]
+    pub(crate) fn samples(&self) -> usize {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.speed.samples.max(1)
     }
 
     /// How many instances there are, this one included, as far as they were heard of.
@@ -140,6 +156,17 @@ impl Board {
         let others = u64::try_from(heard.len()).unwrap_or(u64::MAX);
         self.instances
             .store(others.saturating_add(1), Ordering::Relaxed);
+    }
+}
+
+fn learn(live: &Live, rules: &SpeedRules, now: Moment, sample: Sample) {
+    match sample {
+        Sample::Answered(took, tokens, first_event) => {
+            let first_event = first_event.map(Duration::from_nanos);
+            let took = Duration::from_nanos(took);
+            live.speed.answered(now, rules, took, tokens, first_event);
+        }
+        Sample::Silent => live.speed.silent(now, rules),
     }
 }
 

@@ -103,6 +103,11 @@ pub enum News {
         /// Its id.
         deployment: String,
     },
+    /// How fast deployments were, one after the other.
+    Speeds {
+        /// By id.
+        all: Vec<(String, Vec<Sample>)>,
+    },
     /// A conversation, a session or a user is at a deployment.
     Bound {
         /// What binds it, as a number.
@@ -119,6 +124,16 @@ pub enum News {
         /// By id.
         loads: Vec<(String, Load)>,
     },
+}
+
+/// How fast a deployment was once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sample {
+    /// It answered: nanoseconds that this took, its tokens, and nanoseconds until the first event of a stream.
+    Answered(u64, u64, Option<u64>),
+    /// It was silent until the time was up.
+    Silent,
 }
 
 /// Where Redis is and how long it is waited for.

@@ -5,7 +5,9 @@
 //! stream, and read from it: no request waits for that. Redis' own clock is the clock of all limits.
 
 mod line;
+mod post;
 mod script;
+mod speeds;
 mod tasks;
 
 use std::{
@@ -21,6 +23,7 @@ use redis::{AsyncConnectionConfig, Client, RedisError, RedisResult, aio::Multipl
 use tokio::sync::mpsc;
 
 pub use line::RedisLine;
+use speeds::Speeds;
 
 use super::{Admitted, Board, BoxFuture, Claim, News, RedisSettings, Shared};
 use crate::{Reason, SettingsError, Used};
@@ -53,6 +56,8 @@ struct Inner {
     next_lease: AtomicU64,
     /// Leases that are to be kept alive, by their names.
     leases: Mutex<HashMap<String, Held>>,
+    /// How fast deployments answered lately.
+    speeds: Speeds,
     outbox: mpsc::Sender<Letter>,
     inbox: Mutex<Option<mpsc::Receiver<Letter>>>,
 }
@@ -70,6 +75,8 @@ struct Held {
 enum Letter {
     News(News),
     End(Admitted, Used),
+    /// Speeds begin to gather.
+    Speeds,
 }
 
 impl RedisState {
@@ -89,6 +96,7 @@ impl RedisState {
             attended: AtomicBool::new(false),
             next_lease: AtomicU64::new(0),
             leases: Mutex::default(),
+            speeds: Speeds::default(),
             outbox,
             inbox: Mutex::new(Some(inbox)),
         };
@@ -142,7 +150,11 @@ impl Shared for RedisState {
         if let News::Recovered { deployment } = &news {
             self.inner.end_trials(deployment);
         }
-        self.inner.post(Letter::News(news));
+        match self.inner.speeds.add(news) {
+            Ok(true) => self.inner.post(Letter::Speeds),
+            Ok(false) => {}
+            Err(news) => self.inner.post(Letter::News(news)),
+        }
     }
 
     fn is_up(&self) -> bool {

@@ -15,17 +15,17 @@ use rusqlite::{
 
 use super::{
     Charged, Position,
+    accounts::Accounts,
     noted::Noted,
     position_cells,
     sums::{Sums, rounds, spend},
 };
 use crate::{
-    Cell, Dialect, Error, Lent, Record, Store,
+    Cell, Dialect, Error, Lent, Store,
     balances::fault,
     cell::without_nul,
     days::{day_cells, days_of},
     open::{SQLITE, SQLITE_WRITER},
-    rows::SpendRow,
     sized::Sized,
     statements::{self, MADE},
 };
@@ -160,9 +160,7 @@ fn add_rows<'a>(
     ended: &[&'a Charged],
     together: usize,
 ) -> Result<Option<Vec<&'a Charged>>, Error> {
-    let accounts = SpendRow::COLUMNS
-        .iter()
-        .position(|name| *name == "accounts");
+    let mut accounts = Accounts::default();
     let mut new = Vec::with_capacity(ended.len());
     let mut rest = ended;
     while let Some((size, text)) = MADE
@@ -173,13 +171,7 @@ fn add_rows<'a>(
         let mut statement = db.prepare_cached(text)?;
         let mut places = 1..;
         for charged in some {
-            let mut values = charged.row.lend();
-            if charged.row.accounts.is_empty()
-                && let Some(value) = accounts.and_then(|place| values.get_mut(place))
-            {
-                *value = charged.accounts().into();
-            }
-            bind(&mut statement, &mut places, &values)?;
+            bind(&mut statement, &mut places, &accounts.values(charged))?;
         }
         match statement.raw_execute()? {
             added if added == size => new.extend(some),

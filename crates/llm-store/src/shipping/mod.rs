@@ -1,18 +1,20 @@
 //! Brings finished requests into the database: each once, its row, its sums and its charges in one transaction.
 
+mod accounts;
 mod file;
 mod many;
 mod noted;
 mod packed;
 mod server;
 mod sums;
+mod texts;
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 
 use crate::{
-    Account, Cell, Column, Dialect, Error, Moment, Scope, Store,
+    Account, Cell, Column, Dialect, Error, Moment, Store,
     balances::fault,
     record::query,
     rows::{SpendRow, spend::BriefRow},
@@ -71,33 +73,6 @@ pub struct Charged {
     pub hold: Option<String>,
     /// Whom it is charged to.
     pub charges: Vec<Charge>,
-}
-
-impl Charged {
-    /// Whom it is charged to, as its row says it: accounts whose id is in the row already have none of their own.
-    fn accounts(&self) -> Cell {
-        let accounts = self.charges.iter().map(|charge| {
-            let account = &charge.account;
-            let own = self.row.own_id(account.scope) == Some(&account.id);
-            Written {
-                scope: account.scope,
-                id: (!own).then_some(&account.id).filter(|id| !id.is_empty()),
-                meter: &account.meter,
-            }
-        });
-        let accounts: Vec<Written<'_>> = accounts.collect();
-        Cell::Text(serde_json::to_string(&accounts).ok())
-    }
-}
-
-/// An account in a row.
-#[derive(Serialize)]
-struct Written<'a> {
-    scope: Scope,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<&'a String>,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    meter: &'a str,
 }
 
 /// How far a journal was shipped: all of the segments before, and this many bytes of this one.

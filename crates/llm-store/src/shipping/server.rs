@@ -11,14 +11,13 @@ use super::{
     noted::Noted,
     position_cells,
     sums::{Sums, rounds, spend},
+    texts::Texts,
 };
 use crate::{
-    Account, Cell, Column, Error, Lent, Record, Store,
+    Account, Cell, Column, Error, Store,
     balances::{fault, json},
-    cell::without_nul,
     days::{add_days, days_of},
     record::query,
-    rows::SpendRow,
     statements::{self, MADE},
 };
 
@@ -137,46 +136,12 @@ async fn add_rows<'a>(
     while let Some((some, more)) = rest.split_at_checked(rest.len().min(TOGETHER))
         && !some.is_empty()
     {
-        let rows = query(MADE.add_spend_json, [Cell::Text(Some(json_of(some)?))]);
+        let Texts { common, rows } = Texts::of(some);
+        let cells = [common, rows].map(|text| Cell::Text(Some(text)));
+        let rows = query(MADE.add_spend_json, cells);
         added += rows.execute(&mut *db).await?.rows_affected();
         rest = more;
     }
     let all = added == new.len() as u64;
     Ok(all.then(|| new.into_values().collect()))
-}
-
-/// Rows as JSON, which the database takes apart: one value to bind, and not forty for each.
-fn json_of(rows: &[&Charged]) -> Result<String, Error> {
-    let mut json = vec![b'['];
-    for (at, charged) in rows.iter().enumerate() {
-        json.push(if at == 0 { b'{' } else { b',' });
-        if at > 0 {
-            json.push(b'{');
-        }
-        let mut is_first = true;
-        let values = SpendRow::COLUMNS.iter().zip(charged.row.lend());
-        for (column, mut value) in values {
-            if *column == "accounts" && charged.row.accounts.is_empty() {
-                value = charged.accounts().into();
-            }
-            if value == Lent::Nothing {
-                continue;
-            }
-            if !std::mem::take(&mut is_first) {
-                json.push(b',');
-            }
-            json.push(b'"');
-            json.extend_from_slice(column.as_bytes());
-            json.extend_from_slice(b"\":");
-            let written = match &value {
-                Lent::Text(text) => serde_json::to_writer(&mut json, &*without_nul(text)),
-                Lent::Integer(number) => serde_json::to_writer(&mut json, number),
-                Lent::Nothing => Ok(()),
-            };
-            written.map_err(|error| fault(error.to_string()))?;
-        }
-        json.push(b'}');
-    }
-    json.push(b']');
-    String::from_utf8(json).map_err(|error| fault(error.to_string()))
 }

@@ -60,24 +60,31 @@ return {0, minute}
     )
 });
 
-/// Ends an attempt: its slot is free, and what it used beyond its estimate, or did not use, is counted.
+/// Ends attempts at one deployment: their slots are free, and what each used beyond its estimate, or did not use, is counted.
 ///
-/// Keys as above.
+/// Keys as above. The argument is a text of words: for each its lease, the minute that it counts for, and how many tokens more
+/// it used, then those of prompts and of answers.
 pub(super) static END: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
-redis.call('ZREM', KEYS[1], ARGV[1])
-redis.call('ZREM', KEYS[3], ARGV[1])
-local minute = tonumber(ARGV[2])
+local kinds = {'tokens', 'input', 'output'}
 local seen = redis.call('HMGET', KEYS[2], 'minute', 'tokens', 'input', 'output')
-if not seen[1] then
-  return 0
-end
-for i, count in ipairs({'tokens', 'input', 'output'}) do
-  local difference = tonumber(ARGV[2 + i])
-  if difference > 0 or difference < 0 and tonumber(seen[1]) == minute then
-    redis.call('HSET', KEYS[2], count, math.max(0, tonumber(seen[1 + i] or '0') + difference))
+local now, over, counts = tonumber(seen[1] or nil), {}, {}
+local word = string.gmatch(ARGV[1], '%S+')
+for lease in word do
+  over[#over + 1] = lease
+  local minute = tonumber(word())
+  for i = 1, 3 do
+    local difference = tonumber(word())
+    if now and (difference > 0 or difference < 0 and now == minute) then
+      counts[i] = math.max(0, (counts[i] or tonumber(seen[1 + i] or '0')) + difference)
+    end
   end
+end
+redis.call('ZREM', KEYS[1], unpack(over))
+redis.call('ZREM', KEYS[3], unpack(over))
+for i, count in pairs(counts) do
+  redis.call('HSET', KEYS[2], kinds[i], count)
 end
 return 0
 ",
@@ -99,24 +106,26 @@ return 0
     )
 });
 
-/// Adds to what was spent of a budget, whose window begins with the first spending and anew after its end.
+/// Adds to what was spent of budgets, whose windows begin with the first spending and anew after their end.
 ///
-/// Key: what was spent (a hash of `nanos:until` by budget). Arguments: the budget, how much, and the end of a window that
-/// begins now.
+/// Key: what was spent (a hash of `nanos:until` by budget). Arguments, for each: the budget, how much, and the end of a window
+/// that begins now.
 pub(super) static SPEND: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local nanos, ends = tonumber(ARGV[2]), ARGV[3]
-local seen = redis.call('HGET', KEYS[1], ARGV[1])
-if seen then
-  local spent, old = string.match(seen, '^(%d+):(%d+)$')
-  if spent and tonumber(old) > now then
-    nanos, ends = nanos + tonumber(spent), old
+for i = 1, #ARGV, 3 do
+  local nanos, ends = tonumber(ARGV[i + 1]), ARGV[i + 2]
+  local seen = redis.call('HGET', KEYS[1], ARGV[i])
+  if seen then
+    local spent, old = string.match(seen, '^(%d+):(%d+)$')
+    if spent and tonumber(old) > now then
+      nanos, ends = nanos + tonumber(spent), old
+    end
   end
+  redis.call('HSET', KEYS[1], ARGV[i], string.format('%.0f', nanos) .. ':' .. ends)
 end
-redis.call('HSET', KEYS[1], ARGV[1], string.format('%.0f', nanos) .. ':' .. ends)
 return 0
 ",
     )

@@ -1,4 +1,4 @@
-//! The three tasks behind the shared state: writing, reading, and showing signs of life.
+//! The tasks behind the shared state: [writing](post), reading, and showing signs of life.
 
 use std::{
     collections::HashMap,
@@ -7,22 +7,19 @@ use std::{
 };
 
 use redis::{
-    AsyncCommands, RedisResult,
+    AsyncCommands, RedisResult, Value,
     aio::MultiplexedConnection,
-    streams::{StreamMaxlen, StreamReadOptions, StreamReadReply},
+    streams::{StreamReadOptions, StreamReadReply},
 };
-use tokio::sync::mpsc;
 
-use super::{Inner, LEASE, Letter, millis, script};
+use super::{Inner, LEASE, millis, post, script};
 use crate::{Moment, News, Scope, Spent, shared::Board};
 
 /// How often instances show signs of life.
 const BEAT: Duration = Duration::from_millis(500);
 /// How long a reader waits for news before it asks again.
 const LISTEN: usize = 1_000;
-/// News that is kept for those who come late.
-const KEPT: usize = 2_000;
-/// Letters in one batch, at most.
+/// News that is read at a time, at most.
 const BATCH: usize = 512;
 
 /// Starts the tasks. They end with the state they belong to.
@@ -36,101 +33,13 @@ pub(super) fn start(inner: &Arc<Inner>, board: &Arc<Board>) {
         .unwrap_or_else(std::sync::PoisonError::into_inner)
         .take();
     let Some(inbox) = inbox else { return };
-    runtime.spawn(write(Arc::downgrade(inner), inbox));
+    runtime.spawn(post::write(
+        Arc::downgrade(inner),
+        Arc::downgrade(board),
+        inbox,
+    ));
     runtime.spawn(beat(Arc::downgrade(inner), Arc::downgrade(board)));
     runtime.spawn(read(Arc::downgrade(inner), Arc::downgrade(board)));
-}
-
-/// Writes what was posted, as much as there is at a time.
-async fn write(inner: Weak<Inner>, mut inbox: mpsc::Receiver<Letter>) {
-    let mut letters = Vec::with_capacity(BATCH);
-    while inbox.recv_many(&mut letters, BATCH).await > 0 {
-        let Some(inner) = inner.upgrade() else { return };
-        let batch = std::mem::take(&mut letters);
-        // While Redis is away, leases end by themselves and news grows old.
-        if let Some(connection) = inner.connection()
-            && let Err(e) = deliver(&inner, connection, batch).await
-        {
-            inner.failed(&e);
-        }
-    }
-}
-
-async fn deliver(
-    inner: &Inner,
-    mut connection: MultiplexedConnection,
-    batch: Vec<Letter>,
-) -> RedisResult<()> {
-    for letter in batch {
-        match letter {
-            Letter::End(admitted, used) => {
-                let beyond = |used: u64, expected: u64| {
-                    let difference = i128::from(used) - i128::from(expected);
-                    i64::try_from(difference).unwrap_or(i64::MAX)
-                };
-                let _: i64 = script::END
-                    .key(inner.key(&admitted.deployment, "slots"))
-                    .key(inner.key(&admitted.deployment, "minute"))
-                    .key(inner.key(&admitted.deployment, "trial"))
-                    .arg(&admitted.lease)
-                    .arg(admitted.minute)
-                    .arg(beyond(used.tokens, admitted.tokens))
-                    .arg(beyond(used.input(), admitted.tokens))
-                    .arg(beyond(used.output, 0))
-                    .invoke_async(&mut connection)
-                    .await?;
-            }
-            Letter::News(news) => publish(inner, &mut connection, &news).await?,
-        }
-    }
-    Ok(())
-}
-
-async fn publish(
-    inner: &Inner,
-    connection: &mut MultiplexedConnection,
-    news: &News,
-) -> RedisResult<()> {
-    let rests = inner.common("rests");
-    match news {
-        News::Cooled { deployment, until } => {
-            let _: i64 = script::COOL
-                .key(rests)
-                .key(inner.key(deployment, "trial"))
-                .arg(deployment)
-                .arg(until.millis())
-                .invoke_async(connection)
-                .await?;
-        }
-        News::Spent(spent) => {
-            let _: i64 = script::SPEND
-                .key(inner.common("spent"))
-                .arg(budget(spent.scope, &spent.name))
-                .arg(spent.nanos)
-                .arg(spent.until.millis())
-                .invoke_async(connection)
-                .await?;
-            // Everybody reads the sums.
-            return Ok(());
-        }
-        News::Recovered { deployment } => {
-            let _: i64 = connection.hdel(rests, deployment).await?;
-            let _: i64 = connection.del(inner.key(deployment, "trial")).await?;
-        }
-        _ => {}
-    }
-    let Ok(text) = serde_json::to_string(news) else {
-        return Ok(());
-    };
-    let _: String = connection
-        .xadd_maxlen(
-            inner.common("news"),
-            StreamMaxlen::Approx(KEPT),
-            "*",
-            &[("from", inner.name.as_str()), ("news", text.as_str())],
-        )
-        .await?;
-    Ok(())
 }
 
 /// Tells what this instance carries, keeps its leases alive, and finds out whether Redis is there.
@@ -171,7 +80,7 @@ async fn pulse(inner: &Inner, board: &Board) -> RedisResult<MultiplexedConnectio
         .collect();
     board.hear_spent(&spent);
     let loads = board.loads();
-    publish(inner, &mut connection, &News::Loads { loads }).await?;
+    post::publish(inner, &mut connection, &[News::Loads { loads }]).await?;
     keep_alive(inner, &mut connection).await?;
     Ok(connection)
 }
@@ -245,7 +154,7 @@ async fn read(inner: Weak<Inner>, board: Weak<Board>) {
 }
 
 /// A budget's name among all.
-fn budget(scope: Scope, name: &str) -> String {
+pub(super) fn budget(scope: Scope, name: &str) -> String {
     let scope = match scope {
         Scope::Provider => "provider",
         Scope::Deployment => "deployment",
@@ -272,16 +181,20 @@ fn read_spent(budget: &str, sum: &str) -> Option<Spent> {
 }
 
 fn put_up(board: &Board, own: &str, entry: &redis::streams::StreamId) {
-    let from: Option<String> = entry.get("from");
-    let news: Option<String> = entry.get("news");
-    let (Some(from), Some(news)) = (from, news) else {
+    let Some(Value::BulkString(from)) = entry.map.get("from") else {
         return;
     };
-    if from == own {
+    if from == own.as_bytes() {
         return;
     }
+    let Ok(from) = std::str::from_utf8(from) else {
+        return;
+    };
+    let Some(Value::BulkString(news)) = entry.map.get("news") else {
+        return;
+    };
     // News of a newer version that this one does not understand is not for it.
-    if let Ok(news) = serde_json::from_str::<News>(&news) {
-        board.hear(&from, &news);
+    if let Ok(news) = serde_json::from_slice::<News>(news) {
+        board.hear(from, &news);
     }
 }
