@@ -107,12 +107,25 @@ impl Engine {
         if request.op == Op::Realtime {
             return self.session_bound(name);
         }
-        let deployments = router.deployments(name);
-        let bounds = deployments.iter().map(|deployment| {
+        // Most groups are one model with several keys.
+        let kinds = router
+            .deployments(name)
+            .chunk_by(|one, other| self.are_alike(one, other, prompt.body));
+        let bounds = kinds.filter_map(<[_]>::first).map(|deployment| {
             let model = &deployment.target.model;
             self.at(deployment, model, prompt)
         });
         bounds.reduce(Bound::or).unwrap_or(Bound::Unpriced)
+    }
+
+    /// Whether a request costs the same at both.
+    fn are_alike(&self, one: &Deployment, other: &Deployment, body: &JsonObject) -> bool {
+        let facts = |deployment: &Deployment| {
+            let facts = &deployment.target.facts;
+            let longest = wanted::longest(deployment, body);
+            (facts.max_input_tokens, facts.max_output_tokens, longest)
+        };
+        self.prices().are_alike(one, other) && facts(one) == facts(other)
     }
 
     /// The same, should `request` go on to any group that it falls back to; `None` where it stays with its own.

@@ -190,6 +190,16 @@ impl Prices {
         }
     }
 
+    /// Whether the same usage costs the same at both.
+    pub(crate) fn are_alike(&self, one: &Deployment, other: &Deployment) -> bool {
+        let (a, b) = (&one.target, &other.target);
+        let location = "vertex_location";
+        (a.provider.name, &a.model) == (b.provider.name, &b.model)
+            && a.setting(location) == b.setting(location)
+            && one.model_info.get("base_model") == other.model_info.get("base_model")
+            && self.pricing(one, &a.model) == self.pricing(other, &b.model)
+    }
+
     /// The prices of one deployment's model, remembered.
     fn pricing(&self, deployment: &Deployment, model: &str) -> Option<Arc<Pricing>> {
         if self.table.is_none() {
