@@ -88,6 +88,7 @@ mod tests {
             },
             at: Moment(number),
             under_way: some.is_none(),
+            renews: some.is_none(),
             is_alone: some.is_some(),
             hold: some.clone(),
             charges: vec![charge(None), charge(Some(number))],
