@@ -15,7 +15,8 @@ use crate::{
         self, Asked, Counts, Kind, Left, LimitRules, Permit, Priority, Refused, TokenKind, Want,
         counted, wants,
     },
-    model_access::names,
+    model_access::names as names_model,
+    names,
     terms::{Own, Terms},
 };
 
@@ -135,7 +136,7 @@ impl Governance {
                 let wants = again.unwrap_or_default();
                 match throttled(caller, &error, throttle, wants) {
                     Some(wants) => Box::pin(self.go_on(caller, asked, wants, ask)).await?,
-                    None => return Err(error.into()),
+                    None => return Err(names::refused(error, caller)),
                 }
             }
         };
@@ -183,7 +184,7 @@ impl Governance {
         match self.limiter().take(wants).await {
             Ok((permit, _)) => Ok((permit, tokens)),
             Err(Refused::Over(over)) => {
-                let mut refusal = limits::exceeded(&over, Instant::now());
+                let mut refusal = limits::exceeded(&over, caller, Instant::now());
                 let has = format!(". The batch has about {tokens} tokens");
                 refusal.message.push_str(&has);
                 Err(refusal)
@@ -217,7 +218,7 @@ impl Governance {
                 priority: named,
             }),
             Err(Refused::Over(over)) => {
-                let mut refusal = limits::exceeded(&over, Instant::now());
+                let mut refusal = limits::exceeded(&over, caller, Instant::now());
                 if let Some((name, saturation)) = named {
                     refusal.headers.push(("x-litellm-priority", name));
                     let shown = format!("{saturation:.3}");
@@ -247,7 +248,7 @@ impl Governance {
             Ok(reservation) => Ok((passed, reservation)),
             Err(error) => {
                 passed.permit.withdraw();
-                Err(error.into())
+                Err(names::refused(error, caller))
             }
         }
     }
@@ -273,7 +274,7 @@ impl Governance {
         let is_of = |group: &AccessGroup| {
             let named =
                 |name: &String| *name == group.access_group_name || *name == group.access_group_id;
-            work.groups.iter().any(named) || names(&group.access_model_names, work.model)
+            work.groups.iter().any(named) || names_model(&group.access_model_names, work.model)
         };
         let groups = directory.access_groups().await?;
         let groups = groups.iter().filter(|group| is_of(&group.row));
@@ -353,6 +354,11 @@ impl Admission {
         self.reservation.spenders()
     }
 
+    /// What the database said that this account had spent.
+    pub(crate) fn found(&self, account: &Account) -> Option<llm_cost::NanoDollars> {
+        self.reservation.found(account)
+    }
+
     pub(crate) fn governance(&self) -> &Governance {
         &self.governance
     }
@@ -385,6 +391,11 @@ impl Admission {
     /// Notes that the request goes out now: if the process dies before it ends, `row` is what is charged.
     pub fn sent(&self, row: impl FnOnce() -> SpendRow + Send + 'static) {
         self.reservation.sent(row);
+    }
+
+    /// Notes what the request has cost so far, in place of what was noted before.
+    pub fn so_far(&self, row: impl FnOnce() -> SpendRow + Send + 'static) {
+        self.reservation.so_far(row);
     }
 
     /// Charges what it cost. The charge is made when this returns; it lasts once what it returns is awaited.

@@ -96,30 +96,25 @@ fn is_model(name: &str, model: &str) -> bool {
     name == model || model.split_once('/').is_some_and(|(_, bare)| bare == name)
 }
 
-/// What is said where there is not enough left.
-pub(crate) fn exceeded(refusal: &llm_ledger::Refusal) -> Refusal {
+/// What is said where there is not enough left of `whose` account.
+pub(crate) fn exceeded(refusal: &llm_ledger::Refusal, whose: &str) -> Refusal {
     let (account, max) = (&refusal.account, refusal.max.to_f64());
     let spent = refusal.spent.to_f64();
-    let id = account.id.replace(Account::SEPARATOR, ":");
-    let whose = match account.scope {
-        Scope::Key => format!("Key={id}"),
-        Scope::Team => format!("Team={id}"),
-        Scope::Member => format!("TeamMember={id}"),
-        Scope::Organization => format!("Organization={id}"),
-        Scope::Project => format!("Project={id}"),
-        Scope::Tag => format!("Tag={id}"),
-        Scope::AccessGroup => format!("Model access group={id}"),
-        Scope::User => format!("User={id}"),
-        Scope::Customer => format!("End User={id}"),
-        _ => "Proxy".to_owned(),
-    };
+    let is_person = matches!(account.scope, Scope::User | Scope::Customer);
     let what = match account.meter.split_once(':') {
         Some(("window", window)) => format!(" over {window} budget."),
         Some(("model", model)) => format!(" over budget for model={model}."),
+        _ if is_person => " over budget.".to_owned(),
         _ => String::new(),
     };
-    let mut message =
-        format!("Budget has been exceeded! {whose}{what} Current cost: {spent}, Max budget: {max}");
+    // Scripts look for either word.
+    let word = match what.is_empty() {
+        true => "",
+        false => "ExceededBudget: ",
+    };
+    let mut message = format!(
+        "Budget has been exceeded! {word}{whose}{what} Current cost: {spent}, Max budget: {max}"
+    );
     if refusal.spent < refusal.max {
         let wanted = refusal.wanted.to_f64();
         message.push_str(&format!(", this request may cost {wanted}"));

@@ -264,7 +264,9 @@ impl Directory {
         };
         let mut slot = roll.lock();
         if roll.generation.load(Ordering::Acquire) == generation {
-            *slot = Some((Arc::clone(&rows), Instant::now() + self.ttl()));
+            let lasts = rows.iter().filter_map(|entry| entry.terms.lasts());
+            let ttl = lasts.fold(self.ttl(), Duration::min);
+            *slot = Some((Arc::clone(&rows), Instant::now() + ttl));
         }
         Ok(rows)
     }
@@ -376,7 +378,9 @@ impl Directory {
             }
             Err(error) => return Err(error),
         };
-        shelf.remember(id, entry.clone(), generation, self.ttl());
+        let lasts = entry.as_ref().and_then(|entry| entry.terms.lasts());
+        let ttl = lasts.map_or(self.ttl(), |lasts| lasts.min(self.ttl()));
+        shelf.remember(id, entry.clone(), generation, ttl);
         Ok(entry)
     }
 

@@ -1,8 +1,10 @@
 //! Administrative changes: made together or not at all, written down, and known to every instance.
 
 use llm_store::{
-    Deletion, Moment, Record, Transaction,
-    rows::{AuditEntry, Key, Object, Team},
+    Account, Deletion, Moment, Record, Transaction,
+    rows::{
+        AccessGroup, AuditEntry, Customer, Key, Object, Organization, Project, Tag, Team, User,
+    },
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -13,6 +15,16 @@ use crate::{
     alerts::{Alerts, Event},
     directory::joined,
 };
+
+/// Tables whose rows spend, besides keys and teams. A member that leaves its team and comes back has spent what it has.
+const SPENDERS: [&str; 6] = [
+    User::TABLE,
+    Organization::TABLE,
+    Project::TABLE,
+    Customer::TABLE,
+    Tag::TABLE,
+    AccessGroup::TABLE,
+];
 
 /// Who changes something.
 #[derive(Debug, Clone, Default)]
@@ -33,6 +45,8 @@ pub struct Edit<'a> {
     touched: Vec<(&'static str, String)>,
     /// What people are told of it when it is made.
     events: Vec<Event>,
+    /// What was spent by whoever is gone then.
+    closed: Vec<Account>,
     now: Moment,
 }
 
@@ -61,6 +75,7 @@ impl Governance {
             transaction: self.store().begin().await?,
             touched: Vec::new(),
             events: Vec::new(),
+            closed: Vec::new(),
             now: Moment::now(),
         })
     }
@@ -145,8 +160,16 @@ impl Edit<'_> {
         let key = row.key();
         let parts: Vec<&str> = key.iter().map(String::as_str).collect();
         self.transaction.delete::<R>(&parts).await?;
+        if SPENDERS.contains(&R::TABLE) {
+            self.close(row.account());
+        }
         let before = shown(row)?;
         self.note::<R>("deleted", &key, Some(before), None).await
+    }
+
+    /// Whoever has this account is gone when the change is made: what it spent is no longer counted.
+    pub(crate) fn close(&mut self, account: Account) {
+        self.closed.push(account);
     }
 
     /// Adds a row whose key is a secret: written down under `of` instead.
@@ -180,6 +203,7 @@ impl Edit<'_> {
     pub async fn delete_key(&mut self, key: &Key) -> Result<(), Refusal> {
         let deletion = self.deletion();
         self.transaction.delete_key(&key.token, &deletion).await?;
+        self.close(key.account());
         let before = shown(key)?;
         self.note::<Key>("deleted", &Governed::key(key), Some(before), None)
             .await
@@ -191,6 +215,7 @@ impl Edit<'_> {
         self.transaction
             .delete_team(&team.team_id, &deletion)
             .await?;
+        self.close(team.account());
         let before = shown(team)?;
         self.note::<Team>("deleted", &team.key(), Some(before), None)
             .await
@@ -266,6 +291,11 @@ impl Edit<'_> {
         self.transaction.commit().await?;
         for (table, id) in &self.touched {
             self.governance.forget(table, id);
+        }
+        if !self.closed.is_empty()
+            && let Err(error) = self.governance.ledger().forget(&self.closed).await
+        {
+            tracing::warn!(%error, "what was spent by who was deleted is still counted under the name");
         }
         if let Some(alerts) = self.governance.alerts() {
             let due = self.events.iter().filter_map(Event::alert);

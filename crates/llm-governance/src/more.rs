@@ -1,13 +1,16 @@
 //! Money for what a request turns out to want: answers of a session, which nobody knows of when it opens.
 
+use std::sync::Arc;
+
 use llm_ledger::{Ask, Estimate, Reservation, Spender};
 
-use crate::{Admission, Governance, Refusal};
+use crate::{Admission, Caller, Governance, Refusal, names};
 
 /// Holds money on the accounts that a request was let in for.
 #[derive(Debug, Clone)]
 pub struct More {
     governance: Governance,
+    caller: Arc<Caller>,
     spenders: Vec<Spender>,
 }
 
@@ -16,6 +19,7 @@ impl Admission {
     pub fn more(&self) -> More {
         More {
             governance: self.governance().clone(),
+            caller: Arc::clone(self.caller()),
             spenders: self.spenders().to_vec(),
         }
     }
@@ -32,7 +36,7 @@ impl More {
             {
                 Ok(ledger.unchecked(ask))
             }
-            held => Ok(held?),
+            held => held.map_err(|error| names::refused(error, &self.caller)),
         }
     }
 }

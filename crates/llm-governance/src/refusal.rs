@@ -4,6 +4,8 @@ use http::StatusCode;
 use llm_cost::NanoDollars;
 use serde_json::{Value, json};
 
+use crate::Caller;
+
 /// Why a caller gets no answer, as it is told.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Refusal {
@@ -132,7 +134,7 @@ impl From<llm_store::Error> for Refusal {
 impl From<llm_ledger::Error> for Refusal {
     fn from(error: llm_ledger::Error) -> Self {
         match error {
-            llm_ledger::Error::Refused(refusal) => crate::budgets::exceeded(&refusal),
+            llm_ledger::Error::Refused(_) => crate::names::refused(error, &Caller::anyone()),
             llm_ledger::Error::Unpriced => Self::bad("model", error.to_string()),
             llm_ledger::Error::Store(error) => error.into(),
             error if error.is_unavailable() => Self {

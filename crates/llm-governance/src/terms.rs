@@ -1,6 +1,6 @@
 //! What bounds somebody: budgets and limits, as a row says and as the shared budget that it names adds.
 
-use std::{collections::BTreeMap, str::FromStr, sync::Arc};
+use std::{collections::BTreeMap, str::FromStr, sync::Arc, time::Duration};
 
 use llm_cost::NanoDollars;
 use llm_ledger::{Calendar, Period, Spender, Window};
@@ -21,6 +21,8 @@ pub struct Terms {
     pub soft_budget: Option<NanoDollars>,
     /// Requests and tokens.
     pub limits: Limits,
+    /// When a budget ends that is larger for a time: these terms hold no longer.
+    pub until: Option<Moment>,
 }
 
 /// How much somebody may ask for at once. `None`: as much as there is.
@@ -172,9 +174,9 @@ impl Terms {
         let increase =
             own.increase.or(shared
                 .and_then(|budget| budget.temp_budget_increase.zip(budget.temp_budget_expiry)));
-        if let (Some(max), Some((more, until))) = (spender.max, increase)
-            && until > Moment::now()
-        {
+        let increase = increase.filter(|(_, until)| *until > Moment::now());
+        let until = increase.map(|(_, until)| until);
+        if let (Some(max), Some((more, _))) = (spender.max, increase) {
             spender.max = Some(NanoDollars(max.0.saturating_add(more.0)));
         }
         let mut spenders = vec![spender];
@@ -215,7 +217,14 @@ impl Terms {
                 .soft_budget
                 .or(shared.and_then(|budget| budget.soft_budget)),
             limits,
+            until,
         }
+    }
+
+    /// How long they hold at most.
+    pub(crate) fn lasts(&self) -> Option<Duration> {
+        let left = self.until?.0.saturating_sub(Moment::now().0);
+        Some(Duration::from_millis(u64::try_from(left).unwrap_or(0)))
     }
 
     /// Whether any budget has a limit.

@@ -228,10 +228,19 @@ async fn requests_are_listed_found_and_summed_up() {
         let all = office.get("/spend/logs").await.unwrap();
         assert_eq!(ids(&all), ["d", "c", "b", "a"], "{}", office.on);
         assert_eq!(all[1]["cache_hit"], "True");
-        assert_eq!(
-            (&all[0]["messages"], &all[0]["metadata"]),
-            (&json!({}), &json!({}))
-        );
+        assert_eq!(all[0]["messages"], json!({}));
+        let metadata = &all[0]["metadata"];
+        for (name, expected) in [
+            ("user_api_key_team_alias", json!("Research")),
+            ("user_api_key_user_id", json!("bob")),
+            ("status", json!("failure")),
+            (
+                "cost_breakdown",
+                json!({"total_cost": 2.0, "original_cost": 2.0}),
+            ),
+        ] {
+            assert_eq!(metadata[name], expected, "{name}: {metadata}");
+        }
         assert_eq!(all[0]["request_duration_ms"], 250);
         for id in ["b", "chatcmpl-b", "call-b"] {
             let one = office

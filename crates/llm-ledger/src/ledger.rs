@@ -188,6 +188,14 @@ impl Ledger {
         }
     }
 
+    /// What an account has spent, where this process decides alone and has it in memory. Nobody is asked.
+    pub fn known(&self, account: &Account) -> Option<NanoDollars> {
+        match &*self.inner.mode {
+            Mode::Local(local) => local.spent(account),
+            Mode::Shared(_) => None,
+        }
+    }
+
     /// The balances of several accounts, in their order.
     pub async fn balances(&self, accounts: &[Account]) -> Result<Vec<Balance>, Error> {
         let store = &self.inner.store;
@@ -220,6 +228,25 @@ impl Ledger {
                 Ok(store.set_window(&spender.account, until).await?)
             }
         }
+    }
+
+    /// Sets what the entities of `accounts` have spent to nothing, in their windows and ever, as they are gone: who is made
+    /// under such a name has spent nothing. Rows stay, and so does what is held.
+    pub async fn forget(&self, accounts: &[Account]) -> Result<(), Error> {
+        let store = &self.inner.store;
+        // What was charged to them a moment ago goes with them.
+        let patience = self.inner.settings.patience;
+        let _ = tokio::time::timeout(patience, self.flush()).await;
+        for account in accounts {
+            if let Mode::Local(local) = &*self.inner.mode {
+                for one in store.accounts_of(account).await? {
+                    local.set_spent(store, &one, NanoDollars(0)).await?;
+                    local.set_window(store, &Spender::of(one)).await?;
+                }
+            }
+            store.forget_spent(account).await?;
+        }
+        Ok(())
     }
 
     /// Everything that is held on all accounts.

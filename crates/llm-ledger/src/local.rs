@@ -159,6 +159,11 @@ impl Local {
         Ok(all)
     }
 
+    /// What an account in memory has spent.
+    pub(crate) fn spent(&self, account: &Account) -> Option<NanoDollars> {
+        self.lock().get(account).map(|balance| balance.spent)
+    }
+
     pub(crate) fn all_held(&self) -> NanoDollars {
         self.lock().all_held()
     }

@@ -70,6 +70,14 @@ impl Reservation {
         NanoDollars(self.held)
     }
 
+    /// What an account of it had spent when it was held for, as far as the database said so: of the first that has a limit
+    /// or a window. Where this process decides alone, [`Ledger::known`](crate::Ledger::known) knows better.
+    pub fn found(&self, account: &Account) -> Option<NanoDollars> {
+        let is_bounded = |one: &&Spender| one.max.is_some() || one.window.is_some();
+        let first = self.spenders.iter().find(is_bounded)?;
+        self.holding.found.filter(|_| *first.account == *account)
+    }
+
     /// Whom it is charged to.
     pub fn spenders(&self) -> &[Spender] {
         &self.spenders
@@ -103,6 +111,7 @@ impl Reservation {
             row,
             at: now,
             under_way: false,
+            renews: false,
             is_alone: self.note.get().is_none_or(|note| note.withdraw()),
             hold,
             charges,
@@ -115,16 +124,29 @@ impl Reservation {
     /// charged for it, with the status `unknown`. It is made and written once [`Settings::sync_every`](crate::Settings) is
     /// over: most requests that are shorter leave one record.
     pub fn sent(&self, row: impl FnOnce() -> SpendRow + Send + 'static) {
-        let sent = Sent {
+        // It goes out once.
+        self.note
+            .get_or_init(|| self.ledger.journal.note(Box::new(self.noted(row))));
+    }
+
+    /// Notes what the request has cost so far, as it goes on: `row` takes the place of what was noted before.
+    pub fn so_far(&self, row: impl FnOnce() -> SpendRow + Send + 'static) {
+        self.note.get_or_init(Arc::default).withdraw();
+        let noted = Charged {
+            renews: true,
+            ..Charged::from(self.noted(row))
+        };
+        drop(self.ledger.journal.append(noted));
+    }
+
+    fn noted(&self, row: impl FnOnce() -> SpendRow + Send + 'static) -> Sent {
+        Sent {
             id: self.id.clone(),
             row: Box::new(row),
             at: Moment::now(),
             hold: self.holding.amount.map(|_| self.id.clone()),
             spenders: Arc::clone(&self.spenders),
-        };
-        // It goes out once.
-        self.note
-            .get_or_init(|| self.ledger.journal.note(Box::new(sent)));
+        }
     }
 
     /// Returns what was held: the request never reached a provider.
@@ -167,6 +189,7 @@ impl From<Sent> for Charged {
             },
             at: sent.at,
             under_way: true,
+            renews: false,
             is_alone: false,
             hold: sent.hold,
             charges: sent.spenders.iter().map(charge).collect(),

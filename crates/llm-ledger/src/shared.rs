@@ -22,6 +22,8 @@ pub(crate) struct Holding {
     pub(crate) amount: Option<i64>,
     /// When the windows of accounts end that have one.
     pub(crate) windows: Arc<[(Account, Moment)]>,
+    /// What the first account with a limit or a window had spent.
+    pub(crate) found: Option<NanoDollars>,
 }
 
 /// Requests that are held for together, by the accounts and their limits.
@@ -115,6 +117,13 @@ pub(crate) fn windows(held: &Held) -> Arc<[(Account, Moment)]> {
     let ends = held.accounts.iter();
     ends.filter_map(|(account, balance)| Some((account.clone(), balance.resets_at?)))
         .collect()
+}
+
+/// What the first of these accounts had spent.
+pub(crate) fn found(limits: &[Limit], held: &Held) -> Option<NanoDollars> {
+    let first = &limits.first()?.account;
+    let mut accounts = held.accounts.iter();
+    accounts.find_map(|(account, balance)| (account == first).then_some(balance.spent))
 }
 
 /// Names the first account that has not enough left.

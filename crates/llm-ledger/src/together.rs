@@ -9,7 +9,7 @@ use llm_store::{Held, Hold, Limit, Moment, Store};
 use crate::{
     Error,
     ask::Bounds,
-    shared::{Holding, Shared, refused, windows},
+    shared::{Holding, Shared, found, refused, windows},
 };
 
 /// A request to hold money for.
@@ -55,6 +55,7 @@ impl Holder {
             Some(granted) => Ok(Holding {
                 amount: Some(granted.0),
                 windows: windows(&held),
+                found: found(&self.limits, &held),
             }),
             None => Err(refused(&self.limits, asked.bounds, &held)),
         }
@@ -69,8 +70,10 @@ impl Holder {
         let sum = NanoDollars(sum.fold(0, i64::saturating_add));
         let deadline = asked.iter().map(|one| one.deadline).max();
         let held = self.hold(&asks, sum, deadline.unwrap_or_default()).await;
-        let windows = match held {
-            Ok(held) => held.granted.map(|_| windows(&held))?,
+        let (windows, found) = match held {
+            Ok(held) => held
+                .granted
+                .map(|_| (windows(&held), found(&self.limits, &held)))?,
             Err(error) => {
                 let others = asked.iter().skip(1);
                 let others = others.map(|_| Err(llm_store::Error::Away.into()));
@@ -80,6 +83,7 @@ impl Holder {
         let holding = |one: &Asked| Holding {
             amount: Some(one.bounds.amount),
             windows: Arc::clone(&windows),
+            found,
         };
         Some(asked.iter().map(|one| Ok(holding(one))).collect())
     }

@@ -396,6 +396,54 @@ async fn what_was_sent_is_noted_until_it_ends() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_goes_on_is_charged_for_what_it_had_cost_when_its_process_died() {
+    for database in kit::databases().await {
+        let store = database.open().await;
+        let ledger = Ledger::open(store.clone(), settings(&database))
+            .await
+            .unwrap();
+        let so_far = |spend| {
+            move || SpendRow {
+                spend: NanoDollars(spend),
+                ..row()
+            }
+        };
+        let [lost, ended, whole] = [
+            ledger.reserve(ask()).await.unwrap(),
+            ledger.reserve(ask()).await.unwrap(),
+            ledger.reserve(ask()).await.unwrap(),
+        ];
+        for one in [&lost, &ended] {
+            one.sent(so_far(1));
+            one.so_far(so_far(2));
+            ledger.flush().await;
+            one.so_far(so_far(3));
+        }
+        // Noted and ended in one batch.
+        whole.sent(row);
+        whole.so_far(so_far(4));
+        whole.settle(row()).await.unwrap();
+        ended.settle(row()).await.unwrap();
+        ledger.flush().await;
+        let left = store.under_way(&journal_name(&database)).await.unwrap();
+        let left: Vec<(&str, i64)> = left
+            .iter()
+            .map(|one| (one.row.id.as_str(), one.row.spend.0))
+            .collect();
+        assert_eq!(left, [(lost.id(), 3)], "{}", database.name);
+        // Nobody ever says how it ended.
+        ledger.close().await;
+        drop(lost);
+        let again = Ledger::open(store.clone(), settings(&database))
+            .await
+            .unwrap();
+        let (sum, rows) = store.sum_of_rows(None).await.unwrap();
+        assert_eq!((sum.0, rows), (2 * row().spend.0 + 3, 3));
+        again.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_ends_soon_after_it_was_sent_leaves_one_record() {
     let database = kit::sqlite();
     let store = database.open().await;

@@ -244,6 +244,9 @@ async fn serve(
             }
             let failure = explained(live, failure, op);
             let mut reply = respond::failure(&failure, dialect, live.settings.explain_fallbacks);
+            if let Some(tab) = &tab {
+                tab.describe(reply.headers_mut());
+            }
             if explain {
                 respond::show_way(reply.headers_mut(), &failure.trace);
             }

@@ -13,7 +13,8 @@ use hyper::{body::Incoming, upgrade::OnUpgrade};
 use hyper_util::rt::TokioIo;
 use llm_governance::{Access, Caller};
 use llm_providers::transport::socket_limits;
-use llm_sdk::{Live as Session, Opening, Request as Ask, Stop};
+use llm_sdk::{Denied, Live as Session, Opening, Request as Ask, Stop};
+use llm_store::{Moment, rows::SpendRow};
 use llm_types::{JsonObject, Map, Op};
 use tokio_tungstenite::{
     WebSocketStream,
@@ -99,6 +100,14 @@ pub(crate) async fn serve(
         tags: &ask.route.tags,
     };
     let own = gateway.hub.metrics.own(&caller, said);
+    let asked_for = ask.route_as.as_ref().unwrap_or(&ask.model);
+    let noted = SpendRow {
+        call_id: Some(call_id.clone()),
+        model: asked_for.clone(),
+        model_group: Some(asked_for.clone()),
+        start_time: Moment::now(),
+        ..SpendRow::default()
+    };
     let opening = Opening {
         call_id: call_id.clone(),
         model: ask.model,
@@ -106,13 +115,13 @@ pub(crate) async fn serve(
         headers: asked.headers,
         route_as: ask.route_as,
         route: ask.route,
-        allowance: tab.clone().map(Till::of),
+        allowance: tab.clone().map(|tab| Till::of(tab, noted)),
         observer: Some(Arc::new(Recorder {
             hub: Arc::clone(&gateway.hub),
             live: Arc::clone(live),
             route: ROUTE,
-            caller,
-            tab,
+            caller: Arc::clone(&caller),
+            tab: tab.clone(),
             labels,
             own,
             queued: Some(started.elapsed()),
@@ -121,10 +130,14 @@ pub(crate) async fn serve(
     };
     match Box::pin(live.engine.open(opening)).await {
         Ok(session) => {
-            let reply = switching(&asked.accept, &offered, &session, &call_id);
+            let mut reply = switching(&asked.accept, &offered, &session, &call_id);
+            if let Some(tab) = &tab {
+                tab.describe(reply.headers_mut());
+            }
             // Counted before the reply is out, and with it the request that asked.
             let under_way = gateway.enter();
-            tokio::spawn(carry(Arc::clone(gateway), upgrade, session, under_way));
+            let gateway = Arc::clone(gateway);
+            tokio::spawn(carry(gateway, caller, upgrade, session, under_way));
             reply
         }
         Err(failure) => {
@@ -134,17 +147,41 @@ pub(crate) async fn serve(
 }
 
 /// Carries the session until it ends. It is a request under way for all that time.
-async fn carry(gateway: Arc<Gateway>, upgrade: OnUpgrade, session: Session, under_way: UnderWay) {
+async fn carry(
+    gateway: Arc<Gateway>,
+    caller: Arc<Caller>,
+    upgrade: OnUpgrade,
+    session: Session,
+    under_way: UnderWay,
+) {
     // A client that is gone before the upgrade has hung up: dropping the session says so.
     if let Ok(upgraded) = upgrade.await {
         let io = TokioIo::new(upgraded);
         let limits = Some(socket_limits());
         let client = WebSocketStream::from_raw_socket(io, Role::Server, limits).await;
         let told = Arc::clone(&gateway);
-        let stop: Stop = Box::pin(async move { told.drained().await });
+        let stop: Stop = Box::pin(async move {
+            tokio::select! {
+                () = told.drained() => None,
+                denied = unwelcome(&told, &caller) => Some(denied),
+            }
+        });
         session.run(client, stop).await;
     }
     drop(under_way);
+}
+
+/// Waits until `caller` may not go on.
+async fn unwelcome(gateway: &Gateway, caller: &Caller) -> Denied {
+    let Some(governance) = gateway.governance() else {
+        return std::future::pending().await;
+    };
+    let refusal = governance.until_unwelcome(caller).await;
+    Denied {
+        kind: refusal.kind,
+        message: refusal.message,
+        ends: true,
+    }
 }
 
 /// What a client's opening says.

@@ -2,14 +2,15 @@
 
 use std::sync::{
     Arc, Mutex, PoisonError,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicBool, AtomicI64, Ordering},
 };
 
 use http::HeaderMap;
-use llm_governance::{Admission, Governance, More, Purse, Remains};
+use llm_cost::NanoDollars;
+use llm_governance::{Admission, Governance, KeyBalance, More, Purse, Remains};
 use llm_ledger::Pending;
 use llm_sdk::{Outcome, Record};
-use llm_store::rows::SpendRow;
+use llm_store::{Moment, rows::SpendRow};
 
 use crate::{error::Refusal, metrics::Limited};
 
@@ -27,6 +28,9 @@ pub(crate) struct Tab {
     is_pending: AtomicBool,
     /// A charge could not be written.
     failed: AtomicBool,
+    key: Option<KeyBalance>,
+    /// What is charged for the request itself, in nano-dollars.
+    cost: AtomicI64,
 }
 
 impl Tab {
@@ -35,6 +39,8 @@ impl Tab {
             governance,
             remains: admission.remains().clone(),
             customer: admission.purse_of_customer(),
+            key: admission.key_balance(),
+            cost: AtomicI64::new(0),
             admission: Mutex::new(Some(admission)),
             pending: Mutex::default(),
             is_pending: AtomicBool::new(false),
@@ -42,9 +48,12 @@ impl Tab {
         })
     }
 
-    /// Says what is left of the caller's limits.
+    /// Says what is left of the caller's limits, and what its key has spent.
     pub(crate) fn describe(&self, headers: &mut HeaderMap) {
         self.remains.describe(headers);
+        if let Some(key) = &self.key {
+            key.describe(NanoDollars(self.cost.load(Ordering::Relaxed)), headers);
+        }
     }
 
     /// The caller's limits, and what is left of them.
@@ -86,6 +95,7 @@ impl Tab {
             (_, Some(_)) => {
                 let Some(open) = admission.take() else { return };
                 let row = row(open.row());
+                self.cost.store(row.spend.0, Ordering::Relaxed);
                 open.charge(row)
             }
         };
@@ -93,6 +103,26 @@ impl Tab {
         let mut all = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
         all.push(pending);
         self.is_pending.store(true, Ordering::Release);
+    }
+
+    /// Notes what the request has cost so far, while it goes on.
+    pub(crate) fn so_far(&self, total: NanoDollars, noted: &SpendRow) {
+        let admission = self.admission.lock();
+        let admission = admission.unwrap_or_else(PoisonError::into_inner);
+        let Some(open) = admission.as_ref() else {
+            return;
+        };
+        let (whose, noted) = (open.row(), noted.clone());
+        let now = Moment::now();
+        open.so_far(move || SpendRow {
+            call_id: noted.call_id,
+            model: noted.model,
+            model_group: noted.model_group,
+            start_time: noted.start_time,
+            end_time: now,
+            spend: total,
+            ..whose
+        });
     }
 
     /// Whether a charge is being written.

@@ -1,5 +1,6 @@
 //! Pays for the answers of a session: what each may cost is held before it is asked for, and what the session has cost so
-//! far while none is under way. All of it is charged at the session's end, in one row.
+//! far while none is under way. All of it is charged at the session's end, in one row; until then it is noted what that would
+//! be.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -9,6 +10,7 @@ use std::{
 use llm_cost::NanoDollars;
 use llm_ledger::{Estimate, Reservation};
 use llm_sdk::{Allowance, Bound, Denied, Paying};
+use llm_store::rows::SpendRow;
 use tokio::time::sleep;
 
 use crate::{holding::estimate, tab::Tab};
@@ -22,6 +24,8 @@ const PAUSE: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub(crate) struct Till {
     tab: Arc<Tab>,
+    /// The row of the session, as far as it is known.
+    noted: SpendRow,
     held: Mutex<Held>,
 }
 
@@ -34,9 +38,10 @@ struct Held {
 }
 
 impl Till {
-    pub(crate) fn of(tab: Arc<Tab>) -> Arc<dyn Allowance> {
+    pub(crate) fn of(tab: Arc<Tab>, noted: SpendRow) -> Arc<dyn Allowance> {
         Arc::new(Self {
             tab,
+            noted,
             held: Mutex::default(),
         })
     }
@@ -74,6 +79,8 @@ impl Allowance for Till {
 
     fn spent(&self, total: NanoDollars) -> Paying<'_, ()> {
         Box::pin(async move {
+            // Should the process die, this is what the session has cost.
+            self.tab.so_far(total, &self.noted);
             let known: i64 = self.with(|all| all.spent.iter().map(|one| one.held().0).sum());
             let mut more = total.0.saturating_sub(known);
             for turn in 0..TURNS {

@@ -119,7 +119,7 @@ impl Prices {
             deployment,
             model,
             measures: &measures,
-            took: Duration::ZERO,
+            took: None,
         };
         self.bill(asked, usage, SystemTime::now())
     }
@@ -136,7 +136,7 @@ impl Prices {
             deployment,
             model: &basis.model,
             measures: &basis.measures,
-            took,
+            took: Some(took),
         };
         self.bill(asked, usage, at)
     }
@@ -171,7 +171,7 @@ impl Prices {
         context.input_images = units.input_images;
         context.seconds = units.seconds.or(context.seconds);
         context.prompt_characters = units.characters.or(context.prompt_characters);
-        context.elapsed = Some(took.as_secs_f64());
+        context.elapsed = took.map(|took| took.as_secs_f64());
         let unknown = Pricing::default();
         let bill = cost(pricing.as_deref().unwrap_or(&unknown), usage, &context);
         if pricing.is_none() && !bill.reported {
@@ -293,7 +293,8 @@ struct Asked<'a> {
     deployment: &'a Deployment,
     model: &'a str,
     measures: &'a Measures,
-    took: Duration,
+    /// Nothing where that is still to come.
+    took: Option<Duration>,
 }
 
 /// All that the price of one request depends on besides its usage.
@@ -372,7 +373,7 @@ impl Rates {
             deployment: &self.deployment,
             model: &self.model,
             measures: &self.measures,
-            took: self.started.elapsed(),
+            took: Some(self.started.elapsed()),
         };
         let basis = Basis {
             model: self.model.clone(),

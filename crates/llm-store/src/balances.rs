@@ -111,6 +111,29 @@ impl Store {
         Ok(())
     }
 
+    /// The accounts of the entity that `account` is one of, as far as there are any.
+    pub async fn accounts_of(&self, account: &Account) -> Result<Vec<Account>, Error> {
+        let rows = query(statements::METERS, entity_cells(account))
+            .fetch_all(&mut *self.reader().await?)
+            .await?;
+        let meters = rows.iter().map(|row| {
+            let meter = String::read(row, 0).map_err(fault)?;
+            Ok(Account {
+                meter,
+                ..account.clone()
+            })
+        });
+        meters.collect()
+    }
+
+    /// Sets what the entity of `account` has spent to nothing, in its windows and ever. What is held stays.
+    pub async fn forget_spent(&self, account: &Account) -> Result<(), Error> {
+        query(statements::FORGET_SPENT, entity_cells(account))
+            .execute(&mut *self.writer().await?)
+            .await?;
+        Ok(())
+    }
+
     /// Everything that is held on all accounts.
     pub async fn all_held(&self) -> Result<NanoDollars, Error> {
         let row = query(statements::ALL_HELD, [])
@@ -152,6 +175,10 @@ impl Transaction {
 
 pub(crate) fn account_cells(account: &Account) -> [Cell; 3] {
     [account.scope.name(), &account.id, &account.meter].map(|text| Cell::Text(Some(text.into())))
+}
+
+fn entity_cells(account: &Account) -> [Cell; 2] {
+    [account.scope.name(), &account.id].map(|text| Cell::Text(Some(text.into())))
 }
 
 fn read_balance(row: &AnyRow) -> Result<Balance, String> {

@@ -64,6 +64,13 @@ pub(crate) const SET_WINDOW: &str = "INSERT INTO balances (scope, id, meter, spe
      VALUES ($1, $2, $3, 0, 0, 0, $4, 0) \
      ON CONFLICT (scope, id, meter) DO UPDATE SET resets_at = excluded.resets_at";
 
+/// The meters of an entity.
+pub(crate) const METERS: &str = "SELECT meter FROM balances WHERE scope = $1 AND id = $2";
+
+/// Nothing was ever spent of an entity's accounts. What is held stays.
+pub(crate) const FORGET_SPENT: &str = "UPDATE balances SET spent = 0, total = 0, resets_at = NULL \
+     WHERE scope = $1 AND id = $2";
+
 /// Sets everything that an account has spent, as another product counted it.
 pub(crate) const SET_BALANCE: &str = "INSERT INTO balances (scope, id, meter, spent, reserved, total, resets_at, charged_at) \
      VALUES ($1, $2, $3, $4, 0, $5, $6, 0) \
@@ -313,7 +320,8 @@ pub(crate) static MADE: LazyLock<Made> = LazyLock::new(|| Made {
     }),
     add_under_way: Sized::new(|values| {
         format!(
-            "INSERT INTO under_way (id, journal, charged) VALUES {} ON CONFLICT DO NOTHING",
+            "INSERT INTO under_way (id, journal, charged) VALUES {} \
+             ON CONFLICT (id) DO UPDATE SET charged = excluded.charged",
             values.rows(3)
         )
     }),
@@ -358,6 +366,8 @@ pub fn all() -> Vec<Statement> {
         both("set spent", SET_SPENT),
         both("adjust spent", ADJUST_SPENT),
         both("set window", SET_WINDOW),
+        both("meters", METERS),
+        both("forget spent", FORGET_SPENT),
         both("set balance", SET_BALANCE),
         postgres("hold", HOLD),
         postgres("end holds", END_HOLDS),

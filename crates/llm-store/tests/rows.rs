@@ -364,6 +364,7 @@ fn charged(id: usize, until: Option<i64>) -> Charged {
         },
         at: Moment::now(),
         under_way: false,
+        renews: false,
         is_alone: true,
         hold: None,
     }

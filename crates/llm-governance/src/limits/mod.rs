@@ -22,7 +22,7 @@ use http::StatusCode;
 use llm_cost::NanoDollars;
 use llm_store::Moment;
 
-use crate::Refusal;
+use crate::{Caller, Refusal, names};
 pub(crate) use daily::{has_daily_limit, wants as daily_wants};
 pub(crate) use limiter::{Left, Limiter, Permit, Refused};
 pub use rules::{LimitRules, Priorities, Reserved, TokenKind};
@@ -150,8 +150,8 @@ impl Over {
     }
 }
 
-/// What is said of a limit that is reached: which, whose, and when it is worth asking again.
-pub(crate) fn exceeded(over: &Over, now: Instant) -> Refusal {
+/// What is said to `caller` of a limit that is reached: which, whose, and when it is worth asking again.
+pub(crate) fn exceeded(over: &Over, caller: &Caller, now: Instant) -> Refusal {
     let wait = over.resets.saturating_duration_since(now);
     let milliseconds = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
     let at = Moment::now().plus(milliseconds).to_jiff();
@@ -164,7 +164,7 @@ pub(crate) fn exceeded(over: &Over, now: Instant) -> Refusal {
     let message = format!(
         "Rate limit exceeded for {}: {}. Limit type: {}. Current limit: {}, Remaining: {}. Limit resets at: {at}",
         over.want.scope,
-        over.want.id,
+        names::limited(&over.want.id, caller),
         over.kind.name(),
         shown(limit),
         shown(over.remaining),

@@ -10,6 +10,7 @@ mod daily;
 mod dates;
 mod fields;
 mod global;
+mod metadata;
 mod person;
 mod report;
 mod requests;

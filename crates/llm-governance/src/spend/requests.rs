@@ -41,10 +41,7 @@ pub(super) async fn logs(call: Call) -> Result<Answer, Refusal> {
     let summarize = dated && query.get("summarize") != Some(&Value::Bool(false));
     if let Some(id) = query.text("request_id") {
         let found = find(&call, id).await?;
-        let rows = found
-            .iter()
-            .map(shown::listed)
-            .collect::<Result<Vec<_>, _>>()?;
+        let rows = shown::listed(&call, &found).await?;
         return Ok(csv::answer(query, rows.into()));
     }
     if summarize {
@@ -59,10 +56,7 @@ pub(super) async fn logs(call: Call) -> Result<Answer, Refusal> {
         .store()
         .requests(&ask, bounded(limit), 0)
         .await?;
-    let rows = rows
-        .iter()
-        .map(shown::listed)
-        .collect::<Result<Vec<_>, _>>()?;
+    let rows = shown::listed(&call, &rows).await?;
     Ok(csv::answer(query, rows.into()))
 }
 
@@ -99,7 +93,7 @@ pub(super) async fn one(call: Call) -> Result<Answer, Refusal> {
     let found = find(&call, &id).await?;
     let unknown = || Refusal::missing("request_id", "no such request");
     let row = found.first().ok_or_else(unknown)?;
-    Ok(shown::whole(row)?.into())
+    Ok(shown::whole(&call, row).await?.into())
 }
 
 async fn paged(call: &Call, ask: Option<Requests>) -> Result<Answer, Refusal> {
@@ -126,10 +120,7 @@ async fn paged(call: &Call, ask: Option<Requests>) -> Result<Answer, Refusal> {
     let full = rows.len() as u64 == size && ask.sort == Sort::Newest;
     let next = rows.last().filter(|_| full);
     let next = next.map(|row| format!("{}.{}", row.start_time.0, row.id));
-    let data = rows
-        .iter()
-        .map(shown::listed)
-        .collect::<Result<Vec<_>, _>>()?;
+    let data = shown::listed(call, &rows).await?;
     let pages = u64::try_from(total).unwrap_or(0).div_ceil(size);
     Ok(csv::answer(
         query,

@@ -3,23 +3,29 @@
 use llm_store::rows::{Object, SpendRow};
 use serde_json::{Value, json};
 
-use crate::{Refusal, edit::shown};
+use super::metadata::Names;
+use crate::{Call, Refusal, edit::shown};
 
 /// What is as long as the request itself: only shown alone.
 const BODIES: [&str; 3] = ["messages", "response", "proxy_server_request"];
 
-/// A request in a list.
-pub(super) fn listed(row: &SpendRow) -> Result<Value, Refusal> {
-    let mut object = described(row)?;
-    for body in BODIES {
-        object.insert(body.to_owned(), json!({}));
-    }
-    Ok(object.into())
+/// Requests of a list.
+pub(super) async fn listed(call: &Call, rows: &[SpendRow]) -> Result<Vec<Value>, Refusal> {
+    let names = Names::of(call, rows).await?;
+    let each = rows.iter().map(|row| {
+        let mut object = described(row, &names)?;
+        for body in BODIES {
+            object.insert(body.to_owned(), json!({}));
+        }
+        Ok(object.into())
+    });
+    each.collect()
 }
 
 /// A request alone, with what was kept of its text.
-pub(super) fn whole(row: &SpendRow) -> Result<Value, Refusal> {
-    let mut object = described(row)?;
+pub(super) async fn whole(call: &Call, row: &SpendRow) -> Result<Value, Refusal> {
+    let names = Names::of(call, std::slice::from_ref(row)).await?;
+    let mut object = described(row, &names)?;
     for body in BODIES {
         let kept = row.metadata.get(body).cloned();
         object.insert(body.to_owned(), kept.unwrap_or_else(|| json!({})));
@@ -27,13 +33,14 @@ pub(super) fn whole(row: &SpendRow) -> Result<Value, Refusal> {
     Ok(object.into())
 }
 
-fn described(row: &SpendRow) -> Result<Object, Refusal> {
+fn described(row: &SpendRow, names: &Names) -> Result<Object, Refusal> {
     let Value::Object(mut object) = shown(row)? else {
         return Err(Refusal::internal());
     };
     object.remove("accounts");
     if let Some(Value::Object(metadata)) = object.get_mut("metadata") {
         BODIES.iter().for_each(|body| drop(metadata.remove(*body)));
+        names.fill(row, metadata);
     }
     let known_by = row.request_id.as_ref().or(row.call_id.as_ref());
     object.insert(

@@ -6,7 +6,7 @@ use super::{
     named, runs,
 };
 use crate::{
-    Actor, Answer, Call, Edit, Form, Refusal,
+    Actor, Answer, Call, Edit, Form, Governed, Refusal,
     budget::linked::abandon,
     form::Place,
     keys::allocation,
@@ -181,6 +181,8 @@ pub(super) async fn delete(call: Call) -> Result<Answer, Refusal> {
             .await?
         {
             members::leave(&mut edit, &member, of_team.as_deref()).await?;
+            // Nobody comes back to a team that is gone.
+            edit.close(Governed::account(&member));
         }
         if let Some(id) = of_team {
             abandon(&mut edit, &id).await?;

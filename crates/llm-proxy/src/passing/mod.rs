@@ -121,7 +121,13 @@ pub(crate) async fn serve(
             }
             reply.map(|body| body.paid_on(tab))
         }
-        Err(failure) => respond::failure(&failure, dialect, false),
+        Err(failure) => {
+            let mut reply = respond::failure(&failure, dialect, false);
+            if let Some(tab) = &tab {
+                tab.describe(reply.headers_mut());
+            }
+            reply
+        }
     }
 }
 

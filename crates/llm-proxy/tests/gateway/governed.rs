@@ -67,6 +67,11 @@ impl Kept {
             .await
     }
 
+    /// The folder of its database and its journal.
+    pub(crate) fn folder(&self) -> std::path::PathBuf {
+        self.database.folder()
+    }
+
     /// Stops, and reads what is kept.
     pub(crate) async fn rows(self) -> Vec<SpendRow> {
         self.gateway.running.stop().await;

@@ -44,8 +44,9 @@ const FAREWELL: Duration = Duration::from_secs(2);
 /// The longest reason that a closing frame can hold.
 const REASON: usize = 123;
 
-/// Ends when sessions should come to their ends.
-pub type Stop = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// Ends when a session should: at once where its caller may not go on, which is said; without that, after the answer that is
+/// under way.
+pub type Stop = Pin<Box<dyn Future<Output = Option<Denied>> + Send>>;
 
 /// How a session ended.
 enum End {
@@ -54,7 +55,7 @@ enum End {
     VendorClosed(Option<CloseFrame>),
     VendorGone(Error),
     Stopped,
-    /// Nobody pays for more.
+    /// Nobody pays for more, or its caller may not go on.
     Exhausted(String),
 }
 
@@ -271,7 +272,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Both<'_, S> {
     }
 
     async fn stopped(&self, stop: Stop) -> End {
-        stop.await;
+        if let Some(denied) = stop.await {
+            let event = error_event(denied.kind, &denied.message, None);
+            let told = self.tell_client(vec![Said::Text(event)]).await;
+            return told.unwrap_or(End::Exhausted(denied.message));
+        }
         loop {
             let quiet = self.quiet.notified();
             if !self.with(|session| session.is_answering()) {

@@ -35,6 +35,8 @@ pub enum Named {
     Teams,
     /// Organizations.
     Organizations,
+    /// Projects.
+    Projects,
 }
 
 /// The statements that find names.
@@ -43,6 +45,7 @@ pub(crate) struct Texts {
     replaced_keys: &'static str,
     teams: &'static str,
     organizations: &'static str,
+    projects: &'static str,
 }
 
 /// The statements that find names. Parameters: 1 to 100 what is asked for; then, of replaced keys, the moment.
@@ -66,16 +69,19 @@ pub(crate) static NAMES: LazyLock<Texts> = LazyLock::new(|| {
             "SELECT organization_id, organization_alias FROM organizations WHERE organization_id IN ({these})"
         )
         .leak(),
+        projects: format!("SELECT project_id, project_alias FROM projects WHERE project_id IN ({these})")
+            .leak(),
     }
 });
 
 impl Texts {
-    pub(crate) fn all(&self) -> [&'static str; 4] {
+    pub(crate) fn all(&self) -> [&'static str; 5] {
         [
             self.keys,
             self.replaced_keys,
             self.teams,
             self.organizations,
+            self.projects,
         ]
     }
 }
@@ -115,6 +121,7 @@ impl Store {
         let statement = match kind {
             Named::Teams => NAMES.teams,
             Named::Organizations => NAMES.organizations,
+            Named::Projects => NAMES.projects,
         };
         let read = |row: &AnyRow| Ok((String::read(row, 0)?, Column::read(row, 1)?));
         self.each(statement, ids, None, read).await

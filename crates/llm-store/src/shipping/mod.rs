@@ -65,6 +65,9 @@ pub struct Charged {
     /// Whether it was only sent: how it ends is not known yet.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub under_way: bool,
+    /// Whether it was noted before that it was sent: this takes the place of that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub renews: bool,
     /// Whether nothing was written of it before.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_alone: bool,

@@ -31,7 +31,9 @@ impl Noted {
                 begun.insert(id, vec![text(id), text(journal), text(&json)]);
             }
         }
-        let sent: BTreeSet<&str> = sent.iter().map(|one| one.row.id.as_str()).collect();
+        // What was noted again may have been noted in an earlier batch, too.
+        let sent = sent.iter().filter(|one| !one.renews);
+        let sent: BTreeSet<&str> = sent.map(|one| one.row.id.as_str()).collect();
         let gone = noted.difference(&sent).map(|id| vec![text(id)]);
         Ok(Self {
             gone: gone.collect(),

@@ -8,6 +8,7 @@ const VERSION: u8 = 1;
 const UNDER_WAY: u8 = 1;
 const ALONE: u8 = 2;
 const HELD: u8 = 4;
+const RENEWS: u8 = 8;
 
 const NOTHING: u8 = 0;
 const TEXT: u8 = 1;
@@ -37,7 +38,8 @@ impl Charged {
         out.push(
             flag(self.under_way, UNDER_WAY)
                 | flag(self.is_alone, ALONE)
-                | flag(self.hold.is_some(), HELD),
+                | flag(self.hold.is_some(), HELD)
+                | flag(self.renews, RENEWS),
         );
         integer(out, self.at.0);
         if let Some(hold) = &self.hold {
@@ -123,6 +125,7 @@ impl Rest<'_> {
                 row,
                 at,
                 under_way: flags & UNDER_WAY != 0,
+                renews: flags & RENEWS != 0,
                 is_alone: flags & ALONE != 0,
                 hold,
                 charges,
@@ -213,6 +216,7 @@ mod tests {
             },
             at: Moment(number),
             under_way: some.is_none(),
+            renews: some.is_none(),
             is_alone: some.is_some(),
             hold: some.clone(),
             charges: vec![charge(None), charge(Some(number))],
