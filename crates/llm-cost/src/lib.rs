@@ -20,6 +20,7 @@
 //! ```
 
 mod adjust;
+mod basis;
 mod classes;
 mod context;
 mod cost;
@@ -44,6 +45,7 @@ mod units;
 mod vendors;
 
 pub use adjust::{Adjusted, Terms, adjust};
+pub use basis::Basis;
 pub use context::CostContext;
 pub use cost::{Cost, Gap, GapReason, Part, ZeroReason, cost};
 pub use executed::Executed;

@@ -34,6 +34,7 @@ mod names;
 mod organizations;
 mod own_budget;
 mod paging;
+pub mod price_basis;
 mod projects;
 mod purse;
 pub mod reference;

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use llm_cost::{NanoDollars, PriceTable};
-use llm_governance::{Bill, Pricer, Repricing, RepricingSummary, reprice};
+use llm_governance::{Bill, Pricer, Repricing, RepricingSummary, price_basis, reprice};
 use llm_store::{Moment, Store, rows::SpendRow};
 use llm_types::Usage;
 
@@ -59,7 +59,7 @@ impl Pricer for Present {
 
     fn price(&self, row: &SpendRow) -> Option<Bill> {
         let usage: Usage = row.usage_value.as_ref()?.read()?;
-        let basis = spend_row::basis(row)?;
+        let basis = price_basis::read(row)?;
         let deployment = self.live.router.deployment(row.model_id.as_deref()?)?;
         let took = row.end_time.0.saturating_sub(row.start_time.0);
         let took = Duration::from_millis(u64::try_from(took).unwrap_or(0));

@@ -1,10 +1,10 @@
 //! How a request went, as the row of its spending.
 
-use llm_cost::{Measures, NanoDollars};
-use llm_sdk::{Basis, Charge, Outcome, Record};
+use llm_cost::NanoDollars;
+use llm_governance::price_basis;
+use llm_sdk::{Charge, Outcome, Record};
 use llm_store::{Json, Moment, rows::SpendRow};
 use llm_types::{Map, Op, Verb};
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{error::class, labels::Labels, route_record};
@@ -63,6 +63,9 @@ pub(crate) fn filled(row: SpendRow, record: &Record, labels: &Labels, digest: &s
         ),
     };
     evidence(&mut row, record);
+    if let Some(basis) = &record.charge.basis {
+        price_basis::write(&mut row, basis);
+    }
     if let Some(note) = &labels.note {
         let note = Value::Object(Map::clone(note));
         row.metadata.insert("spend_logs_metadata".to_owned(), note);
@@ -91,13 +94,6 @@ fn evidence(row: &mut SpendRow, record: &Record) {
         ),
         Outcome::Outpaced => note("outpaced", true.into()),
     }
-    if let Some(basis) = &record.charge.basis {
-        let of_row = |name: &str| {
-            let deployment = record.deployment.as_ref();
-            deployment.is_some_and(|d| d.target.model == name)
-        };
-        note("price_basis", basis_beside(basis, of_row));
-    }
     if record.estimated {
         note("estimated", true.into());
     }
@@ -122,29 +118,6 @@ fn evidence(row: &mut SpendRow, record: &Record) {
             serde_json::to_value(tags).unwrap_or_default(),
         );
     }
-}
-
-/// A charge's basis without what goes without saying: every request has one.
-fn basis_beside(basis: &Basis, is_models: impl Fn(&str) -> bool) -> Value {
-    let mut said = Map::new();
-    if !is_models(&basis.model) {
-        said.insert("model".to_owned(), basis.model.clone().into());
-    }
-    if basis.measures != Measures::default() {
-        let measures = serde_json::to_value(&basis.measures);
-        said.insert("measures".to_owned(), measures.unwrap_or_default());
-    }
-    said.into()
-}
-
-/// The basis of a row's charge, where it is kept.
-pub(crate) fn basis(row: &SpendRow) -> Option<Basis> {
-    let said = row.metadata.get("price_basis")?;
-    let mut basis = Basis::deserialize(said).ok()?;
-    if said.get("model").is_none() {
-        basis.model.clone_from(&row.model);
-    }
-    Some(basis)
 }
 
 /// Why a part of it has no price.

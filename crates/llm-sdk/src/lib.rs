@@ -76,7 +76,7 @@ pub use local::{
 };
 pub use owner::Owner;
 pub use passing::{Passed, PassedBody, Passing, Relay};
-pub use price::{Basis, Charge, Prices, facts};
+pub use price::{Charge, Prices, facts};
 pub use record::{Observer, Outcome, Record};
 pub use request::{OwnPlace, Request, RouteOptions};
 pub use responses::{FolderStore, MemoryStore, ResponseStore};

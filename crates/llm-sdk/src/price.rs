@@ -8,12 +8,12 @@ use std::{
 use bytes::Bytes;
 use foldhash::HashMap;
 use llm_cost::{
-    Adjusted, Cost, Kind, Measures, NanoDollars, PriceTable, Pricing, Quantity, Terms, adjust, cost,
+    Adjusted, Basis, Cost, Kind, Measures, NanoDollars, PriceTable, Pricing, Quantity, Terms,
+    adjust, cost,
 };
 use llm_providers::{ModelFacts, Target};
 use llm_router::{Deployment, TokenPrice};
 use llm_types::{JsonObject, Map, Op, Usage};
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
@@ -33,16 +33,6 @@ pub struct Charge {
     pub adjusted: Option<Adjusted>,
     /// What it was made of besides the usage; nothing where several bills are one.
     pub basis: Option<Box<Basis>>,
-}
-
-/// What a charge depends on besides the usage, so that it can be made again by other prices.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Basis {
-    /// The name that the price was found under.
-    pub model: String,
-    /// What was asked for and delivered besides tokens.
-    pub measures: Measures,
 }
 
 impl Charge {

@@ -3,16 +3,15 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use llm_cost::{Cost, Dollars, Measures, PriceTable, cost};
+use llm_cost::{Cost, Dollars, PriceTable, cost};
 use llm_store::{
     Moment, Named,
     rows::{Object, SpendRow},
 };
 use llm_types::Usage;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::{Call, Refusal};
+use crate::{Call, Refusal, price_basis};
 
 /// What people call the keys, teams and projects of some rows.
 #[derive(Debug, Default)]
@@ -93,14 +92,6 @@ fn each<'a>(
         .collect()
 }
 
-/// How a row was priced.
-#[derive(Deserialize)]
-struct Basis {
-    model: String,
-    #[serde(default)]
-    measures: Measures,
-}
-
 /// What a request cost, and for what, where the listed prices say that it cost this. A deployment may have others.
 fn breakdown(row: &SpendRow) -> Value {
     let total = row.spend.to_f64();
@@ -125,8 +116,7 @@ fn breakdown(row: &SpendRow) -> Value {
 
 fn billed(row: &SpendRow) -> Option<Cost> {
     let usage: Usage = row.usage_value.as_ref()?.read()?;
-    let basis = row.metadata.get("price_basis").cloned()?;
-    let basis: Basis = serde_json::from_value(basis).ok()?;
+    let basis = price_basis::read(row)?;
     let found = PriceTable::embedded().get(&row.provider, &basis.model)?;
     let context = basis.measures.context(&row.provider);
     let bill = cost(found.row.pricing(), &usage, &context);

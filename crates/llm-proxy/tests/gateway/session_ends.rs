@@ -3,6 +3,7 @@
 use std::{fs, path::Path, time::Duration};
 
 use llm_proxy::settings::Settings;
+use llm_store::Charged;
 use serde_json::{Value, json};
 use tokio::{net::TcpStream, time::sleep};
 use tokio_tungstenite::{WebSocketStream, tungstenite::Message};
