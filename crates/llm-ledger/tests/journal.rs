@@ -485,24 +485,3 @@ fn journal_name(database: &Database) -> String {
     let name = database.folder().join("journal/name");
     fs::read_to_string(name).unwrap()
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_journal_of_another_version_is_left_as_it_is() {
-    let database = kit::sqlite();
-    let store = database.open().await;
-    let ledger = Ledger::open(store.clone(), settings(&database)).await;
-    ledger.unwrap().close().await;
-    let record = [255, 1, 2, 3];
-    let mut frame = u32::try_from(record.len()).unwrap().to_le_bytes().to_vec();
-    frame.extend(crc32fast::hash(&record).to_le_bytes());
-    frame.extend(record);
-    let last = files(&database).pop().unwrap();
-    let before = fs::read(&last).unwrap();
-    fs::write(&last, [before, frame].concat()).unwrap();
-    let written = fs::read(&last).unwrap();
-
-    let error = Ledger::open(store, settings(&database)).await.unwrap_err();
-    assert!(matches!(error, Error::JournalVersion(_)), "{error}");
-    assert!(error.to_string().contains("format 255"), "{error}");
-    assert_eq!(fs::read(&last).unwrap(), written);
-}
