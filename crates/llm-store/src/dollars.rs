@@ -1,5 +1,4 @@
-//! Money in JSON: dollars as a number, as clients send and expect them; nano-dollars everywhere else, formats included that
-//! nobody reads.
+//! Money in JSON: dollars as a number, as clients send and expect them; nano-dollars everywhere else.
 
 use llm_cost::{Dollars, NanoDollars};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
@@ -9,9 +8,6 @@ pub(crate) fn serialize<S: Serializer>(
     amount: &NanoDollars,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    if !serializer.is_human_readable() {
-        return serializer.serialize_i64(amount.0);
-    }
     // The nearest double prints as the shortest decimal, which is the amount below nine million dollars.
     let size = Dollars::from_nano(NanoDollars(amount.0.saturating_abs())).to_f64();
     serializer.serialize_f64(if amount.0 < 0 { -size } else { size })
@@ -20,9 +16,6 @@ pub(crate) fn serialize<S: Serializer>(
 pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<NanoDollars, D::Error> {
-    if !deserializer.is_human_readable() {
-        return i64::deserialize(deserializer).map(NanoDollars);
-    }
     let number = Number::deserialize(deserializer)?;
     let text = number.to_string();
     let (negative, size) = match text.strip_prefix('-') {

@@ -11,7 +11,7 @@ mod texts;
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     Account, Cell, Column, Dialect, Error, Moment, Store,
@@ -26,32 +26,14 @@ pub use packed::Unpacked;
 pub(crate) use server::{add_balances, end_holds};
 
 /// An account that a request is charged to, and the end of the window it falls into: used if it is the first there.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Charge {
     /// The account.
     #[serde(flatten)]
     pub account: Account,
     /// When the window ends; never, if there is none.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<i64>,
-}
-
-/// As serde would flatten it, without the map that this takes.
-impl Serialize for Charge {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let given = [!self.account.meter.is_empty(), self.until.is_some()];
-        let count = 2 + given.into_iter().filter(|given| *given).count();
-        let mut fields = serializer.serialize_struct("Charge", count)?;
-        fields.serialize_field("scope", &self.account.scope)?;
-        fields.serialize_field("id", &self.account.id)?;
-        if !self.account.meter.is_empty() {
-            fields.serialize_field("meter", &self.account.meter)?;
-        }
-        if let Some(until) = &self.until {
-            fields.serialize_field("until", until)?;
-        }
-        fields.end()
-    }
 }
 
 /// A finished request.
