@@ -1,8 +1,15 @@
 //! A governance over a database of its own, and callers of its routes.
-#![allow(dead_code, unreachable_pub, clippy::expect_used, clippy::panic)]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used
+)]
 
 #[path = "../../../llm-store/tests/kit/mod.rs"]
 mod database;
+pub mod worked;
 
 use std::sync::Arc;
 

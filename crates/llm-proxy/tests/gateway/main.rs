@@ -28,6 +28,7 @@ mod hostile;
 mod keys;
 mod levels;
 mod life;
+mod limits;
 mod notes;
 mod operations;
 mod own_labels;
