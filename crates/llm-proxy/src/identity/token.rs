@@ -1,7 +1,7 @@
 //! Reading and checking one token. No network, no clock: the time is given.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use jsonwebtoken::{Algorithm, DecodingKey, crypto};
 use serde_json::{Map, Value};
 
 /// The longest token that is read.
@@ -69,19 +69,15 @@ fn payload(token: &str) -> Option<Map<String, Value>> {
     serde_json::from_slice(&text).ok()
 }
 
-/// The token's claims, if it was signed by this key.
+/// The token's claims, if it was signed by this key. What they have to say is checked apart, by a clock that tests can set.
 pub(crate) fn verified(
     token: &str,
     key: &DecodingKey,
     algorithm: Algorithm,
 ) -> Option<Map<String, Value>> {
-    let mut signature = Validation::new(algorithm);
-    signature.required_spec_claims.clear();
-    // What the claims have to say is checked below, by a clock that tests can set.
-    signature.validate_exp = false;
-    signature.validate_aud = false;
-    let read = jsonwebtoken::decode::<Map<String, Value>>(token, key, &signature);
-    read.ok().map(|data| data.claims)
+    let (signed, signature) = token.rsplit_once('.')?;
+    let is_right = crypto::verify(signature, signed.as_bytes(), key, algorithm).ok()?;
+    payload(token).filter(|_| is_right)
 }
 
 /// Checks what verified claims must say, at `now`, in seconds since 1970.

@@ -369,7 +369,11 @@ async fn clocks_may_be_apart_as_far_as_the_leeway_and_no_further() {
             got.status,
             got.text()
         );
+        assert!(!got.text().contains("signature"), "{claim}: {}", got.text());
     }
+    // A name may stand in a list.
+    let listed = chat_with(&gateway, &signer.sign(&but("sub", json!(["ann"])))).await;
+    assert_eq!(listed.status, 200, "{}", listed.text());
 }
 
 #[tokio::test]
