@@ -410,6 +410,20 @@ impl Admission {
         self.reservation.charge(row)
     }
 
+    /// Charges what the request was shown and may be shown again, under the id of `bill`, which has the only row of that id;
+    /// and `row` for the request itself.
+    pub async fn charge_once(
+        self,
+        ledger: &llm_ledger::Ledger,
+        bill: SpendRow,
+        row: SpendRow,
+    ) -> Result<(), llm_ledger::Error> {
+        let told = ledger.charge_once(self.reservation.spenders(), bill).await;
+        // What was held for it is let go when it is charged.
+        self.charge(row).written().await?;
+        told
+    }
+
     /// Another charge for the same request, with a row of its own: an attempt that a faster one beat.
     pub fn beside(&self, ledger: &llm_ledger::Ledger, row: SpendRow) -> Pending {
         let spenders = self.reservation.spenders().to_vec();

@@ -5,7 +5,7 @@ use std::{
 };
 
 use llm_cost::NanoDollars;
-use llm_store::{Account, Balance, Charged, Dialect, Moment, Position, Store};
+use llm_store::{Account, Balance, Charged, Dialect, Moment, Position, Store, rows::SpendRow};
 use tokio::{
     runtime::Handle,
     sync::{mpsc, watch},
@@ -177,6 +177,22 @@ impl Ledger {
             local.join(&ask.spenders);
         }
         Inner::reservation(&self.inner, id, ask, 0, Holding::default())
+    }
+
+    /// Charges what may be told of again, here or by another process: `row` has an id that is made of what it tells, and the
+    /// first row of that id stays the only one. A process tells each only once.
+    pub async fn charge_once(&self, spenders: &[Spender], row: SpendRow) -> Result<(), Error> {
+        // A database that does not answer cannot have been asked: it refuses the row when it is there.
+        if matches!(
+            self.inner.store.get::<SpendRow>(&[&row.id]).await,
+            Ok(Some(_))
+        ) {
+            return Ok(());
+        }
+        let ask = Ask::new(spenders.to_vec(), Estimate::Free);
+        let mut told = self.unchecked(ask);
+        told.id.clone_from(&row.id);
+        told.settle(row).await.map(drop)
     }
 
     /// What an account has spent, and what is held on it.

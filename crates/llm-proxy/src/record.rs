@@ -172,7 +172,7 @@ impl Observer for Recorder {
     fn record(&self, record: &Record) {
         if let Some(tab) = &self.tab {
             let prices = self.live.engine.prices().table();
-            tab.charge(record, |mut row| {
+            tab.charge(record, |record, mut row| {
                 row.requester_ip_address = self.address.map(|address| address.to_string());
                 spend_row::filled(row, record, &self.labels, prices.digest())
             });

@@ -9,8 +9,9 @@ use http::HeaderMap;
 use llm_cost::NanoDollars;
 use llm_governance::{Admission, Governance, KeyBalance, More, Purse, Remains};
 use llm_ledger::Pending;
-use llm_sdk::{Outcome, Record};
+use llm_sdk::{Charge, Outcome, Record};
 use llm_store::{Moment, rows::SpendRow};
+use tokio::{runtime::Handle, task::JoinHandle};
 
 use crate::{error::Refusal, metrics::Limited};
 
@@ -23,7 +24,7 @@ pub(crate) struct Tab {
     remains: Remains,
     /// The budget of whom it asks for, for metrics.
     customer: Option<Purse>,
-    pending: Mutex<Vec<Pending>>,
+    pending: Mutex<Vec<Debt>>,
     /// Whether anything is pending: asked with each chunk of a stream.
     is_pending: AtomicBool,
     /// A charge could not be written.
@@ -31,6 +32,32 @@ pub(crate) struct Tab {
     key: Option<KeyBalance>,
     /// What is charged for the request itself, in nano-dollars.
     cost: AtomicI64,
+}
+
+/// What is being written.
+#[derive(Debug)]
+enum Debt {
+    Row(Pending),
+    /// What may have been charged before, and the request that it was shown to.
+    Bill(JoinHandle<Result<(), llm_ledger::Error>>),
+}
+
+impl Debt {
+    async fn paid(self) -> Result<(), llm_ledger::Error> {
+        match self {
+            Self::Row(pending) => pending.written().await.map(drop),
+            Self::Bill(task) => task.await.unwrap_or(Err(llm_ledger::Error::Closed)),
+        }
+    }
+}
+
+/// The request itself, without what it was shown.
+fn unbilled(record: &Record) -> Record {
+    Record {
+        usage: None,
+        charge: Charge::default(),
+        ..record.clone()
+    }
 }
 
 impl Tab {
@@ -80,7 +107,7 @@ impl Tab {
     }
 
     /// Charges what a record says. `row` fills in how it went.
-    pub(crate) fn charge(&self, record: &Record, row: impl FnOnce(SpendRow) -> SpendRow) {
+    pub(crate) fn charge(&self, record: &Record, row: impl Fn(&Record, SpendRow) -> SpendRow) {
         let mut admission = self
             .admission
             .lock()
@@ -89,14 +116,30 @@ impl Tab {
             (_, None) => return,
             // The request itself goes on.
             (Outcome::Outpaced, Some(open)) => {
-                let row = row(open.row());
-                open.beside(self.governance.ledger(), row)
+                let row = row(record, open.row());
+                Debt::Row(open.beside(self.governance.ledger(), row))
             }
             (_, Some(_)) => {
                 let Some(open) = admission.take() else { return };
-                let row = row(open.row());
-                self.cost.store(row.spend.0, Ordering::Relaxed);
-                open.charge(row)
+                let charged = row(record, open.row());
+                self.cost.store(charged.spend.0, Ordering::Relaxed);
+                match (record.bill.clone(), Handle::try_current()) {
+                    (None, _) => Debt::Row(open.charge(charged)),
+                    (Some(id), Ok(runtime)) => {
+                        let own = row(&unbilled(record), open.row());
+                        let ledger = self.governance.ledger().clone();
+                        let bill = SpendRow { id, ..charged };
+                        Debt::Bill(
+                            runtime
+                                .spawn(async move { open.charge_once(&ledger, bill, own).await }),
+                        )
+                    }
+                    // At the end of the process: another one shows it again.
+                    (Some(_), Err(_)) => {
+                        let own = row(&unbilled(record), open.row());
+                        Debt::Row(open.charge(own))
+                    }
+                }
             }
         };
         drop(admission);
@@ -138,7 +181,7 @@ impl Tab {
                 std::mem::take(&mut *all)
             };
             for one in pending {
-                if let Err(error) = one.written().await {
+                if let Err(error) = one.paid().await {
                     tracing::error!(%error, "a charge could not be written");
                     self.failed.store(true, Ordering::Release);
                 }

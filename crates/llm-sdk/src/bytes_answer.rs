@@ -72,7 +72,7 @@ impl ByteAnswer {
             self.usage = Some(bill.usage.clone());
             self.charge = bill.charge.clone();
             self.reporter.note(|record| {
-                record.call_id = bill.call_id;
+                record.bill = Some(bill.id);
                 record.usage = Some(bill.usage);
                 record.charge = bill.charge;
             });

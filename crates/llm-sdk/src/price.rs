@@ -328,18 +328,18 @@ impl Rates {
         rates
     }
 
-    /// What a response of the background costs besides its usage; the id of the record that tells it, unless it was told.
+    /// What a response of the background costs besides its usage; the id of its bill, unless it was told.
     pub(crate) fn late(&mut self, response: &Bytes) -> Option<String> {
         let response = JsonObject::parse(response).ok()?;
         if matches!(&*response.str("status")?, "queued" | "in_progress") {
             return None;
         }
-        let call_id = settled::once(self, "response", &response.str("id")?)?;
+        let id = settled::once(self, "response", &response.str("id")?)?;
         self.measures = Measures::of(Op::Responses, &response, Some(&response));
         if let Some(model) = response.str("model").filter(|model| !model.is_empty()) {
             self.model = model.into_owned();
         }
-        Some(call_id)
+        Some(id)
     }
 
     /// Takes the tools that the vendor ran for an answer into the bill: no usage counts them all.

@@ -23,6 +23,9 @@ pub trait Observer: Send + Sync + fmt::Debug {
 pub struct Record {
     /// The request's id.
     pub call_id: String,
+    /// Of what a vendor made on its own and may show again: the id of its bill, made of the vendor's, the same one wherever
+    /// and whenever it is shown. This record alone tells what it cost, as far as this process remembers.
+    pub bill: Option<String>,
     /// The id of its answer, as its client sees it, where answers of its kind have one.
     pub answer_id: Option<String>,
     /// What was asked for; `None` of a request that was passed through and asks for nothing that is known here.
@@ -100,6 +103,7 @@ impl Reporter {
     ) -> Self {
         let record = Record {
             call_id,
+            bill: None,
             answer_id: None,
             op,
             verb: Verb::Create,

@@ -30,8 +30,8 @@ struct Known {
 
 /// What a batch costs.
 pub(crate) struct Bill {
-    /// The id of the record that tells it: the same one wherever and whenever it is told.
-    pub(crate) call_id: String,
+    /// Its own: the same one wherever and whenever it is told.
+    pub(crate) id: String,
     pub(crate) usage: Usage,
     pub(crate) charge: Charge,
 }
@@ -58,7 +58,7 @@ pub(crate) fn bill(rates: &Rates, id: &str, consumed: &[(String, Usage)]) -> Opt
     if consumed.is_empty() {
         return None;
     }
-    let call_id = once(rates, "batch", id)?;
+    let id = once(rates, "batch", id)?;
     let (mut usage, mut charge) = (Usage::default(), None::<Charge>);
     for (model, of_model) in consumed {
         usage.add(of_model);
@@ -74,18 +74,18 @@ pub(crate) fn bill(rates: &Rates, id: &str, consumed: &[(String, Usage)]) -> Opt
         });
     }
     Some(Bill {
-        call_id,
+        id,
         usage,
         charge: charge.unwrap_or_default(),
     })
 }
 
-/// The id of the record that tells what the vendor keeps under `id`; `None`: it was told.
+/// The id of the bill of what the vendor keeps under `id`; `None`: it was told.
 pub(crate) fn once(rates: &Rates, kind: &str, id: &str) -> Option<String> {
     let vendor = rates.deployment.target.provider.name;
     let hash = digest(&SHA256, format!("{vendor}/{id}").as_bytes());
-    let call_id = format!("{kind}-{}", hex::encode(&hash.as_ref()[..16]));
-    rates.prices.settled.is_new(&call_id).then_some(call_id)
+    let id = format!("{kind}-{}", hex::encode(&hash.as_ref()[..16]));
+    rates.prices.settled.is_new(&id).then_some(id)
 }
 
 /// Two bills as one.
@@ -156,6 +156,6 @@ mod tests {
         assert_eq!(total.to_string(), "2");
         assert!(bill(&rates, "msgbatch_1", &consumed).is_none());
         let other = bill(&rates, "msgbatch_2", &consumed[..1]).expect("another");
-        assert_ne!(other.call_id, first.call_id);
+        assert_ne!(other.id, first.id);
     }
 }

@@ -277,7 +277,7 @@ impl AnswerStream {
         let fields = JsonObject::parse(&response).unwrap_or_default();
         if fields.is_true("background") {
             match self.rates.late(&response) {
-                Some(id) => self.reporter.note(|record| record.call_id = id),
+                Some(id) => self.reporter.note(|record| record.bill = Some(id)),
                 None => self.told_before = true,
             }
         }

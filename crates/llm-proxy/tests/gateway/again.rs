@@ -22,7 +22,7 @@ fn response(background: bool, status: &str) -> Value {
 }
 
 /// A vendor that keeps what it is asked for: at first only queued, where it is asked in the background.
-async fn keeping() -> Vendor {
+pub(crate) async fn keeping() -> Vendor {
     Vendor::answering(|asked| {
         if asked.path.ends_with("/responses") {
             let background = asked.json()["background"] == true;
@@ -52,7 +52,7 @@ async fn before(vendor: &Vendor) -> Gateway {
     Gateway::with(settings).await
 }
 
-async fn made(gateway: &Gateway, body: Value) -> String {
+pub(crate) async fn made(gateway: &Gateway, body: Value) -> String {
     let got = gateway
         .send("POST", "/v1/responses", &[KEY], body.to_string())
         .await;

@@ -42,6 +42,7 @@ mod scopes;
 mod session_ends;
 mod session_money;
 mod sessions;
+mod shown_again;
 mod stored;
 mod support;
 mod surface;

@@ -183,7 +183,7 @@ fn respond(
             let late = begun.op == Op::Responses && usage.is_some() && is_late(&begun, &placed);
             if let (true, Payload::Raw { body, .. }) = (late, &answer.payload) {
                 match dress.rates.late(body) {
-                    Some(call_id) => begun.reporter.note(|record| record.call_id = call_id),
+                    Some(id) => begun.reporter.note(|record| record.bill = Some(id)),
                     None => usage = None,
                 }
             }
@@ -226,7 +226,7 @@ fn respond(
                     let consumed = usage.take();
                     if let Some(bill) = ended_batch(&bytes, id, consumed, &mut rates) {
                         usage = Some(bill.usage);
-                        begun.reporter.note(|record| record.call_id = bill.call_id);
+                        begun.reporter.note(|record| record.bill = Some(bill.id));
                     }
                     bytes
                 }
