@@ -78,11 +78,11 @@ pub use error_table::classify;
 #[cfg(feature = "client")]
 pub use fetch::FetchSettings;
 pub use meter::Meter;
-pub use native::{ELSEWHERE, Native, address, below, vendor_at};
+pub use native::{ELSEWHERE, Native, Shown, address, below, vendor_at};
 pub use options::{CallOptions, JsonObjectEq};
 pub use params::{Params, supported_params};
 pub use protocol::{Chunk, Chunks, Decoder, Framing, Protocol};
-pub use protocols::batch::INPUT as BATCH_INPUT;
+pub use protocols::batch::{INPUT as BATCH_INPUT, plain_id as plain_batch_id};
 pub use provider::{Auth, Edit, Exchange, Login, Outside, Prefill, Provider, Quirk, Setting};
 pub use rewrite::Rewriter;
 #[cfg(feature = "client")]

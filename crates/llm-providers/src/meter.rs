@@ -1,14 +1,17 @@
 //! Reads what an answer consumed while it passes by, and changes nothing of it.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
 use llm_types::{JsonObject, Op, Usage, Verb};
 use serde_json::value::RawValue;
 
 use crate::{
-    Call, CallOptions, Chunks, Decoder, Framing, Native, Reply, Step, Target,
+    Call, CallOptions, Chunks, Decoder, Framing, Native, Reply, Shown, Step, Target,
     frame::{Frame, Splitter},
     protocols::bedrock,
+    rewrite::Lines,
 };
 
 /// The longest answer that is read whole.
@@ -18,6 +21,8 @@ const LONGEST: usize = 64 << 20;
 pub struct Meter {
     target: Target,
     op: Op,
+    /// What is shown that was made before.
+    shown: Option<Shown>,
     fields: JsonObject,
     stream: bool,
     how: How,
@@ -32,6 +37,8 @@ enum How {
     Events(Splitter, Box<dyn Decoder>),
     /// At its end.
     Whole(Vec<u8>),
+    /// Line by line.
+    Lines(Lines),
     /// Not at all any more.
     Deaf,
 }
@@ -58,6 +65,7 @@ impl Meter {
         let mut meter = Self {
             target,
             op,
+            shown: None,
             fields: fields.clone(),
             stream: streams,
             how: How::Deaf,
@@ -80,6 +88,37 @@ impl Meter {
         };
         drop(call);
         meter.how = how;
+        Some(meter)
+    }
+
+    /// A meter for what is shown that was made before; `None` where it tells nothing of tokens.
+    pub fn of_shown(target: &Target, shown: &Shown, headers: &HeaderMap) -> Option<Self> {
+        let kind = headers.get(header::CONTENT_TYPE);
+        // It is told again, event by event: what is over says it, too.
+        if kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream")) {
+            return None;
+        }
+        let mut meter = Self {
+            target: target.clone(),
+            op: shown.op,
+            shown: Some(shown.clone()),
+            fields: JsonObject::new(),
+            stream: false,
+            how: How::Whole(Vec::new()),
+            frames: Vec::new(),
+            chunks: Chunks::default(),
+            told: None,
+        };
+        let options = CallOptions::default();
+        let call = meter.call(&options)?;
+        let lines = call.wire().rewriter(&call).map(Lines::new);
+        if call.verb == Verb::Content {
+            let how = How::Lines(lines?);
+            drop(call);
+            meter.how = how;
+        } else {
+            drop(call);
+        }
         Some(meter)
     }
 
@@ -112,6 +151,7 @@ impl Meter {
                 held.extend_from_slice(bytes);
                 held.len() <= LONGEST
             }
+            How::Lines(lines) => lines.push(bytes).is_ok(),
             How::Deaf => true,
         };
         if !heard {
@@ -130,6 +170,27 @@ impl Meter {
         self.read().or(told)
     }
 
+    /// What is shown is all there: what each model consumed for it. An answer that cannot be read says nothing.
+    pub fn shown(mut self) -> Vec<(String, Usage)> {
+        match std::mem::replace(&mut self.how, How::Deaf) {
+            How::Lines(mut lines) => match lines.finish() {
+                Ok(_) => lines.consumed().to_vec(),
+                Err(_) => Vec::new(),
+            },
+            How::Whole(held) => {
+                let held = Bytes::from(held);
+                let model = JsonObject::parse(&held).ok();
+                let model = model.and_then(|object| object.str("model").map(Cow::into_owned));
+                let usage = self.whole(held);
+                usage
+                    .map(|usage| (model.unwrap_or_default(), usage))
+                    .into_iter()
+                    .collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
     fn read(mut self) -> Option<Usage> {
         match std::mem::replace(&mut self.how, How::Deaf) {
             How::Events(mut splitter, mut decoder) => {
@@ -141,7 +202,7 @@ impl Meter {
                 self.chunks.usage
             }
             How::Whole(held) => self.whole(held.into()),
-            How::Deaf => self.chunks.usage,
+            How::Lines(_) | How::Deaf => self.chunks.usage,
         }
     }
 
@@ -172,8 +233,11 @@ impl Meter {
     /// The call that would have been made for the same answer.
     fn call<'a>(&'a self, options: &'a CallOptions) -> Option<Call<'a>> {
         let fields = self.fields.clone();
-        let mut call =
-            Call::resource(self.op, Verb::Create, None, &self.target, fields, options).ok()?;
+        let (verb, id) = match &self.shown {
+            Some(shown) => (shown.verb, Some(shown.id.clone())),
+            None => (Verb::Create, None),
+        };
+        let mut call = Call::resource(self.op, verb, id, &self.target, fields, options).ok()?;
         call.stream = self.stream;
         call.include_usage = true;
         Some(call)

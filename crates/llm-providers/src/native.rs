@@ -1,5 +1,7 @@
 //! Requests in a vendor's own format, forwarded as they are: where they go, and what their path and body tell of them.
 
+mod shown;
+
 use std::{borrow::Cow, ops::Range};
 
 use http::{Method, Uri};
@@ -7,6 +9,7 @@ use llm_types::{JsonObject, Map, Op};
 use percent_encoding::percent_decode_str;
 
 use crate::{Auth, Error, Kind, Provider, Target, lookup, path};
+pub use shown::Shown;
 
 /// A service that no row describes: its address and its headers are all that is known of it.
 pub static ELSEWHERE: Provider = Provider {
@@ -213,11 +216,13 @@ impl Native {
     }
 
     /// Whether a path hides what it asks for behind percent-encoding, which its vendor may well see through.
-    pub fn is_disguised(path: &str) -> bool {
-        let seen = |path: &str| meaning(path, named(path).1).0;
+    pub fn is_disguised(method: &Method, path: &str) -> bool {
+        let is_known = |path: &str| {
+            meaning(path, named(path).1).0.is_some() || Self::shown(method, path).is_some()
+        };
         path.contains('%')
-            && seen(path).is_none()
-            && seen(&percent_decode_str(path).decode_utf8_lossy()).is_some()
+            && !is_known(path)
+            && is_known(&percent_decode_str(path).decode_utf8_lossy())
     }
 
     /// The path with `model` where it names one.

@@ -41,10 +41,6 @@ pub(crate) struct Lines {
     held: Vec<u8>,
 }
 
-#[cfg_attr(
-    not(feature = "client"),
-    expect(dead_code, reason = "downloads are the client's")
-)]
 impl Lines {
     pub(crate) fn new(rewriter: Box<dyn Rewriter>) -> Self {
         Self {

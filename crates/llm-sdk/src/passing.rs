@@ -17,7 +17,7 @@ use http::{
 };
 use llm_cost::{Dollars, Measures, Terms, adjust};
 use llm_providers::{
-    Client, Error, Kind, Meter, Native, Outgoing, Reply, Target, address, below, classify,
+    Client, Error, Kind, Meter, Native, Outgoing, Reply, Shown, Target, address, below, classify,
     transport::{ByteStream, read_all},
 };
 use llm_router::{Ask, Attempt, Attempts, Deployment, Lease, Timeouts};
@@ -29,6 +29,7 @@ use crate::{
     engine::{alone, ended, fail},
     price::Rates,
     record::Reporter,
+    settled,
 };
 
 pub use relay::Relay;
@@ -62,6 +63,8 @@ pub struct Passing {
     pub body: Outgoing,
     /// What the path and the body tell.
     pub native: Native,
+    /// What it is shown that was made before.
+    pub shown: Option<Shown>,
     /// The body, where it is a JSON object; the texts of a form.
     pub fields: JsonObject,
     /// Where in the body a form names its model.
@@ -187,8 +190,13 @@ impl Engine {
             bill,
             spent: Meter::beforehand(&begun.target, &begun.native, &request.fields),
             asked: begun.native.op.map(|op| (op, request.fields.clone())),
+            // What costs the same whatever it brings, does so here, too.
+            shown: request.shown.clone().filter(|_| request.flat.is_none()),
         };
-        let meter = Meter::new(&begun.target, &begun.native, &request.fields, &head.headers);
+        let meter = match &held.shown {
+            Some(shown) => Meter::of_shown(&begun.target, shown, &head.headers),
+            None => Meter::new(&begun.target, &begun.native, &request.fields, &head.headers),
+        };
         let patience = begun.timeouts.stall.or(begun.timeouts.total);
         let body = if !is_good(head.status) {
             held.refused(&begun.target, head.status, &head.headers, body)
@@ -205,7 +213,19 @@ impl Engine {
                 Some(spent) => held.bill.charge(Some(spent)),
                 None => held.bill.beforehand(),
             };
-            let mut relay = Relay::new(body, meter, held, patience);
+            let length = head.headers.get(CONTENT_LENGTH);
+            let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
+            // Nobody asks for the bytes of a body that has none.
+            let is_empty = length == Some(0)
+                || request.method == Method::HEAD
+                || matches!(
+                    head.status,
+                    StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
+                );
+            let mut relay = Relay::new(body, meter, held, patience, length);
+            if is_empty {
+                relay.end();
+            }
             if begun.asks_for_usage {
                 head.headers.remove(CONTENT_LENGTH);
                 relay = relay.without_usage();
@@ -343,6 +363,8 @@ struct Held {
     spent: Option<Usage>,
     /// What was asked for, where that is known.
     asked: Option<(Op, JsonObject)>,
+    /// What is shown that was made before.
+    shown: Option<Shown>,
 }
 
 impl Held {
@@ -350,6 +372,33 @@ impl Held {
     fn end(&mut self, usage: Option<Usage>) -> Charge {
         let usage = usage.or_else(|| self.spent.take());
         let charge = self.bill.charge(usage.as_ref());
+        if let Some(lease) = self.lease.take() {
+            lease.finish(&ended(usage.as_ref(), &charge, None));
+        }
+        self.note(usage, &charge);
+        drop(self.reporter.report(Outcome::Answered));
+        charge
+    }
+
+    /// All of what is shown is there: it costs something the first time.
+    fn show(&mut self, shown: &Shown, meter: Option<Meter>, reply: &Bytes) -> Charge {
+        let consumed = meter.map(Meter::shown).unwrap_or_default();
+        let rates = &mut self.bill.rates;
+        let bill = match shown.op {
+            Op::Responses => consumed.into_iter().next().and_then(|(_, usage)| {
+                let id = rates.late(reply)?;
+                let charge = rates.charge(Some(&usage));
+                Some(settled::Bill { id, usage, charge })
+            }),
+            _ => settled::bill(rates, &shown.id, &consumed),
+        };
+        let (usage, charge) = match bill {
+            Some(bill) => {
+                self.reporter.note(|record| record.bill = Some(bill.id));
+                (Some(bill.usage), bill.charge)
+            }
+            None => (None, Charge::default()),
+        };
         if let Some(lease) = self.lease.take() {
             lease.finish(&ended(usage.as_ref(), &charge, None));
         }
@@ -387,11 +436,15 @@ impl Held {
         });
     }
 
-    fn answered(mut self, meter: Option<Meter>, bytes: Bytes) -> PassedBody {
-        let mut usage = meter.and_then(|mut meter| {
+    fn answered(mut self, mut meter: Option<Meter>, bytes: Bytes) -> PassedBody {
+        if let Some(meter) = &mut meter {
             meter.push(&bytes);
-            meter.finish()
-        });
+        }
+        if let Some(shown) = self.shown.take() {
+            let charge = self.show(&shown, meter, &bytes);
+            return PassedBody::Whole(bytes, charge);
+        }
+        let mut usage = meter.and_then(Meter::finish);
         if let Some((op, request)) = self.asked.take()
             && let Ok(answer) = JsonObject::parse(&bytes)
         {

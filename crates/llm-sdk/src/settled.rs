@@ -11,6 +11,7 @@ use std::{
 
 use aws_lc_rs::digest::{SHA256, digest};
 use llm_cost::Adjusted;
+use llm_providers::plain_batch_id;
 use llm_types::Usage;
 
 use crate::{Charge, price::Rates};
@@ -82,7 +83,7 @@ pub(crate) fn bill(rates: &Rates, id: &str, consumed: &[(String, Usage)]) -> Opt
 
 /// The id of the bill of what the vendor keeps under `id`; `None`: it was told.
 pub(crate) fn once(rates: &Rates, kind: &str, id: &str) -> Option<String> {
-    let vendor = rates.deployment.target.provider.name;
+    let (vendor, id) = (rates.deployment.target.provider.name, plain_batch_id(id));
     let hash = digest(&SHA256, format!("{vendor}/{id}").as_bytes());
     let id = format!("{kind}-{}", hex::encode(&hash.as_ref()[..16]));
     rates.prices.settled.is_new(&id).then_some(id)

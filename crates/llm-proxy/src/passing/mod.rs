@@ -14,7 +14,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, request::Parts};
 use hyper::body::Incoming;
 use llm_governance::{Access, Caller};
-use llm_providers::{Native, Outgoing};
+use llm_providers::{Native, Outgoing, Shown};
 use llm_sdk::{Passing, RouteOptions};
 use llm_types::JsonObject;
 
@@ -176,6 +176,7 @@ fn basic_user(value: &HeaderValue) -> Option<HeaderValue> {
 struct Told {
     body: Outgoing,
     native: Native,
+    shown: Option<Shown>,
     fields: JsonObject,
     form_model: Option<Range<u64>>,
 }
@@ -185,7 +186,7 @@ struct Told {
 fn told(mount: &Mount<'_>, head: &Parts, spooled: Spooled) -> Result<Told, Refusal> {
     let Spooled { body, form } = spooled;
     let path = mount.whole_path();
-    if mount.is_known() && Native::is_disguised(&path) {
+    if mount.is_known() && Native::is_disguised(&head.method, &path) {
         let message = "write this path without percent-encoding";
         return Err(Refusal::bad("path", message));
     }
@@ -218,6 +219,7 @@ fn told(mount: &Mount<'_>, head: &Parts, spooled: Spooled) -> Result<Told, Refus
     };
     Ok(Told {
         native: Native::read(&path, Some(&fields)).by(&head.method),
+        shown: Native::shown(&head.method, &path),
         body,
         fields,
         form_model,
@@ -229,6 +231,7 @@ fn prepare(live: &Live, mount: &Mount<'_>, head: &Parts, told: Told) -> Passing 
     let Told {
         body,
         native,
+        shown,
         fields,
         form_model,
     } = told;
@@ -244,6 +247,7 @@ fn prepare(live: &Live, mount: &Mount<'_>, head: &Parts, told: Told) -> Passing 
         headers: mount.onward(&head.headers, live.settings.key_header.as_deref()),
         body,
         native,
+        shown,
         route: Box::new(RouteOptions {
             tags: controls::tags(&head.headers, &fields),
             ..RouteOptions::default()

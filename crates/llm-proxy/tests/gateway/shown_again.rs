@@ -1,8 +1,10 @@
 //! What a vendor made on its own and shows again and again is charged once, whichever process shows it.
 
+use llm_providers::{Credential, Target, lookup};
 use llm_proxy::settings::Place;
+use llm_router::Deployment;
 use llm_store::rows::SpendRow;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     again,
@@ -58,4 +60,93 @@ async fn a_response_of_the_background_is_charged_once_by_all_processes() {
         assert!(shown.clone().count() >= 3);
         assert!(shown.clone().all(|row| row.total_tokens == 0));
     }
+}
+
+/// What a vendor shows at its own paths of a batch, and of a response of the background.
+fn own(asked: Asked) -> axum::http::Response<axum::body::Body> {
+    let line = |id: &str| {
+        let message = json!({
+            "id": id, "type": "message", "role": "assistant", "model": "claude-sonnet-4-5",
+            "content": [{"type": "text", "text": "x"}], "stop_reason": "end_turn",
+            "usage": {"input_tokens": 1000, "output_tokens": 100},
+        });
+        json!({"custom_id": id, "result": {"type": "succeeded", "message": message}}).to_string()
+    };
+    let usage = json!({"input_tokens": 1000, "output_tokens": 100, "total_tokens": 1100});
+    let (id, status) = ("of_the_vendor", "completed");
+    match asked.path.as_str() {
+        path if path.ends_with("/gone") => reply(204, "application/json", ""),
+        path if path.ends_with("/results") => {
+            let lines = [line("a"), line("b")].join("\n") + "\n";
+            reply(200, "application/x-jsonl", lines)
+        }
+        path if path.contains("/responses/") => whole(&json!({
+            "id": id, "object": "response", "status": status, "background": true, "model": "gpt-4.1", "output": [],
+            "usage": usage,
+        })),
+        path if path.contains("/messages/") => {
+            whole(&json!({"id": id, "processing_status": "ended"}))
+        }
+        _ => whole(&json!({
+            "id": id, "object": "batch", "status": status, "model": "gpt-4.1", "usage": usage,
+        })),
+    }
+}
+
+#[tokio::test]
+async fn what_passes_through_is_charged_the_first_time_that_it_is_shown() {
+    let vendor = Vendor::answering(own).await;
+    let database = kit::sqlite();
+    let base = vendor.url.trim_end_matches("/v1");
+    let mut settings = with_master_key(settings(&vendor.url));
+    let claude = Target::new(
+        lookup("anthropic").unwrap(),
+        "claude",
+        Credential::key("sk-ant"),
+    );
+    let claude = Deployment::new("claude", "claude", claude.at(base));
+    settings.deployments.push(claude);
+    settings.database.place = Place::Named(database.settings.url.clone());
+    settings.database.journal = Some(database.folder().join("journal"));
+    let gateway = Gateway::with(settings).await;
+    // A thousand tokens in and a hundred out, at the prices of batches but for the response.
+    let shown = [
+        ("/anthropic/v1/messages/batches/b", 0),
+        ("/anthropic/v1/messages/batches/b/results", 4_500_000),
+        ("/openai/batches/b", 1_400_000),
+        ("/openai/responses/resp_1", 2_800_000),
+    ];
+    let mut texts: Vec<String> = Vec::new();
+    for _ in 0..2 {
+        for (path, _) in shown {
+            let got = gateway.send("GET", path, &[KEY], "").await;
+            assert_eq!(got.status, 200, "{path}: {}", got.text());
+            texts.push(got.text().to_owned());
+        }
+    }
+    assert!(texts[1].lines().all(|line| line.contains("succeeded")));
+    let disguised = "/anthropic/v1/messages/batches/b/result%73";
+    assert_eq!(gateway.send("GET", disguised, &[KEY], "").await.status, 400);
+    let got = gateway
+        .send("DELETE", "/openai/files/gone", &[KEY], "")
+        .await;
+    assert_eq!(got.status, 204, "{}", got.text());
+    gateway.running.stop().await;
+
+    let store = database.open().await;
+    let rows = store.list::<SpendRow>(&[], 100, 0).await.unwrap().rows;
+    let (bills, requests): (Vec<_>, Vec<_>) = rows.iter().partition(|row| row.spend.0 > 0);
+    let mut spends: Vec<i64> = bills.iter().map(|row| row.spend.0).collect();
+    spends.sort_unstable();
+    let mut expected: Vec<i64> = shown.iter().map(|(_, spend)| *spend).collect();
+    expected.sort_unstable();
+    assert_eq!(spends, expected[1..]);
+    assert_eq!(requests.len(), 9);
+    assert!(rows.iter().all(|row| row.status == "success"));
+    assert!(
+        rows.iter()
+            .all(|row| row.call_type == "pass_through_endpoint")
+    );
+    let usage: Option<Value> = bills[0].usage_value.as_ref().map(|usage| json!(usage));
+    assert!(usage.is_some());
 }

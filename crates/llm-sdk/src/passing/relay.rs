@@ -25,6 +25,8 @@ pub struct Relay {
     held: Held,
     patience: Duration,
     alarm: Pin<Box<Sleep>>,
+    /// Bytes that the vendor announced and has not sent yet. Whoever has all of them asks for no more.
+    left: Option<u64>,
     over: bool,
 }
 
@@ -34,6 +36,7 @@ impl Relay {
         meter: Option<Meter>,
         held: Held,
         patience: Duration,
+        length: Option<u64>,
     ) -> Self {
         Self {
             body,
@@ -42,6 +45,7 @@ impl Relay {
             held,
             patience,
             alarm: Box::pin(tokio::time::sleep(patience)),
+            left: length,
             over: false,
         }
     }
@@ -49,7 +53,18 @@ impl Relay {
     /// Takes what the client did not ask for out of the answer.
     pub(super) fn without_usage(mut self) -> Self {
         self.unasked = Some(Unasked::default());
+        self.left = None;
         self
+    }
+
+    /// All bytes are there.
+    pub(super) fn end(&mut self) {
+        self.over = true;
+        let meter = self.meter.take();
+        match self.held.shown.take() {
+            Some(shown) => drop(self.held.show(&shown, meter, &Bytes::new())),
+            None => drop(self.held.end(meter.and_then(Meter::finish))),
+        }
     }
 
     fn fail(&mut self, error: Error) -> Poll<Option<Result<Bytes, Error>>> {
@@ -74,6 +89,13 @@ impl Stream for Relay {
                     if let Some(meter) = &mut this.meter {
                         meter.push(&bytes);
                     }
+                    if let Some(left) = &mut this.left {
+                        *left = left.saturating_sub(bytes.len() as u64);
+                    }
+                    if this.left == Some(0) {
+                        this.end();
+                        return Poll::Ready(Some(Ok(bytes)));
+                    }
                     let next = Instant::now() + this.patience;
                     this.alarm.as_mut().reset(next);
                     let bytes = match &mut this.unasked {
@@ -86,9 +108,7 @@ impl Stream for Relay {
                 }
                 Poll::Ready(Some(Err(error))) => return this.fail(error),
                 Poll::Ready(None) => {
-                    this.over = true;
-                    let usage = this.meter.take().and_then(Meter::finish);
-                    this.held.end(usage);
+                    this.end();
                     let rest = this.unasked.take().map(|mut unasked| unasked.finish());
                     return Poll::Ready(rest.filter(|rest| !rest.is_empty()).map(Ok));
                 }

@@ -144,8 +144,8 @@ fn named(line: &Line) -> Result<(), Error> {
     Err(Error::bad_request("custom_id", message))
 }
 
-/// The id without what says that its lines are native.
-fn plain(id: &str) -> &str {
+/// A batch's id as its vendor has it, without what says that its lines are in the vendor's own format.
+pub fn plain(id: &str) -> &str {
     id.strip_suffix(NATIVE).unwrap_or(id)
 }
 

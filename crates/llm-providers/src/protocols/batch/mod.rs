@@ -17,6 +17,7 @@ use serde_json::{Value, json, value::RawValue};
 
 use crate::{Call, CallOptions, Error, Reply, Step, Target, call::JSON_TOOL};
 
+pub use anthropic::plain as plain_id;
 pub(crate) use anthropic::{AnthropicBatches, AnthropicResults};
 pub(crate) use bedrock::{BedrockBatches, BedrockFiles};
 pub(crate) use counted::Counted;
