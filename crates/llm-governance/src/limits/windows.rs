@@ -176,13 +176,37 @@ impl Window {
             self.begun = now.checked_sub(gone).unwrap_or(now);
         }
         let under_way = self.counts[Kind::Parallel as usize];
-        self.counts = standing.counts;
+        self.counts = standing.taken();
         self.counts[Kind::Parallel as usize] = under_way;
+        // All of it, as it is what the counters must hear if they forget: what is spare is given back to them.
         self.heard = Some(Heard {
             begun: standing.begun,
             epoch,
             counts: standing.counts,
         });
+    }
+
+    /// Notes a request that the shared counters had counted beforehand, so much of it, and says what is gone now. They say
+    /// nothing new of a window that was heard of: more may have been said since, and requests ended.
+    pub(super) fn take_up(
+        &mut self,
+        standing: &Standing,
+        counted: &Counts,
+        epoch: u64,
+        now: Instant,
+    ) -> Counts {
+        if self.heard.is_none_or(|heard| heard.begun != standing.begun) {
+            self.hear(standing, epoch, now);
+            return standing.taken();
+        }
+        let under_way = self.counts[Kind::Parallel as usize];
+        add(&mut self.counts, counted);
+        self.counts[Kind::Parallel as usize] = under_way;
+        let mut taken = standing.taken();
+        for (taken, known) in taken.iter_mut().zip(self.counts).skip(1) {
+            *taken = known.max(*taken);
+        }
+        taken
     }
 
     /// A request that was let in here ended: `asked` was counted for it and `used` is what it was.
