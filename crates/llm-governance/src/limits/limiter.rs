@@ -198,10 +198,7 @@ impl Limiter {
             let counted = taken.counted.as_ref().and_then(|counted| counted.get(at));
             let gone = match counted {
                 Some(counted) => window.take_up(standing, counted, epoch, now),
-                None => {
-                    window.hear(standing, epoch, now);
-                    standing.taken()
-                }
+                None => window.hear(standing, epoch, now),
             };
             match taken.refused {
                 Some((refused, kind)) if refused == at => {

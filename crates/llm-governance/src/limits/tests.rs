@@ -414,3 +414,28 @@ async fn what_is_counted_beforehand_is_not_taken_before_the_counters_heard_what_
     limiter.close().await;
     assert!(counters.closed.load(Ordering::SeqCst));
 }
+
+#[test]
+fn who_heard_that_so_many_requests_are_left_does_not_hear_of_more() {
+    let mut windows = windows::Windows::default();
+    let now = Instant::now();
+    let one = want("api_key", 100, 1_000_000, 9, 1);
+    let mut hear = |begun, requests, tokens| {
+        let mut counts = Counts::default();
+        counts[Kind::Requests as usize] = requests;
+        counts[Kind::Tokens as usize] = tokens;
+        let standing = Standing {
+            begun,
+            ends_in: MINUTE,
+            counts,
+            spare: Counts::default(),
+        };
+        let gone = windows.of(&one, now).hear(&standing, 1, now);
+        (gone[Kind::Requests as usize], gone[Kind::Tokens as usize])
+    };
+    assert_eq!(hear(1, 40, 400), (40, 400));
+    // Another instance gave back what it had counted beforehand, and requests used less than they asked for.
+    assert_eq!(hear(1, 30, 300), (40, 300));
+    assert_eq!(hear(1, 41, 300), (41, 300));
+    assert_eq!(hear(2, 1, 10), (1, 10), "a window begins anew");
+}
