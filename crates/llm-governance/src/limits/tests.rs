@@ -375,13 +375,16 @@ async fn a_request_that_was_counted_beforehand_asks_nobody_and_counts_as_any_oth
     assert_eq!(left(&said, Kind::Requests), 8);
     let (third, said) = limiter.take(vec![one(100)]).await.unwrap();
     assert_eq!(left(&said, Kind::Requests), 7);
+    let (fourth, _) = limiter.take(vec![one(10)]).await.unwrap();
+    // Another rule refused it.
+    fourth.withdraw();
     // What each of them used is what is counted, however much was counted beforehand.
     for (permit, used) in [(first, 7), (second, 30), (third, 120)] {
         permit.settle(&tokens(used));
     }
     let counts = counters.counts.lock().unwrap()[&("api_key", Arc::from("one"))];
-    assert_eq!(counts[Kind::Tokens as usize], 7 + 30 + 120 + 100);
-    assert_eq!(counts[Kind::Requests as usize], 4);
+    assert_eq!(counts[Kind::Tokens as usize], 7 + 30 + 120);
+    assert_eq!(counts[Kind::Requests as usize], 3);
     // While the counters are away, it is known how many there were.
     counters.leave();
     *counters.beforehand.lock().unwrap() = None;

@@ -128,6 +128,7 @@ impl Asker {
             standings: standings.clone(),
             epoch,
             asked,
+            heard: Instant::now(),
         });
         spares.heard(self.key, &self.bounds, &mut standings, set);
         let taken = requests.iter().zip(answer.refused);

@@ -63,9 +63,11 @@ impl Pace {
     ) -> (u64, Arc<[Counts]>) {
         let since = now.saturating_duration_since(self.asked);
         let together = requests.len() as u64;
-        let used_up = self.granted > 0 && self.used >= self.granted && since <= LIFE;
+        let used_up = self.granted > 0 && self.used >= self.granted;
         let count = match () {
-            () if used_up => (2 * self.granted).max(2 * together),
+            () if used_up && since <= LIFE / 2 => (2 * self.granted).max(2 * together),
+            // More would not be used before they are given back.
+            () if used_up && since <= LIFE => self.granted.max(2 * together),
             () if together > 1 || since <= QUICK => 2 * together,
             // They come as fast as these were used before the others were given back.
             () if since <= 2 * LIFE => self.used,
@@ -139,7 +141,7 @@ fn generous(asks: &Counts) -> Counts {
     let mut asks = *asks;
     for kind in [Kind::Tokens, Kind::Input, Kind::Output] {
         let tokens = &mut asks[kind as usize];
-        *tokens = tokens.saturating_add(tokens.div_ceil(8));
+        *tokens = tokens.saturating_add(*tokens / 8);
     }
     asks
 }
@@ -192,8 +194,11 @@ mod tests {
             let granted = expected / 2;
             pace.heard(granted, granted, &[]);
             (0..granted).for_each(|_| pace.took([]));
-            assert_eq!(ask(&mut pace, 200, 1), expected.min(64));
+            assert_eq!(ask(&mut pace, 125, 1), expected.min(64));
         }
+        pace.heard(10, 10, &[]);
+        (0..10).for_each(|_| pace.took([]));
+        assert_eq!(ask(&mut pace, 250, 1), 10);
         // Five of many were used until the others were given back.
         pace.heard(64, 64, &[]);
         (0..5).for_each(|_| pace.took([]));
@@ -207,7 +212,7 @@ mod tests {
         let mut pace = pace(Bounds::default(), now);
         pace.took(&[[1, 1, 160, 0, 0, 0]]);
         assert_eq!(pace.next(&[request(10)], 0, now).1[0][..3], [1, 1, 180]);
-        assert_eq!(pace.next(&[request(10)], 0, now).1[0][..3], [1, 1, 12]);
+        assert_eq!(pace.next(&[request(10)], 0, now).1[0][..3], [1, 1, 11]);
     }
 
     #[test]

@@ -47,7 +47,9 @@ pub(super) struct Set {
     pub(super) standings: Vec<Standing>,
     /// How often Redis had been found when they were asked for.
     pub(super) epoch: u64,
+    /// When Redis was asked, and when it answered.
     pub(super) asked: Instant,
+    pub(super) heard: Instant,
 }
 
 /// Paces in memory; beyond, those that are over are let go.
@@ -264,8 +266,11 @@ impl Set {
 
     /// Until when they may be taken: they count in the windows that Redis knew, which end no sooner than this says.
     fn until(&self) -> Instant {
-        let windows = self.standings.iter().map(|standing| standing.ends_in);
-        self.asked + windows.fold(LIFE, Duration::min)
+        let windows = self
+            .standings
+            .iter()
+            .map(|standing| self.asked + standing.ends_in);
+        windows.fold(self.heard + LIFE, Instant::min)
     }
 
     /// Whether each counts for as much as is asked.
