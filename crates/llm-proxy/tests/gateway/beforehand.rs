@@ -1,5 +1,7 @@
 //! Requests that a gateway has counted in Redis before anybody makes them, as clients and other gateways see it.
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
 use llm_router::RedisSettings;
 use serde_json::json;
@@ -30,7 +32,10 @@ async fn clients_never_hear_that_more_is_left_and_at_the_end_all_is_counted_as_i
     let redis = RedisServer::start();
     let vendor = Vendor::friendly().await;
     let mut settings = settings(&vendor.url);
-    settings.router.redis = Some(RedisSettings::at(redis.url()));
+    let mut shared = RedisSettings::at(redis.url());
+    // However busy the machine is.
+    shared.patience = Duration::from_secs(30);
+    settings.router.redis = Some(shared);
     let kept = Kept::with(settings).await;
     let limits = json!({
         "rpm_limit": 1_000_000, "tpm_limit": 1_000_000_000, "max_parallel_requests": 100_000,

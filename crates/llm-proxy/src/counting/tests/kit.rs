@@ -19,8 +19,11 @@ pub(super) struct Instance {
 
 impl Instance {
     pub(super) async fn before(server: &RedisServer) -> Self {
+        let mut redis = RedisSettings::at(server.url());
+        // However busy the machine is.
+        redis.patience = Duration::from_secs(30);
         let settings = Settings {
-            redis: Some(RedisSettings::at(server.url())),
+            redis: Some(redis),
             ..Settings::default()
         };
         let router = Router::new(Vec::new(), settings).unwrap();
