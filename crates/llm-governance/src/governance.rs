@@ -165,6 +165,7 @@ impl Governance {
 
     /// Ships what is settled, and ends. Requests under way should have ended before.
     pub async fn close(&self) {
+        self.limiter().close().await;
         self.inner.ledger.clone().close().await;
         self.inner.store.close().await;
     }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    Counts, Ended, Kind, Over, SharedCounts, Taken, Want,
+    CaughtUp, Counts, Ended, Kind, Over, SharedCounts, Taken, Want,
     windows::{Key, Windows},
 };
 
@@ -87,10 +87,27 @@ impl Limiter {
         let Some(shared) = self.shared().filter(|_| !wants.is_empty()) else {
             return self.take_here(&wants, 1, Instant::now());
         };
+        let epoch = shared.epoch();
+        let known = self.known(&wants, epoch);
+        if known.iter().all(Option::is_none)
+            && let Some(taken) = shared.take_at_once(&wants)
+        {
+            return self.hear(&wants, taken, (shared, epoch), Instant::now());
+        }
         let limiter = Arc::clone(self);
         // A caller that hangs up meanwhile must not leave anything held: the task ends, and drops what it got.
-        let asked = tokio::spawn(async move { limiter.take_together(shared, wants).await });
+        let asked = tokio::spawn(async move {
+            let from = (shared, epoch);
+            limiter.take_together(from, wants, known).await
+        });
         asked.await.unwrap_or(Err(Refused::Unknown))
+    }
+
+    /// Gives back what was counted beforehand, and tells others how requests ended.
+    pub(crate) async fn close(&self) {
+        if let Some(shared) = self.shared() {
+            shared.close().await;
+        }
     }
 
     fn shared(&self) -> Option<Arc<dyn SharedCounts>> {
@@ -133,18 +150,10 @@ impl Limiter {
     /// The same by what several instances count.
     async fn take_together(
         self: Arc<Self>,
-        shared: Arc<dyn SharedCounts>,
+        (shared, epoch): (Arc<dyn SharedCounts>, u64),
         wants: Vec<Want>,
+        known: Vec<Option<CaughtUp>>,
     ) -> Result<(Permit, Vec<Left>), Refused> {
-        let epoch = shared.epoch();
-        let known: Vec<_> = {
-            let (mut windows, now) = (self.lock(), Instant::now());
-            windows.tidy(now);
-            let known = wants
-                .iter()
-                .map(|want| windows.of(want, now).catch_up(epoch, now));
-            known.collect()
-        };
         let taken = shared.take(&wants, &known).await;
         let now = Instant::now();
         let Some(taken) = taken else {
@@ -163,6 +172,16 @@ impl Limiter {
         self.hear(&wants, taken, (shared, epoch), now)
     }
 
+    /// What the shared counters may not know of these windows; they are to be told now.
+    fn known(&self, wants: &[Want], epoch: u64) -> Vec<Option<CaughtUp>> {
+        let (mut windows, now) = (self.lock(), Instant::now());
+        windows.tidy(now);
+        let known = wants
+            .iter()
+            .map(|want| windows.of(want, now).catch_up(epoch, now));
+        known.collect()
+    }
+
     /// Notes what the shared counters said.
     fn hear(
         self: &Arc<Self>,
@@ -176,22 +195,27 @@ impl Limiter {
         let mut windows = self.lock();
         for (at, (want, standing)) in wants.iter().zip(&taken.standings).enumerate() {
             let window = windows.of(want, now);
-            window.hear(standing, epoch, now);
+            let counted = taken.counted.as_ref().and_then(|counted| counted.get(at));
+            let gone = match counted {
+                Some(counted) => window.take_up(standing, counted, epoch, now),
+                None => window.hear(standing, epoch, now),
+            };
             match taken.refused {
                 Some((refused, kind)) if refused == at => {
-                    let over = Over::of(want, kind, &standing.counts, window.ends(), now);
+                    let over = Over::of(want, kind, &gone, window.ends(), now);
                     return Err(Refused::Over(Box::new(over)));
                 }
                 Some(_) => continue,
                 None => {}
             }
             window.counts[Kind::Parallel as usize] += want.asks[Kind::Parallel as usize];
-            left.extend(Left::all(want, &standing.counts));
+            left.extend(Left::all(want, &gone));
             held.push(Held {
                 key: (want.scope, want.id.clone()),
                 begun: window.begun,
                 shared: Some(standing.begun),
-                asked: want.asks,
+                // The end is told as the difference from what was counted, whoever asked for that.
+                asked: counted.copied().unwrap_or(want.asks),
             });
         }
         drop(windows);

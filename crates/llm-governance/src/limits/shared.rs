@@ -17,6 +17,9 @@ pub trait SharedCounts: Send + Sync + fmt::Debug {
         known: &'a [Option<CaughtUp>],
     ) -> BoxFuture<'a, Option<Taken>>;
 
+    /// Takes all of `wants` out of what was counted beforehand, where there is such. Asks nobody.
+    fn take_at_once(&self, wants: &[Want]) -> Option<Taken>;
+
     /// A request that was let in is over. Never waits.
     fn end(&self, lease: u64, ended: Vec<Ended>);
 
@@ -25,6 +28,9 @@ pub trait SharedCounts: Send + Sync + fmt::Debug {
 
     /// Another number after each time that the counters were away: they may have forgotten.
     fn epoch(&self) -> u64;
+
+    /// Gives back what was counted beforehand, and waits for a bounded time until they know how requests ended.
+    fn close(&self) -> BoxFuture<'_, ()>;
 }
 
 /// What the counters say.
@@ -36,6 +42,8 @@ pub struct Taken {
     pub refused: Option<(usize, Kind)>,
     /// How each of the wants stands now.
     pub standings: Vec<Standing>,
+    /// How much was counted for it, of each want, where that was done beforehand: what it asks for or more.
+    pub counted: Option<Arc<[Counts]>>,
 }
 
 /// How one counter stands.
@@ -47,6 +55,19 @@ pub struct Standing {
     pub ends_in: Duration,
     /// What is gone of it.
     pub counts: Counts,
+    /// What of that this instance counted beforehand, for requests that nobody has made yet.
+    pub spare: Counts,
+}
+
+impl Standing {
+    /// What requests have taken of it.
+    pub(super) fn taken(&self) -> Counts {
+        let mut taken = self.counts;
+        for (taken, spare) in taken.iter_mut().zip(self.spare) {
+            *taken = taken.saturating_sub(spare);
+        }
+        taken
+    }
 }
 
 /// What an instance knows of a window that the counters may not: they were away, or have forgotten.

@@ -106,6 +106,7 @@ fn what_is_left_is_shared_out_while_instances_count_apart() {
         begun: 1,
         ends_in: MINUTE,
         counts,
+        spare: Counts::default(),
     };
     windows.of(&one, now).hear(&standing, 1, now);
     let alone = std::slice::from_ref(&one);
@@ -168,6 +169,9 @@ struct Counters {
     gone: AtomicBool,
     asked: AtomicU64,
     epoch: AtomicU64,
+    /// Requests that are counted beforehand: what each counts for, and how many there are.
+    beforehand: Mutex<Option<(Counts, u64)>>,
+    closed: AtomicBool,
 }
 
 impl Counters {
@@ -183,6 +187,22 @@ impl Counters {
         }
         self.epoch.fetch_add(1, Ordering::SeqCst);
         self.gone.store(false, Ordering::SeqCst);
+    }
+
+    /// Counts requests with these asks beforehand.
+    fn count_beforehand(&self, one: &Want, requests: u64) {
+        let mut all = self.counts.lock().unwrap();
+        let counts = all.entry((one.scope, one.id.clone())).or_default();
+        for (count, asked) in counts.iter_mut().zip(one.asks) {
+            *count += asked * requests;
+        }
+        *self.beforehand.lock().unwrap() = Some((one.asks, requests));
+    }
+
+    fn spare(&self) -> Counts {
+        let beforehand = self.beforehand.lock().unwrap();
+        let (asks, requests) = beforehand.unwrap_or_default();
+        asks.map(|asked| asked * requests)
     }
 }
 
@@ -226,12 +246,36 @@ impl SharedCounts for Counters {
                 begun: 1,
                 ends_in: MINUTE,
                 counts: all[&(want.scope, want.id.clone())],
+                spare: self.spare(),
             });
             Some(Taken {
                 lease: 1,
                 refused,
                 standings: standings.collect(),
+                counted: None,
             })
+        })
+    }
+
+    fn take_at_once(&self, wants: &[Want]) -> Option<Taken> {
+        let counted = {
+            let mut beforehand = self.beforehand.lock().unwrap();
+            let (asks, requests) = beforehand.as_mut().filter(|(_, requests)| *requests > 0)?;
+            *requests -= 1;
+            *asks
+        };
+        let all = self.counts.lock().unwrap();
+        let standing = Standing {
+            begun: 1,
+            ends_in: MINUTE,
+            counts: all[&(wants[0].scope, wants[0].id.clone())],
+            spare: self.spare(),
+        };
+        Some(Taken {
+            lease: 2,
+            refused: None,
+            standings: vec![standing],
+            counted: Some(Arc::from([counted])),
         })
     }
 
@@ -252,6 +296,10 @@ impl SharedCounts for Counters {
 
     fn epoch(&self) -> u64 {
         self.epoch.load(Ordering::SeqCst)
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async { self.closed.store(true, Ordering::SeqCst) })
     }
 }
 
@@ -308,4 +356,89 @@ async fn nobody_is_let_in_without_them_where_that_is_wanted() {
     limiter.take(Vec::new()).await.unwrap();
     counters.come_back(false);
     limiter.take(one()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_request_that_was_counted_beforehand_asks_nobody_and_counts_as_any_other() {
+    let counters = Arc::new(Counters::default());
+    let limiter: Arc<Limiter> = Arc::default();
+    limiter.share(Some(counters.clone()));
+    let one = |tokens| want("api_key", 10, 1000, 100, tokens);
+    let left = |left: &[Left], kind| {
+        let mut of_kind = left.iter().filter(|left| left.kind == kind);
+        of_kind.next().unwrap().remaining
+    };
+    let (first, _) = limiter.take(vec![one(100)]).await.unwrap();
+    counters.count_beforehand(&one(100), 3);
+    let (second, said) = limiter.take(vec![one(40)]).await.unwrap();
+    assert_eq!(counters.asked.load(Ordering::SeqCst), 1, "nobody is asked");
+    assert_eq!(left(&said, Kind::Requests), 8);
+    let (third, said) = limiter.take(vec![one(100)]).await.unwrap();
+    assert_eq!(left(&said, Kind::Requests), 7);
+    let (fourth, _) = limiter.take(vec![one(10)]).await.unwrap();
+    // Another rule refused it.
+    fourth.withdraw();
+    // What each of them used is what is counted, however much was counted beforehand.
+    for (permit, used) in [(first, 7), (second, 30), (third, 120)] {
+        permit.settle(&tokens(used));
+    }
+    let counts = counters.counts.lock().unwrap()[&("api_key", Arc::from("one"))];
+    assert_eq!(counts[Kind::Tokens as usize], 7 + 30 + 120);
+    assert_eq!(counts[Kind::Requests as usize], 3);
+    // While the counters are away, it is known how many there were.
+    counters.leave();
+    *counters.beforehand.lock().unwrap() = None;
+    let mut served = 0;
+    while limiter.take(vec![one(1)]).await.is_ok() {
+        served += 1;
+    }
+    assert_eq!(
+        served, 2,
+        "two of the four that are its half of what was left at first are gone"
+    );
+}
+
+#[tokio::test]
+async fn what_is_counted_beforehand_is_not_taken_before_the_counters_heard_what_they_missed() {
+    let counters = Arc::new(Counters::default());
+    let limiter: Arc<Limiter> = Arc::default();
+    limiter.share(Some(counters.clone()));
+    let one = || vec![want("api_key", 10, 1000, 100, 1)];
+    limiter.take(one()).await.unwrap();
+    counters.leave();
+    limiter.take(one()).await.unwrap();
+    counters.come_back(true);
+    counters.count_beforehand(&one()[0], 1);
+    let asked = counters.asked.load(Ordering::SeqCst);
+    limiter.take(one()).await.unwrap();
+    assert_eq!(counters.asked.load(Ordering::SeqCst), asked + 1);
+    limiter.take(one()).await.unwrap();
+    assert_eq!(counters.asked.load(Ordering::SeqCst), asked + 1);
+    limiter.close().await;
+    assert!(counters.closed.load(Ordering::SeqCst));
+}
+
+#[test]
+fn who_heard_that_so_many_requests_are_left_does_not_hear_of_more() {
+    let mut windows = windows::Windows::default();
+    let now = Instant::now();
+    let one = want("api_key", 100, 1_000_000, 9, 1);
+    let mut hear = |begun, requests, tokens| {
+        let mut counts = Counts::default();
+        counts[Kind::Requests as usize] = requests;
+        counts[Kind::Tokens as usize] = tokens;
+        let standing = Standing {
+            begun,
+            ends_in: MINUTE,
+            counts,
+            spare: Counts::default(),
+        };
+        let gone = windows.of(&one, now).hear(&standing, 1, now);
+        (gone[Kind::Requests as usize], gone[Kind::Tokens as usize])
+    };
+    assert_eq!(hear(1, 40, 400), (40, 400));
+    // Another instance gave back what it had counted beforehand, and requests used less than they asked for.
+    assert_eq!(hear(1, 30, 300), (40, 300));
+    assert_eq!(hear(1, 41, 300), (41, 300));
+    assert_eq!(hear(2, 1, 10), (1, 10), "a window begins anew");
 }

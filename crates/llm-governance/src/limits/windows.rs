@@ -167,22 +167,50 @@ impl Window {
         add(&mut self.apart, &known.apart);
     }
 
-    /// Notes what the shared counters say.
-    pub(super) fn hear(&mut self, standing: &Standing, epoch: u64, now: Instant) {
+    /// Notes what the shared counters say, and says what is gone. Of requests that is never less than was known before: what
+    /// others had counted beforehand may be given back, and whoever heard that so much is left must not hear of more.
+    pub(super) fn hear(&mut self, standing: &Standing, epoch: u64, now: Instant) -> Counts {
         if self.heard.is_none_or(|heard| heard.begun != standing.begun) {
             let length = self.length;
             self.begin(now);
             let gone = length.saturating_sub(standing.ends_in);
             self.begun = now.checked_sub(gone).unwrap_or(now);
         }
+        let mut gone = standing.taken();
+        let requests = &mut gone[Kind::Requests as usize];
+        *requests = self.counts[Kind::Requests as usize].max(*requests);
         let under_way = self.counts[Kind::Parallel as usize];
-        self.counts = standing.counts;
+        self.counts = gone;
         self.counts[Kind::Parallel as usize] = under_way;
+        // All of it, as it is what the counters must hear if they forget: what is spare is given back to them.
         self.heard = Some(Heard {
             begun: standing.begun,
             epoch,
             counts: standing.counts,
         });
+        gone
+    }
+
+    /// Notes a request that the shared counters had counted beforehand, so much of it, and says what is gone now. They say
+    /// nothing new of a window that was heard of: more may have been said since, and requests ended.
+    pub(super) fn take_up(
+        &mut self,
+        standing: &Standing,
+        counted: &Counts,
+        epoch: u64,
+        now: Instant,
+    ) -> Counts {
+        if self.heard.is_none_or(|heard| heard.begun != standing.begun) {
+            return self.hear(standing, epoch, now);
+        }
+        let under_way = self.counts[Kind::Parallel as usize];
+        add(&mut self.counts, counted);
+        self.counts[Kind::Parallel as usize] = under_way;
+        let mut taken = standing.taken();
+        for (taken, known) in taken.iter_mut().zip(self.counts).skip(1) {
+            *taken = known.max(*taken);
+        }
+        taken
     }
 
     /// A request that was let in here ended: `asked` was counted for it and `used` is what it was.

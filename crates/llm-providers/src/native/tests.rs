@@ -116,7 +116,7 @@ fn no_path_hides_what_it_asks_for() {
         "v1beta/models/g%3AgenerateContent",
         "model%2fa%2finvoke",
     ] {
-        assert!(Native::is_disguised(path), "{path}");
+        assert!(Native::is_disguised(&Method::POST, path), "{path}");
     }
     for path in [
         "v1/chat/completions",
@@ -124,7 +124,7 @@ fn no_path_hides_what_it_asks_for() {
         "v1/files/a%20b",
         "v1beta/models/a%2Fb:generateContent",
     ] {
-        assert!(!Native::is_disguised(path), "{path}");
+        assert!(!Native::is_disguised(&Method::POST, path), "{path}");
     }
 }
 

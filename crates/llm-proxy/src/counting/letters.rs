@@ -25,9 +25,16 @@ pub(super) struct Letter {
     pub(super) ended: Vec<Ended>,
 }
 
+/// Where letters are posted.
+#[derive(Debug)]
+pub(super) struct Post {
+    outbox: mpsc::Sender<Letter>,
+    unsent: Arc<Unsent>,
+}
+
 /// How many letters are not written yet.
 #[derive(Debug, Default)]
-pub(super) struct Unsent {
+struct Unsent {
     letters: AtomicU64,
     none: Notify,
     hurry: Notify,
@@ -36,24 +43,51 @@ pub(super) struct Unsent {
 /// How often requests under way are kept alive.
 const BEAT: Duration = Duration::from_secs(10);
 
+/// What waits to be written at most; beyond, slots come back when their lease ends.
+const BACKLOG: usize = 65_536;
+
 /// Letters, and signs of life, in one script at most.
 const BATCH: usize = 256;
 
 /// How long others gather after a batch, unless somebody waits for them: what ends in the meantime goes together.
 const GATHER: Duration = Duration::from_millis(5);
 
-impl Unsent {
-    pub(super) fn add(&self) {
-        self.letters.fetch_add(1, Ordering::AcqRel);
+impl Post {
+    /// A post whose letters are written for as long as anybody may post any.
+    pub(super) fn over(line: RedisLine, open: Open) -> Self {
+        let (outbox, inbox) = mpsc::channel(BACKLOG);
+        let unsent = Arc::<Unsent>::default();
+        tokio::spawn(write(line, open, inbox, Arc::clone(&unsent)));
+        Self { outbox, unsent }
     }
 
-    pub(super) fn sent(&self, letters: u64) {
+    /// Never waits.
+    pub(super) fn send(&self, letter: Letter) {
+        self.unsent.letters.fetch_add(1, Ordering::AcqRel);
+        if self.outbox.try_send(letter).is_err() {
+            self.unsent.sent(1);
+        }
+    }
+
+    /// Whether all is written.
+    pub(super) fn is_empty(&self) -> bool {
+        self.unsent.is_empty()
+    }
+
+    /// Waits until all that was posted before is written, or more came meanwhile than can be.
+    pub(super) async fn written(&self) {
+        self.unsent.written().await;
+    }
+}
+
+impl Unsent {
+    fn sent(&self, letters: u64) {
         if self.letters.fetch_sub(letters, Ordering::AcqRel) == letters {
             self.none.notify_waiters();
         }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.letters.load(Ordering::Acquire) == 0
     }
 
@@ -62,8 +96,7 @@ impl Unsent {
         let _ = tokio::time::timeout(GATHER, self.hurry.notified()).await;
     }
 
-    /// Waits until all that was posted before is written, or more came meanwhile than can be.
-    pub(super) async fn written(&self) {
+    async fn written(&self) {
         let none = async {
             loop {
                 let none = self.none.notified();
@@ -79,7 +112,7 @@ impl Unsent {
 }
 
 /// Writes what is posted, as much as there is at a time, and ends when nobody can post any more.
-pub(super) async fn write(
+async fn write(
     line: RedisLine,
     open: Open,
     mut inbox: mpsc::Receiver<Letter>,

@@ -1,27 +1,30 @@
 //! Limits that several gateways count together, over the connection to Redis that their routers share.
 
+mod asking;
 mod letters;
 mod numbers;
+mod pace;
 mod script;
+mod spares;
 mod take;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::HashMap,
     fmt,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use llm_governance::limits::{BoxFuture, CaughtUp, Ended, Kind, SharedCounts, Taken, Want};
+use llm_governance::limits::{BoxFuture, CaughtUp, Ended, SharedCounts, Taken, Want};
 use llm_ledger::Gather;
 use llm_router::{Board, RedisLine, Router};
-use tokio::sync::mpsc;
 
 use crate::state::Gateway;
-use letters::{Letter, Unsent};
+use asking::{Asker, Desk};
+use letters::{Letter, Post};
+use spares::Spares;
 use take::{Bound, Request};
 
 /// How long a request counts as under way without a sign of life from its gateway.
@@ -30,18 +33,12 @@ const LEASE: Duration = Duration::from_secs(30);
 /// Requests that are counted in one round trip, at most.
 const TOGETHER: usize = 32;
 
-/// What waits to be written at most; beyond, slots come back when their lease ends.
-const BACKLOG: usize = 65_536;
-
 /// Counters in Redis.
 struct Counters {
-    line: RedisLine,
-    board: Arc<Board>,
-    next: AtomicU64,
+    desk: Arc<Desk>,
     asking: Arc<Gather<Arc<[Bound]>, Request, Option<Taken>>>,
     open: Open,
-    outbox: mpsc::Sender<Letter>,
-    unsent: Arc<Unsent>,
+    post: Arc<Post>,
 }
 
 /// Where requests under way have their slots.
@@ -66,51 +63,40 @@ pub(crate) fn meet(gateway: &Gateway, router: &Router) -> Option<RedisLine> {
     router.attend();
     let shared = router.settings().shared.as_ref();
     let line = shared.and_then(|shared| shared.line());
-    let counters = line.clone().map(|line| Counters::over(line, router));
+    let counters = line
+        .clone()
+        .map(|line| Counters::over(line, router.board()));
     governance.count_together(counters.map(|counters| counters as Arc<dyn SharedCounts>));
     line
 }
 
 impl Counters {
-    fn over(line: RedisLine, router: &Router) -> Arc<Self> {
-        let (outbox, inbox) = mpsc::channel(BACKLOG);
-        let (open, unsent) = (Open::default(), Arc::<Unsent>::default());
-        tokio::spawn(letters::write(
-            line.clone(),
-            open.clone(),
-            inbox,
-            Arc::clone(&unsent),
-        ));
+    fn over(line: RedisLine, board: &Arc<Board>) -> Arc<Self> {
+        let open = Open::default();
+        let post = Arc::new(Post::over(line.clone(), open.clone()));
+        let spares = Arc::new(Spares::new(Arc::clone(&post)));
         Arc::new(Self {
-            line,
-            board: Arc::clone(router.board()),
-            next: AtomicU64::new(0),
+            desk: Arc::new(Desk::new(line, Arc::clone(board), spares)),
             asking: Arc::new(Gather::new(TOGETHER)),
             open,
-            outbox,
-            unsent,
+            post,
         })
     }
-}
 
-impl Counters {
     /// Takes what a request wants, with others that are limited by the same.
-    async fn together(&self, wants: &[Want], request: Request) -> Option<Taken> {
-        let bounds: Arc<[Bound]> = wants.iter().map(Bound::of).collect();
+    async fn together(&self, asker: &Asker, request: Request) -> Option<Taken> {
         let ask = {
-            let (line, wants): (_, Arc<[Want]>) = (self.line.clone(), wants.into());
-            move |requests: Vec<Request>| {
-                let (line, wants) = (line.clone(), Arc::clone(&wants));
-                async move {
-                    let taken = take::ask(&line, &wants, &[], &requests).await;
-                    match taken {
-                        Some(taken) => taken.into_iter().map(Some).collect(),
-                        None => requests.iter().map(|_| None).collect(),
-                    }
-                }
-            }
+            let asker = asker.clone();
+            move |requests: Vec<Request>| asker.clone().ask(requests)
         };
-        self.asking.ask(bounds, request, ask).await?
+        self.asking.ask(asker.bounds(), request, ask).await?
+    }
+
+    /// Keeps the slots of a request that was let in.
+    fn opened(&self, wants: &[Want], taken: &Taken) {
+        if let Some(slots) = spares::slots(wants) {
+            self.open.lock().insert(taken.lease, slots);
+        }
     }
 }
 
@@ -121,49 +107,55 @@ impl SharedCounts for Counters {
         known: &'a [Option<CaughtUp>],
     ) -> BoxFuture<'a, Option<Taken>> {
         Box::pin(async move {
-            let lease = self.next.fetch_add(1, Ordering::Relaxed);
+            let (asker, lease) = (Asker::of(&self.desk, wants), self.desk.lease(1));
             let request = Request::of(lease, wants);
             let mut taken = match known.iter().any(Option::is_some) {
                 // What is known of a window is said by one.
-                true => take::ask(&self.line, wants, known, &[request])
-                    .await?
-                    .pop()?,
-                false => self.together(wants, request).await?,
+                true => asker.tell(request, known).await?,
+                false => self.together(&asker, request).await?,
             };
-            if taken.refused.is_some() && !self.unsent.is_empty() {
-                // What requests that are over here gave back must be there first.
-                self.unsent.written().await;
-                taken = self.together(wants, Request::of(lease, wants)).await?;
+            if let Some((at, _)) = taken.refused {
+                let spare = wants
+                    .get(at)
+                    .is_some_and(|want| self.desk.spares.give_back(want));
+                if spare || !self.post.is_empty() {
+                    // What nobody needs here, and what requests that are over gave back, must be there first.
+                    self.post.written().await;
+                    let request = Request::of(lease, wants);
+                    taken = self.together(&asker, request).await?;
+                }
             }
             if taken.refused.is_none() {
-                let limited = wants
-                    .iter()
-                    .filter(|want| want.limits[Kind::Parallel as usize].is_some());
-                let slots: Slots = limited
-                    .map(|want| (want.scope, Arc::clone(&want.id)))
-                    .collect();
-                if !slots.is_empty() {
-                    self.open.lock().insert(lease, slots);
-                }
+                self.opened(wants, &taken);
             }
             Some(taken)
         })
     }
 
+    fn take_at_once(&self, wants: &[Want]) -> Option<Taken> {
+        let taken = self.desk.spare(wants)?;
+        self.opened(wants, &taken);
+        Some(taken)
+    }
+
     fn end(&self, lease: u64, ended: Vec<Ended>) {
         self.open.lock().remove(&lease);
-        self.unsent.add();
-        if self.outbox.try_send(Letter { lease, ended }).is_err() {
-            self.unsent.sent(1);
-        }
+        self.post.send(Letter { lease, ended });
     }
 
     fn instances(&self) -> u64 {
-        self.board.instances()
+        self.desk.board.instances()
     }
 
     fn epoch(&self) -> u64 {
-        self.line.found()
+        self.desk.line.found()
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            self.desk.spares.close();
+            self.post.written().await;
+        })
     }
 }
 
@@ -175,7 +167,7 @@ impl Open {
 
 impl fmt::Debug for Counters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Counters").field(&self.line).finish()
+        f.debug_tuple("Counters").field(&self.desk.line).finish()
     }
 }
 

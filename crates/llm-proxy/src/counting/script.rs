@@ -9,12 +9,13 @@ use redis::Script;
 /// Keys: for each want its window (a hash: `b` when it began, then the counts `r`, `t`, `i`, `o`, `s`) and its slots (a
 /// sorted set of requests by the time that they count as gone). Arguments: the instance's name, and one text of numbers, since
 /// each argument of its own would be taken apart on both sides: how long slots last, how many requests there are and their
-/// leases, and for each want the window's length, six limits (negative: none), 0 or 1 with what the instance knows of the
-/// window (its beginning, negative if unknown, its age, six counts as they were, six that came since), and six amounts for
-/// each request.
+/// leases, how many more are to be counted behind them, as far as there is room, and the first one's lease if there are any, and
+/// for each want the window's length, six limits (negative: none), 0 or 1 with what the instance knows of the window (its
+/// beginning, negative if unknown, its age, six counts as they were, six that came since), six amounts for each request, and six
+/// for each of the others.
 ///
-/// Answers a text of numbers: for each request which want refuses (from 1; 0: none) and for what, then of each want its
-/// window's beginning, the time to its end, and its six counts.
+/// Answers a text of numbers: for each request which want refuses (from 1; 0: none) and for what, how many more were counted,
+/// then of each want its window's beginning, the time to its end, and its six counts.
 pub(super) static TAKE: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
@@ -32,6 +33,8 @@ local function whole(number)
 end
 local life, requests, names = read(), read(), {}
 for r = 1, requests do names[r] = ARGV[1] .. ':' .. word() end
+local more, first = read(), 0
+if more > 0 then first = read() end
 local wants = {}
 for i = 1, #KEYS / 2 do
   local window, slots = KEYS[2 * i - 1], KEYS[2 * i]
@@ -61,6 +64,7 @@ for i = 1, #KEYS / 2 do
   end
   local asks = {}
   for r = 1, requests do asks[r] = six() end
+  if more > 0 then asks[requests + 1] = six() end
   wants[i] = {begun, length, limits, asks, counts, told}
 end
 local function refusal(r)
@@ -85,6 +89,22 @@ for r = 1, requests do
   answer[#answer + 1] = refused
   answer[#answer + 1] = kind
 end
+if more > 0 then
+  for i = 1, #wants do
+    local limits, asks, counts = wants[i][3], wants[i][4][requests + 1], wants[i][5]
+    for k = 1, 6 do
+      if limits[k] >= 0 and asks[k] > 0 then
+        more = math.min(more, math.max(0, math.floor((limits[k] - counts[k]) / asks[k])))
+      end
+    end
+  end
+  for i = 1, #wants do
+    local asks, counts = wants[i][4][requests + 1], wants[i][5]
+    for k = 1, 6 do counts[k] = counts[k] + more * asks[k] end
+  end
+  for m = 1, more do taken[#taken + 1] = ARGV[1] .. ':' .. whole(first + m - 1) end
+end
+answer[#answer + 1] = more
 for i = 1, #wants do
   local window, slots = KEYS[2 * i - 1], KEYS[2 * i]
   local begun, length, limits, asks, counts, told = unpack(wants[i])

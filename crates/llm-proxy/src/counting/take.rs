@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use llm_governance::limits::{Bounds, CaughtUp, Counts, Kind, Standing, Taken, Want};
+use llm_governance::limits::{Bounds, CaughtUp, Counts, Kind, Standing, Want};
 use llm_router::RedisLine;
 
 use super::{LEASE, keys, millis, numbers::Numbers, script, signed};
@@ -10,17 +10,38 @@ use super::{LEASE, keys, millis, numbers::Numbers, script, signed};
 /// What a want is limited by, whatever it asks for: requests that are limited by the same are counted together.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Bound {
-    scope: &'static str,
-    id: Arc<str>,
-    window: Duration,
-    limits: Bounds,
+    pub(super) scope: &'static str,
+    pub(super) id: Arc<str>,
+    pub(super) window: Duration,
+    pub(super) limits: Bounds,
 }
 
 /// A request, and how much it asks for of each want.
 #[derive(Debug)]
 pub(super) struct Request {
-    lease: u64,
-    asks: Vec<Counts>,
+    pub(super) lease: u64,
+    pub(super) asks: Vec<Counts>,
+}
+
+/// Requests that are to be counted behind those that somebody waits for, as far as there is room.
+#[derive(Debug)]
+pub(super) struct More {
+    pub(super) count: u64,
+    /// The name of the first.
+    pub(super) first: u64,
+    /// How much each asks for of each want.
+    pub(super) asks: Arc<[Counts]>,
+}
+
+/// What Redis says.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Answer {
+    /// For each request which want refuses it, and for what.
+    pub(super) refused: Vec<Option<(usize, Kind)>>,
+    /// How many more were counted.
+    pub(super) granted: u64,
+    /// How each of the wants stands now.
+    pub(super) standings: Vec<Standing>,
 }
 
 impl Bound {
@@ -31,6 +52,21 @@ impl Bound {
             window: want.window,
             limits: want.limits,
         }
+    }
+
+    /// Whether it is that of `want`.
+    pub(super) fn is(&self, want: &Want) -> bool {
+        self.is_of(want) && (self.window, self.limits) == (want.window, want.limits)
+    }
+
+    /// Whether it is of the same counter.
+    pub(super) fn is_of(&self, want: &Want) -> bool {
+        (self.scope, &*self.id) == (want.scope, &*want.id)
+    }
+
+    /// The same.
+    pub(super) fn counts_with(&self, other: &Self) -> bool {
+        (self.scope, &*self.id) == (other.scope, &*other.id)
     }
 }
 
@@ -43,33 +79,44 @@ impl Request {
     }
 }
 
-/// Counts these requests, whose wants are those of `wants` but for what they ask. `known` has, for each want, what this
-/// instance alone knows of it. Nothing, if Redis is away.
+/// Counts these requests, whose wants are those of `wants` but for what they ask, and `more`. `known` has, for each want, what
+/// this instance alone knows of it. Nothing, if Redis is away.
 pub(super) async fn ask(
     line: &RedisLine,
     wants: &[Want],
     known: &[Option<CaughtUp>],
     requests: &[Request],
-) -> Option<Vec<Taken>> {
+    more: Option<&More>,
+) -> Option<Answer> {
     let mut take = script::TAKE.prepare_invoke();
     for want in wants {
         let (window, slots) = keys(line, want.scope, &want.id);
         take.key(window).key(slots);
     }
-    take.arg(line.name()).arg(said(wants, known, requests));
+    take.arg(line.name())
+        .arg(said(wants, known, requests, more));
     let answer: String = line
         .ask(|mut connection| async move { take.invoke_async(&mut connection).await })
         .await?;
-    Some(read(requests, &answer))
+    Some(read(requests.len(), &answer))
 }
 
 /// All numbers that the script wants to know.
-fn said(wants: &[Want], known: &[Option<CaughtUp>], requests: &[Request]) -> String {
+fn said(
+    wants: &[Want],
+    known: &[Option<CaughtUp>],
+    requests: &[Request],
+    more: Option<&More>,
+) -> String {
     let mut numbers = Numbers::default();
     numbers.add(signed(millis(LEASE)));
     numbers.add(signed(requests.len() as u64));
     for request in requests {
         numbers.add(signed(request.lease));
+    }
+    numbers.add(more.map_or(0, |more| signed(more.count)));
+    if let Some(more) = more {
+        numbers.add(signed(more.first));
     }
     for (at, want) in wants.iter().enumerate() {
         numbers.add(signed(millis(want.window)));
@@ -91,17 +138,22 @@ fn said(wants: &[Want], known: &[Option<CaughtUp>], requests: &[Request]) -> Str
                 numbers.add(signed(asked));
             }
         }
+        if let Some(more) = more {
+            for asked in more.asks.get(at).copied().unwrap_or_default() {
+                numbers.add(signed(asked));
+            }
+        }
     }
     numbers.text()
 }
 
 /// What the script says.
-fn read(requests: &[Request], answer: &str) -> Vec<Taken> {
+fn read(requests: usize, answer: &str) -> Answer {
     let mut numbers = answer.split(' ').map(|word| word.parse().unwrap_or(0));
-    let refused: Vec<Option<(usize, Kind)>> = requests
-        .iter()
+    let refused: Vec<Option<(usize, Kind)>> = (0..requests)
         .map_while(|_| Some(refused(numbers.next()?, numbers.next()?)))
         .collect();
+    let granted = numbers.next().unwrap_or_default();
     let standings = std::iter::from_fn(|| {
         let (begun, ends_in) = (numbers.next()?, numbers.next()?);
         let mut counts = Counts::default();
@@ -112,16 +164,15 @@ fn read(requests: &[Request], answer: &str) -> Vec<Taken> {
             begun,
             ends_in: Duration::from_millis(ends_in),
             counts,
+            spare: Counts::default(),
         })
     });
     let standings: Vec<Standing> = standings.collect();
-    let taken = requests.iter().zip(refused);
-    let taken = taken.map(|(request, refused)| Taken {
-        lease: request.lease,
+    Answer {
         refused,
-        standings: standings.clone(),
-    });
-    taken.collect()
+        granted,
+        standings,
+    }
 }
 
 /// Which want refuses, from 1, and for what.
@@ -137,18 +188,11 @@ mod tests {
 
     #[test]
     fn answers_of_the_script_are_read() {
-        let requests = [7, 8, 9].map(|lease| Request::of(lease, &[]));
-        let answer = "0 0 2 1 1 99 100 60000 1 2 3 4 5 6";
-        let taken = read(&requests, answer);
-        let refused: Vec<_> = taken.iter().map(|one| (one.lease, one.refused)).collect();
-        assert_eq!(
-            refused,
-            [(7, None), (8, Some((1, Kind::Requests))), (9, None)]
-        );
-        for one in taken {
-            assert_eq!(one.standings.len(), 1);
-            assert_eq!(one.standings[0].counts, [1, 2, 3, 4, 5, 6]);
-            assert_eq!(one.standings[0].ends_in, Duration::from_secs(60));
-        }
+        let answer = read(3, "0 0 2 1 1 99 4 100 60000 1 2 3 4 5 6");
+        assert_eq!(answer.refused, [None, Some((1, Kind::Requests)), None]);
+        assert_eq!(answer.granted, 4);
+        assert_eq!(answer.standings.len(), 1);
+        assert_eq!(answer.standings[0].counts, [1, 2, 3, 4, 5, 6]);
+        assert_eq!(answer.standings[0].ends_in, Duration::from_secs(60));
     }
 }

@@ -15,6 +15,7 @@ mod answers;
 mod authorization;
 mod bad_input;
 mod batches;
+mod beforehand;
 mod beside;
 mod bounds;
 mod checks;
