@@ -1,6 +1,7 @@
 //! Requests in a vendor's own format, handed on as they are: routed, held, read in passing, charged and reported like
 //! all others.
 
+mod held;
 mod relay;
 
 use std::{
@@ -15,23 +16,23 @@ use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode,
     header::CONTENT_LENGTH,
 };
-use llm_cost::{Dollars, Measures, Terms, adjust};
+use llm_cost::{Dollars, Measures};
 use llm_providers::{
-    Client, Error, Kind, Meter, Native, Outgoing, Reply, Shown, Target, address, below, classify,
+    Client, Error, Kind, Meter, Native, Outgoing, Shown, Target, address, below,
     transport::{ByteStream, read_all},
 };
-use llm_router::{Ask, Attempt, Attempts, Deployment, Lease, Timeouts};
-use llm_types::{JsonObject, Op, Usage};
+use llm_router::{Ask, Attempt, Attempts, Deployment, Timeouts};
+use llm_types::JsonObject;
 use tokio::time::timeout;
 
 use crate::{
-    Charge, Engine, Failure, Observer, Outcome, RouteOptions,
-    engine::{alone, ended, fail},
+    Charge, Engine, Failure, Observer, RouteOptions,
+    engine::{alone, fail},
     price::Rates,
     record::Reporter,
-    settled,
 };
 
+use held::{Bill, Held};
 pub use relay::Relay;
 
 /// The longest error of a vendor that is read.
@@ -325,175 +326,6 @@ impl Passing {
         let mut fields = other.unwrap_or_else(|| self.fields.clone());
         fields.set_str("model", model);
         fields.to_bytes().into()
-    }
-}
-
-/// What a reply costs.
-#[derive(Debug)]
-struct Bill {
-    rates: Rates,
-    flat: Option<Dollars>,
-}
-
-impl Bill {
-    fn charge(&self, usage: Option<&Usage>) -> Charge {
-        match self.flat {
-            Some(_) => self.beforehand(),
-            None => self.rates.charge(usage),
-        }
-    }
-
-    /// What is known before the reply.
-    fn beforehand(&self) -> Charge {
-        Charge {
-            cost: None,
-            basis: None,
-            adjusted: self.flat.map(|flat| adjust(flat, &Terms::default())),
-        }
-    }
-}
-
-/// What is held until the reply's end, and settled then.
-#[derive(Debug)]
-struct Held {
-    lease: Option<Lease>,
-    reporter: Reporter,
-    bill: Bill,
-    /// What was consumed with the request itself.
-    spent: Option<Usage>,
-    /// What was asked for, where that is known.
-    asked: Option<(Op, JsonObject)>,
-    /// What is shown that was made before.
-    shown: Option<Shown>,
-}
-
-impl Held {
-    /// The reply is whole.
-    fn end(&mut self, usage: Option<Usage>) -> Charge {
-        let usage = usage.or_else(|| self.spent.take());
-        let charge = self.bill.charge(usage.as_ref());
-        if let Some(lease) = self.lease.take() {
-            lease.finish(&ended(usage.as_ref(), &charge, None));
-        }
-        self.note(usage, &charge);
-        drop(self.reporter.report(Outcome::Answered));
-        charge
-    }
-
-    /// All of what is shown is there: it costs something the first time.
-    fn show(&mut self, shown: &Shown, meter: Option<Meter>, reply: &Bytes) -> Charge {
-        let consumed = meter.map(Meter::shown).unwrap_or_default();
-        let rates = &mut self.bill.rates;
-        let bill = match shown.op {
-            Op::Responses => consumed.into_iter().next().and_then(|(_, usage)| {
-                let id = rates.late(reply)?;
-                let charge = rates.charge(Some(&usage));
-                Some(settled::Bill { id, usage, charge })
-            }),
-            _ => settled::bill(rates, &shown.id, &consumed),
-        };
-        let (usage, charge) = match bill {
-            Some(bill) => {
-                self.reporter.note(|record| record.bill = Some(bill.id));
-                (Some(bill.usage), bill.charge)
-            }
-            None => (None, Charge::default()),
-        };
-        if let Some(lease) = self.lease.take() {
-            lease.finish(&ended(usage.as_ref(), &charge, None));
-        }
-        self.note(usage, &charge);
-        drop(self.reporter.report(Outcome::Answered));
-        charge
-    }
-
-    /// The reply broke off.
-    fn break_off(&mut self, usage: Option<Usage>, error: &Error) {
-        let usage = usage.or_else(|| self.spent.take());
-        let charge = self.bill.charge(usage.as_ref());
-        if let Some(lease) = self.lease.take() {
-            lease.break_off(error, &ended(usage.as_ref(), &charge, None));
-        }
-        self.note(usage, &charge);
-        self.reporter.fail(error);
-    }
-
-    /// The client hung up.
-    fn hang_up(&mut self, usage: Option<Usage>) {
-        let Some(lease) = self.lease.take() else {
-            return;
-        };
-        let usage = usage.or_else(|| self.spent.take());
-        let charge = self.bill.charge(usage.as_ref());
-        lease.hang_up(&ended(usage.as_ref(), &charge, None));
-        self.note(usage, &charge);
-    }
-
-    fn note(&mut self, usage: Option<Usage>, charge: &Charge) {
-        self.reporter.note(|record| {
-            record.usage = usage;
-            record.charge = charge.clone();
-        });
-    }
-
-    fn answered(mut self, mut meter: Option<Meter>, bytes: Bytes) -> PassedBody {
-        if let Some(meter) = &mut meter {
-            meter.push(&bytes);
-        }
-        if let Some(shown) = self.shown.take() {
-            let charge = self.show(&shown, meter, &bytes);
-            return PassedBody::Whole(bytes, charge);
-        }
-        let mut usage = meter.and_then(Meter::finish);
-        if let Some((op, request)) = self.asked.take()
-            && let Ok(answer) = JsonObject::parse(&bytes)
-        {
-            let rates = &mut self.bill.rates;
-            rates.measures = Measures::of(op, &request, Some(&answer));
-            // Pictures and videos have a price of their own, where no tokens are counted.
-            if rates.measures.images.is_some() || op == Op::Video {
-                usage.get_or_insert_default();
-            }
-            if let (Op::Video, Some(usage)) = (op, &mut usage) {
-                rates.sharpen();
-                usage.units.seconds = usage.units.seconds.or(rates.measures.seconds);
-            }
-        }
-        let charge = self.end(usage);
-        PassedBody::Whole(bytes, charge)
-    }
-
-    /// What the vendor said no with is the client's to read.
-    async fn refused(
-        mut self,
-        target: &Target,
-        status: StatusCode,
-        headers: &HeaderMap,
-        body: ByteStream,
-    ) -> PassedBody {
-        let body = whole(limited(body), PATIENCE).await.unwrap_or_default();
-        let reply = Reply {
-            status,
-            headers: headers.clone(),
-            body,
-        };
-        let error = classify(target.provider.name, &reply);
-        if let Some(lease) = self.lease.take() {
-            lease.fail(&error);
-        }
-        self.reporter.report(Outcome::Failed {
-            kind: error.kind,
-            status: status.as_u16(),
-            message: error.message,
-        });
-        PassedBody::Whole(reply.body, Charge::default())
-    }
-
-    fn broke(mut self, call_id: String, named: String, error: Error) -> Box<Failure> {
-        if let Some(lease) = self.lease.take() {
-            lease.fail(&error);
-        }
-        fail(&mut self.reporter, call_id, named, alone(error))
     }
 }
 
