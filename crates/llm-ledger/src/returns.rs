@@ -1,6 +1,6 @@
 //! Returns what is held for nobody any more, in batches.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use llm_cost::NanoDollars;
 use llm_store::{Error, Store};
@@ -11,11 +11,16 @@ use crate::share::Return;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
+/// Whatever has one of these is not returned yet: to count them is to know how many there are.
+pub(crate) type OnItsWay = Arc<()>;
+
 /// What is asked of whoever returns holds.
 #[derive(Debug)]
 pub(crate) enum Message {
-    /// A hold becomes smaller, or ends.
-    Return(Return),
+    /// A request's hold ends.
+    End(String),
+    /// A share becomes smaller, or ends.
+    Return(Return, OnItsWay),
     /// Somebody waits for all before this.
     Tell(oneshot::Sender<()>),
 }
@@ -25,6 +30,7 @@ pub(crate) enum Message {
 struct Batch {
     ended: Vec<String>,
     shrunk: BTreeMap<String, i64>,
+    on_their_way: Vec<OnItsWay>,
     waiting: Vec<oneshot::Sender<()>>,
 }
 
@@ -40,6 +46,7 @@ pub(crate) async fn return_released(store: Store, mut released: mpsc::UnboundedR
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
+        drop(batch.on_their_way);
         for waiting in batch.waiting {
             // Whoever does not wait any more need not hear.
             let _ = waiting.send(());
@@ -52,8 +59,13 @@ impl Batch {
         let mut batch = Self::default();
         for message in messages {
             match message {
-                Message::Return(Return { id, keep: 0 }) => batch.ended.push(id),
-                Message::Return(Return { id, keep }) => {
+                Message::End(id) => batch.ended.push(id),
+                Message::Return(Return { id, keep }, on_its_way) => {
+                    batch.on_their_way.push(on_its_way);
+                    if keep == 0 {
+                        batch.ended.push(id);
+                        continue;
+                    }
                     // It never becomes larger, whatever order it is said in.
                     let kept = batch.shrunk.entry(id).or_insert(keep);
                     *kept = keep.min(*kept);

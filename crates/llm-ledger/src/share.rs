@@ -23,7 +23,7 @@ pub(crate) struct Share {
     pub(crate) id: String,
     pub(crate) limits: Arc<[Limit]>,
     pub(crate) windows: Arc<[(Account, Moment)]>,
-    /// What the first account had spent when the share was made, and what this process had settled and not shipped.
+    /// What the first account had spent when the share was made.
     pub(crate) found: Option<i64>,
     /// Nothing is taken from then on: a window ends, or who knows how long this process was stopped.
     pub(crate) expires: Moment,
@@ -33,17 +33,16 @@ pub(crate) struct Share {
     left: i64,
     due: i64,
     settled: i64,
-    unshipped: i64,
     age: u8,
     idle: u8,
     is_open: bool,
 }
 
-/// A hold that becomes smaller.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A share that becomes smaller.
+#[derive(Debug)]
 pub(crate) struct Return {
     pub(crate) id: String,
-    /// What stays held; with nothing, the hold ends.
+    /// What stays held; with nothing, its hold ends.
     pub(crate) keep: i64,
 }
 
@@ -85,7 +84,6 @@ impl Share {
             left: terms.amount,
             due: 0,
             settled: 0,
-            unshipped: 0,
             age: 0,
             idle: 0,
             is_open: true,
@@ -97,12 +95,7 @@ impl Share {
         self.row
     }
 
-    /// What requests that took from it cost and the database does not have.
-    pub(crate) fn unshipped(&self) -> i64 {
-        self.unshipped
-    }
-
-    /// What the first account has spent, as far as this process knows.
+    /// What the first account had spent, with what was settled from this share since.
     pub(crate) fn spent(&self) -> Option<NanoDollars> {
         let found = self.found?;
         Some(NanoDollars(found.saturating_add(self.settled)))
@@ -138,14 +131,12 @@ impl Share {
     /// A request cost so much. What it took is held until the database has that.
     pub(crate) fn settled(&mut self, cost: i64) {
         self.settled = self.settled.saturating_add(cost);
-        self.unshipped = self.unshipped.saturating_add(cost);
     }
 
-    /// The database has a request that took and cost so much. What it took is not there to be taken again: the cost counts
-    /// against the budget now, and nobody looked whether both fit.
-    pub(crate) fn shipped(&mut self, amount: i64, cost: i64) -> Option<Return> {
+    /// The database has a request that took so much. That is not there to be taken again: what the request cost counts against
+    /// the budget now, and nobody looked whether both fit.
+    pub(crate) fn shipped(&mut self, amount: i64) -> Option<Return> {
         self.due -= amount;
-        self.unshipped -= cost;
         self.worthwhile()
     }
 

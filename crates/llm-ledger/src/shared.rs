@@ -13,8 +13,8 @@ use uuid::Uuid;
 use crate::{
     Ask, Error, Gather, Refusal, Spender,
     ask::Bounds,
-    returns::Message,
-    share::{Return, TICK_MILLIS, Terms},
+    returns::{Message, OnItsWay},
+    share::{TICK_MILLIS, Terms},
     shares::{Number, Shares},
     together::{Asked, Holder},
 };
@@ -60,6 +60,8 @@ pub(crate) struct Shared {
     /// There may be shares to look after.
     stirred: Notify,
     returns: mpsc::UnboundedSender<Message>,
+    /// As many more than one as there are returns of shares that the database does not have.
+    on_its_way: OnItsWay,
 }
 
 impl Shared {
@@ -75,6 +77,7 @@ impl Shared {
             life: i64::try_from(life).unwrap_or(0),
             stirred: Notify::new(),
             returns,
+            on_its_way: OnItsWay::default(),
         };
         (shared, returned)
     }
@@ -175,32 +178,37 @@ impl Shared {
     /// Gives back what this process holds beforehand on accounts where a request did not fit, if it fits then. Says whether
     /// it is worth to ask again.
     pub(crate) async fn recall(&self, limits: &[Limit], bounds: Bounds, held: &Held) -> bool {
-        let is_back = self.with(|shares| {
-            let mut is_back = false;
+        self.with(|shares| {
             for (limit, room) in limits.iter().zip(rooms(limits, held)) {
                 let with_shares = room.saturating_add(shares.held(&limit.account));
-                is_back |= bounds.granted(room).is_none()
-                    && bounds.granted(with_shares).is_some()
-                    && shares.recall(&limit.account);
+                if bounds.granted(room).is_none() && bounds.granted(with_shares).is_some() {
+                    shares.recall(&limit.account);
+                }
             }
-            is_back
         });
-        if !is_back {
-            return false;
-        }
-        let (done, returned) = oneshot::channel();
-        self.send(Message::Tell(done));
-        returned.await.is_ok()
+        self.all_is_back().await
     }
 
     /// Gives back what is held beforehand on an account that somebody changes.
     pub(crate) async fn forget(&self, account: &Account) {
-        if self.with(|shares| shares.recall(account)) {
-            let (done, returned) = oneshot::channel();
-            self.send(Message::Tell(done));
-            // At the end of the process nobody answers.
-            let _ = returned.await;
+        self.with(|shares| shares.recall(account));
+        self.all_is_back().await;
+    }
+
+    /// Whether something of a share is given back that the database does not have yet.
+    pub(crate) fn is_returning(&self) -> bool {
+        Arc::strong_count(&self.on_its_way) > 1
+    }
+
+    /// Waits until the database has what was given back of shares; says whether there was anything to wait for.
+    async fn all_is_back(&self) -> bool {
+        if !self.is_returning() {
+            return false;
         }
+        let (done, returned) = oneshot::channel();
+        self.send(Message::Tell(done));
+        // At the end of the process nobody answers.
+        returned.await.is_ok()
     }
 
     /// A request that took from a share cost so much: its charge is written next.
@@ -226,10 +234,7 @@ impl Shared {
 
     /// Lets go of a hold, soon.
     pub(crate) fn end(&self, id: &str) {
-        self.send(Message::Return(Return {
-            id: id.to_owned(),
-            keep: 0,
-        }));
+        self.send(Message::End(id.to_owned()));
     }
 
     /// Holds nothing beforehand any more.
@@ -262,9 +267,9 @@ impl Shared {
         let answer = act(&mut shares);
         let back = shares.back();
         drop(shares);
-        back.into_iter()
-            .map(Message::Return)
-            .for_each(|one| self.send(one));
+        for one in back {
+            self.send(Message::Return(one, Arc::clone(&self.on_its_way)));
+        }
         answer
     }
 

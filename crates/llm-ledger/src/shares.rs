@@ -48,7 +48,6 @@ struct Key {
 struct Unshipped {
     share: Number,
     amount: i64,
-    cost: i64,
 }
 
 impl Shares {
@@ -103,14 +102,7 @@ impl Shares {
     /// The database holds a share; `rooms` is what was left on its accounts before.
     pub(crate) fn open(&mut self, terms: Terms, rooms: &[i64]) {
         let limits = Arc::clone(&terms.limits);
-        let is_same =
-            |share: &&Share| Arc::ptr_eq(&share.limits, &limits) || share.limits == limits;
-        let unshipped = self.shares.values().filter(is_same).map(Share::unshipped);
-        let unshipped = unshipped.fold(0, i64::saturating_add);
-        let share = Share::new(Terms {
-            found: terms.found.map(|found| found.saturating_add(unshipped)),
-            ..terms
-        });
+        let share = Share::new(terms);
         let mut is_right = !self.is_closed;
         for (limit, room) in limits.iter().zip(rooms) {
             let held = self.held.entry(limit.account.clone()).or_default();
@@ -144,7 +136,6 @@ impl Shares {
             let unshipped = Unshipped {
                 share: number,
                 amount,
-                cost,
             };
             self.unshipped.insert(id, unshipped);
         }
@@ -159,7 +150,7 @@ impl Shares {
             }
             let id: Option<Uuid> = charged.row.id.parse().ok();
             if let Some(one) = id.and_then(|id| self.unshipped.remove(&id)) {
-                self.change(one.share, |share| share.shipped(one.amount, one.cost));
+                self.change(one.share, |share| share.shipped(one.amount));
             }
         }
     }
@@ -178,20 +169,18 @@ impl Shares {
         !self.keys.is_empty()
     }
 
-    /// Gives back what shares of an account hold beyond what their requests need. Says whether that was anything.
-    pub(crate) fn recall(&mut self, account: &Account) -> bool {
+    /// Gives back what shares of an account hold beyond what their requests need.
+    pub(crate) fn recall(&mut self, account: &Account) {
         if !self.held.contains_key(account) {
-            return false;
+            return;
         }
         let is_of = |share: &Share| share.limits.iter().any(|limit| limit.account == *account);
         let shares = self.shares.iter().filter(|(_, share)| is_of(share));
         let numbers: Vec<Number> = shares.map(|(number, _)| *number).collect();
-        let before = self.back.len();
         for number in numbers {
             self.end(number, End::Idle);
             self.change(number, Share::give_back);
         }
-        self.back.len() > before
     }
 
     /// What shares hold on an account.
@@ -261,3 +250,6 @@ impl Shares {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -74,9 +74,10 @@ impl Holder {
         let amount = NanoDollars(asked.bounds.amount);
         let asks = [(asked.id.clone(), amount)];
         let at_least = NanoDollars(asked.bounds.at_least);
+        let some_was_on_its_way = self.shared.is_returning();
         let mut held = self.hold(&asks, at_least, asked.deadline).await?;
         let recall = self.shared.recall(&self.limits, asked.bounds, &held);
-        if held.granted.is_none() && recall.await {
+        if held.granted.is_none() && (recall.await || some_was_on_its_way) {
             held = self.hold(&asks, at_least, asked.deadline).await?;
         }
         match held.granted {
