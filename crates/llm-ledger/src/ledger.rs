@@ -16,8 +16,10 @@ use uuid::Uuid;
 use crate::{
     Ask, Error, Estimate, Overflow, Reservation, Settings, Spender, Unpriced,
     journal::{self, Fallback, Journal},
+    lease,
     local::Local,
-    shared::{self, Holding, Shared},
+    returns::{self, Message},
+    shared::{Holding, Shared},
     shipper::Shipper,
 };
 
@@ -33,8 +35,9 @@ pub(crate) enum Mode {
 impl Mode {
     /// The database has these requests now.
     pub(crate) fn shipped(&self, batch: &[Arc<Charged>]) {
-        if let Self::Local(local) = self {
-            local.shipped(batch);
+        match self {
+            Self::Local(local) => local.shipped(batch),
+            Self::Shared(shared) => shared.shipped(batch),
         }
     }
 }
@@ -89,7 +92,7 @@ impl Ledger {
         let (mode, released) = match store.dialect() {
             Dialect::Sqlite => (Mode::Local(Local::default()), None),
             Dialect::Postgres => {
-                let (shared, released) = Shared::new(owner);
+                let (shared, released) = Shared::new(owner, settings.lease);
                 (Mode::Shared(Arc::new(shared)), Some(released))
             }
         };
@@ -134,19 +137,20 @@ impl Ledger {
         }
         let id = Uuid::now_v7().to_string();
         let length = i64::try_from(self.inner.settings.longest_request.as_millis());
-        let deadline = Moment::now().plus(length.unwrap_or(i64::MAX));
+        let now = Moment::now();
+        let deadline = now.plus(length.unwrap_or(i64::MAX));
         // What nobody needs to wait for is not worth a future.
-        if let Mode::Local(local) = &*self.inner.mode
-            && let Some(held) = local.reserve_at_once(&id, &ask, deadline)
-        {
-            let held = held?;
-            return Ok(Inner::reservation(
-                &self.inner,
-                id,
-                ask,
-                held,
-                Holding::default(),
-            ));
+        let at_once = match &*self.inner.mode {
+            Mode::Local(local) => local
+                .reserve_at_once(&id, &ask, deadline)
+                .transpose()?
+                .map(|held| (held, Holding::default())),
+            Mode::Shared(shared) => shared
+                .reserve_at_once(&ask, now)
+                .map(|holding| (holding.amount.unwrap_or(0), holding)),
+        };
+        if let Some((held, holding)) = at_once {
+            return Ok(Inner::reservation(&self.inner, id, ask, held, holding));
         }
         let reserving = Arc::clone(&self.inner).reserve(id, ask, deadline);
         Box::pin(self.in_time(reserving)).await
@@ -226,7 +230,8 @@ impl Ledger {
         let store = &self.inner.store;
         match &*self.inner.mode {
             Mode::Local(local) => local.set_spent(store, account, spent).await,
-            Mode::Shared(_) => {
+            Mode::Shared(shared) => {
+                shared.forget(account).await;
                 let present = store.balance(account).await?;
                 Ok(store.set_spent(account, spent, present.resets_at).await?)
             }
@@ -239,7 +244,8 @@ impl Ledger {
         let store = &self.inner.store;
         match &*self.inner.mode {
             Mode::Local(local) => local.set_window(store, spender).await,
-            Mode::Shared(_) => {
+            Mode::Shared(shared) => {
+                shared.forget(&spender.account).await;
                 let until = spender.until(Moment::now());
                 Ok(store.set_window(&spender.account, until).await?)
             }
@@ -310,6 +316,9 @@ impl Ledger {
 
 impl Ledger {
     async fn say_goodbye(&self) {
+        if let Mode::Shared(shared) = &*self.inner.mode {
+            shared.close();
+        }
         self.flush().await;
         if let Mode::Shared(shared) = &*self.inner.mode
             && let Err(error) = self.inner.store.end_lease(&shared.owner).await
@@ -378,18 +387,20 @@ impl Inner {
             .map_err(|_| Error::JournalFull)
     }
 
-    async fn start(&self, released: Option<mpsc::UnboundedReceiver<String>>) -> Result<(), Error> {
+    async fn start(&self, released: Option<mpsc::UnboundedReceiver<Message>>) -> Result<(), Error> {
         let store = self.store.clone();
         let mut tasks = Vec::new();
         if let (Mode::Shared(shared), Some(released)) = (&*self.mode, released) {
-            let lease = self.settings.lease;
-            shared::renew(&store, shared, lease).await?;
-            tasks.push(tokio::spawn(shared::return_released(
-                store.clone(),
-                released,
-            )));
-            let keeper = shared::keep_lease(store, Arc::clone(shared), lease);
-            tasks.push(tokio::spawn(keeper));
+            let length = self.settings.lease;
+            lease::renew(&store, shared, length).await?;
+            let returns = returns::return_released(store.clone(), released);
+            let keeper = lease::keep_lease(store, Arc::clone(shared), length);
+            let shares = Arc::clone(shared).look_after_shares();
+            tasks.extend([
+                tokio::spawn(returns),
+                tokio::spawn(keeper),
+                tokio::spawn(shares),
+            ]);
         } else {
             let mode = Arc::clone(&self.mode);
             tasks.push(tokio::spawn(tidy(mode, self.settings.accounts_in_memory)));

@@ -34,12 +34,17 @@ mod calendar;
 mod error;
 mod gather;
 mod journal;
+mod lease;
 mod ledger;
 mod local;
+mod pace;
 mod period;
 mod reservation;
+mod returns;
 mod settings;
+mod share;
 mod shared;
+mod shares;
 mod shipper;
 mod together;
 

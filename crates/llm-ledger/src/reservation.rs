@@ -19,7 +19,7 @@ pub struct Reservation {
     pub(crate) id: String,
     pub(crate) spenders: Arc<[Spender]>,
     pub(crate) held: i64,
-    /// What the database holds, where several processes share it.
+    /// What is held in the database, where several processes share it.
     pub(crate) holding: Holding,
     /// That it was sent, as long as this is not written.
     pub(crate) note: OnceLock<Arc<Note>>,
@@ -102,10 +102,11 @@ impl Reservation {
                 let charges = local.end(&self.id, &self.spenders, Some(row.spend), now);
                 (charges, None)
             }
-            Mode::Shared(_) => (
-                shared::charges(&self.spenders, &self.holding, now),
-                self.holding.amount.map(|_| self.id.clone()),
-            ),
+            Mode::Shared(shared) => {
+                shared.settle(&self.id, &self.holding, row.spend);
+                let charges = shared::charges(&self.spenders, &self.holding, now);
+                (charges, self.holding.row(&self.id))
+            }
         };
         let charged = Charged {
             row,
@@ -144,7 +145,7 @@ impl Reservation {
             id: self.id.clone(),
             row: Box::new(row),
             at: Moment::now(),
-            hold: self.holding.amount.map(|_| self.id.clone()),
+            hold: self.holding.row(&self.id),
             spenders: Arc::clone(&self.spenders),
         }
     }
@@ -209,8 +210,7 @@ impl Drop for Reservation {
             Mode::Local(local) => {
                 local.end(&self.id, &self.spenders, None, Moment::now());
             }
-            Mode::Shared(shared) if self.holding.amount.is_some() => shared.release(&self.id),
-            Mode::Shared(_) => {}
+            Mode::Shared(shared) => shared.release(&self.id, &self.holding),
         }
     }
 }

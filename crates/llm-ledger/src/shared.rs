@@ -1,29 +1,49 @@
 //! Several processes on one PostgreSQL: a reservation is decided by one statement there, and is a row.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use llm_cost::NanoDollars;
-use llm_store::{Account, Charge, Held, Limit, Moment, Store};
-use tokio::sync::mpsc;
+use llm_store::{Account, Balance, Charge, Charged, Held, Limit, Moment, Store};
+use tokio::sync::{Notify, mpsc, oneshot};
+use uuid::Uuid;
 
 use crate::{
     Ask, Error, Gather, Refusal, Spender,
     ask::Bounds,
+    returns::{Message, OnItsWay},
+    share::{TICK_MILLIS, Terms},
+    shares::{Number, Shares},
     together::{Asked, Holder},
 };
 
 /// Requests that one statement holds for, at most.
 const TOGETHER: usize = 64;
 
+/// How long a share is taken from, at most.
+const LIFE: Duration = Duration::from_secs(1);
+
 /// What is held in the database for one request.
 #[derive(Debug, Default)]
 pub(crate) struct Holding {
     /// How much; nothing if there is no row.
     pub(crate) amount: Option<i64>,
+    /// The share that it is of, if the request has no row of its own.
+    pub(crate) share: Option<Number>,
     /// When the windows of accounts end that have one.
     pub(crate) windows: Arc<[(Account, Moment)]>,
     /// What the first account with a limit or a window had spent.
     pub(crate) found: Option<NanoDollars>,
+}
+
+impl Holding {
+    /// The row that ends with the request.
+    pub(crate) fn row(&self, id: &str) -> Option<String> {
+        let has_row = self.amount.is_some() && self.share.is_none();
+        has_row.then(|| id.to_owned())
+    }
 }
 
 /// Requests that are held for together, by the accounts and their limits.
@@ -34,21 +54,44 @@ type Asking = Gather<Arc<[Limit]>, Asked, Result<Holding, Error>>;
 pub(crate) struct Shared {
     pub(crate) owner: String,
     asking: Arc<Asking>,
-    releases: mpsc::UnboundedSender<String>,
+    shares: Mutex<Shares>,
+    /// How long a share is taken from, in milliseconds.
+    life: i64,
+    /// There may be shares to look after.
+    stirred: Notify,
+    returns: mpsc::UnboundedSender<Message>,
+    /// As many more than one as there are returns of shares that the database does not have.
+    on_its_way: OnItsWay,
 }
 
 impl Shared {
-    /// A process, and the holds it lets go of.
-    pub(crate) fn new(owner: String) -> (Self, mpsc::UnboundedReceiver<String>) {
-        let (releases, released) = mpsc::unbounded_channel();
-        (
-            Self {
-                owner,
-                asking: Arc::new(Gather::new(TOGETHER)),
-                releases,
-            },
-            released,
-        )
+    /// A process whose lease is so long, and the holds it lets go of.
+    pub(crate) fn new(owner: String, lease: Duration) -> (Self, mpsc::UnboundedReceiver<Message>) {
+        let (returns, returned) = mpsc::unbounded_channel();
+        // A lease that is not renewed has so much left.
+        let life = LIFE.min(lease / 3).as_millis();
+        let shared = Self {
+            owner,
+            asking: Arc::new(Gather::new(TOGETHER)),
+            shares: Mutex::default(),
+            life: i64::try_from(life).unwrap_or(0),
+            stirred: Notify::new(),
+            returns,
+            on_its_way: OnItsWay::default(),
+        };
+        (shared, returned)
+    }
+
+    /// Holds what needs no question: from a share, or nothing at all.
+    pub(crate) fn reserve_at_once(&self, ask: &Ask, now: Moment) -> Option<Holding> {
+        let Some(bounds) = ask.bounds() else {
+            return Some(Holding::default());
+        };
+        let limits = limits(ask, now);
+        if limits.is_empty() {
+            return Some(Holding::default());
+        }
+        self.take(&limits, bounds, now)
     }
 
     /// Holds the estimate on every account that has a limit or a window, with one round trip that it shares with others of
@@ -60,12 +103,7 @@ impl Shared {
         ask: &Ask,
         deadline: Moment,
     ) -> Result<Holding, Error> {
-        let now = Moment::now();
-        let limits: Vec<Limit> = ask
-            .spenders
-            .iter()
-            .filter_map(|spender| spender.limit(now))
-            .collect();
+        let limits = limits(ask, Moment::now());
         let Some(bounds) = ask.bounds().filter(|_| !limits.is_empty()) else {
             return Ok(Holding::default());
         };
@@ -85,11 +123,175 @@ impl Shared {
         answer.unwrap_or(Err(Error::Closed))
     }
 
-    /// Lets go of a hold, soon.
-    pub(crate) fn release(&self, id: &str) {
-        // At the end of the process nobody listens: the lease ends, and with it the hold.
-        let _ = self.releases.send(id.to_owned());
+    /// Takes from a share of these accounts, if there is one with as much.
+    pub(crate) fn take(&self, limits: &[Limit], bounds: Bounds, now: Moment) -> Option<Holding> {
+        self.with(|shares| shares.take(limits, bounds.amount, now))
     }
+
+    /// Requests of these accounts ask the database: says how much to hold for those that come next.
+    pub(crate) fn beforehand(&self, limits: &Arc<[Limit]>, asked: &[Asked]) -> Option<i64> {
+        let amounts = || asked.iter().map(|one| one.bounds.amount);
+        let asked = crate::pace::Asked {
+            requests: asked.len(),
+            sum: amounts().fold(0, i64::saturating_add),
+            largest: amounts().max().unwrap_or(0),
+        };
+        let amount = self.with(|shares| shares.asks(limits, asked, Instant::now()));
+        self.stirred.notify_one();
+        amount.filter(|_| self.life > 0)
+    }
+
+    /// The database has answered for these accounts.
+    pub(crate) fn answered(&self, limits: &[Limit], held: &Held) {
+        let granted = held.granted.unwrap_or_default();
+        let left = rooms(limits, held).map(|room| room.saturating_sub(granted.0));
+        let left = left.collect();
+        self.with(|shares| shares.answered(limits, left, Instant::now()));
+    }
+
+    /// A share that is asked for now, beside requests with this deadline.
+    pub(crate) fn share(&self, amount: i64, deadline: Moment) -> Beforehand {
+        Beforehand {
+            id: Uuid::now_v7().to_string(),
+            amount,
+            asked_at: Moment::now(),
+            // Of the last request that may take from it.
+            deadline: deadline.plus(self.life),
+        }
+    }
+
+    /// The database holds a share that was asked for.
+    pub(crate) fn open(&self, limits: &Arc<[Limit]>, hold: Beforehand, held: &Held) {
+        let terms = Terms {
+            id: hold.id,
+            limits: Arc::clone(limits),
+            windows: windows(held),
+            found: found(limits, held).map(|found| found.0),
+            amount: hold.amount,
+            expires: hold.asked_at.plus(self.life),
+            deadline: hold.deadline,
+        };
+        let rooms: Vec<i64> = rooms(limits, held).collect();
+        self.with(|shares| shares.open(terms, &rooms));
+    }
+
+    /// Gives back what this process holds beforehand on accounts where a request did not fit, if it fits then. Says whether
+    /// it is worth to ask again.
+    pub(crate) async fn recall(&self, limits: &[Limit], bounds: Bounds, held: &Held) -> bool {
+        self.with(|shares| {
+            for (limit, room) in limits.iter().zip(rooms(limits, held)) {
+                let with_shares = room.saturating_add(shares.held(&limit.account));
+                if bounds.granted(room).is_none() && bounds.granted(with_shares).is_some() {
+                    shares.recall(&limit.account);
+                }
+            }
+        });
+        self.all_is_back().await
+    }
+
+    /// Gives back what is held beforehand on an account that somebody changes.
+    pub(crate) async fn forget(&self, account: &Account) {
+        self.with(|shares| shares.recall(account));
+        self.all_is_back().await;
+    }
+
+    /// Whether something of a share is given back that the database does not have yet.
+    pub(crate) fn is_returning(&self) -> bool {
+        Arc::strong_count(&self.on_its_way) > 1
+    }
+
+    /// Waits until the database has what was given back of shares; says whether there was anything to wait for.
+    async fn all_is_back(&self) -> bool {
+        if !self.is_returning() {
+            return false;
+        }
+        let (done, returned) = oneshot::channel();
+        self.send(Message::Tell(done));
+        // At the end of the process nobody answers.
+        returned.await.is_ok()
+    }
+
+    /// A request that took from a share cost so much: its charge is written next.
+    pub(crate) fn settle(&self, id: &str, holding: &Holding, cost: NanoDollars) {
+        if let (Some(share), Some(amount)) = (holding.share, holding.amount) {
+            self.with(|shares| shares.settle(share, id, amount, cost.0));
+        }
+    }
+
+    /// The database has these requests now.
+    pub(crate) fn shipped(&self, batch: &[Arc<Charged>]) {
+        self.with(|shares| shares.shipped(batch));
+    }
+
+    /// Lets go of what is held for a request, soon.
+    pub(crate) fn release(&self, id: &str, holding: &Holding) {
+        match (holding.share, holding.amount) {
+            (Some(share), Some(amount)) => self.with(|shares| shares.release(share, amount)),
+            (None, Some(_)) => self.end(id),
+            (_, None) => {}
+        }
+    }
+
+    /// Lets go of a hold, soon.
+    pub(crate) fn end(&self, id: &str) {
+        self.send(Message::End(id.to_owned()));
+    }
+
+    /// Holds nothing beforehand any more.
+    pub(crate) fn close(&self) {
+        self.with(Shares::close);
+    }
+
+    /// Closes shares that nobody takes from, for as long as it is polled. Where there are none, it sleeps.
+    pub(crate) async fn look_after_shares(self: Arc<Self>) {
+        loop {
+            self.stirred.notified().await;
+            loop {
+                tokio::time::sleep(Duration::from_millis(TICK_MILLIS)).await;
+                let (now, instant) = (Moment::now(), Instant::now());
+                if !self.with(|shares| shares.tick(now, instant)) {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Forgets shares whose requests are later than any may be.
+    pub(crate) fn expire(&self) {
+        self.with(|shares| shares.expire(Moment::now()));
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Shares) -> T) -> T {
+        // Nothing panics under this lock; if something did, the counts are still the best there are.
+        let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        let answer = act(&mut shares);
+        let back = shares.back();
+        drop(shares);
+        for one in back {
+            self.send(Message::Return(one, Arc::clone(&self.on_its_way)));
+        }
+        answer
+    }
+
+    fn send(&self, message: Message) {
+        // At the end of the process nobody listens: the lease ends, and with it what is held.
+        let _ = self.returns.send(message);
+    }
+}
+
+/// What was asked for to be held beforehand.
+#[derive(Debug)]
+pub(crate) struct Beforehand {
+    pub(crate) id: String,
+    pub(crate) amount: i64,
+    pub(crate) asked_at: Moment,
+    pub(crate) deadline: Moment,
+}
+
+/// What the database has to look at for a request.
+fn limits(ask: &Ask, now: Moment) -> Vec<Limit> {
+    let limits = ask.spenders.iter();
+    limits.filter_map(|spender| spender.limit(now)).collect()
 }
 
 /// Whom a request is charged to, in windows that `now` lies in.
@@ -126,18 +328,27 @@ pub(crate) fn found(limits: &[Limit], held: &Held) -> Option<NanoDollars> {
     accounts.find_map(|(account, balance)| (account == first).then_some(balance.spent))
 }
 
+fn balance<'a>(limit: &Limit, held: &'a Held) -> Option<&'a Balance> {
+    let mut accounts = held.accounts.iter();
+    accounts.find_map(|(account, balance)| (*account == limit.account).then_some(balance))
+}
+
+fn room(limit: &Limit, balance: &Balance) -> i64 {
+    let free = limit.max.0.saturating_sub(balance.spent.0);
+    free.saturating_sub(balance.reserved.0)
+}
+
+/// What was left on each of these accounts.
+fn rooms(limits: &[Limit], held: &Held) -> impl Iterator<Item = i64> {
+    let room = |limit| balance(limit, held).map_or(0, |balance| room(limit, balance));
+    limits.iter().map(room)
+}
+
 /// Names the first account that has not enough left.
 pub(crate) fn refused(limits: &[Limit], bounds: Bounds, held: &Held) -> Error {
     let refusals = limits.iter().filter_map(|limit| {
-        let (_, balance) = held
-            .accounts
-            .iter()
-            .find(|(account, _)| *account == limit.account)?;
-        let room = limit
-            .max
-            .0
-            .saturating_sub(balance.spent.0)
-            .saturating_sub(balance.reserved.0);
+        let balance = balance(limit, held)?;
+        let room = room(limit, balance);
         let refusal = Refusal {
             account: limit.account.clone(),
             spent: balance.spent,
@@ -153,48 +364,4 @@ pub(crate) fn refused(limits: &[Limit], bounds: Bounds, held: &Held) -> Error {
         // The database said no, and none of its numbers says why: never serve on a doubt.
         None => Error::Closed,
     }
-}
-
-/// Returns holds in batches, as they are let go.
-pub(crate) async fn return_released(store: Store, mut released: mpsc::UnboundedReceiver<String>) {
-    let mut ids = Vec::new();
-    while released.recv_many(&mut ids, 500).await > 0 {
-        let mut pause = Duration::from_millis(50);
-        while let Err(error) = store.return_holds(&ids).await {
-            tracing::warn!(%error, holds = ids.len(), "holds could not be returned yet");
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(Duration::from_secs(5));
-        }
-        ids.clear();
-    }
-}
-
-/// Says that this process lives, and returns what dead ones held.
-pub(crate) async fn keep_lease(store: Store, shared: Arc<Shared>, lease: Duration) {
-    let mut ticks = tokio::time::interval((lease / 3).max(Duration::from_millis(1)));
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        let renewed = renew(&store, &shared, lease).await;
-        let returned = match renewed {
-            Ok(()) => store.return_abandoned(Moment::now()).await,
-            Err(error) => Err(error),
-        };
-        match returned {
-            Ok(0) => {}
-            Ok(holds) => tracing::warn!(holds, "returned what stopped processes held"),
-            Err(error) => tracing::warn!(%error, "this process's lease could not be renewed"),
-        }
-    }
-}
-
-/// Says that this process lives for another lease.
-pub(crate) async fn renew(
-    store: &Store,
-    shared: &Shared,
-    lease: Duration,
-) -> Result<(), llm_store::Error> {
-    let length = i64::try_from(lease.as_millis()).unwrap_or(i64::MAX);
-    let until = Moment::now().plus(length);
-    store.renew_lease(&shared.owner, until).await
 }

@@ -8,6 +8,7 @@ use crate::{
     Account, Balance, Cell, Column, Error, Limit, Moment, Store,
     balances::{account_cells, fault, json},
     record::query,
+    shipping::{Sums, add_balances},
     statements,
 };
 
@@ -75,6 +76,34 @@ impl Store {
         // After an error, or where nobody waits any more, it goes back to the pool, which looks at it.
         self.keep(teller);
         Ok(held)
+    }
+}
+
+#[derive(Serialize)]
+struct Kept<'a> {
+    id: &'a str,
+    keep: i64,
+}
+
+impl Store {
+    /// Leaves these holds no more than this much each, and returns the rest. One that has ended or is smaller stays as it is,
+    /// so that it is the same to ask once or twice. PostgreSQL only.
+    pub async fn shrink_holds(&self, holds: &[(String, NanoDollars)]) -> Result<(), Error> {
+        let kept = holds.iter().map(|(id, keep)| Kept { id, keep: keep.0 });
+        let kept: Vec<Kept<'_>> = kept.collect();
+        let mut transaction = self.begin().await?;
+        let db = transaction.connection();
+        let shrunk = query(statements::SHRINK_HOLDS, [json(&kept)?]);
+        let mut sums = Sums::new();
+        for row in shrunk.fetch_all(&mut *db).await? {
+            let less = NanoDollars::read(&row, 0).map_err(fault)?;
+            for account in Vec::<Account>::read(&row, 1).map_err(fault)? {
+                sums.entry((account, None)).or_default().reserved -= less.0;
+            }
+        }
+        add_balances(db, sums).await?;
+        transaction.commit().await?;
+        Ok(())
     }
 }
 

@@ -126,6 +126,21 @@ WITH ended AS (
 SELECT CAST(SUM(amount) AS bigint), accounts, COUNT(*) FROM ended GROUP BY accounts
 "#;
 
+/// Makes holds smaller, as far as they are larger; answers how much less they are together on the same accounts. `$1` their
+/// ids and what they keep, as JSON.
+pub(crate) const SHRINK_HOLDS: &str = r#"
+WITH wanted AS (
+    SELECT x.id, x.keep FROM jsonb_to_recordset(CAST(CAST($1 AS text) AS jsonb)) AS x(id text, keep bigint)
+), large AS (
+    SELECT r.id, r.amount, w.keep FROM reservations r JOIN wanted w ON w.id = r.id
+    WHERE r.amount > w.keep ORDER BY r.id FOR UPDATE OF r
+), shrunk AS (
+    UPDATE reservations r SET amount = l.keep FROM large l WHERE r.id = l.id
+    RETURNING l.amount - l.keep AS less, r.accounts
+)
+SELECT CAST(SUM(less) AS bigint), accounts FROM shrunk GROUP BY accounts
+"#;
+
 /// Which spend rows are there. `$1` ids as JSON.
 pub(crate) const KNOWN_SPEND: &str = "SELECT id FROM spend \
      WHERE id IN (SELECT json_array_elements_text(CAST(CAST($1 AS text) AS json)))";
@@ -371,6 +386,7 @@ pub fn all() -> Vec<Statement> {
         both("set balance", SET_BALANCE),
         postgres("hold", HOLD),
         postgres("end holds", END_HOLDS),
+        postgres("shrink holds", SHRINK_HOLDS),
         postgres("known spend", KNOWN_SPEND),
         postgres("add spend json", MADE.add_spend_json),
         both("renew lease", RENEW_LEASE),

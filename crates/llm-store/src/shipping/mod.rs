@@ -24,6 +24,7 @@ pub(crate) use file::FileWriter;
 pub(crate) use many::run_in_chunks;
 pub use packed::Unpacked;
 pub(crate) use server::{add_balances, end_holds};
+pub(crate) use sums::Sums;
 
 /// An account that a request is charged to, and the end of the window it falls into: used if it is the first there.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
