@@ -13,6 +13,9 @@ const LOCK: &str = "SELECT pg_advisory_xact_lock(5064733921077421)";
 /// Rows lie in the order of their key; on PostgreSQL they cannot.
 const ONLY_SQLITE: &str = "/* SQLite: WITHOUT ROWID */";
 
+/// An index that is worth its price where a server keeps it.
+const ONLY_POSTGRES: &str = "/* PostgreSQL:";
+
 /// Brings the schema up to date in one transaction: another process waits, and a kill leaves the old schema.
 pub(crate) async fn migrate(store: &Store) -> Result<(), Error> {
     let mut transaction = store.begin().await?;
@@ -38,12 +41,24 @@ pub(crate) async fn migrate(store: &Store) -> Result<(), Error> {
     transaction.commit().await
 }
 
-/// What only SQLite understands is a comment for the other.
+/// What only one of them understands is a comment for the other.
 fn in_dialect(mut migration: Migration, dialect: Dialect) -> Migration {
     let text = migration.sql.as_str();
-    if dialect == Dialect::Sqlite && text.contains(ONLY_SQLITE) {
-        let text = text.replace(ONLY_SQLITE, "WITHOUT ROWID");
-        migration.sql = AssertSqlSafe(text).into_sql_str();
+    let own = match dialect {
+        Dialect::Sqlite => text.replace(ONLY_SQLITE, "WITHOUT ROWID"),
+        Dialect::Postgres => uncommented(text),
+    };
+    if own != text {
+        migration.sql = AssertSqlSafe(own).into_sql_str();
     }
     migration
+}
+
+fn uncommented(text: &str) -> String {
+    let mut parts = text.split(ONLY_POSTGRES);
+    let mut whole = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        whole.push_str(&part.replacen("*/", "", 1));
+    }
+    whole
 }

@@ -4,8 +4,8 @@
 
 mod kit;
 
-use llm_store::{Error, Settings, Store, statements};
-use sqlx::{AssertSqlSafe, Executor, SqlSafeStr};
+use llm_store::{Dialect, Error, Settings, Store, statements};
+use sqlx::{AssertSqlSafe, Executor, Row, SqlSafeStr};
 
 #[tokio::test]
 async fn every_statement_is_understood_by_its_databases() {
@@ -29,6 +29,27 @@ async fn every_statement_is_understood_by_its_databases() {
                 prepared.err()
             );
         }
+    }
+}
+
+#[tokio::test]
+async fn what_cost_most_has_an_index_where_a_server_keeps_it() {
+    for database in kit::databases().await {
+        let store = database.open().await;
+        let (dialect, names) = match store.dialect() {
+            Dialect::Postgres => (
+                Dialect::Postgres,
+                "SELECT CAST(indexname AS TEXT) FROM pg_indexes",
+            ),
+            Dialect::Sqlite => (Dialect::Sqlite, "SELECT name FROM sqlite_master"),
+        };
+        drop(store);
+        let raw = kit::raw(&database.settings).await;
+        let rows = sqlx::query(names).fetch_all(&raw).await.unwrap();
+        let has = rows
+            .iter()
+            .any(|row| row.get::<String, _>(0) == "spend_by_spend");
+        assert_eq!(has, dialect == Dialect::Postgres);
     }
 }
 
