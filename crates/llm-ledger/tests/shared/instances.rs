@@ -1,20 +1,14 @@
 //! Several instances on one PostgreSQL, and the way to it cut.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
-
-#[path = "../../llm-store/tests/kit/mod.rs"]
-mod kit;
-
 use std::{
     net::SocketAddr,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
-use kit::Database;
 use llm_cost::NanoDollars;
-use llm_ledger::{Ask, Error, Estimate, Ledger, Settings, Spender};
-use llm_store::{Account, Scope, Store, rows::SpendRow};
+use llm_ledger::{Error, Ledger, Settings};
+use llm_store::{Account, Scope, Store};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -22,26 +16,11 @@ use tokio::{
     task::{AbortHandle, JoinSet},
 };
 
-const PRICE: i64 = 7_000_001;
-
-fn ask(max: i64) -> Ask {
-    let team = Spender::of(Account::of(Scope::Team, "t")).at_most(NanoDollars(max));
-    let user = Spender::of(Account::of(Scope::User, "u")).at_most(NanoDollars(i64::MAX));
-    Ask::new(vec![team, user], Estimate::AtMost(NanoDollars(PRICE)))
-}
-
-fn row() -> SpendRow {
-    SpendRow {
-        status: "success".into(),
-        spend: NanoDollars(PRICE),
-        ..SpendRow::default()
-    }
-}
-
-async fn instance(store: &Store, database: &Database, name: &str) -> Ledger {
-    let settings = Settings::new(database.folder().join(name));
-    Ledger::open(store.clone(), settings).await.unwrap()
-}
+use crate::{
+    PRICE, ask, instance,
+    kit::{self, Database},
+    row,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn three_instances_hand_out_the_whole_budget_and_no_more() {

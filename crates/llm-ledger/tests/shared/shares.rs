@@ -1,10 +1,5 @@
 //! Money that a process holds beforehand on PostgreSQL: it serves without a question, never overspends, and comes back.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
-
-#[path = "../../llm-store/tests/kit/mod.rs"]
-mod kit;
-
 use std::{
     sync::{
         Arc,
@@ -13,35 +8,22 @@ use std::{
     time::Duration,
 };
 
-use kit::Database;
 use llm_cost::NanoDollars;
 use llm_ledger::{Ask, Calendar, Estimate, Ledger, Reservation, Settings, Spender, Window};
-use llm_store::{Account, Moment, Scope, Store, rows::SpendRow};
+use llm_store::{Moment, Store};
 use sqlx::AnyPool;
 use tokio::task::JoinSet;
 
-const PRICE: i64 = 7_000_001;
+use crate::{
+    PRICE, ask,
+    kit::{self, Database},
+    row, team,
+};
+
 const PLENTY: i64 = 1_000_000 * PRICE;
 
-fn team() -> Account {
-    Account::of(Scope::Team, "t")
-}
-
-fn ask(max: i64) -> Ask {
-    let team = Spender::of(team()).at_most(NanoDollars(max));
-    let user = Spender::of(Account::of(Scope::User, "u")).at_most(NanoDollars(i64::MAX));
-    Ask::new(vec![team, user], Estimate::AtMost(NanoDollars(PRICE)))
-}
-
-fn row() -> SpendRow {
-    SpendRow {
-        status: "success".into(),
-        spend: NanoDollars(PRICE),
-        ..SpendRow::default()
-    }
-}
-
-async fn instance(store: &Store, database: &Database, name: &str) -> Ledger {
+/// One that waits for a database that is busy.
+async fn patient(store: &Store, database: &Database, name: &str) -> Ledger {
     let settings = Settings {
         patience: Duration::from_secs(20),
         ..Settings::new(database.folder().join(name))
@@ -108,7 +90,7 @@ async fn while_the_database_answers_nobody_requests_are_served_from_a_share() {
         return;
     };
     let (store, raw) = (database.open().await, kit::raw(&database.settings).await);
-    let ledger = instance(&store, &database, "journal").await;
+    let ledger = patient(&store, &database, "journal").await;
     let mut served = 0;
     loop {
         served += spend(&ledger, &ask(PLENTY), 160).await;
@@ -153,7 +135,7 @@ async fn with_shares_a_budget_ends_exactly_among_several_processes() {
     let mut running = JoinSet::new();
     let mut ledgers = Vec::new();
     for name in ["one", "two", "three"] {
-        let ledger = instance(&store, &database, name).await;
+        let ledger = patient(&store, &database, name).await;
         ledgers.push(ledger.clone());
         running.spawn(async move { spend(&ledger, &ask(budget), 2400).await });
     }
@@ -196,7 +178,7 @@ async fn a_limit_that_is_lowered_holds_at_once_and_a_share_takes_nothing_away_fr
         return;
     };
     let (store, raw) = (database.open().await, kit::raw(&database.settings).await);
-    let ledger = instance(&store, &database, "journal").await;
+    let ledger = patient(&store, &database, "journal").await;
     until_there_is_a_share(&ledger, &raw, &ask(PLENTY)).await;
     let mut under_way: Vec<Reservation> = Vec::new();
     for _ in 0..3 {
@@ -225,7 +207,7 @@ async fn requests_from_shares_belong_to_the_window_that_they_end_in() {
         return;
     };
     let store = database.open().await;
-    let ledger = instance(&store, &database, "journal").await;
+    let ledger = patient(&store, &database, "journal").await;
     let window = Window {
         period: "12mo".parse().unwrap(),
         calendar: Arc::new(Calendar::utc()),
@@ -312,7 +294,7 @@ async fn a_request_that_takes_long_keeps_no_more_than_twice_what_it_holds() {
         return;
     };
     let (store, raw) = (database.open().await, kit::raw(&database.settings).await);
-    let ledger = instance(&store, &database, "journal").await;
+    let ledger = patient(&store, &database, "journal").await;
     let mut under_way = Vec::new();
     until_there_is_a_share(&ledger, &raw, &ask(PLENTY)).await;
     for _ in 0..3 {
@@ -340,7 +322,7 @@ async fn an_answer_says_what_its_key_has_spent_also_from_a_share() {
         return;
     };
     let store = database.open().await;
-    let ledger = instance(&store, &database, "journal").await;
+    let ledger = patient(&store, &database, "journal").await;
     let (mut served, mut before, mut from_shares) = (0, 0, 0);
     while from_shares < 20 {
         let reservation = ledger.reserve(ask(PLENTY)).await.unwrap();
