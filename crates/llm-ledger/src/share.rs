@@ -19,16 +19,7 @@ const SOON: u8 = 2;
 /// shipped; the hold itself becomes smaller only afterwards, so that no nano-dollar counts less than once.
 #[derive(Debug)]
 pub(crate) struct Share {
-    /// Of the row in the database.
-    pub(crate) id: String,
-    pub(crate) limits: Arc<[Limit]>,
-    pub(crate) windows: Arc<[(Account, Moment)]>,
-    /// What the first account had spent when the share was made.
-    pub(crate) found: Option<i64>,
-    /// Nothing is taken from then on: a window ends, or who knows how long this process was stopped.
-    pub(crate) expires: Moment,
-    /// When the database lets go of it in any case.
-    pub(crate) deadline: Moment,
+    pub(crate) terms: Terms,
     row: i64,
     left: i64,
     due: i64,
@@ -57,29 +48,27 @@ pub(crate) enum End {
     Idle,
 }
 
-/// What a new share is like.
+/// What a share was made with.
 #[derive(Debug)]
 pub(crate) struct Terms {
+    /// Of the row in the database.
     pub(crate) id: String,
     pub(crate) limits: Arc<[Limit]>,
     pub(crate) windows: Arc<[(Account, Moment)]>,
+    /// What the first account had spent when the share was made.
     pub(crate) found: Option<i64>,
     pub(crate) amount: i64,
+    /// Nothing is taken from then on: a window ends, or who knows how long this process was stopped.
     pub(crate) expires: Moment,
+    /// When the database lets go of it in any case.
     pub(crate) deadline: Moment,
 }
 
 impl Share {
-    pub(crate) fn new(terms: Terms) -> Self {
+    pub(crate) fn new(mut terms: Terms) -> Self {
         let ends = terms.windows.iter().map(|(_, end)| *end);
-        let expires = ends.fold(terms.expires, Moment::min);
+        terms.expires = ends.fold(terms.expires, Moment::min);
         Self {
-            id: terms.id,
-            limits: terms.limits,
-            windows: terms.windows,
-            found: terms.found,
-            expires,
-            deadline: terms.deadline,
             row: terms.amount,
             left: terms.amount,
             due: 0,
@@ -87,6 +76,7 @@ impl Share {
             age: 0,
             idle: 0,
             is_open: true,
+            terms,
         }
     }
 
@@ -97,13 +87,13 @@ impl Share {
 
     /// What the first account had spent, with what was settled from this share since.
     pub(crate) fn spent(&self) -> Option<NanoDollars> {
-        let found = self.found?;
+        let found = self.terms.found?;
         Some(NanoDollars(found.saturating_add(self.settled)))
     }
 
     /// Takes so much for a request; else says how the share ends.
     pub(crate) fn take(&mut self, amount: i64, now: Moment) -> Result<(), End> {
-        if now >= self.expires {
+        if now >= self.terms.expires {
             return Err(End::Used);
         }
         if amount > self.left {
@@ -147,7 +137,7 @@ impl Share {
         if self.idle >= IDLE {
             return Some(End::Idle);
         }
-        (self.age >= OLD || now >= self.expires).then_some(End::Used)
+        (self.age >= OLD || now >= self.terms.expires).then_some(End::Used)
     }
 
     /// Nobody takes from it any more.
@@ -191,7 +181,7 @@ impl Share {
         }
         self.row = keep;
         Some(Return {
-            id: self.id.clone(),
+            id: self.terms.id.clone(),
             keep,
         })
     }

@@ -323,9 +323,8 @@ pub(crate) fn windows(held: &Held) -> Arc<[(Account, Moment)]> {
 
 /// What the first of these accounts had spent.
 pub(crate) fn found(limits: &[Limit], held: &Held) -> Option<NanoDollars> {
-    let first = &limits.first()?.account;
-    let mut accounts = held.accounts.iter();
-    accounts.find_map(|(account, balance)| (account == first).then_some(balance.spent))
+    let first = limits.first()?;
+    balance(first, held).map(|balance| balance.spent)
 }
 
 fn balance<'a>(limit: &Limit, held: &'a Held) -> Option<&'a Balance> {

@@ -63,7 +63,7 @@ impl Shares {
         match share.take(amount, now) {
             Ok(()) => Some(Holding {
                 amount: Some(amount),
-                windows: Arc::clone(&share.windows),
+                windows: Arc::clone(&share.terms.windows),
                 found: share.spent(),
                 share: Some(number),
             }),
@@ -174,7 +174,13 @@ impl Shares {
         if !self.held.contains_key(account) {
             return;
         }
-        let is_of = |share: &Share| share.limits.iter().any(|limit| limit.account == *account);
+        let is_of = |share: &Share| {
+            share
+                .terms
+                .limits
+                .iter()
+                .any(|limit| limit.account == *account)
+        };
         let shares = self.shares.iter().filter(|(_, share)| is_of(share));
         let numbers: Vec<Number> = shares.map(|(number, _)| *number).collect();
         for number in numbers {
@@ -200,7 +206,7 @@ impl Shares {
     /// Forgets what the database has let go of by itself: a row that it never takes would keep its share for ever.
     pub(crate) fn expire(&mut self, now: Moment) {
         let shares = self.shares.iter();
-        let late = shares.filter(|(_, share)| share.deadline <= now);
+        let late = shares.filter(|(_, share)| share.terms.deadline <= now);
         let late: Vec<Number> = late.map(|(number, _)| *number).collect();
         for number in &late {
             self.end(*number, End::Idle);
@@ -218,7 +224,7 @@ impl Shares {
         let Some(share) = self.shares.get(&number) else {
             return;
         };
-        if let Some(key) = self.keys.get_mut(&share.limits)
+        if let Some(key) = self.keys.get_mut(&share.terms.limits)
             && key.open == Some(number)
         {
             key.open = None;
@@ -237,7 +243,7 @@ impl Shares {
         if less == 0 {
             return;
         }
-        for limit in share.limits.iter() {
+        for limit in share.terms.limits.iter() {
             if let Some(held) = self.held.get_mut(&limit.account) {
                 *held -= less;
                 if *held <= 0 {

@@ -218,7 +218,7 @@ impl Native {
     /// Whether a path hides what it asks for behind percent-encoding, which its vendor may well see through.
     pub fn is_disguised(method: &Method, path: &str) -> bool {
         let is_known = |path: &str| {
-            meaning(path, named(path).1).0.is_some() || Self::shown(method, path).is_some()
+            meaning(path, named(path).1).0.is_some() || Shown::at(method, path).is_some()
         };
         path.contains('%')
             && !is_known(path)

@@ -1,8 +1,6 @@
 use http::Method;
 use llm_types::{Op, Verb};
 
-use super::Native;
-
 /// What a vendor made on its own and shows: who asked for it was answered before anybody knew what it would cost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shown {
@@ -14,9 +12,9 @@ pub struct Shown {
     pub id: String,
 }
 
-impl Native {
+impl Shown {
     /// What is shown at `path`, percent-decoded or without what would have to be.
-    pub fn shown(method: &Method, path: &str) -> Option<Shown> {
+    pub fn at(method: &Method, path: &str) -> Option<Self> {
         if method != Method::GET {
             return None;
         }
@@ -35,7 +33,7 @@ impl Native {
             ([id, "responses"], _) => (Op::Responses, Verb::Get, id),
             _ => return None,
         };
-        (!id.is_empty()).then(|| Shown {
+        (!id.is_empty()).then(|| Self {
             op,
             verb,
             id: id.to_owned(),
@@ -63,10 +61,10 @@ mod tests {
             ("v1/responses/r/input_items", None),
             ("", None),
         ] {
-            let found = Native::shown(&Method::GET, path);
+            let found = Shown::at(&Method::GET, path);
             let found = found.as_ref().map(|shown| (shown.op, shown.id.as_str()));
             assert_eq!(found, shown, "{path}");
         }
-        assert_eq!(Native::shown(&Method::DELETE, "v1/batches/b"), None);
+        assert_eq!(Shown::at(&Method::DELETE, "v1/batches/b"), None);
     }
 }

@@ -219,7 +219,7 @@ fn told(mount: &Mount<'_>, head: &Parts, spooled: Spooled) -> Result<Told, Refus
     };
     Ok(Told {
         native: Native::read(&path, Some(&fields)).by(&head.method),
-        shown: Native::shown(&head.method, &path),
+        shown: Shown::at(&head.method, &path),
         body,
         fields,
         form_model,

@@ -8,11 +8,12 @@ use serde_json::{Value, json};
 
 use crate::{
     governed::Kept,
+    issuing::{Provider, Signer},
     operations::{self, Row},
     people,
     scopes::configured,
     support::*,
-    tokens::{self, Provider, Signer},
+    tokens,
 };
 
 /// Somebody who calls.

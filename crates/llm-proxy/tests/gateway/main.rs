@@ -26,6 +26,7 @@ mod fault_server;
 mod films;
 mod governed;
 mod hostile;
+mod issuing;
 mod keys;
 mod levels;
 mod life;
